@@ -1,0 +1,43 @@
+"""optigram: what text makes this neuron fire?
+
+The names that most users need; each is imported when it is first used, so that `optigram --help` needs no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from optigram import methods
+    from optigram.corpora import sentences
+    from optigram.errors import InputError
+    from optigram.models.loading import load
+    from optigram.objective import Objective
+    from optigram.search import Budget, search
+    from optigram.study.find import find
+    from optigram.targets import Target, resolve
+    from optigram.text import Template
+
+__all__ = ["Budget", "InputError", "Objective", "Target", "Template", "find", "load", "methods", "resolve", "search", "sentences"]
+
+_HOMES = {
+    "Budget": "search",
+    "InputError": "errors",
+    "Objective": "objective",
+    "Target": "targets",
+    "Template": "text",
+    "find": "study.find",
+    "load": "models.loading",
+    "resolve": "targets",
+    "search": "search",
+    "sentences": "corpora",
+}
+
+
+def __getattr__(name: str):
+    if name == "methods":
+        return importlib.import_module("optigram.methods")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'optigram' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"optigram.{_HOMES[name]}"), name)

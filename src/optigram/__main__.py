@@ -1,0 +1,5 @@
+"""`python -m optigram` is `optigram`."""
+
+from optigram.cli import main
+
+main()

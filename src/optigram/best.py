@@ -1,0 +1,60 @@
+"""The shelf: the n best texts of each target, in a total order, so that joining shelves in any order gives the same."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Best:
+    """Texts by activation, best first; of equal activations the smaller ids come first; a text stands once.
+
+    `ids` int64 [k n t]; `activation` float32 [k n]. Where fewer than n texts are known, ids are -1, activations -inf.
+    """
+
+    ids: Tensor
+    activation: Tensor
+
+    @classmethod
+    def empty(cls, targets: int, most: int, length: int) -> "Best":
+        """A shelf with room for `most` texts of each target."""
+        return cls(torch.full((targets, most, length), -1), torch.full((targets, most), -torch.inf))
+
+    @classmethod
+    def of(cls, ids: Tensor, activation: Tensor, most: int) -> "Best":
+        """The `most` best of candidates: ids [k1 c t] (k1 is k, or 1 for texts shared by all targets), activation [k c].
+
+        A NaN is no activation: it counts as -inf.
+        """
+        activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        among = min(most, activation.shape[1])
+        edge = activation.topk(among).values[:, -1:]
+        ties = int((activation >= edge).sum(1).max())  # all that equal the last one kept, so that none is lost by chance
+        chosen = activation.topk(ties).indices
+        texts = ids.expand(len(activation), -1, -1).gather(1, chosen[..., None].expand(-1, -1, ids.shape[2]))
+        return cls.empty(len(activation), most, ids.shape[2]).merge(cls(texts, activation.gather(1, chosen)))
+
+    def merge(self, other: "Best") -> "Best":
+        """The n best of both: associative, commutative, idempotent."""
+        ids = torch.cat([self.ids, other.ids], dim=1)
+        activation = torch.cat([self.activation, other.activation], dim=1)
+        ids, activation = _sorted(ids, activation, texts_first=True)
+        again = torch.zeros_like(activation, dtype=torch.bool)
+        again[:, 1:] = (ids[:, 1:] == ids[:, :-1]).all(-1)
+        unknown = again | activation.isneginf()
+        ids, activation = ids.masked_fill(unknown[..., None], -1), activation.masked_fill(unknown, -torch.inf)
+        ids, activation = _sorted(ids, activation, texts_first=False)
+        n = self.ids.shape[1]
+        return Best(ids[:, :n], activation[:, :n])
+
+
+def _sorted(ids: Tensor, activation: Tensor, texts_first: bool) -> tuple[Tensor, Tensor]:
+    """Sort by (ids, activation downwards), or by (activation downwards, ids): stable sorts from the last key to the first."""
+    keys = [activation.neg()] if texts_first else []
+    keys += [ids[..., column] for column in reversed(range(ids.shape[2]))]
+    keys += [] if texts_first else [activation.neg()]
+    order = torch.arange(activation.shape[1]).expand_as(activation)
+    for key in keys:
+        order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
+    return ids.gather(1, order[..., None].expand_as(ids)), activation.gather(1, order)

@@ -1,0 +1,259 @@
+"""The command line: each command a few lines over public functions, which are imported when they are needed."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+import typer
+from rich.console import Console
+
+from optigram.errors import InputError
+
+if TYPE_CHECKING:
+    from optigram.models.imaginet import Imaginet
+    from optigram.objective import Objective
+    from optigram.study.find import Finds
+    from optigram.study.records import Record
+
+WIDE = 160  # characters of a table that is not shown on a terminal
+FAILED, INTERRUPTED = 2, 130
+
+app = typer.Typer(name="optigram", help="What text makes this neuron fire?", add_completion=False, no_args_is_help=True)
+
+Model = Annotated[str, typer.Argument(help='"imaginet", the bundled model, or a folder that `optigram train` wrote')]
+Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
+Json = Annotated[bool, typer.Option("--json", help="records on standard output, a JSON object a line, and nothing else")]
+Seed = Annotated[int, typer.Option(help="decides every random number", min=0)]
+Device = Annotated[str, typer.Option(help="where the model runs, such as cpu or cuda")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, no remarks")]
+Around = Annotated[str | None, typer.Option("--template", help='fixed words around the free ones, as in "a woman under an {}"')]
+Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json")]
+
+
+@app.command()
+def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = "cpu", quiet: Quiet = False) -> None:
+    """The paper's five methods on neurons of the bundled model, as a table like its Table 1."""
+    from optigram.papers.poerner2018.demo import ABOUT, BUDGET, METHODS, TARGETS
+
+    find("imaginet", list(TARGETS), by=",".join(METHODS), budget=BUDGET, out=out, as_json=as_json, seed=seed, device=device, quiet=quiet)
+    if not as_json:
+        Console().print(f"\n{ABOUT}", highlight=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def find(
+    model: Model,
+    targets: Targets,
+    by: Annotated[
+        str, typer.Option(help="methods, by comma: crp, emb, logit, smx, gbl; `gbl:faithful` for the authors' settings")
+    ] = "crp,gbl",
+    length: Annotated[int, typer.Option(help="free words")] = 5,
+    corpus: Annotated[str | None, typer.Option(help="for crp: .txt, .csv, .jsonl, .parquet, COCO .json, or sampled:N")] = None,
+    budget: Annotated[float | None, typer.Option(help="forward-equivalents a target, for all methods but crp  [default: 5000]")] = None,
+    top: Annotated[int, typer.Option(help="texts to keep of a target and method")] = 1,
+    template: Around = None,
+    special: Annotated[bool, typer.Option("--special", help="let special tokens such as <unk> be proposed")] = False,
+    out: Out = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Find the texts that make neurons fire most."""
+    from optigram.methods import presets
+    from optigram.search import Budget
+    from optigram.study import corpus as corpora
+    from optigram.study import runs
+    from optigram.study.find import find as find_texts
+
+    bounds, methods = Budget(forwards=budget), [name.strip() for name in by.split(",")]
+    labels = [presets.parse(name)[0] for name in methods]
+    objective, network = _objective(model, targets, length, template, device, special)
+    folder = None if out is None else runs.new_folder(out)
+    texts = corpora.sentences_for(network, corpus, seed) if presets.CORPUS in labels else None
+    if texts and not quiet:
+        _remark(f"corpus: {texts.name}")
+    finds: list[Finds] = []
+    with _progress(quiet) as show:
+        watch = _watch_search(show, len(objective.targets))
+        finds.extend(find_texts(objective, methods, texts, bounds, seed, top, watch))
+    records = [record for one in finds for record in one.records]
+    _remark_on_gaps(finds, len(objective.targets) * top)
+    if folder is not None:
+        settings = {"command": "find", "model": model, "targets": [str(target) for target in objective.targets], "by": methods}
+        settings |= {"length": length, "template": template, "budget": budget, "top": top, "seed": seed, "special": special}
+        prints = {"model": runs.model_fingerprint(network), "corpus": runs.text_fingerprint(texts.texts) if texts else None}
+        runs.write_run(folder, records, {"settings": settings, "corpus": texts.name if texts else None, "fingerprints": prints})
+    _print(records, as_json)
+    if any(one.interrupted for one in finds):
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def score(
+    model: Model,
+    targets: Targets,
+    text: Annotated[str, typer.Option(help="the free words")],
+    template: Around = None,
+    as_json: Json = False,
+    device: Device = "cpu",
+) -> None:
+    """The judge alone: the exact activation of a text."""
+    from optigram.models.loading import load
+    from optigram.study.find import judge
+    from optigram.text import known_ids
+
+    network = load(model, device)
+    ids = known_ids(text, network.vocabulary)
+    if not ids:
+        raise InputError("the text has no words; give --text with at least one")
+    _print(judge(_objective(network, targets, len(ids), template, device)[0], ids), as_json)
+
+
+@app.command()
+def sites(model: Model, as_json: Json = False) -> None:
+    """What can be targeted in a model, with an address to copy."""
+    import json
+
+    from optigram.models.loading import load
+    from optigram.report.tables import site_table
+    from optigram.targets import Target, Unit
+
+    rows = []
+    for name, site in load(model).sites.items():
+        shown = [unit for unit in site.names if not unit.startswith("<")]
+        example = site.names.index(shown[0]) if shown else 0
+        address = str(Target(name, Unit(example, site.names[example] if site.names else None)))
+        rows.append((name, site.width, ", ".join(shown[:5]) + ", ..." * (len(shown) > 5), address))
+    if as_json:
+        for name, width, _, address in rows:
+            sys.stdout.write(json.dumps({"site": name, "units": width, "address": address}, ensure_ascii=False) + "\n")
+    else:
+        _console().print(site_table(rows))
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="what to train: imaginet")],
+    captions: Annotated[list[str], typer.Option(help="a corpus; may be given several times")],
+    out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run in it goes on")],
+    images: Annotated[Path | None, typer.Option(help="an .npz of image_ids and features, or labels_packed and categories")] = None,
+    embedding: Annotated[int, typer.Option(min=1)] = 1024,
+    hidden: Annotated[int, typer.Option(min=1)] = 1024,
+    alpha: Annotated[float, typer.Option(help="weight of the language loss", min=0, max=1)] = 0.1,
+    rate: Annotated[float, typer.Option(help="of Adam")] = 1e-3,
+    batch: Annotated[int, typer.Option(min=1)] = 16,
+    epochs: Annotated[int, typer.Option(min=1)] = 1000,
+    patience: Annotated[int, typer.Option(help="epochs without a lower validation loss", min=1)] = 10,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
+    rare: Annotated[float, typer.Option(help="how often a word seen once is read as <unk>", min=0, max=1)] = 0.0,
+    decay: Annotated[bool, typer.Option("--decay", help="let the rate fall to zero over the epochs")] = False,
+    held_out: Annotated[
+        str, typer.Option(help="validate on captions of unseen images, or on any unseen captions: image, caption")
+    ] = "image",
+    half: Annotated[bool, typer.Option("--half", help="write the model in half precision")] = False,
+    as_json: Json = False,
+    seed: Seed = 123,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Train an Imaginet on captions; the defaults are the paper's."""
+    import json
+
+    from optigram.papers.poerner2018.train import Training
+    from optigram.papers.poerner2018.train import train as train_imaginet
+
+    if model != "imaginet":
+        raise InputError(f"expected `optigram train imaginet`, got {model!r}")
+    if held_out not in ("image", "caption"):
+        raise InputError(f"expected --held-out image or caption, got {held_out!r}")
+    settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
+    with _progress(quiet) as show:
+        for metrics in train_imaginet(captions, images, out, settings, device, half, show):
+            if as_json:
+                sys.stdout.write(json.dumps(metrics.to_dict()) + "\n")
+            elif not quiet:
+                _remark(str(metrics))
+    _remark(f"the best epoch is in {out}; try: optigram sites {out}")
+
+
+def main() -> NoReturn:
+    """Run a command. Bad input is one line on standard error and exit 2; Ctrl-C exits with 130."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        code = _fail(str(error))
+    except click.ClickException as error:
+        code = _fail(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"optigram: {' '.join(message.split())}\n")
+    return FAILED
+
+
+def _remark(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def _print(records: "Sequence[Record]", as_json: bool) -> None:
+    if as_json:
+        sys.stdout.writelines(record.to_json() + "\n" for record in records)
+        return
+    from optigram.report.tables import ngram_table
+
+    if records:
+        _console().print(ngram_table(records))
+
+
+def _objective(
+    model: "str | Imaginet", targets: list[str], length: int, template: str | None, device: str, special: bool = False
+) -> "tuple[Objective, Imaginet]":
+    from optigram.models.loading import load
+    from optigram.objective import Objective
+    from optigram.targets import resolve
+    from optigram.text import Template, lexicon
+
+    if option := next((target for target in targets if target.startswith("--")), None):
+        raise InputError(f"no such option: {option}; see --help")
+    network = load(model, device)
+    around = None if template is None else Template.parse(template, network.vocabulary)
+    words = lexicon(network.vocabulary, with_special=special)
+    return Objective(network, resolve(targets, network.sites), length, around, words), network
+
+
+def _remark_on_gaps(finds: "Sequence[Finds]", wanted: int) -> None:
+    for one in finds:
+        if one.broken:
+            _remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
+        if one.interrupted:
+            _remark(f"{one.method}: interrupted; kept {len(one.records)} of {wanted} texts")
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar with the time left on standard error, if that is a terminal: (done, of how many, what)."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)
+
+
+def _watch_search(show: Callable[[int, int, str], None], total: int) -> Callable[[str, int, Any], None]:
+    def watch(method: str, done: int, best: Any) -> None:
+        show(done, total, f"{method}: best {float(best.max()):.2f}")
+
+    return watch

@@ -1,0 +1,49 @@
+"""Gradient ascent on a relaxation (paper, section 4): emb, logit, smx and gbl are this loop with four relaxations."""
+
+from dataclasses import dataclass
+
+import torch
+
+from optigram.methods.base import Proposal, Proposals
+from optigram.noise import Streams
+from optigram.objective import Objective
+from optigram.relaxations import Gumbel, Relaxation
+
+BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed."""
+
+    relaxation: Relaxation
+    steps: int
+    rate: float
+    restarts: int
+    every: int
+    patience: int | None = None
+
+    @property
+    def side_by_side(self) -> int:
+        """As many targets as fill a block: set by the settings alone, so that every batch has one shape."""
+        samples = self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
+        return max(BLOCK // (self.restarts * samples), 1)
+
+    def propose(self, objective: Objective, seed: int) -> Proposals:
+        """The nearest discrete texts before every `every`-th step, and after the last."""
+        streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
+        table = objective.table
+        theta = self.relaxation.start(streams, objective.length, table).requires_grad_()
+        optimizer = torch.optim.Adam([theta], lr=self.rate, fused=theta.device.type in ("cpu", "cuda"))
+        notes = {}
+        for step in range(self.steps + 1):
+            if step % self.every == 0 or step == self.steps:
+                rows, nearness = self.relaxation.harden(theta.detach(), table)
+                yield Proposal(objective.lexicon[rows], notes | nearness)
+            if step < self.steps:
+                samples = objective.relax(self.relaxation.soften(theta, table, step, streams)).activation
+                soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
+                optimizer.zero_grad()
+                soft.sum().neg().backward()
+                optimizer.step()
+                notes = {"soft": soft.detach()}

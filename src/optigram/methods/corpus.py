@@ -1,0 +1,26 @@
+"""crp, corpus search: every n-gram that somebody wrote, each judged by itself (paper, section 4; code section 4.1)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from optigram.methods.base import Proposal, Proposals
+from optigram.objective import Objective
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All texts [c t], in any order; an exact maximum, for every target in one pass. `source` says where they are from."""
+
+    source: str
+    texts: np.ndarray = field(repr=False, compare=False)
+    chunk: int = 1 << 16
+
+    patience = None
+    side_by_side = None
+
+    def propose(self, objective: Objective, seed: int) -> Proposals:
+        """The texts in chunks; scores are not needed."""
+        for texts in torch.from_numpy(self.texts).split(self.chunk):
+            yield Proposal(texts[None])

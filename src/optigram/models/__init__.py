@@ -1,0 +1,1 @@
+"""Models: one face for every network whose neurons may be asked about."""

@@ -1,0 +1,68 @@
+"""The seam between optigram and a network: what a model must offer so that any neuron of it can be a target."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from optigram.text import Vocabulary
+
+States = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A site that is a linear function of another: value = weight @ source + bias.
+
+    A unit of such a site is a direction of its source, so one unit costs h products and never the whole projection.
+    """
+
+    source: str
+    weight: Tensor  # [width h]
+    bias: Tensor  # [width]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a model with `width` units, which may have names."""
+
+    width: int
+    names: tuple[str, ...] = ()
+    linear: Linear | None = None
+
+
+class Model(Protocol):
+    """Seam 1. `embedding` is the effective matrix [v d]: what the network really reads for each id.
+
+    `step` serves recurrent models, for which texts with a common beginning share the work on it: it takes the next
+    ids [n] and the states {site: [n h]} after the words so far (None: before the first word) and gives the states
+    after them, for the sites named. A model that cannot do that has None.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    embedding: Tensor
+    sites: Mapping[str, Site]
+
+    @property
+    def step(self) -> Callable[[Tensor, States | None, Collection[str]], States] | None: ...
+
+    def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
+        """Run texts given as embeddings [b s d]; give {site: [b s h]} for sites that are not linear in another.
+
+        `keep` [b s] marks the positions that count (None: all). Values at the others mean nothing.
+        """
+        ...
+
+
+def in_blocks(run: Callable[[Tensor], Tensor], rows: Tensor, block: int) -> Tensor:
+    """`run` over `rows` [n ...] in blocks of one fixed shape, the last one padded with copies of its last row.
+
+    Matrix products round differently with the shape of a batch; with one shape, a row's result does not hang on
+    how many others are asked for.
+    """
+    count = len(rows)
+    padded = torch.cat([rows, rows[-1:].expand(-count % block, *rows.shape[1:])])
+    return torch.cat([run(part) for part in padded.split(block)])[:count]

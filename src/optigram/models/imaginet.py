@@ -1,0 +1,121 @@
+"""Imaginet (Kadar et al. 2017; Poerner et al. 2018, section 3): one word embedding, two GRUs, two linear projections.
+
+The language path predicts the next word, the visual path the features of the scene that the sentence describes. The
+GRUs are `torch.nn.GRU`. Keras's GRU of 2018, which the authors used, differs in three ways: its gates are the hard
+sigmoid clip(0.2 x + 0.5, 0, 1), it applies the reset gate before the recurrent product, and it has one bias a gate.
+"""
+
+import functools
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from optigram.models.base import Linear, Site, States, in_blocks
+from optigram.text import PAD, UNKNOWN, Vocabulary, word_vocabulary
+
+PATHS = ("language", "visual")
+STEP_BLOCK = 128  # rows of one recurrent step; measured: the product is at full speed, a small call wastes little
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths of the layers; the defaults are the paper's ("1024 units")."""
+
+    embedding: int = 1024
+    hidden: int = 1024
+    features: int = 4096
+
+
+class Imaginet(nn.Module):
+    """The network. `words` are the vocabulary without the special tokens, `labels` name the visual features."""
+
+    def __init__(self, words: tuple[str, ...], labels: tuple[str, ...] = (), sizes: Sizes | None = None, name: str = "imaginet"):
+        super().__init__()
+        self.name = name
+        self.sizes = sizes or Sizes()
+        self.words, self.labels = words, labels
+        self.vocabulary: Vocabulary = word_vocabulary(words)
+        v, d, h = len(self.vocabulary), self.sizes.embedding, self.sizes.hidden
+        self.word_embedding = nn.Embedding(v, d)
+        nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
+        self.paths = nn.ModuleDict({path: nn.GRU(d, h, batch_first=True) for path in PATHS})
+        self.projections = nn.ModuleDict({"language": nn.Linear(h, v), "visual": nn.Linear(h, self.sizes.features)})
+        self.first_words: Tensor
+        self.register_buffer("first_words", torch.zeros(v))  # how often a training sentence begins with each word
+
+    @property
+    def embedding(self) -> Tensor:
+        """The effective embedding matrix [v d]."""
+        return self.word_embedding.weight
+
+    @functools.cached_property
+    def sites(self) -> dict[str, Site]:
+        """`language` and `visual` (projections, before any softmax) and the hidden states they are linear in."""
+        names = {"language": self.vocabulary.tokens, "visual": self.labels}
+        found = {}
+        for path in PATHS:
+            layer = self.projections[path]
+            found[path] = Site(layer.out_features, names[path], Linear(f"{path}.hidden", layer.weight, layer.bias))
+            found[f"{path}.hidden"] = Site(self.sizes.hidden)
+        return found
+
+    def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
+        """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
+        if keep is None:
+            return {site: self._path(site)(embeds)[0] for site in sites}
+        # A unidirectional GRU does not see what follows: bring the kept positions to the front, and put the states back.
+        order = (~keep).long().argsort(dim=1, stable=True)
+        front = embeds.gather(1, order[..., None].expand_as(embeds))
+        back = order.argsort(dim=1)[..., None].expand(-1, -1, self.sizes.hidden)
+        return {site: self._path(site)(front)[0].gather(1, back) for site in sites}
+
+    def step(self, ids: Tensor, states: States | None, sites: Collection[str]) -> States:
+        """One word further: ids [n] and the states before it {site: [n h]} (None: zero) to the states after it."""
+        return {site: self._step(site, ids, None if states is None else states[site]) for site in sites}
+
+    def _path(self, site: str) -> nn.GRU:
+        return self.paths[site.removesuffix(".hidden")]  # pyright: ignore[reportReturnType]
+
+    def _step(self, site: str, ids: Tensor, state: Tensor | None) -> Tensor:
+        gru, h = self._path(site), self.sizes.hidden
+        inputs = self._inputs[site][ids]
+        if state is None:
+            state = inputs.new_zeros(len(ids), h)
+        recurrent = in_blocks(lambda rows: nn.functional.linear(rows, gru.weight_hh_l0, gru.bias_hh_l0), state, STEP_BLOCK)
+        gates = torch.sigmoid(inputs[:, : 2 * h] + recurrent[:, : 2 * h])
+        candidate = torch.tanh(inputs[:, 2 * h :] + gates[:, :h] * recurrent[:, 2 * h :])
+        return candidate + gates[:, h:] * (state - candidate)
+
+    @functools.cached_property
+    def _inputs(self) -> dict[str, Tensor]:
+        """What each word adds to the gates of each path, computed once: {site: [v 3h]}."""
+        tables = {}
+        for path in PATHS:
+            gru = self.paths[path]
+            tables[f"{path}.hidden"] = nn.functional.linear(self.embedding, gru.weight_ih_l0, gru.bias_ih_l0)  # pyright: ignore[reportArgumentType]
+        return tables
+
+    def sample(self, count: int, generator: torch.Generator, longest: int = 20, block: int = 512) -> Iterator[str]:
+        """`count` sentences drawn from the language path at temperature 1, each from a first word of the training data."""
+        site = "language.hidden"
+        forbidden = [self.vocabulary.tokens.index(token) for token in (PAD, UNKNOWN)]
+        for start in range(0, count, block):
+            words = torch.multinomial(self.first_words, min(block, count - start), replacement=True, generator=generator)
+            texts: list[list[int]] = [[] for _ in words]
+            rows, states = torch.arange(len(words)), None
+            while len(rows):
+                for row, word in zip(rows.tolist(), words.tolist(), strict=True):
+                    texts[row].append(word)
+                states = self.step(words, states, [site])
+                logits = self.projections["language"](states[site])
+                logits[:, forbidden] = -torch.inf
+                words = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+                goes_on = (words != 1) & (torch.tensor([len(texts[row]) for row in rows.tolist()]) < longest)
+                rows, words, states = rows[goes_on], words[goes_on], {site: states[site][goes_on]}
+            yield from map(self.vocabulary.decode, texts)
+
+    def settings(self) -> dict:
+        """What must be known to build the network again, for `config.json`."""
+        return {"sizes": asdict(self.sizes), "words": list(self.words), "labels": list(self.labels)}

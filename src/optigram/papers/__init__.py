@@ -1,0 +1,1 @@
+"""Papers as recipes: every setting beside the sentence that asks for it."""

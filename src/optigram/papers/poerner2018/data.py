@@ -1,0 +1,132 @@
+"""Captions and image features as Imaginet is trained on them (paper, section 3): read, split by image, batch."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optigram.corpora import Sentence, sentences
+from optigram.errors import InputError
+from optigram.text import Vocabulary, words_of
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is known of each image: `features` [n f] by row, `rows` from image key to row, `labels` [f] names or none."""
+
+    features: np.ndarray
+    rows: dict[str, int]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Captions of one split: word tuples, and the image row of each (-1: no image is known)."""
+
+    words: list[tuple[str, ...]]
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def read_images(path: Path) -> Images:
+    """An `.npz` with `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f]."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects") from error
+    if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
+        raise InputError(f"{str(path)!r} holds {sorted(arrays)}; expected image_ids and either features or labels_packed")
+    labels = tuple(str(name) for name in arrays.get("categories", ()))
+    features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
+    if len(features) != len(arrays["image_ids"]):
+        raise InputError(f"{str(path)!r} has {len(arrays['image_ids'])} image_ids and {len(features)} rows of features; expected as many")
+    return Images(features, {str(key): row for row, key in enumerate(arrays["image_ids"])}, labels)
+
+
+def read_captions(sources: Sequence[str]) -> list[Sentence]:
+    """Every caption of every source, in order."""
+    return [sentence for source in sources for sentence in sentences(source)]
+
+
+def split(
+    captions: Iterable[Sentence], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image"
+) -> dict[str, Captions]:
+    """Train, validation and test captions; `shares` are those of validation and test.
+
+    Test captions are always of images that training has not seen; so are validation captions, or `by` "caption" they
+    may be of images that training has seen in other words. No training caption reads like a held-out one.
+    """
+    rows = {} if images is None else images.rows
+    groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+    for number, (text, image) in enumerate(captions):
+        words = tuple(words_of(text))
+        if words:
+            groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
+    rng = np.random.default_rng(seed)
+    keys = [str(key) for key in rng.permutation(sorted(groups))]
+    tested, validated = (round(share * len(keys)) for share in reversed(shares))
+    parts = {"test": [caption for key in keys[:tested] for caption in groups[key]]}
+    if by == "image":
+        parts["validation"] = [caption for key in keys[tested : tested + validated] for caption in groups[key]]
+        parts["train"] = [caption for key in keys[tested + validated :] for caption in groups[key]]
+    else:
+        rest = [caption for key in keys[tested:] for caption in groups[key]]
+        chosen = set(rng.permutation(len(rest))[: round(shares[0] * len(rest))].tolist())
+        parts["validation"] = [caption for i, caption in enumerate(rest) if i in chosen]
+        parts["train"] = [caption for i, caption in enumerate(rest) if i not in chosen]
+    held_out = {words for name in SPLITS[1:] for words, _ in parts[name]}
+    parts["train"] = [caption for caption in parts["train"] if caption[0] not in held_out]
+    if not all(parts.values()):
+        raise InputError(f"{len(keys)} captioned images or captions are too few to train on; give more captions")
+    return {name: Captions([words for words, _ in parts[name]], np.array([row for _, row in parts[name]])) for name in SPLITS}
+
+
+def count_words(captions: Captions) -> dict[str, int]:
+    """How often each word stands in the captions: most frequent first, of equals in alphabetical order."""
+    counts = Counter(word for words in captions.words for word in words)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Captions side by side, padded on the right: `ids` [b s], `lengths` [b], `images` [b] rows or -1."""
+
+    ids: Tensor
+    lengths: Tensor
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def encode(captions: Captions, vocabulary: Vocabulary) -> list[np.ndarray]:
+    """Word ids of each caption; words that the vocabulary lacks become `<unk>`."""
+    ids = {token: i for i, token in enumerate(vocabulary.tokens)}
+    unknown = ids["<unk>"]
+    return [np.array([ids.get(word, unknown) for word in words]) for words in captions.words]
+
+
+def batches(
+    texts: Sequence[np.ndarray], images: np.ndarray, size: int, rng: np.random.Generator | None = None, bucketed: bool = True
+) -> Iterator[Batch]:
+    """Batches of about equal length, so that little padding is run; shuffled within a length and in their order by `rng`."""
+    order = np.arange(len(texts)) if rng is None else rng.permutation(len(texts))
+    if bucketed:
+        order = order[np.argsort([len(texts[i]) for i in order], kind="stable")]
+    starts = np.arange(0, len(texts), size)
+    for start in starts if rng is None else rng.permutation(starts):
+        rows = order[start : start + size]
+        lengths = np.array([len(texts[i]) for i in rows])
+        ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
+        for row, i in enumerate(rows):
+            ids[row, : lengths[row]] = texts[i]
+        yield Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(images[rows]))

@@ -1,0 +1,1 @@
+"""The report: tables made of records; it reads no model, and needs no torch."""

@@ -1,0 +1,50 @@
+"""Tables for the terminal, in the manner of the paper's Table 1: method, optimal n-gram, neuron, activation."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from optigram.study.records import Record
+
+BASELINE = "crp"
+
+
+def ngram_table(records: Sequence[Record]) -> Table:
+    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best."""
+    baseline = {record.target: record.activation for record in records if record.method == BASELINE and record.rank == 1}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("neuron", overflow="fold")
+    table.add_column("method")
+    table.add_column("optimal text", overflow="fold")
+    table.add_column("activation", justify="right")
+    if baseline:
+        table.add_column(f"/ {BASELINE}", justify="right")
+    table.add_column("f.e.", justify="right")
+    for target in dict.fromkeys(record.target for record in records):
+        rows = [record for record in records if record.target == target]
+        best = max(record.activation for record in rows)
+        for number, record in enumerate(rows):
+            cells = [Text(target if number == 0 else ""), Text(record.method), Text(record.text), Text(f"{record.activation:.3f}")]
+            if baseline:
+                cells.append(Text(ratio(record.activation, baseline.get(target))))
+            cells.append(Text(f"{record.forwards + record.backwards:,.0f}" if record.rank == 1 else ""))
+            table.add_row(*cells, style="bold" if record.activation == best else None, end_section=number == len(rows) - 1)
+    return table
+
+
+def ratio(activation: float, baseline: float | None) -> str:
+    """An activation over that of corpus search; a dash where the baseline is not positive, for then a ratio means nothing."""
+    return f"{activation / baseline:.2f}" if baseline is not None and baseline > 0 else "-"
+
+
+def site_table(rows: Iterable[tuple[str, int, str, str]]) -> Table:
+    """Sites of a model: name, width, names of the first units, an address to copy."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("site")
+    table.add_column("units", justify="right")
+    table.add_column("names")
+    table.add_column("an address to copy")
+    for site, width, names, address in rows:
+        table.add_row(Text(site), f"{width:,}", Text(names), Text(address))
+    return table

@@ -1,0 +1,1 @@
+"""Studies: targets x methods x seeds, and the records they leave."""

@@ -1,0 +1,113 @@
+"""`find`: the best texts of any targets by the named methods, as records; `judge`: the records of texts already at hand."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from optigram.corpora import ngrams
+from optigram.errors import InputError
+from optigram.methods import Corpus, Method, presets
+from optigram.objective import Objective
+from optigram.search import Budget, Found, search
+from optigram.study.records import Record
+
+Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The sentences of corpus search; `name` says where they are from."""
+
+    name: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Finds:
+    """What one method found: its records, how many texts scored NaN, and whether Ctrl-C ended it."""
+
+    method: str
+    records: list[Record]
+    broken: int
+    interrupted: bool
+
+
+def find(
+    objective: Objective,
+    by: Sequence[str] = presets.LABELS,
+    corpus: Sentences | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    top: int = 1,
+    watch: Watch = lambda method, done, best: None,
+) -> Iterator[Finds]:
+    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl" or "gbl:faithful".
+
+    `budget` bounds the gradient methods; corpus search always reads its whole corpus, once for all targets.
+    """
+    budget = budget or Budget()
+    methods = [(name, method_named(name, objective, corpus, budget.forwards)) for name in by]
+    for name, method in methods:
+        allowed = Budget() if isinstance(method, Corpus) else budget
+        outcome = search(objective, method, allowed, seed, top, lambda done, best, name=name: watch(name, done, best))
+        records = [
+            record
+            for number, found in enumerate(outcome.found)
+            if found is not None
+            for record in _records(objective, number, name, repr(method), seed, found)
+        ]
+        broken = sum(found.broken for found in outcome.found if found is not None)
+        yield Finds(name, records, broken, outcome.interrupted)
+        if outcome.interrupted:
+            return
+
+
+def method_named(name: str, objective: Objective, corpus: Sentences | None, forwards: float | None) -> Method:
+    """The method that a name stands for, for texts of the objective's length and a budget of forward-equivalents."""
+    label, variant = presets.parse(name)
+    if label == presets.CORPUS:
+        if corpus is None:
+            raise InputError("corpus search needs a corpus; give one")
+        allowed = objective.lexicon.cpu().numpy()
+        return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
+    return presets.faithful(label) if variant == presets.FAITHFUL else presets.modern(label, forwards or presets.BUDGET)
+
+
+def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
+    """One record a target for a text of the user's, as exact as those of `find`: method "text", rank 1."""
+    begun = time.perf_counter()
+    activation = objective.score(torch.tensor([[ids]])).activation.cpu()
+    seconds = (time.perf_counter() - begun) / len(objective.targets)
+    records = []
+    for number in range(len(objective.targets)):
+        forwards = float(objective.meter.forwards[number])
+        found = Found(torch.tensor([ids]), activation[number], forwards, 0.0, seconds, {}, 0, [])
+        records += _records(objective, number, "text", "", 0, found)
+    return records
+
+
+def _records(objective: Objective, number: int, method: str, settings: str, seed: int, found: Found) -> Iterator[Record]:
+    vocabulary = objective.model.vocabulary
+    for rank, (free, activation) in enumerate(zip(found.ids.tolist(), found.activation.tolist(), strict=True), start=1):
+        ids = objective.template.fill(free)
+        yield Record(
+            model=objective.model.name,
+            target=str(objective.targets[number]),
+            method=method,
+            settings=settings,
+            seed=seed,
+            rank=rank,
+            text=vocabulary.decode(free),
+            tokens=[vocabulary.tokens[i] for i in ids],
+            ids=ids,
+            activation=activation,
+            surprisal=None,
+            survives=vocabulary.survives(ids),
+            forwards=found.forwards,
+            backwards=found.backwards,
+            seconds=found.seconds,
+            notes=found.notes if rank == 1 else {},
+        )
