@@ -35,15 +35,20 @@ class Streams:
         tiny = np.finfo(np.float32).tiny
         return -self._draw(lambda rng: np.maximum(rng.standard_exponential(shape, dtype=np.float32), tiny), shape).log()
 
-    def pooled_gumbel(self, *shape: int) -> Tensor:
-        """Standard gumbel numbers [k c *shape], read from a pool of `POOL` from a place that each stream draws.
+    def plus_gumbel(self, logits: Tensor, samples: int) -> Tensor:
+        """Logits [k c t v] plus standard gumbel numbers, `samples` times: [k c samples t v].
 
-        Drawing fresh numbers costs as much as the matrix products of a step; reading them costs a copy.
+        The numbers are read from a pool of `POOL`, from a place that each stream draws: drawing fresh ones costs as
+        much as the matrix products of a step, reading them costs next to nothing.
         """
-        size = int(np.prod(shape))
+        shape = logits.shape[2:]
+        size = shape.numel()
         pool = _gumbel_pool(self.seed, max(POOL, 4 * size), self.device)
-        parts = [pool[start : start + size] for start in (int(rng.integers(len(pool) - size)) for rng in self._generators)]
-        return torch.stack(parts).view(*self.shape, *shape)
+        noisy = torch.empty(*self.shape, samples, *shape, device=self.device)
+        for rng, row, outs in zip(self._generators, logits.flatten(0, 1), noisy.flatten(0, 1), strict=True):
+            for start, out in zip(rng.integers(len(pool) - size, size=samples).tolist(), outs, strict=True):
+                torch.add(row, pool[start : start + size].view(shape), out=out)
+        return noisy
 
     def _draw(self, draw, shape: tuple[int, ...]) -> Tensor:
         numbers = np.stack([draw(rng) for rng in self._generators])

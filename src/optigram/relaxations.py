@@ -116,11 +116,50 @@ class Gumbel:
         return max(self.hottest * self.cooling**step, self.coldest)
 
     def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
-        shape = (self.samples, *theta.shape[2:])
-        noise = streams.gumbel(*shape) if self.fresh else streams.pooled_gumbel(*shape)
+        embeds, weights = _GumbelMixture.apply(theta, table, self, step, streams)  # pyright: ignore[reportGeneralTypeIssues]
+        return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
+
+    def noisy(self, theta: Tensor, streams: Streams) -> Tensor:
+        """Logits plus noise [k c samples t v]."""
         logits = theta if self.floor is None else (theta.softmax(dim=-1) + self.floor).log()
-        weights = ((logits[:, :, None] + noise) / self.temperature(step)).softmax(dim=-1).flatten(1, 2)
-        return SoftText(weights @ table, weights)
+        if not self.fresh:
+            return streams.plus_gumbel(logits, self.samples)
+        return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
 
     def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
+
+
+class _GumbelMixture(torch.autograd.Function):
+    """weights = softmax(noisy / temperature) and embeds = weights @ table, from theta.
+
+    What autograd would do, but for passes over the vocabulary that it cannot fold: the temperature divides the small
+    gradient of `embeds` instead of the large one of `weights`, and noise is added and divided in place.
+    """
+
+    @staticmethod
+    def forward(ctx, theta: Tensor, table: Tensor, relaxation: Gumbel, step: int, streams: Streams):
+        ctx.set_materialize_grads(False)
+        ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
+        weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
+        ctx.save_for_backward(theta, table, weights)
+        return weights @ table, weights
+
+    @staticmethod
+    def backward(ctx, *slopes: Tensor | None):
+        of_embeds, of_weights = slopes
+        theta, table, weights = ctx.saved_tensors
+        slope = None if of_embeds is None else (of_embeds.contiguous() / ctx.temperature) @ table.T
+        if of_weights is not None:
+            slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
+        slope = _softmax_backward(slope, weights)
+        slope = slope[:, :, 0] if slope.shape[2] == 1 else slope.sum(dim=2)
+        if ctx.floor is not None:
+            probabilities = theta.softmax(dim=-1)
+            slope = _softmax_backward(slope / (probabilities + ctx.floor), probabilities)
+        return slope, None, None, None, None
+
+
+def _softmax_backward(slope: Tensor, softmax: Tensor) -> Tensor:
+    """The gradient with respect to x of what has `slope` with respect to softmax(x), in one pass."""
+    return torch.ops.aten._softmax_backward_data(slope, softmax, -1, softmax.dtype)

@@ -1,6 +1,6 @@
 """Gradient ascent on a relaxation (paper, section 4): emb, logit, smx and gbl are this loop with four relaxations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -14,7 +14,10 @@ BLOCK = 32  # soft texts in one batch; large enough for products at full speed, 
 
 @dataclass(frozen=True)
 class Ascent:
-    """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed."""
+    """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
+
+    `block` soft texts make a batch. It changes speed and memory, not results.
+    """
 
     relaxation: Relaxation
     steps: int
@@ -22,12 +25,13 @@ class Ascent:
     restarts: int
     every: int
     patience: int | None = None
+    block: int = field(default=BLOCK, repr=False)
 
     @property
     def side_by_side(self) -> int:
         """As many targets as fill a block: set by the settings alone, so that every batch has one shape."""
         samples = self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
-        return max(BLOCK // (self.restarts * samples), 1)
+        return max(self.block // (self.restarts * samples), 1)
 
     def propose(self, objective: Objective, seed: int) -> Proposals:
         """The nearest discrete texts before every `every`-th step, and after the last."""

@@ -47,7 +47,9 @@ class Model(Protocol):
     sites: Mapping[str, Site]
 
     @property
-    def step(self) -> Callable[[Tensor, States | None, Collection[str]], States] | None: ...
+    def step(self) -> Callable[[Tensor, States | None, Collection[str]], States] | None:
+        """One word further, for recurrent models; see above."""
+        ...
 
     def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
         """Run texts given as embeddings [b s d]; give {site: [b s h]} for sites that are not linear in another.

@@ -40,7 +40,7 @@ class Imaginet(nn.Module):
         v, d, h = len(self.vocabulary), self.sizes.embedding, self.sizes.hidden
         self.word_embedding = nn.Embedding(v, d)
         nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
-        self.paths = nn.ModuleDict({path: nn.GRU(d, h, batch_first=True) for path in PATHS})
+        self.paths = nn.ModuleDict({path: nn.GRU(d, h) for path in PATHS})
         self.projections = nn.ModuleDict({"language": nn.Linear(h, v), "visual": nn.Linear(h, self.sizes.features)})
         self.first_words: Tensor
         self.register_buffer("first_words", torch.zeros(v))  # how often a training sentence begins with each word
@@ -64,16 +64,20 @@ class Imaginet(nn.Module):
     def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
         if keep is None:
-            return {site: self._path(site)(embeds)[0] for site in sites}
+            return {site: self.states(site, embeds) for site in sites}
         # A unidirectional GRU does not see what follows: bring the kept positions to the front, and put the states back.
         order = (~keep).long().argsort(dim=1, stable=True)
         front = embeds.gather(1, order[..., None].expand_as(embeds))
         back = order.argsort(dim=1)[..., None].expand(-1, -1, self.sizes.hidden)
-        return {site: self._path(site)(front)[0].gather(1, back) for site in sites}
+        return {site: self.states(site, front).gather(1, back) for site in sites}
 
     def step(self, ids: Tensor, states: States | None, sites: Collection[str]) -> States:
         """One word further: ids [n] and the states before it {site: [n h]} (None: zero) to the states after it."""
         return {site: self._step(site, ids, None if states is None else states[site]) for site in sites}
+
+    def states(self, site: str, embeds: Tensor) -> Tensor:
+        """States [b s h] of one path over embeddings [b s d], run time first, which is what the products want."""
+        return self._path(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
 
     def _path(self, site: str) -> nn.GRU:
         return self.paths[site.removesuffix(".hidden")]  # pyright: ignore[reportReturnType]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
-from optigram.models.imaginet import Imaginet, Sizes
+from optigram.models.imaginet import PATHS, Imaginet, Sizes
 from optigram.models.loading import device_named, load, read_config, save
 from optigram.papers.poerner2018.data import (
     Batch,
@@ -151,8 +151,7 @@ class Trainer:
         """Language states at every position [b s h], and the visual state after each caption's last word [b h]."""
         device, drop = self.model.embedding.device, nn.Dropout(self.settings.dropout).train(self.model.training)
         embeds = drop(self.model.word_embedding(batch.ids.to(device)))
-        hidden, _ = self.model.paths["language"](embeds)
-        visual, _ = self.model.paths["visual"](embeds)
+        hidden, visual = (self.model.states(f"{path}.hidden", embeds) for path in PATHS)
         last = visual[torch.arange(len(batch), device=device), (batch.lengths - 1).to(device)]
         return drop(hidden), drop(last)
 
