@@ -1,6 +1,6 @@
 """Speed, as ratios measured side by side in one run: a gumbel step against its floor, shared prefixes against none.
 
-    python benchmarks/speed.py [--targets 160] [--restarts 4] [--threads 1]
+python benchmarks/speed.py [--targets 160] [--restarts 4] [--threads 1]
 """
 
 import argparse
@@ -89,7 +89,7 @@ def shared_prefixes(model: Imaginet) -> None:
 
 def main() -> None:
     """Print every ratio."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--targets", type=int, default=160)
     options.add_argument("--restarts", type=int, default=4)
     options.add_argument("--threads", type=int, default=1)

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from optigram.shapes import Float, Int
 
 
 @dataclass(frozen=True)
@@ -13,8 +16,8 @@ class Best:
     `ids` int64 [k n t]; `activation` float32 [k n]. Where fewer than n texts are known, ids are -1, activations -inf.
     """
 
-    ids: Tensor
-    activation: Tensor
+    ids: Int[Tensor, "k n t"]
+    activation: Float[Tensor, "k n"]
 
     @classmethod
     def empty(cls, targets: int, most: int, length: int) -> "Best":
@@ -22,18 +25,20 @@ class Best:
         return cls(torch.full((targets, most, length), -1), torch.full((targets, most), -torch.inf))
 
     @classmethod
-    def of(cls, ids: Tensor, activation: Tensor, most: int) -> "Best":
+    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], most: int) -> "Best":
         """The `most` best of candidates: ids [k1 c t] (k1 is k, or 1 for texts shared by all targets), activation [k c].
 
         A NaN is no activation: it counts as -inf.
         """
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        among = min(most, activation.shape[1])
-        edge = activation.topk(among).values[:, -1:]
-        ties = int((activation >= edge).sum(1).max())  # all that equal the last one kept, so that none is lost by chance
-        chosen = activation.topk(ties).indices
-        texts = ids.expand(len(activation), -1, -1).gather(1, chosen[..., None].expand(-1, -1, ids.shape[2]))
-        return cls.empty(len(activation), most, ids.shape[2]).merge(cls(texts, activation.gather(1, chosen)))
+        if len(ids) == 1:  # shared texts may be very many: sort only those that can be kept
+            once = np.unique(ids[0].numpy(), axis=0, return_index=True)[1]
+            ids, activation = ids[:, once], activation[:, once]
+            edge = activation.topk(min(most, len(once))).values[:, -1:]
+            among = int((activation >= edge).sum(1).max())  # with all that equal the last one, so that none is lost by chance
+            activation, chosen = activation.topk(among)
+            ids = ids[0][chosen]
+        return cls.empty(len(activation), most, ids.shape[2]).merge(cls(ids, activation))
 
     def merge(self, other: "Best") -> "Best":
         """The n best of both: associative, commutative, idempotent."""

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optigram.shapes import Float
+
 POOL = 1 << 21  # gumbel numbers drawn once for a seed and read from random places
 
 
@@ -35,7 +37,7 @@ class Streams:
         tiny = np.finfo(np.float32).tiny
         return -self._draw(lambda rng: np.maximum(rng.standard_exponential(shape, dtype=np.float32), tiny), shape).log()
 
-    def plus_gumbel(self, logits: Tensor, samples: int) -> Tensor:
+    def plus_gumbel(self, logits: Float[Tensor, "k c t v"], samples: int) -> Float[Tensor, "k c samples t v"]:
         """Logits [k c t v] plus standard gumbel numbers, `samples` times: [k c samples t v].
 
         The numbers are read from a pool of `POOL`, from a place that each stream draws: drawing fresh ones costs as

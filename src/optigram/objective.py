@@ -18,6 +18,7 @@ from optigram.errors import InputError
 from optigram.models.base import Model, in_blocks
 from optigram.prefixes import Level, prefix_tree, sorted_order
 from optigram.readouts import Readouts, readouts
+from optigram.shapes import Bool, Float, Int
 from optigram.targets import Target
 from optigram.text import Template, lexicon
 
@@ -28,14 +29,14 @@ CHUNK = 1 << 22  # numbers of state that texts sharing their prefixes may hold a
 class SoftText(NamedTuple):
     """Mixtures of words: `embeds` [k1 c t d], and the `weights` [k1 c t v] that made them, where there are any."""
 
-    embeds: Tensor
-    weights: Tensor | None
+    embeds: Float[Tensor, "k1 c t d"]
+    weights: Float[Tensor, "k1 c t v"] | None
 
 
 class Scores(NamedTuple):
     """`activation` float32 [k c]: the pooled readout times the target's sign, in the model's own units."""
 
-    activation: Tensor
+    activation: Float[Tensor, "k c"]
 
 
 @dataclass
@@ -46,9 +47,9 @@ class Meter:
     Texts that all targets judge are charged to each in full. `paying` [k] marks the targets whose search goes on.
     """
 
-    forwards: Tensor
-    backwards: Tensor
-    paying: Tensor
+    forwards: Float[Tensor, " k"]
+    backwards: Float[Tensor, " k"]
+    paying: Bool[Tensor, " k"]
 
     @classmethod
     def at_zero(cls, targets: int) -> "Meter":
@@ -58,11 +59,11 @@ class Meter:
         )
 
     @property
-    def spent(self) -> Tensor:
+    def spent(self) -> Float[Tensor, " k"]:
         """Forward-equivalents [k]."""
         return self.forwards + self.backwards
 
-    def charge(self, forwards: Tensor | float = 0.0, backwards: float = 0.0) -> None:
+    def charge(self, forwards: Float[Tensor, " k"] | float = 0.0, backwards: float = 0.0) -> None:
         """Add a cost to the targets that pay."""
         self.forwards += self.paying * forwards
         self.backwards += self.paying * backwards
@@ -107,7 +108,7 @@ class Objective:
         part._readouts = readouts(self.model, part.targets, self._positions)
         return part
 
-    def score(self, ids: Tensor) -> Scores:
+    def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
         """Exact activations of texts [k1 c t], without a gradient."""
         with torch.no_grad():
             inputs = self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
@@ -116,12 +117,13 @@ class Objective:
     def relax(self, text: SoftText) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`."""
         activation = self._by_source(self._surround(text.embeds, self.model.embedding.detach()), self._soft)
-        self.meter.charge(forwards=activation.shape[1])
+        texts = activation.shape[1]
+        self.meter.charge(forwards=float(texts))
         if activation.requires_grad:
-            activation.register_hook(lambda _: self.meter.charge(backwards=2 * activation.shape[1]))
+            activation.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return Scores(activation)
 
-    def gradient(self, ids: Tensor) -> Tensor:
+    def gradient(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """To first order, how the sum of activations would change with the weight of each word: [k1 c t v].
 
         The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`.
@@ -146,11 +148,11 @@ class Objective:
         order = [i for parts in groups for i in _members(parts)]
         return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
 
-    def _soft(self, embeds: Tensor, parts: list[Readouts]) -> Tensor:
+    def _soft(self, embeds: Float[Tensor, "k1 c s d"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         states = self.model.read(embeds.flatten(0, 1), [part.source for part in parts])
         return torch.cat([part.of_texts(states[part.source].unflatten(0, embeds.shape[:2])) for part in parts])
 
-    def _whole(self, ids: Tensor, parts: list[Readouts]) -> Tensor:
+    def _whole(self, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         embedding, found = self.model.embedding, []
         for part in parts:
             states = in_blocks(lambda rows, at=part.source: self.model.read(embedding[rows], [at])[at], ids.flatten(0, 1), ROWS)
@@ -158,7 +160,7 @@ class Objective:
         self.meter.charge(forwards=self._of_members(parts, torch.full((len(ids),), float(ids.shape[1]))))
         return torch.cat(found)
 
-    def _by_prefix(self, ids: Tensor, parts: list[Readouts]) -> Tensor:
+    def _by_prefix(self, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         k1, c, s = ids.shape
         owners = torch.arange(k1, device=self.device).repeat_interleave(c)
         rows = torch.cat([owners[:, None], ids.flatten(0, 1)], dim=1)
@@ -178,12 +180,13 @@ class Objective:
         """Activations of the texts at the ends of a tree: [n m] if all members read each text, else [n 1]."""
         step = self.model.step
         assert step is not None
-        states, pooled = None, [None for _ in parts]
+        states: dict[str, Tensor] | None = None
+        pooled: list[Tensor | None] = [None] * len(parts)
         for position, level in enumerate(tree):
             if states is not None:
                 states = {site: state[level.parents] for site, state in states.items()}
                 pooled = [None if values is None else values[level.parents] for values in pooled]
-            states = step(level.words, states, [part.source for part in parts])
+            states = dict(step(level.words, states, [part.source for part in parts]))
             members = None if shared else level.owners
             for number, part in enumerate(parts):
                 if position in part.positions:

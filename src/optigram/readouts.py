@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model, in_blocks
+from optigram.shapes import Bool, Float, Int
 from optigram.targets import Target
 
 ROWS, COLUMNS = 1024, 32  # shared texts are read in products of this one shape, whatever the number of targets
@@ -21,17 +22,17 @@ class Readouts:
 
     source: str
     members: list[int]
-    weight: Tensor
-    bias: Tensor
-    share: Tensor
-    peak: Tensor
+    weight: Float[Tensor, "m h"]
+    bias: Float[Tensor, " m"]
+    share: Float[Tensor, "m s"]
+    peak: Bool[Tensor, " m"]
 
     @property
     def positions(self) -> list[int]:
         """The positions that any member looks at."""
         return torch.nonzero((self.share != 0).any(0) | self.peak.any()).flatten().tolist()
 
-    def of_texts(self, states: Tensor) -> Tensor:
+    def of_texts(self, states: Float[Tensor, "m1 c s h"]) -> Float[Tensor, "m c"]:
         """Activations [m c] of texts with states [m c s h], or [1 c s h] where all members read the same texts."""
         states = states[:, :, self.positions]
         if len(states) == 1 < len(self.members):
@@ -42,7 +43,7 @@ class Readouts:
         mixed = (values * self.share[:, None, self.positions]).sum(-1)
         return torch.where(self.peak[:, None], values.amax(-1), mixed) if self.peak.any() else mixed
 
-    def at(self, states: Tensor, members: Tensor | None) -> Tensor:
+    def at(self, states: Float[Tensor, "n h"], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n m"]:
         """Values of states [n h] at one position: [n m], or [n 1] where each row is read by the one of `members` [n]."""
         if members is not None:
             return (states * self.weight[members]).sum(-1, keepdim=True) + self.bias[members, None]
@@ -51,7 +52,9 @@ class Readouts:
         products = [in_blocks(lambda rows, part=part: rows @ part.T, states, ROWS) for part in padded.split(COLUMNS)]
         return torch.cat(products, dim=1)[:, : len(self.weight)] + self.bias
 
-    def pool_on(self, pooled: Tensor | None, values: Tensor, position: int, members: Tensor | None) -> Tensor:
+    def pool_on(
+        self, pooled: Float[Tensor, "n m"] | None, values: Float[Tensor, "n m"], position: int, members: Int[Tensor, " n"] | None
+    ) -> Float[Tensor, "n m"]:
         """What is pooled once the values of one more position are known; shapes as in `at`."""
         share = self.share[:, position] if members is None else self.share[members, position, None]
         peak = self.peak if members is None else self.peak[members, None]

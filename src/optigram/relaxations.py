@@ -4,27 +4,32 @@
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from optigram.noise import Streams
 from optigram.objective import SoftText
+from optigram.shapes import Float, Int
+
+Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
+Rows = Int[Tensor, "k c t"]
 
 
+@runtime_checkable
 class Relaxation(Protocol):
     """Seam 2. A frozen dataclass of settings; theta holds all that changes."""
 
-    def start(self, streams: Streams, length: int, table: Tensor) -> Tensor:
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
         """The first theta [k c t d] or [k c t v]."""
         ...
 
-    def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         """The soft texts that theta stands for at a step: c of them for each target, or a multiple of c."""
         ...
 
-    def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
         """The discrete texts nearest to theta: rows [k c t], and notes on how near they are [k c]."""
         ...
 
@@ -47,13 +52,13 @@ class Embeddings:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Tensor) -> Tensor:
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
         return self.begin.draw(streams, length, table.shape[1])
 
-    def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         return SoftText(theta, None)
 
-    def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
         normed = torch.nn.functional.normalize
         cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
         return rows, {"cosine": cosine.mean(-1)}
@@ -65,13 +70,13 @@ class Logits:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Tensor) -> Tensor:
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
         return self.begin.draw(streams, length, len(table))
 
-    def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         return SoftText(theta @ table, theta)
 
-    def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
 
@@ -81,14 +86,14 @@ class Softmax:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Tensor) -> Tensor:
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
         return self.begin.draw(streams, length, len(table))
 
-    def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         weights = theta.softmax(dim=-1)
         return SoftText(weights @ table, weights)
 
-    def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
 
@@ -108,14 +113,14 @@ class Gumbel:
     fresh: bool = False
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Tensor) -> Tensor:
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
         return self.begin.draw(streams, length, len(table))
 
     def temperature(self, step: int) -> float:
         """The temperature of a step, counted from 0."""
         return max(self.hottest * self.cooling**step, self.coldest)
 
-    def soften(self, theta: Tensor, table: Tensor, step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         embeds, weights = _GumbelMixture.apply(theta, table, self, step, streams)  # pyright: ignore[reportGeneralTypeIssues]
         return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
 
@@ -126,7 +131,7 @@ class Gumbel:
             return streams.plus_gumbel(logits, self.samples)
         return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
 
-    def harden(self, theta: Tensor, table: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
 

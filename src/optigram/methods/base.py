@@ -2,11 +2,12 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from optigram.objective import Objective, Scores
+from optigram.shapes import Int
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,14 @@ class Proposal:
     `notes` [k c] say what the method believes of each text. They are kept beside the score and never take its place.
     """
 
-    ids: Tensor
+    ids: Int[Tensor, "k1 c t"]
     notes: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 Proposals = Generator[Proposal, Scores, None]
 
 
+@runtime_checkable
 class Method(Protocol):
     """Seam 3. A frozen dataclass of settings; its repr is its identity."""
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from optigram.shapes import Bool, Float, Shaped
 from optigram.text import Vocabulary
 
 States = Mapping[str, Tensor]
@@ -20,8 +21,8 @@ class Linear:
     """
 
     source: str
-    weight: Tensor  # [width h]
-    bias: Tensor  # [width]
+    weight: Float[Tensor, "width h"]
+    bias: Float[Tensor, " width"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Site:
     linear: Linear | None = None
 
 
+@runtime_checkable
 class Model(Protocol):
     """Seam 1. `embedding` is the effective matrix [v d]: what the network really reads for each id.
 
@@ -41,17 +43,32 @@ class Model(Protocol):
     after them, for the sites named. A model that cannot do that has None.
     """
 
-    name: str
-    vocabulary: Vocabulary
-    embedding: Tensor
-    sites: Mapping[str, Site]
+    @property
+    def name(self) -> str:
+        """What the model is called in records."""
+        ...
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Ids and text."""
+        ...
+
+    @property
+    def embedding(self) -> Float[Tensor, "v d"]:
+        """See above."""
+        ...
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """What can be targeted, by name."""
+        ...
 
     @property
     def step(self) -> Callable[[Tensor, States | None, Collection[str]], States] | None:
         """One word further, for recurrent models; see above."""
         ...
 
-    def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
+    def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """Run texts given as embeddings [b s d]; give {site: [b s h]} for sites that are not linear in another.
 
         `keep` [b s] marks the positions that count (None: all). Values at the others mean nothing.
@@ -59,7 +76,7 @@ class Model(Protocol):
         ...
 
 
-def in_blocks(run: Callable[[Tensor], Tensor], rows: Tensor, block: int) -> Tensor:
+def in_blocks(run: Callable[[Tensor], Tensor], rows: Shaped[Tensor, "n ..."], block: int) -> Shaped[Tensor, "n ..."]:
     """`run` over `rows` [n ...] in blocks of one fixed shape, the last one padded with copies of its last row.
 
     Matrix products round differently with the shape of a batch; with one shape, a row's result does not hang on

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from optigram.models.base import Linear, Site, States, in_blocks
+from optigram.shapes import Bool, Float, Int
 from optigram.text import PAD, UNKNOWN, Vocabulary, word_vocabulary
 
 PATHS = ("language", "visual")
@@ -29,7 +30,10 @@ class Sizes:
 
 
 class Imaginet(nn.Module):
-    """The network. `words` are the vocabulary without the special tokens, `labels` name the visual features."""
+    """The network. `words` are the vocabulary without the special tokens, `labels` name the visual features.
+
+    Its sites are `language` and `visual` (projections, before any softmax), and the hidden states they are linear in.
+    """
 
     def __init__(self, words: tuple[str, ...], labels: tuple[str, ...] = (), sizes: Sizes | None = None, name: str = "imaginet"):
         super().__init__()
@@ -42,26 +46,25 @@ class Imaginet(nn.Module):
         nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
         self.paths = nn.ModuleDict({path: nn.GRU(d, h) for path in PATHS})
         self.projections = nn.ModuleDict({"language": nn.Linear(h, v), "visual": nn.Linear(h, self.sizes.features)})
+        self.sites = self._sites()
         self.first_words: Tensor
         self.register_buffer("first_words", torch.zeros(v))  # how often a training sentence begins with each word
 
     @property
-    def embedding(self) -> Tensor:
+    def embedding(self) -> Float[Tensor, "v d"]:
         """The effective embedding matrix [v d]."""
         return self.word_embedding.weight
 
-    @functools.cached_property
-    def sites(self) -> dict[str, Site]:
-        """`language` and `visual` (projections, before any softmax) and the hidden states they are linear in."""
+    def _sites(self) -> dict[str, Site]:
         names = {"language": self.vocabulary.tokens, "visual": self.labels}
         found = {}
         for path in PATHS:
-            layer = self.projections[path]
+            layer = self.projection(path)
             found[path] = Site(layer.out_features, names[path], Linear(f"{path}.hidden", layer.weight, layer.bias))
             found[f"{path}.hidden"] = Site(self.sizes.hidden)
         return found
 
-    def read(self, embeds: Tensor, sites: Collection[str], keep: Tensor | None = None) -> States:
+    def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
         if keep is None:
             return {site: self.states(site, embeds) for site in sites}
@@ -71,34 +74,44 @@ class Imaginet(nn.Module):
         back = order.argsort(dim=1)[..., None].expand(-1, -1, self.sizes.hidden)
         return {site: self.states(site, front).gather(1, back) for site in sites}
 
-    def step(self, ids: Tensor, states: States | None, sites: Collection[str]) -> States:
+    def step(self, ids: Int[Tensor, " n"], states: States | None, sites: Collection[str]) -> States:
         """One word further: ids [n] and the states before it {site: [n h]} (None: zero) to the states after it."""
         return {site: self._step(site, ids, None if states is None else states[site]) for site in sites}
 
-    def states(self, site: str, embeds: Tensor) -> Tensor:
+    def states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
         """States [b s h] of one path over embeddings [b s d], run time first, which is what the products want."""
-        return self._path(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
+        return self.gru(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
 
-    def _path(self, site: str) -> nn.GRU:
-        return self.paths[site.removesuffix(".hidden")]  # pyright: ignore[reportReturnType]
+    def gru(self, site: str) -> nn.GRU:
+        """The recurrent layer of a path, named by the path or by its hidden site."""
+        layer = self.paths[site.removesuffix(".hidden")]
+        assert isinstance(layer, nn.GRU)
+        return layer
 
-    def _step(self, site: str, ids: Tensor, state: Tensor | None) -> Tensor:
-        gru, h = self._path(site), self.sizes.hidden
+    def projection(self, path: str) -> nn.Linear:
+        """The linear layer at the end of a path."""
+        layer = self.projections[path]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def _step(self, site: str, ids: Int[Tensor, " n"], state: Float[Tensor, "n h"] | None) -> Float[Tensor, "n h"]:
+        h = self.sizes.hidden
+        _, recurrent, _, bias = self.gru(site).all_weights[0]
         inputs = self._inputs[site][ids]
         if state is None:
             state = inputs.new_zeros(len(ids), h)
-        recurrent = in_blocks(lambda rows: nn.functional.linear(rows, gru.weight_hh_l0, gru.bias_hh_l0), state, STEP_BLOCK)
-        gates = torch.sigmoid(inputs[:, : 2 * h] + recurrent[:, : 2 * h])
-        candidate = torch.tanh(inputs[:, 2 * h :] + gates[:, :h] * recurrent[:, 2 * h :])
-        return candidate + gates[:, h:] * (state - candidate)
+        gates = in_blocks(lambda rows: nn.functional.linear(rows, recurrent, bias), state, STEP_BLOCK)
+        mixed = torch.sigmoid(inputs[:, : 2 * h] + gates[:, : 2 * h])
+        candidate = torch.tanh(inputs[:, 2 * h :] + mixed[:, :h] * gates[:, 2 * h :])
+        return candidate + mixed[:, h:] * (state - candidate)
 
     @functools.cached_property
     def _inputs(self) -> dict[str, Tensor]:
         """What each word adds to the gates of each path, computed once: {site: [v 3h]}."""
         tables = {}
         for path in PATHS:
-            gru = self.paths[path]
-            tables[f"{path}.hidden"] = nn.functional.linear(self.embedding, gru.weight_ih_l0, gru.bias_ih_l0)  # pyright: ignore[reportArgumentType]
+            weight, _, bias, _ = self.gru(path).all_weights[0]
+            tables[f"{path}.hidden"] = nn.functional.linear(self.embedding, weight, bias).detach()
         return tables
 
     def sample(self, count: int, generator: torch.Generator, longest: int = 20, block: int = 512) -> Iterator[str]:
@@ -113,7 +126,7 @@ class Imaginet(nn.Module):
                 for row, word in zip(rows.tolist(), words.tolist(), strict=True):
                     texts[row].append(word)
                 states = self.step(words, states, [site])
-                logits = self.projections["language"](states[site])
+                logits = self.projection("language")(states[site])
                 logits[:, forbidden] = -torch.inf
                 words = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
                 goes_on = (words != 1) & (torch.tensor([len(texts[row]) for row in rows.tolist()]) < longest)

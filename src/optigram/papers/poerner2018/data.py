@@ -121,12 +121,12 @@ def batches(
     """Batches of about equal length, so that little padding is run; shuffled within a length and in their order by `rng`."""
     order = np.arange(len(texts)) if rng is None else rng.permutation(len(texts))
     if bucketed:
-        order = order[np.argsort([len(texts[i]) for i in order], kind="stable")]
-    starts = np.arange(0, len(texts), size)
-    for start in starts if rng is None else rng.permutation(starts):
+        order = order[np.argsort([len(texts[i]) for i in order.tolist()], kind="stable")]
+    starts = list(range(0, len(texts), size))
+    for start in starts if rng is None else rng.permutation(starts).tolist():
         rows = order[start : start + size]
-        lengths = np.array([len(texts[i]) for i in rows])
+        lengths = np.array([len(texts[i]) for i in rows.tolist()])
         ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
-        for row, i in enumerate(rows):
-            ids[row, : lengths[row]] = texts[i]
+        for row, i in enumerate(rows.tolist()):
+            ids[row, : len(texts[i])] = texts[i]
         yield Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(images[rows]))

@@ -75,11 +75,13 @@ def new_model(captions: Captions, images: Images | None, settings: Training, lea
     features = 1 if images is None else images.features.shape[1]
     labels = () if images is None else images.labels
     model = Imaginet(words, labels, Sizes(settings.embedding, settings.hidden, features))
-    for gru in model.paths.values():
-        nn.init.xavier_uniform_(gru.weight_ih_l0), nn.init.orthogonal_(gru.weight_hh_l0)
-        nn.init.zeros_(gru.bias_ih_l0), nn.init.zeros_(gru.bias_hh_l0)
-    for layer in model.projections.values():
-        nn.init.xavier_uniform_(layer.weight), nn.init.zeros_(layer.bias)
+    for path in PATHS:  # Keras's defaults, as the authors': glorot uniform, orthogonal, zero
+        weight, recurrent, *biases = model.gru(path).all_weights[0]
+        nn.init.xavier_uniform_(weight)
+        nn.init.orthogonal_(recurrent)
+        nn.init.xavier_uniform_(model.projection(path).weight)
+        for bias in (*biases, model.projection(path).bias):
+            nn.init.zeros_(bias)
     return model
 
 
@@ -138,13 +140,13 @@ class Trainer:
         real = torch.arange(batch.ids.shape[1]) < batch.lengths[:, None]
         targets = torch.cat([batch.ids[:, 1:], torch.zeros_like(batch.ids[:, :1])], dim=1)
         targets[torch.arange(len(batch)), batch.lengths - 1] = 1
-        logits = self.model.projections["language"](hidden[real.to(device)])
+        logits = self.model.projection("language")(hidden[real.to(device)])
         language = nn.functional.cross_entropy(logits, targets[real].to(device))
         known = batch.images >= 0
         if self.images is None or not known.any():
             return language, torch.zeros((), device=device)
         features = torch.from_numpy(self.images.features[batch.images[known].numpy()]).to(device, torch.float32)
-        predicted = self.model.projections["visual"](last[known.to(device)])
+        predicted = self.model.projection("visual")(last[known.to(device)])
         return language, (1 - nn.functional.cosine_similarity(predicted, features)).mean()
 
     def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -180,7 +182,7 @@ class Trainer:
         features = nn.functional.normalize(torch.from_numpy(self.images.features[shown]).float()).to(self.model.embedding.device)
         ranks, done = [], 0
         for batch in batches([self.texts[name][i] for i in known], truth, 128):
-            predicted = self.model.projections["visual"](self.states(batch)[1])
+            predicted = self.model.projection("visual")(self.states(batch)[1])
             cosines = nn.functional.normalize(predicted) @ features.T
             own = cosines.gather(1, batch.images[:, None].to(cosines.device))
             equal = ((cosines - own).abs() < 1e-6).sum(1) - 1

@@ -1,0 +1,44 @@
+"""Shapes are checked while the tests run; small models are faster on one thread than on two."""
+
+from jaxtyping import install_import_hook
+
+install_import_hook("optigram", "beartype.beartype")
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from optigram.models.imaginet import Imaginet, Sizes
+from optigram.objective import Objective
+from optigram.targets import resolve
+
+torch.set_num_threads(1)
+
+WORDS = tuple("abcdefg")
+LENGTH = 3
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Imaginet:
+    """An Imaginet of 7 words, with weights large enough to make its 343 texts of length 3 differ."""
+    torch.manual_seed(1)
+    model = Imaginet(WORDS, ("cat", "dog", "traffic light"), Sizes(6, 8, 3), name="tiny")
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.8)
+    model.first_words[3:] = 1
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def every_text() -> np.ndarray:
+    """All 343 texts [343 3] of the tiny model's own words."""
+    return np.array(list(itertools.product(range(3, 3 + len(WORDS)), repeat=LENGTH)))
+
+
+@pytest.fixture
+def objective(tiny) -> Objective:
+    """Targets of every kind: both paths, projections and hidden states, all pools, both signs."""
+    addresses = ["language:a", "visual:dog", "-visual:cat@mean", "language:*@max", "visual.hidden:0-2@1", "-language.hidden:3@max"]
+    return Objective(tiny, resolve(addresses, tiny.sites), LENGTH)
