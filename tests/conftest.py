@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-install_import_hook("optigram", "beartype.beartype")
+install_import_hook("optigram", "shape_checks.check")
 
 import itertools
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
+UsageError = typer.BadParameter.__base__  # click's, or that of the copy of click which newer versions of typer carry
+assert UsageError is not None
 
 app = typer.Typer(name="optigram", help="What text makes this neuron fire?", add_completion=False, no_args_is_help=True)
 
@@ -186,9 +187,9 @@ def main() -> NoReturn:
         code = app(standalone_mode=False)
     except InputError as error:
         code = _fail(str(error))
-    except click.ClickException as error:
+    except UsageError as error:
         code = _fail(error.format_message())
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 

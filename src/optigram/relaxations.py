@@ -14,7 +14,7 @@ from optigram.objective import SoftText
 from optigram.shapes import Float, Int
 
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
-Rows = Int[Tensor, "k c t"]
+Rows = Int[Tensor, "k m t"]
 
 
 @runtime_checkable
@@ -29,8 +29,8 @@ class Relaxation(Protocol):
         """The soft texts that theta stands for at a step: c of them for each target, or a multiple of c."""
         ...
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
-        """The discrete texts nearest to theta: rows [k c t], and notes on how near they are [k c]."""
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        """Discrete texts that theta stands for, and notes on each: the nearest c, which may be followed by other c's."""
         ...
 
 
@@ -58,7 +58,7 @@ class Embeddings:
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         return SoftText(theta, None)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         normed = torch.nn.functional.normalize
         cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
         return rows, {"cosine": cosine.mean(-1)}
@@ -76,7 +76,7 @@ class Logits:
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         return SoftText(theta @ table, theta)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
 
@@ -93,7 +93,7 @@ class Softmax:
         weights = theta.softmax(dim=-1)
         return SoftText(weights @ table, weights)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
 
@@ -102,7 +102,8 @@ class Gumbel:
     """gbl: softmax((theta + gumbel noise) / temperature), the temperature falling by `cooling` a step to `coldest`.
 
     `samples` noises a text and step. `floor` is added to the probabilities before their logarithm, as the authors' code
-    does; None leaves out the detour over probabilities, which changes nothing else. `fresh` draws all noise anew.
+    does; None leaves out the detour over probabilities, which changes nothing else. `fresh` draws all noise anew. Besides
+    the text of the largest logits, so many `draws` of texts from the softmax of theta are proposed.
     """
 
     hottest: float = 2.0
@@ -111,6 +112,7 @@ class Gumbel:
     samples: int = 1
     floor: float | None = None
     fresh: bool = False
+    draws: int = 0
     begin: Start = Start()
 
     def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
@@ -131,8 +133,12 @@ class Gumbel:
             return streams.plus_gumbel(logits, self.samples)
         return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Rows, dict[str, Tensor]]:
-        return theta.argmax(dim=-1), {}
+    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        nearest = theta.argmax(dim=-1)
+        if not self.draws:
+            return nearest, {}
+        drawn = streams.plus_gumbel(theta, self.draws).argmax(dim=-1)  # [k c draws t]
+        return torch.cat([nearest, drawn.transpose(1, 2).flatten(1, 2)], dim=1), {}
 
 
 class _GumbelMixture(torch.autograd.Function):

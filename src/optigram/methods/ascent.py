@@ -42,8 +42,9 @@ class Ascent:
         notes = {}
         for step in range(self.steps + 1):
             if step % self.every == 0 or step == self.steps:
-                rows, nearness = self.relaxation.harden(theta.detach(), table)
-                yield Proposal(objective.lexicon[rows], notes | nearness)
+                rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
+                beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
+                yield Proposal(objective.lexicon[rows], beliefs | nearness)
             if step < self.steps:
                 samples = objective.relax(self.relaxation.soften(theta, table, step, streams)).activation
                 soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)

@@ -13,6 +13,7 @@ BUDGET = 5000  # forward-equivalents of a modern method when none are asked for
 EVERY = 10  # steps between two looks at the discrete texts
 RESTARTS, SHORTEST = 8, 100  # as many restarts as leave each this many steps
 HOTTEST, COLDEST = 2.0, 0.1
+DRAWS = 2  # texts that gbl draws beside the likeliest at each look
 RATES = {"emb": 0.1, "logit": 0.1, "smx": 0.3, "gbl": 0.3}
 
 KERAS = Start(spread=0.05, normal=False)  # authors' code: Keras's default start of an embedding layer
@@ -52,13 +53,14 @@ def modern(label: str, budget: float = BUDGET) -> Ascent:
     Several restarts, a high rate, the discrete texts judged often and the best ever seen kept; for gbl a temperature
     that falls over the whole run. The figures behind the choices are in `docs/methods.md`.
     """
-    cost = 3 + 1 / EVERY  # of a step of one restart: forward, backward, and its share of the judging
+    looked = 1 + DRAWS if label == "gbl" else 1  # texts of a restart that are judged at a look
+    cost = 3 + looked / EVERY  # of a step of one restart: forward, backward, and its share of the looks
     restarts = max(1, min(RESTARTS, int(budget / (cost * SHORTEST))))
-    steps = max(1, int((budget / restarts - 1) / cost))
+    steps = max(1, int((budget / restarts - looked) / cost))
     relaxations: dict[str, Relaxation] = {
         "emb": Embeddings(),
         "logit": Logits(),
         "smx": Softmax(),
-        "gbl": Gumbel(hottest=HOTTEST, cooling=(COLDEST / HOTTEST) ** (1 / steps), coldest=COLDEST),
+        "gbl": Gumbel(hottest=HOTTEST, cooling=(COLDEST / HOTTEST) ** (1 / steps), coldest=COLDEST, draws=DRAWS),
     }
     return Ascent(relaxations[label], steps=steps, rate=RATES[label], restarts=restarts, every=EVERY)
