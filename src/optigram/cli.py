@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
-UsageError = typer.BadParameter.__base__  # click's, or that of the copy of click which newer versions of typer carry
-assert UsageError is not None
+UsageError = typer.BadParameter.__mro__[1]  # click's, or that of the copy of click which newer versions of typer carry
 
 app = typer.Typer(name="optigram", help="What text makes this neuron fire?", add_completion=False, no_args_is_help=True)
 

@@ -1,0 +1,39 @@
+import torch
+
+from optigram.models.loading import BUNDLED, bundled, load, read_config
+from optigram.objective import Objective
+from optigram.papers.poerner2018.demo import TARGETS
+from optigram.search import Budget
+from optigram.study.corpus import sentences_for
+from optigram.study.find import find
+from optigram.targets import resolve
+
+
+def test_it_is_small_and_as_good_as_its_card_says():
+    assert sum(path.stat().st_size for path in bundled().iterdir()) < 12e6
+    config = read_config(bundled())
+    assert config["validation"]["language"] < 3.3
+    assert config["validation"]["visual"] > 0.8
+    card = (bundled() / "CARD.md").read_text()
+    for part in ("validation", "test"):
+        for name in ("language", "visual"):
+            assert f"{config[part][name]:.3f}" in card
+
+
+def test_its_sentences_are_its_own():
+    model = load(BUNDLED)
+    corpus = sentences_for(model, None)
+    assert len(corpus.texts) == 20_000
+    assert {word for text in corpus.texts for word in text.split()} <= set(model.words)
+
+
+def test_gumbel_beats_corpus_search_on_the_demo_neurons():
+    """At a fifth of the demo's budget, on two neurons of each path."""
+    model = load(BUNDLED)
+    objective = Objective(model, resolve([*TARGETS[:2], *TARGETS[-2:]], model.sites), 5)
+    crp, gbl = find(objective, ["crp", "gbl"], sentences_for(model, None), Budget(forwards=1000))
+    pairs = list(zip(crp.records, gbl.records, strict=True))
+    assert sum(found.activation > base.activation for base, found in pairs) >= 3
+    assert all(record.survives for _, record in pairs)
+    again = objective.score(torch.tensor([[record.ids] for record in gbl.records])).activation[:, 0]
+    torch.testing.assert_close(again, torch.tensor([record.activation for record in gbl.records]), atol=1e-5, rtol=0)
