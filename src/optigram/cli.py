@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
-UsageError = typer.BadParameter.__mro__[1]  # click's, or that of the copy of click which newer versions of typer carry
+# click's UsageError, or that of the copy of click which newer versions of typer carry
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(name="optigram", help="What text makes this neuron fire?", add_completion=False, no_args_is_help=True)
 

@@ -1,5 +1,6 @@
 """From states to activations: the units of all targets that read one site, and how they pool over positions."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Readouts:
     share: Float[Tensor, "m s"]
     peak: Bool[Tensor, " m"]
 
-    @property
+    @functools.cached_property
     def positions(self) -> list[int]:
         """The positions that any member looks at."""
         return torch.nonzero((self.share != 0).any(0) | self.peak.any()).flatten().tolist()

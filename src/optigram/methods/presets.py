@@ -11,10 +11,10 @@ MODERN, FAITHFUL = "modern", "faithful"
 BUDGET = 5000  # forward-equivalents of a modern method when none are asked for
 
 EVERY = 10  # steps between two looks at the discrete texts
-RESTARTS, SHORTEST = 8, 100  # as many restarts as leave each this many steps
-HOTTEST, COLDEST = 2.0, 0.1
+STEPS, RESTARTS = 400, 16  # as many restarts, up to so many, as leave each about so many steps
+HOTTEST, COLDEST = 3.0, 0.1
 DRAWS = 2  # texts that gbl draws beside the likeliest at each look
-RATES = {"emb": 0.1, "logit": 0.1, "smx": 0.3, "gbl": 0.3}
+RATES = {"emb": 0.03, "logit": 0.03, "smx": 1.0, "gbl": 0.5}
 
 KERAS = Start(spread=0.05, normal=False)  # authors' code: Keras's default start of an embedding layer
 
@@ -55,7 +55,7 @@ def modern(label: str, budget: float = BUDGET) -> Ascent:
     """
     looked = 1 + DRAWS if label == "gbl" else 1  # texts of a restart that are judged at a look
     cost = 3 + looked / EVERY  # of a step of one restart: forward, backward, and its share of the looks
-    restarts = max(1, min(RESTARTS, int(budget / (cost * SHORTEST))))
+    restarts = max(1, min(RESTARTS, round(budget / (cost * STEPS))))
     steps = max(1, int((budget / restarts - looked) / cost))
     relaxations: dict[str, Relaxation] = {
         "emb": Embeddings(),

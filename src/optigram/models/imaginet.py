@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from optigram.models.base import Linear, Site, States, in_blocks
 from optigram.shapes import Bool, Float, Int
-from optigram.text import PAD, UNKNOWN, Vocabulary, word_vocabulary
+from optigram.text import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
 PATHS = ("language", "visual")
 STEP_BLOCK = 128  # rows of one recurrent step; measured: the product is at full speed, a small call wastes little
@@ -116,21 +116,23 @@ class Imaginet(nn.Module):
 
     def sample(self, count: int, generator: torch.Generator, longest: int = 20, block: int = 512) -> Iterator[str]:
         """`count` sentences drawn from the language path at temperature 1, each from a first word of the training data."""
-        site = "language.hidden"
+        site, device = "language.hidden", self.embedding.device
         forbidden = [self.vocabulary.tokens.index(token) for token in (PAD, UNKNOWN)]
+        end = self.vocabulary.tokens.index(END)
         for start in range(0, count, block):
-            words = torch.multinomial(self.first_words, min(block, count - start), replacement=True, generator=generator)
+            words = torch.multinomial(self.first_words.cpu(), min(block, count - start), replacement=True, generator=generator)
             texts: list[list[int]] = [[] for _ in words]
             rows, states = torch.arange(len(words)), None
             while len(rows):
                 for row, word in zip(rows.tolist(), words.tolist(), strict=True):
                     texts[row].append(word)
-                states = self.step(words, states, [site])
+                states = self.step(words.to(device), states, [site])
                 logits = self.projection("language")(states[site])
                 logits[:, forbidden] = -torch.inf
-                words = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-                goes_on = (words != 1) & (torch.tensor([len(texts[row]) for row in rows.tolist()]) < longest)
-                rows, words, states = rows[goes_on], words[goes_on], {site: states[site][goes_on]}
+                words = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=generator)[:, 0]
+                lengths = torch.tensor([len(texts[row]) for row in rows.tolist()])
+                goes_on = (words != end) & (lengths < longest)
+                rows, words, states = rows[goes_on], words[goes_on], {site: states[site][goes_on.to(device)]}
             yield from map(self.vocabulary.decode, texts)
 
     def settings(self) -> dict:

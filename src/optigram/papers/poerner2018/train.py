@@ -103,14 +103,15 @@ class Trainer:
     def run(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> Iterator[Metrics]:
         """Train until no epoch in `patience` lowers the validation loss. `stale == 0` after the best epoch so far."""
         while self.epoch < self.settings.epochs and self.stale < self.settings.patience:
-            self._train(watch)
+            self.train_epoch(watch)
             metrics = self.validate("validation")
             self.epoch += 1
             self.stale = 0 if metrics.loss < self.best else self.stale + 1
             self.best = min(self.best, metrics.loss)
             yield metrics
 
-    def _train(self, watch: Callable[[int, int, str], None]) -> None:
+    def train_epoch(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> None:
+        """One pass over the training captions."""
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
         parts = batches(self.texts["train"], self.rows["train"], self.settings.batch, rng, self.settings.bucketed)
@@ -120,11 +121,15 @@ class Trainer:
                 if self.settings.decay:
                     share = (self.epoch + step / self.steps) / self.settings.epochs
                     self.optimizer.param_groups[0]["lr"] = self.settings.rate * (1 + math.cos(math.pi * share)) / 2
-                language, visual = self.losses(self._hide_rare(batch))
                 self.optimizer.zero_grad()
-                (self.settings.alpha * language + (1 - self.settings.alpha) * visual).backward()
+                self.climb(self._hide_rare(batch))
                 self.optimizer.step()
                 watch(step + 1, self.steps, f"epoch {self.epoch + 1}")
+
+    def climb(self, batch: Batch) -> None:
+        """Forward and backward of one batch."""
+        language, visual = self.losses(batch)
+        (self.settings.alpha * language + (1 - self.settings.alpha) * visual).backward()
 
     def _hide_rare(self, batch: Batch) -> Batch:
         """Replace words seen once by `<unk>` now and then, so that the model learns what an unknown word is like."""
