@@ -12,10 +12,8 @@ from rich.console import Console
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
-    from optigram.models.imaginet import Imaginet
-    from optigram.objective import Objective
-    from optigram.study.find import Finds
     from optigram.study.records import Record
+    from optigram.study.runs import Request
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
@@ -37,20 +35,16 @@ Out = Annotated[Path | None, typer.Option("--out", help="a new folder for record
 @app.command()
 def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = "cpu", quiet: Quiet = False) -> None:
     """The paper's five methods on neurons of the bundled model, as a table like its Table 1."""
-    from optigram.papers.poerner2018.demo import ABOUT, BUDGET, METHODS, TARGETS
+    from optigram.papers.poerner2018.demo import request, summary
 
-    find("imaginet", list(TARGETS), by=",".join(METHODS), budget=BUDGET, out=out, as_json=as_json, seed=seed, device=device, quiet=quiet)
-    if not as_json:
-        Console().print(f"\n{ABOUT}", highlight=False)
+    _run(request(seed, device), out, as_json, quiet, summary)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def find(
     model: Model,
     targets: Targets,
-    by: Annotated[
-        str, typer.Option(help="methods, by comma: crp, emb, logit, smx, gbl; `gbl:faithful` for the authors' settings")
-    ] = "crp,gbl",
+    by: Annotated[str, typer.Option(help="methods, by comma: crp, emb, logit, smx, gbl; gbl:faithful as the authors")] = "crp,gbl",
     length: Annotated[int, typer.Option(help="free words")] = 5,
     corpus: Annotated[str | None, typer.Option(help="for crp: .txt, .csv, .jsonl, .parquet, COCO .json, or sampled:N")] = None,
     budget: Annotated[float | None, typer.Option(help="forward-equivalents a target, for all methods but crp  [default: 5000]")] = None,
@@ -64,33 +58,11 @@ def find(
     quiet: Quiet = False,
 ) -> None:
     """Find the texts that make neurons fire most."""
-    from optigram.methods import presets
-    from optigram.search import Budget
-    from optigram.study import corpus as corpora
-    from optigram.study import runs
-    from optigram.study.find import find as find_texts
+    from optigram.study.runs import Request
 
-    bounds, methods = Budget(forwards=budget), [name.strip() for name in by.split(",")]
-    labels = [presets.parse(name)[0] for name in methods]
-    objective, network = _objective(model, targets, length, template, device, special)
-    folder = None if out is None else runs.new_folder(out)
-    texts = corpora.sentences_for(network, corpus, seed) if presets.CORPUS in labels else None
-    if texts and not quiet:
-        _remark(f"corpus: {texts.name}")
-    finds: list[Finds] = []
-    with _progress(quiet) as show:
-        watch = _watch_search(show, len(objective.targets))
-        finds.extend(find_texts(objective, methods, texts, bounds, seed, top, watch))
-    records = [record for one in finds for record in one.records]
-    _remark_on_gaps(finds, len(objective.targets) * top)
-    if folder is not None:
-        settings = {"command": "find", "model": model, "targets": [str(target) for target in objective.targets], "by": methods}
-        settings |= {"length": length, "template": template, "budget": budget, "top": top, "seed": seed, "special": special}
-        prints = {"model": runs.model_fingerprint(network), "corpus": runs.text_fingerprint(texts.texts) if texts else None}
-        runs.write_run(folder, records, {"settings": settings, "corpus": texts.name if texts else None, "fingerprints": prints})
-    _print(records, as_json)
-    if any(one.interrupted for one in finds):
-        raise typer.Exit(INTERRUPTED)
+    _refuse_options(targets)
+    names = [name.strip() for name in by.split(",")]
+    _run(Request(model, targets, names, length, corpus, budget, top, template, special, seed, device), out, as_json, quiet)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -105,13 +77,15 @@ def score(
     """The judge alone: the exact activation of a text."""
     from optigram.models.loading import load
     from optigram.study.find import judge
+    from optigram.study.runs import judge_of
     from optigram.text import known_ids
 
+    _refuse_options(targets)
     network = load(model, device)
     ids = known_ids(text, network.vocabulary)
     if not ids:
         raise InputError("the text has no words; give --text with at least one")
-    _print(judge(_objective(network, targets, len(ids), template, device)[0], ids), as_json)
+    _print(judge(judge_of(network, targets, len(ids), template), ids), as_json)
 
 
 @app.command()
@@ -217,28 +191,25 @@ def _print(records: "Sequence[Record]", as_json: bool) -> None:
         _console().print(ngram_table(records))
 
 
-def _objective(
-    model: "str | Imaginet", targets: list[str], length: int, template: str | None, device: str, special: bool = False
-) -> "tuple[Objective, Imaginet]":
-    from optigram.models.loading import load
-    from optigram.objective import Objective
-    from optigram.targets import resolve
-    from optigram.text import Template, lexicon
-
+def _refuse_options(targets: list[str]) -> None:
+    """A target may begin with a minus sign, so misspelt options arrive among the targets."""
     if option := next((target for target in targets if target.startswith("--")), None):
         raise InputError(f"no such option: {option}; see --help")
-    network = load(model, device)
-    around = None if template is None else Template.parse(template, network.vocabulary)
-    words = lexicon(network.vocabulary, with_special=special)
-    return Objective(network, resolve(targets, network.sites), length, around, words), network
 
 
-def _remark_on_gaps(finds: "Sequence[Finds]", wanted: int) -> None:
-    for one in finds:
-        if one.broken:
-            _remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
-        if one.interrupted:
-            _remark(f"{one.method}: interrupted; kept {len(one.records)} of {wanted} texts")
+def _run(
+    request: "Request", out: Path | None, as_json: bool, quiet: bool, closing: "Callable[[Sequence[Record]], str] | None" = None
+) -> None:
+    from optigram.study.runs import run
+
+    with _progress(quiet) as show:
+        finds = run(request, out, lambda total: _watch_search(show, total), (lambda text: None) if quiet else _remark)
+    records = [record for one in finds for record in one.records]
+    _print(records, as_json)
+    if any(one.interrupted for one in finds):
+        raise typer.Exit(INTERRUPTED)
+    if closing is not None and not as_json:
+        _console().print(f"\n{closing(records)}", highlight=False, markup=False)
 
 
 @contextlib.contextmanager

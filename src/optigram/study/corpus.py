@@ -6,12 +6,13 @@ import torch
 
 from optigram.corpora import SAMPLED, sampled_count, sentences
 from optigram.errors import InputError
+from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.study.find import Sentences
 
 
-def sentences_for(model: Imaginet, source: str | None, seed: int = 0) -> Sentences:
+def sentences_for(model: Model, source: str | None, seed: int = 0) -> Sentences:
     """The sentences of a file, or of `sampled:N`; by default, for the bundled model, those sampled once and bundled.
 
     Raises InputError if no source is given for another model.
@@ -25,7 +26,7 @@ def sentences_for(model: Imaginet, source: str | None, seed: int = 0) -> Sentenc
     count = sampled_count(source)
     if count is None:
         return Sentences(source, [sentence.text for sentence in sentences(source)])
-    if not model.first_words.any():
-        raise InputError(f"{model.name} was saved without its first words and cannot write sentences; give --corpus FILE")
+    if not isinstance(model, Imaginet) or not model.first_words.any():
+        raise InputError(f"{model.name} cannot write sentences, for it was trained on none; give --corpus FILE")
     texts = list(model.sample(count, torch.Generator().manual_seed(seed)))
     return Sentences(f"{count:,} sentences sampled from the model's own language path (seed {seed})", texts)

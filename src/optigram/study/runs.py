@@ -1,9 +1,10 @@
-"""A run's folder: `manifest.json` (versions, settings, fingerprints) beside `records.parquet`."""
+"""One run of `find`, from what is asked for to a folder: `manifest.json` (versions, settings, fingerprints) and Parquet."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,72 @@ from torch import nn
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
+from optigram.methods import presets
+from optigram.models.imaginet import Imaginet
+from optigram.models.loading import load
+from optigram.objective import Objective
+from optigram.search import Budget
+from optigram.study.corpus import sentences_for
+from optigram.study.find import Finds, Watch, find
 from optigram.study.records import Record, write
+from optigram.targets import resolve
+from optigram.text import Template, lexicon
 
 MANIFEST, RECORDS = "manifest.json", "records.parquet"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, in words and numbers only; see `optigram find --help`."""
+
+    model: str
+    targets: Sequence[str]
+    by: Sequence[str]
+    length: int = 5
+    corpus: str | None = None
+    budget: float | None = None
+    top: int = 1
+    template: str | None = None
+    special: bool = False
+    seed: int = 0
+    device: str = "cpu"
+
+
+def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[Finds]:
+    """What each method of a request found, written to the new folder `out` if there is one.
+
+    `watch` is told the number of targets and gives what watches the search. `remark` is told what is worth saying.
+    All that is asked for is looked at before the work begins; raises InputError.
+    """
+    bounds = Budget(forwards=request.budget)
+    labels = [presets.parse(name)[0] for name in request.by]
+    objective = judge_of(request.model, request.targets, request.length, request.template, request.special, request.device)
+    folder = None if out is None else new_folder(out)
+    corpus = sentences_for(objective.model, request.corpus, request.seed) if presets.CORPUS in labels else None
+    if corpus is not None:
+        remark(f"corpus: {corpus.name}")
+    watched = watch(len(objective.targets))
+    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched))
+    for one in finds:
+        if one.broken:
+            remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
+        if one.interrupted:
+            remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * request.top} texts")
+    if folder is not None:
+        prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
+        about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
+        write_run(folder, [record for one in finds for record in one.records], about)
+    return finds
+
+
+def judge_of(
+    model: str | Imaginet, targets: Sequence[str], length: int, template: str | None = None, special: bool = False, device: str = "cpu"
+) -> Objective:
+    """The objective that these words stand for."""
+    network = load(model, device)
+    around = None if template is None else Template.parse(template, network.vocabulary)
+    words = lexicon(network.vocabulary, with_special=special)
+    return Objective(network, resolve(targets, network.sites), length, around, words)
 
 
 def new_folder(path: Path) -> Path:
@@ -32,8 +96,9 @@ def write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any])
         path.write_text(json.dumps({"versions": versions, **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def model_fingerprint(model: nn.Module) -> str:
+def model_fingerprint(model: object) -> str:
     """A hash of all weights, the same for the same numbers wherever they are stored."""
+    assert isinstance(model, nn.Module)
     found = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         found.update(name.encode())

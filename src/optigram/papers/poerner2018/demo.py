@@ -1,9 +1,29 @@
 """What `optigram demo` runs: the paper's methods on a few neurons of each path, for a table like its Table 1."""
 
-METHODS = ("crp", "emb", "logit", "smx", "gbl")
+from collections.abc import Sequence
+
+from optigram.study.records import Record
+from optigram.study.runs import Request
+
+BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
 BUDGET = 5000
-ABOUT = f"""Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, judged by the model itself.
-A language neuron is the score of a next word, a visual neuron that of an object in the scene. crp searched every 5-gram
-of sentences that the model wrote; emb, logit, smx and gbl climbed from random starts, {BUDGET:,} forward-equivalents (f.e.)
-a neuron each. As in Poerner et al. 2018, gumbel softmax finds what no sentence said; the others fall short of the corpus."""
+ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, judged by the model itself. A language
+neuron is the score of a next word, a visual neuron that of an object in the scene. {baseline} searched every 5-gram of sentences
+that the model wrote; the others climbed from random starts, about {budget:,} forward-equivalents (f.e.) a neuron each.
+Neurons on which a method beats {baseline}: {wins}."""
+
+
+def request(seed: int, device: str) -> Request:
+    """The five methods on three language and three visual neurons."""
+    return Request("imaginet", TARGETS, (BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
+
+
+def summary(records: Sequence[Record]) -> str:
+    """What was run, and on how many neurons each method beat corpus search."""
+    best = {(record.method, record.target): record.activation for record in records if record.rank == 1}
+    wins = {
+        method: sum(best[method, target] > best[BASELINE, target] for target in TARGETS if (method, target) in best) for method in METHODS
+    }
+    told = ", ".join(f"{method} {count} of {len(TARGETS)}" for method, count in wins.items())
+    return ABOUT.format(baseline=BASELINE, budget=BUDGET, wins=told)

@@ -1,0 +1,23 @@
+"""The picture of a run's table: python docs/picture.py RUN_FOLDER docs/demo.svg."""
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from optigram.report.tables import ngram_table
+from optigram.study.records import read
+
+
+def main(folder: Path, picture: Path) -> None:
+    """Draw the records of a run as its table on a terminal, without the web fonts that rich asks for."""
+    console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
+    console.print(ngram_table(read(folder / "records.parquet")))
+    drawn = console.export_svg(title="optigram demo")
+    picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
