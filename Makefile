@@ -19,6 +19,7 @@ check: $(VENV)/.dev  ## what continuous integration runs: format, lint, types, l
 
 bench: $(VENV)/.base  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training.py
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)

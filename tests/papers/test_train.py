@@ -147,3 +147,16 @@ def test_bad_image_files_are_refused(tmp_path, arrays):
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(InputError):
         read_images(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x93NUMPY"])
+def test_torn_image_files_are_refused(tmp_path, content):
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot read"):
+        read_images(tmp_path / "bad.npz")
+
+
+def test_a_plain_array_is_no_image_file(tmp_path):
+    np.save(tmp_path / "features.npy", np.eye(2))
+    with pytest.raises(InputError, match=r"expected an \.npz"):
+        read_images(tmp_path / "features.npy")

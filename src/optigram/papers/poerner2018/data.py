@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -39,12 +40,15 @@ class Captions:
 def read_images(path: Path) -> Images:
     """An `.npz` with `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f]."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise InputError(f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects") from error
     if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
-        raise InputError(f"{str(path)!r} holds {sorted(arrays)}; expected image_ids and either features or labels_packed")
+        raise InputError(
+            f"{str(path)!r} holds {sorted(arrays) or 'one array'}; expected an .npz of image_ids and either features or labels_packed"
+        )
     labels = tuple(str(name) for name in arrays.get("categories", ()))
     features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
     if len(features) != len(arrays["image_ids"]):

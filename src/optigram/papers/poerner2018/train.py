@@ -63,6 +63,11 @@ class Metrics:
     visual: float
     recall: dict[int, float]
 
+    def __str__(self) -> str:
+        recall = ", ".join(f"{share:.2f} at {k}" for k, share in self.recall.items())
+        told = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats a word"
+        return f"{told} (perplexity {math.exp(self.language):.1f}), visual cosine {self.visual:.3f}, recall {recall}"
+
     def to_dict(self) -> dict:
         """For `config.json`: all fields, and the perplexity."""
         return asdict(self) | {"perplexity": math.exp(self.language)}
