@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 from rich.console import Console
 
+from optigram import __version__
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ FAILED, INTERRUPTED = 2, 130
 # click's UsageError, or that of the copy of click which newer versions of typer carry
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
-app = typer.Typer(name="optigram", help="What text makes this neuron fire?", add_completion=False, no_args_is_help=True)
+app = typer.Typer(name="optigram", add_completion=False, invoke_without_command=True)
 
 Model = Annotated[str, typer.Argument(help='"imaginet", the bundled model, or a folder that `optigram train` wrote')]
 Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
@@ -30,6 +31,15 @@ Device = Annotated[str, typer.Option(help="where the model runs, such as cpu or 
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, no remarks")]
 Around = Annotated[str | None, typer.Option("--template", help='fixed words around the free ones, as in "a woman under an {}"')]
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json")]
+
+
+@app.callback()
+def options(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+    """What text makes this neuron fire?"""
+    if version:
+        typer.echo(f"optigram {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()

@@ -47,7 +47,7 @@ def read_images(path: Path) -> Images:
         raise InputError(f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects") from error
     if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
         raise InputError(
-            f"{str(path)!r} holds {sorted(arrays) or 'one array'}; expected an .npz of image_ids and either features or labels_packed"
+            f"{str(path)!r} holds {sorted(arrays) or 'one array'}; expected an .npz of image_ids and features, or labels_packed"
         )
     labels = tuple(str(name) for name in arrays.get("categories", ()))
     features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
