@@ -1,9 +1,10 @@
 import torch
 
+from optigram.methods import presets
 from optigram.models.loading import BUNDLED, bundled, load, read_config
 from optigram.objective import Objective
 from optigram.papers.poerner2018.demo import TARGETS
-from optigram.search import Budget
+from optigram.search import Budget, search
 from optigram.study.corpus import sentences_for
 from optigram.study.find import find
 from optigram.targets import resolve
@@ -37,3 +38,13 @@ def test_gumbel_beats_corpus_search_on_the_demo_neurons():
     assert all(record.survives for _, record in pairs)
     again = objective.score(torch.tensor([[record.ids] for record in gbl.records])).activation[:, 0]
     torch.testing.assert_close(again, torch.tensor([record.activation for record in gbl.records]), atol=1e-5, rtol=0)
+
+
+def test_a_result_does_not_hang_on_its_company_at_real_sizes():
+    model, method = load(BUNDLED), presets.modern("gbl", 150)
+    together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model.sites), 5)
+    for target, found in list(zip(together.targets, search(together, method).found, strict=True))[::4]:
+        alone = search(Objective(model, [target], 5), method).found[0]
+        assert torch.equal(alone.ids, found.ids)
+        assert torch.equal(alone.activation, found.activation)
+        assert alone.notes == found.notes

@@ -54,12 +54,12 @@ def test_corpus_search_over_every_text_is_the_optimum(objective, corpus, every_t
 def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
     """343 texts are few: the strong method finds the best of them for most targets, though its optima are local."""
     optimum, found = activations(search(objective, corpus)), activations(search(objective, presets.modern("gbl")))
-    assert (found >= optimum - 1e-5).mean() >= 0.65
+    assert (found >= optimum - 1e-5).mean() >= 0.85
 
 
-def test_a_result_does_not_hang_on_its_company(objective, tiny):
+def test_a_result_does_not_hang_on_its_company(objective, tiny, corpus):
     """The same bits, whatever other targets were asked for, in whatever order."""
-    for method in METHODS:
+    for method in (corpus, *METHODS):
         together = search(objective, method, seed=1)
         for number in (0, 5, len(objective.targets) - 1):
             target = objective.targets[number]

@@ -56,7 +56,7 @@ def modern(label: str, budget: float = BUDGET) -> Ascent:
     looked = 1 + DRAWS if label == "gbl" else 1  # texts of a restart that are judged at a look
     cost = 3 + looked / EVERY  # of a step of one restart: forward, backward, and its share of the looks
     restarts = max(1, min(RESTARTS, round(budget / (cost * STEPS))))
-    steps = max(1, int((budget / restarts - looked) / cost))
+    steps = max(1, int((budget / restarts - 2 * looked) / cost))  # there is a look before the first step and one after the last
     relaxations: dict[str, Relaxation] = {
         "emb": Embeddings(),
         "logit": Logits(),
