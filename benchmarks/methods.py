@@ -12,9 +12,9 @@ import time
 import numpy as np
 import torch
 
+from optigram.loop import Budget
 from optigram.models.loading import load
 from optigram.objective import Objective
-from optigram.search import Budget
 from optigram.study.corpus import sentences_for
 from optigram.study.find import find
 from optigram.targets import Target, Unit

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import torch
 
 from optigram.corpora import ngrams
+from optigram.loop import search
 from optigram.methods.ascent import BLOCK, Ascent
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel
-from optigram.search import search
 from optigram.study.corpus import sentences_for
 from optigram.targets import Target, Unit
 

@@ -13,7 +13,7 @@ from optigram.study.records import read
 
 def main(folder: Path, picture: Path) -> None:
     """Draw the records of a run as its table on a terminal, without the web fonts that rich asks for."""
-    console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True)
     console.print(ngram_table(read(folder / "records.parquet")))
     drawn = console.export_svg(title="optigram demo")
     picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")

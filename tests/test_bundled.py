@@ -1,10 +1,10 @@
 import torch
 
+from optigram.loop import Budget, search
 from optigram.methods import presets
 from optigram.models.loading import BUNDLED, bundled, load, read_config
 from optigram.objective import Objective
 from optigram.papers.poerner2018.demo import TARGETS
-from optigram.search import Budget, search
 from optigram.study.corpus import sentences_for
 from optigram.study.find import find
 from optigram.targets import resolve

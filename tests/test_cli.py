@@ -197,3 +197,15 @@ def test_ctrl_c_exits_with_130_and_keeps_what_was_found(folder, tmp_path):
 def test_help_needs_no_torch():
     code = "import sys; from optigram.cli import app; app(['--help'], standalone_mode=False); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_version_and_no_command(run):
+    assert run("--version")[1].startswith("optigram ")
+    assert run("--bogus")[0] == 2
+
+
+def test_top_level_names_are_not_hidden_by_modules():
+    code = (
+        "import optigram, optigram.study.find; [getattr(optigram, name) for name in optigram.__all__ * 2]; assert callable(optigram.search)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

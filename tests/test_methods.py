@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from optigram.errors import InputError
+from optigram.loop import Budget, search
 from optigram.methods import Corpus, presets
 from optigram.methods.ascent import Ascent
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Start
-from optigram.search import Budget, search
 from optigram.targets import resolve
 
 METHODS = [

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from optigram import methods
     from optigram.corpora import sentences
     from optigram.errors import InputError
+    from optigram.loop import Budget, search
     from optigram.models.loading import load
     from optigram.objective import Objective
-    from optigram.search import Budget, search
     from optigram.study.find import find
     from optigram.targets import Target, resolve
     from optigram.text import Template
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "InputError", "Objective", "Target", "Template", "find", "load", "methods", "resolve", "search", "sentences"]
 
 _HOMES = {
-    "Budget": "search",
+    "Budget": "loop",
     "InputError": "errors",
     "Objective": "objective",
     "Target": "targets",
@@ -30,7 +30,7 @@ _HOMES = {
     "find": "study.find",
     "load": "models.loading",
     "resolve": "targets",
-    "search": "search",
+    "search": "loop",
     "sentences": "corpora",
 }
 

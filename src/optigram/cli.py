@@ -21,7 +21,7 @@ FAILED, INTERRUPTED = 2, 130
 # click's UsageError, or that of the copy of click which newer versions of typer carry
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
-app = typer.Typer(name="optigram", add_completion=False, invoke_without_command=True)
+app = typer.Typer(name="optigram", add_completion=False, no_args_is_help=True)
 
 Model = Annotated[str, typer.Argument(help='"imaginet", the bundled model, or a folder that `optigram train` wrote')]
 Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
@@ -33,13 +33,18 @@ Around = Annotated[str | None, typer.Option("--template", help='fixed words arou
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json")]
 
 
-@app.callback()
-def options(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
-    """What text makes this neuron fire?"""
-    if version:
+def _show_version(asked: bool) -> bool:
+    if asked:
         typer.echo(f"optigram {__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """What text makes this neuron fire?"""
 
 
 @app.command()

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from optigram.corpora import ngrams
 from optigram.errors import InputError
+from optigram.loop import Budget, Found, search
 from optigram.methods import Corpus, Method, presets
 from optigram.objective import Objective
-from optigram.search import Budget, Found, search
 from optigram.study.records import Record
 
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work

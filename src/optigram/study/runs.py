@@ -13,11 +13,11 @@ from torch import nn
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
+from optigram.loop import Budget
 from optigram.methods import presets
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective import Objective
-from optigram.search import Budget
 from optigram.study.corpus import sentences_for
 from optigram.study.find import Finds, Watch, find
 from optigram.study.records import Record, write

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from optigram.errors import InputError
+from optigram.loop import Budget, search
 from optigram.methods import Proposal
 from optigram.objective import Objective, Scores
-from optigram.search import Budget, search
 from optigram.targets import resolve
 
 
