@@ -58,7 +58,7 @@ def main() -> None:
             cosines = [record.notes["cosine"] for record in one.records if "cosine" in record.notes]
             cosine = f"{np.mean(cosines):8.2f}" if cosines else ""
             print(
-                f"{site:9}{one.method:8}{len(found):8}{found.mean():8.2f}{np.median(found / baseline):14.3f}"
+                f"{site:9}{one.method:8}{len(found):8}{found.mean():8.2f}{np.median(found / baseline):14.4f}"
                 f"{(found > baseline).mean():11.1%}{spent:9,.0f}{seconds / len(found):7.2f}{cosine}",
                 flush=True,
             )
