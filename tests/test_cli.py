@@ -182,8 +182,8 @@ def test_score_refuses_texts_it_cannot_read(run, folder, text):
 def test_ctrl_c_exits_with_130_and_keeps_what_was_found(folder, tmp_path):
     """A real process, a real signal, in the middle of a search that would take very long.
 
-    The first step of an optimizer imports much of torch, and an interrupt in an import may be lost to a handler there:
-    so the signal is sent until the process ends, as an impatient user would.
+    The first step of an optimizer imports much of torch, where an interrupt might be lost: so the signal comes late, and
+    again if it must, as from an impatient user.
     """
     words = ("find", folder, "visual:*", "--by", "gbl:faithful", "--length", "2", "--json", "--quiet", "--out", str(tmp_path / "run"))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -83,12 +83,15 @@ def _row(metrics: dict[str, Any]) -> str:
 def main(trained: Path) -> None:
     """Fill the bundled folder."""
     folder = writable_folder(bundled())
-    shutil.copyfile(trained / WEIGHTS, folder / WEIGHTS)
-    shutil.copyfile(trained / CONFIG, folder / CONFIG)
+    for name in (WEIGHTS, CONFIG):
+        with written_whole(folder / name) as path:
+            shutil.copyfile(trained / name, path)
     sentences = load(str(folder)).sample(COUNT, torch.Generator().manual_seed(SEED))
-    with written_whole(folder / CAPTIONS) as path, gzip.GzipFile(path, "wb", mtime=0) as file:
-        file.write("".join(f"{sentence}\n" for sentence in sentences).encode())
-    (folder / "CARD.md").write_text(card(read_config(folder)), encoding="utf-8")
+    text = "".join(f"{sentence}\n" for sentence in sentences)
+    with written_whole(folder / CAPTIONS) as path:
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    with written_whole(folder / "CARD.md") as path:
+        path.write_text(card(read_config(folder)), encoding="utf-8")
 
 
 if __name__ == "__main__":
