@@ -30,8 +30,16 @@ class Ascent:
     @property
     def side_by_side(self) -> int:
         """As many targets as fill a block: set by the settings alone, so that every batch has one shape."""
-        samples = self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
-        return max(self.block // (self.restarts * samples), 1)
+        return max(self.block // (self.restarts * self._samples), 1)
+
+    @property
+    def forwards(self) -> float:
+        """Forward-equivalents of a target when no patience ends it: steps, and looks at the nearest discrete texts."""
+        return self.restarts * (3 * self._samples * self.steps + self.steps // self.every + 1)
+
+    @property
+    def _samples(self) -> int:
+        return self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
 
     def propose(self, objective: Objective, seed: int) -> Proposals:
         """The nearest discrete texts before every `every`-th step, and after the last."""

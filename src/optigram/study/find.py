@@ -1,5 +1,7 @@
 """`find`: the best texts of any targets by the named methods, as records; `judge`: the records of texts already at hand."""
 
+import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,7 +46,7 @@ def find(
     top: int = 1,
     watch: Watch = lambda method, done, best: None,
 ) -> Iterator[Finds]:
-    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl" or "gbl:faithful".
+    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl", "gbl:faithful" or "smx:fair/200".
 
     `budget` bounds the gradient methods; corpus search always reads its whole corpus, once for all targets.
     """
@@ -52,28 +54,37 @@ def find(
     methods = [(name, method_named(name, objective, corpus, budget.forwards)) for name in by]
     for name, method in methods:
         allowed = Budget() if isinstance(method, Corpus) else budget
-        outcome = search(objective, method, allowed, seed, top, lambda done, best, name=name: watch(name, done, best))
-        records = [
-            record
-            for number, found in enumerate(outcome.found)
-            if found is not None
-            for record in _records(objective, number, name, repr(method), seed, found)
-        ]
-        broken = sum(found.broken for found in outcome.found if found is not None)
-        yield Finds(name, records, broken, outcome.interrupted)
-        if outcome.interrupted:
+        found = find_by(objective, name, method, allowed, seed, top, functools.partial(watch, name))
+        yield found
+        if found.interrupted:
             return
+
+
+def find_by(
+    objective: Objective,
+    name: str,
+    method: Method,
+    budget: Budget,
+    seed: int = 0,
+    top: int = 1,
+    watch: Callable[[int, Tensor], None] = lambda done, best: None,
+    arm: str = "",
+) -> Finds:
+    """The `top` best texts of every target by one method, which the records call `name`."""
+    outcome = search(objective, method, budget, seed, top, watch)
+    known = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
+    records = [record for number, found in known for record in _records(objective, number, name, repr(method), seed, found, arm)]
+    return Finds(name, records, sum(found.broken for _, found in known), outcome.interrupted)
 
 
 def method_named(name: str, objective: Objective, corpus: Sentences | None, forwards: float | None) -> Method:
     """The method that a name stands for, for texts of the objective's length and a budget of forward-equivalents."""
-    label, variant = presets.parse(name)
-    if label == presets.CORPUS:
+    if presets.parse(name).label == presets.CORPUS:
         if corpus is None:
             raise InputError("corpus search needs a corpus; give one")
         allowed = objective.lexicon.cpu().numpy()
         return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
-    return presets.faithful(label) if variant == presets.FAITHFUL else presets.modern(label, forwards or presets.BUDGET)
+    return presets.named(name, forwards)
 
 
 def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
@@ -89,7 +100,7 @@ def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
     return records
 
 
-def _records(objective: Objective, number: int, method: str, settings: str, seed: int, found: Found) -> Iterator[Record]:
+def _records(objective: Objective, number: int, method: str, settings: str, seed: int, found: Found, arm: str = "") -> Iterator[Record]:
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist(), found.activation.tolist(), strict=True), start=1):
         ids = objective.template.fill(free)
@@ -110,4 +121,12 @@ def _records(objective: Objective, number: int, method: str, settings: str, seed
             backwards=found.backwards,
             seconds=found.seconds,
             notes=found.notes if rank == 1 else {},
+            arm=arm,
+            trace=_improvements(found.trace) if rank == 1 else [],
         )
+
+
+def _improvements(trace: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points of a trace at which the best activation rose, and its end."""
+    risen = [point for before, point in zip([(0.0, -math.inf), *trace], trace, strict=False) if point[1] > before[1]]
+    return [*risen, trace[-1]] if trace and risen[-1:] != [trace[-1]] else risen

@@ -27,6 +27,8 @@ COLUMNS = {
     "backwards": pa.float64(),
     "seconds": pa.float64(),
     "notes": pa.string(),
+    "arm": pa.string(),
+    "trace": pa.list_(pa.list_(pa.float64(), 2)),
 }
 
 
@@ -37,7 +39,9 @@ class Record:
     `text` is the free part; `tokens` and `ids` are the whole input as the model reads it. `activation` is the judge's,
     float32; `surprisal` nats per token, or None. `survives`: decoding and encoding gives the same ids. `forwards`,
     `backwards` (forward-equivalents) and `seconds` are the cost of the whole search for the target. `notes` are what the
-    method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` activation.
+    method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` activation. `arm` is the part of a study that asked for
+    it; `trace` are (forward-equivalents, activation) of every better text that the search met, and of its end. Both are
+    in Parquet only.
     """
 
     model: str
@@ -56,10 +60,12 @@ class Record:
     backwards: float
     seconds: float
     notes: dict[str, float]
+    arm: str = ""
+    trace: Sequence[Sequence[float]] = ()
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
 
 
 def write(records: Iterable[Record], path: Path) -> None:

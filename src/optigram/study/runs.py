@@ -51,7 +51,7 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     All that is asked for is looked at before the work begins; raises InputError.
     """
     bounds = Budget(forwards=request.budget)
-    labels = [presets.parse(name)[0] for name in request.by]
+    labels = [presets.parse(name).label for name in request.by]
     objective = judge_of(request.model, request.targets, request.length, request.template, request.special, request.device)
     folder = None if out is None else new_folder(out)
     corpus = sentences_for(objective.model, request.corpus, request.seed) if presets.CORPUS in labels else None
@@ -91,9 +91,13 @@ def new_folder(path: Path) -> Path:
 def write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any]) -> None:
     """Write records and manifest; the manifest comes last, so a folder that has one is complete."""
     write(records, folder / RECORDS)
-    versions = {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
     with written_whole(folder / MANIFEST) as path:
-        path.write_text(json.dumps({"versions": versions, **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({"versions": versions(), **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that numbers hang on."""
+    return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
 
 
 def model_fingerprint(model: object) -> str:

@@ -1,0 +1,146 @@
+"""The cells of a study: each a method on a group of targets with one seed, done by itself and kept in a file of its own."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from optigram.corpora import ngrams
+from optigram.errors import InputError
+from optigram.loop import Budget
+from optigram.methods import Corpus, Method, presets
+from optigram.models.base import Model
+from optigram.models.loading import load
+from optigram.objective import Objective
+from optigram.study.corpus import sentences_for
+from optigram.study.find import Sentences, find_by
+from optigram.study.placebo import placebo
+from optigram.study.records import Record
+from optigram.study.runs import model_fingerprint, text_fingerprint
+from optigram.study.spec import Arm, Study
+from optigram.targets import resolve
+from optigram.text import Template, lexicon
+
+SMALLEST = 8  # targets of a cell, where the method itself would take fewer at once
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method of an arm on `targets` (addresses) with a seed. `key` names its file: equal work has equal names."""
+
+    arm: str
+    method: str
+    seed: int
+    targets: tuple[str, ...]
+    key: str
+
+    @property
+    def file(self) -> str:
+        """What the cell's records are called."""
+        return f"{self.key}.parquet"
+
+
+class Workshop:
+    """What the cells of a study share in one process: models, corpus, methods; each made when it is first needed."""
+
+    def __init__(self, study: Study, device: str = "cpu"):
+        self.study, self.device = study, device
+        self.arms = {arm.name: arm for arm in study.arms}
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The study's own model."""
+        return load(self.study.model, self.device)
+
+    @functools.cached_property
+    def corpus(self) -> Sentences:
+        """The sentences of corpus search; those that a model writes are always the study's own model's, also for a placebo."""
+        return sentences_for(self.model, self.study.corpus)
+
+    @functools.cached_property
+    def ngrams(self) -> np.ndarray:
+        """The corpus's unique n-grams [c t] of allowed words."""
+        return ngrams(self.corpus.texts, self.model.vocabulary, self.study.length, self._words)
+
+    def model_of(self, arm: str) -> Model:
+        """The model of an arm: the study's, or a placebo of it."""
+        kind = self.arms[arm].placebo
+        return self.model if kind is None else self._placebo(kind)
+
+    def objective(self, arm: str, targets: Sequence[str]) -> Objective:
+        """The judge of an arm's cell."""
+        model = self.model_of(arm)
+        around = None if self.study.template is None else Template.parse(self.study.template, model.vocabulary)
+        return Objective(model, resolve(targets, model.sites), self.study.length, around, self._words)
+
+    def method(self, arm: str, name: str) -> Method:
+        """The method of this name at the arm's budget."""
+        if presets.parse(name).label == presets.CORPUS:
+            return Corpus(self.corpus.name, self.ngrams)
+        return presets.named(name, self.arms[arm].budget)
+
+    def budget(self, arm: str, method: Method) -> Budget:
+        """What bounds a method of an arm; corpus search reads its whole corpus."""
+        return Budget() if isinstance(method, Corpus) else Budget(forwards=self.arms[arm].budget)
+
+    def fingerprints(self) -> dict[str, str | None]:
+        """Hashes of model and corpus (None: no method reads one)."""
+        wanted = any(presets.parse(name).label == presets.CORPUS for arm in self.study.arms for name in arm.methods)
+        return {"model": model_fingerprint(self.model), "corpus": text_fingerprint(self.corpus.texts) if wanted else None}
+
+    def cells(self) -> list[Cell]:
+        """All cells in their order. Raises InputError for what the model or the corpus cannot give."""
+        prints = self.fingerprints()
+        return [cell for arm in self.study.arms for name in arm.methods for cell in self._cells(arm, name, prints)]
+
+    def run(self, cell: Cell) -> list[Record]:
+        """The records of a cell. A Ctrl-C goes through, so that half a cell is never kept."""
+        method = self.method(cell.arm, cell.method)
+        objective = self.objective(cell.arm, cell.targets)
+        found = find_by(objective, cell.method, method, self.budget(cell.arm, method), cell.seed, self.study.top, arm=cell.arm)
+        if found.interrupted:
+            raise KeyboardInterrupt
+        return found.records
+
+    def _cells(self, arm: Arm, name: str, prints: dict[str, str | None]) -> list[Cell]:
+        method, objective = self.method(arm.name, name), self.objective(arm.name, arm.targets)
+        side_by_side = method.side_by_side
+        size = len(objective.targets) if side_by_side is None else side_by_side * -(-SMALLEST // side_by_side)
+        made = []
+        for seed in self.study.seeds[:1] if isinstance(method, Corpus) else self.study.seeds:  # a corpus needs no chance
+            parts = [part[i : i + size] for part in objective.by_source() for i in range(0, len(part), size)]
+            for part in parts:
+                targets = tuple(str(objective.targets[i]) for i in part)
+                made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(method), seed, targets, prints)))
+        return made
+
+    def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:
+        study = self.study.model_dump(include={"length", "template", "special", "top"})
+        work = [study, arm.name, arm.budget, arm.placebo, method, seed, targets, prints]
+        return hashlib.sha256(json.dumps(work).encode()).hexdigest()[:20]
+
+    @functools.cached_property
+    def _words(self) -> np.ndarray:
+        return lexicon(self.model.vocabulary, with_special=self.study.special)
+
+    @functools.cache  # noqa: B019 - a workshop lives as long as its process
+    def _placebo(self, kind: str) -> Model:
+        return placebo(self.model, kind)
+
+
+def missing(cells: Sequence[Cell], folder: Path) -> list[Cell]:
+    """The cells that the folder has no file of."""
+    return [cell for cell in cells if not (folder / cell.file).exists()]
+
+
+def check_targets(study: Study, workshop: Workshop) -> None:
+    """Look at every address of a study before any work; raises InputError."""
+    for arm in study.arms:
+        try:
+            workshop.objective(arm.name, arm.targets)
+        except InputError as error:
+            raise InputError(f"arm {arm.name!r}: {error}") from error
