@@ -13,8 +13,8 @@ import torch
 
 from optigram.corpora import Sentence
 from optigram.models.loading import load
-from optigram.papers.poerner2018.data import read_captions, split
-from optigram.papers.poerner2018.train import SHARES, Trainer, Training, new_model
+from optigram.papers.poerner2018.data import SHARES, read_captions, split
+from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
 from optigram.study.corpus import sentences_for
 
 
@@ -32,8 +32,8 @@ class Timed(Trainer):
 
 def run(sentences: list[Sentence], settings: Training) -> tuple[float, float]:
     """Seconds of one pass over the sentences, and the share of them inside forward and backward."""
-    parts = split(sentences, None, SHARES, settings.seed)
-    trainer = Timed(new_model(parts["train"], None, settings), parts, None, settings)
+    data = split(sentences, None, SHARES, settings.seed)
+    trainer = Timed(new_model(data.parts["train"], None, settings), data, settings)
     begun = time.perf_counter()
     trainer.train_epoch()
     seconds = time.perf_counter() - begun

@@ -13,6 +13,8 @@ from optigram import __version__
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
+    from optigram.papers.poerner2018.data import Dataset
+    from optigram.papers.poerner2018.trainer import Training
     from optigram.study.records import Record
     from optigram.study.runs import Request
 
@@ -128,9 +130,12 @@ def sites(model: Model, as_json: Json = False) -> None:
 @app.command()
 def train(
     model: Annotated[str, typer.Argument(help="what to train: imaginet")],
-    captions: Annotated[list[str], typer.Option(help="a corpus; may be given several times")],
     out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run in it goes on")],
-    images: Annotated[Path | None, typer.Option(help="an .npz of image_ids and features, or labels_packed and categories")] = None,
+    data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its own splits")] = None,
+    restval: Annotated[bool, typer.Option(help="train on Karpathy's restval images too, as the paper does")] = True,
+    captions: Annotated[list[str] | None, typer.Option(help="instead of --data: a corpus; may be given several times")] = None,
+    images: Annotated[Path | None, typer.Option(help="with --captions: features as .npy, or an .npz with image_ids")] = None,
+    rows: Annotated[Path | None, typer.Option(help="with an .npy: a text file, the image key of each row a line")] = None,
     embedding: Annotated[int, typer.Option(min=1)] = 1024,
     hidden: Annotated[int, typer.Option(min=1)] = 1024,
     alpha: Annotated[float, typer.Option(help="weight of the language loss", min=0, max=1)] = 0.1,
@@ -147,27 +152,49 @@ def train(
     half: Annotated[bool, typer.Option("--half", help="write the model in half precision")] = False,
     as_json: Json = False,
     seed: Seed = 123,
-    device: Device = "cpu",
+    device: Annotated[str | None, typer.Option(help="where to train  [default: cuda where there is one, or cpu]")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train an Imaginet on captions; the defaults are the paper's."""
     import json
 
-    from optigram.papers.poerner2018.train import Training
     from optigram.papers.poerner2018.train import train as train_imaginet
+    from optigram.papers.poerner2018.trainer import Training
 
     if model != "imaginet":
         raise InputError(f"expected `optigram train imaginet`, got {model!r}")
     if held_out not in ("image", "caption"):
         raise InputError(f"expected --held-out image or caption, got {held_out!r}")
     settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
+    found = _training_data(data, restval, captions, images, rows, settings)
     with _progress(quiet) as show:
-        for metrics in train_imaginet(captions, images, out, settings, device, half, show):
+        for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else _remark):
             if as_json:
                 sys.stdout.write(json.dumps(metrics.to_dict()) + "\n")
             elif not quiet:
                 _remark(str(metrics))
     _remark(f"the best epoch is in {out}; try: optigram sites {out}")
+
+
+def _training_data(
+    folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
+) -> "Dataset":
+    from optigram.papers.poerner2018.data import SHARES, read_captions, split
+    from optigram.papers.poerner2018.features import read_images
+    from optigram.papers.poerner2018.layouts import read_folder
+
+    if (folder is None) == (not captions):
+        raise InputError("expected either --data FOLDER or --captions FILE, got both or neither; see optigram train --help")
+    if folder is not None:
+        if images is not None or rows is not None or settings.held_out != "image":
+            raise InputError(
+                "--images, --rows and --held-out belong to --captions: a --data folder brings its features and splits; drop them"
+            )
+        return read_folder(folder, restval)
+    if rows is not None and images is None:
+        raise InputError("--rows names the rows of --images; give --images with the features as .npy")
+    known = None if images is None else read_images(images, rows)
+    return split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)
 
 
 def main() -> NoReturn:

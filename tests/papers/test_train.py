@@ -7,8 +7,10 @@ import torch
 from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
-from optigram.papers.poerner2018.data import Captions, batches, encode, read_captions, read_images, split
-from optigram.papers.poerner2018.train import CHECKPOINT, Trainer, Training, new_model, train
+from optigram.papers.poerner2018.data import SHARES, Captions, batches, encode, read_captions, split
+from optigram.papers.poerner2018.features import read_images
+from optigram.papers.poerner2018.train import CHECKPOINT, train
+from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
 
 SETTINGS = Training(embedding=12, hidden=16, alpha=0.5, rate=0.02, batch=8, epochs=4, dropout=0.05, rare=0.5, decay=True, seed=1)
 SIZES = ("small", "old", "young", "huge", "thin", "calm", "wild", "wet")
@@ -18,6 +20,10 @@ ANIMALS = ("cat", "dog", "cow", "sheep")
 
 @pytest.fixture
 def data(tmp_path):
+    return read(tmp_path)
+
+
+def read(tmp_path, shares=SHARES, by="image"):
     """60 images of one of four animals, five captions each that name it."""
     rng = np.random.default_rng(0)
     labels = rng.integers(len(ANIMALS), size=60)
@@ -29,11 +35,11 @@ def data(tmp_path):
     ]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     np.savez(tmp_path / "images.npz", image_ids=np.arange(60), features=np.eye(4)[labels], categories=np.array(ANIMALS))
-    return [str(tmp_path / "captions.jsonl")], tmp_path / "images.npz"
+    return split(read_captions([str(tmp_path / "captions.jsonl")]), read_images(tmp_path / "images.npz"), shares, 1, by)
 
 
 def test_training_learns_and_leaves_a_model(data, tmp_path):
-    metrics = list(train(*data, tmp_path / "out", SETTINGS))
+    metrics = list(train(data, tmp_path / "out", SETTINGS))
     assert [each.epoch for each in metrics] == [1, 2, 3, 4]
     assert metrics[-1].language < 1.5 < metrics[0].language
     assert metrics[-1].visual > 0.9
@@ -48,22 +54,22 @@ def test_training_learns_and_leaves_a_model(data, tmp_path):
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(data, tmp_path):
-    whole = list(train(*data, tmp_path / "whole", SETTINGS))
+    whole = list(train(data, tmp_path / "whole", SETTINGS))
     for _ in range(2):  # killed after every epoch
-        next(train(*data, tmp_path / "killed", SETTINGS))
-    rest = list(train(*data, tmp_path / "killed", SETTINGS))
+        next(train(data, tmp_path / "killed", SETTINGS))
+    rest = list(train(data, tmp_path / "killed", SETTINGS))
     assert rest == whole[2:]
     one, other = (load(str(tmp_path / name)).state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(data, tmp_path):
-    next(train(*data, tmp_path / "out", SETTINGS))
+    next(train(data, tmp_path / "out", SETTINGS))
     with pytest.raises(InputError, match="other settings"):
-        next(train(*data, tmp_path / "out", Training(embedding=12, hidden=16)))
+        next(train(data, tmp_path / "out", Training(embedding=12, hidden=16)))
     (tmp_path / "out" / CHECKPOINT).write_bytes(b"cut")
     with pytest.raises(InputError, match="cannot read"):
-        next(train(*data, tmp_path / "out", SETTINGS))
+        next(train(data, tmp_path / "out", SETTINGS))
 
 
 def test_training_stops_when_validation_no_longer_improves(data, tmp_path, monkeypatch):
@@ -76,14 +82,13 @@ def test_training_stops_when_validation_no_longer_improves(data, tmp_path, monke
 
     monkeypatch.setattr(training.Trainer, "validate", validate)
     settings = Training(embedding=4, hidden=4, batch=64, epochs=10, patience=2, seed=1)
-    assert len(list(train(*data, tmp_path / "out", settings))) == 4
+    assert len(list(train(data, tmp_path / "out", settings))) == 4
 
 
 def test_losses_are_the_arithmetic_of_the_definition(data):
-    images = read_images(data[1])
-    parts = split(read_captions(data[0]), images, (0.1, 0.1), 0)
+    parts, images = data.parts, data.images
     model = new_model(parts["train"], images, SETTINGS)
-    trainer = Trainer(model, parts, images, Training(embedding=12, hidden=16))
+    trainer = Trainer(model, data, Training(embedding=12, hidden=16))
     model.eval()
     some = Captions(parts["train"].words[:3], np.array([parts["train"].images[0], -1, parts["train"].images[2]]))
     (batch,) = batches(encode(some, model.vocabulary), some.images, 3)
@@ -97,16 +102,15 @@ def test_losses_are_the_arithmetic_of_the_definition(data):
             surprises += [-float(logits[i, following]) for i, following in enumerate([*ids[1:], 1])]
             if image >= 0:
                 predicted = model.projection("visual")(states["visual.hidden"][0, -1]).numpy()
-                truth = images.features[image]
+                truth = images.features.gather(np.array([image]))[0]
                 distances.append(1 - predicted @ truth / np.linalg.norm(predicted) / np.linalg.norm(truth))
     assert float(language) == pytest.approx(np.mean(surprises), rel=1e-5)
     assert float(visual) == pytest.approx(np.mean(distances), rel=1e-4)
 
 
 @pytest.mark.parametrize("by", ["image", "caption"])
-def test_no_held_out_caption_or_test_image_is_trained_on(data, by):
-    images = read_images(data[1])
-    parts = split(read_captions(data[0]), images, (0.2, 0.2), 0, by)
+def test_no_held_out_caption_or_test_image_is_trained_on(tmp_path, by):
+    parts = read(tmp_path, (0.2, 0.2), by).parts
     train_images = set(parts["train"].images)
     assert not train_images & set(parts["test"].images)
     assert (by == "image") == (not train_images & set(parts["validation"].images))
@@ -124,39 +128,3 @@ def test_bucketed_batches_hold_every_caption_once_and_little_padding():
         for on in (True, False)
     ]
     assert padding[0] < padding[1] / 5
-
-
-def test_packed_labels_are_unpacked(tmp_path):
-    bits = np.array([[1, 0, 1], [0, 1, 0]], dtype=np.uint8)
-    np.savez(tmp_path / "labels.npz", image_ids=[7, 9], labels_packed=np.packbits(bits, axis=1), categories=["a", "b", "c"])
-    images = read_images(tmp_path / "labels.npz")
-    assert images.features.tolist() == bits.tolist()
-    assert images.rows == {"7": 0, "9": 1}
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"image_ids": [1]},
-        {"features": np.eye(2)},
-        {"image_ids": [1], "features": np.eye(2)},
-        {"image_ids": np.array([{}]), "features": np.eye(1)},
-    ],
-)
-def test_bad_image_files_are_refused(tmp_path, arrays):
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InputError):
-        read_images(tmp_path / "bad.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x93NUMPY"])
-def test_torn_image_files_are_refused(tmp_path, content):
-    (tmp_path / "bad.npz").write_bytes(content)
-    with pytest.raises(InputError, match="cannot read"):
-        read_images(tmp_path / "bad.npz")
-
-
-def test_a_plain_array_is_no_image_file(tmp_path):
-    np.save(tmp_path / "features.npy", np.eye(2))
-    with pytest.raises(InputError, match=r"expected an \.npz"):
-        read_images(tmp_path / "features.npy")

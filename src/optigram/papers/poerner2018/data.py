@@ -1,10 +1,9 @@
-"""Captions and image features as Imaginet is trained on them (paper, section 3): read, split by image, batch."""
+"""Captions as Imaginet is trained on them (paper, section 3): read, split by image, batch."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -12,18 +11,11 @@ from torch import Tensor
 
 from optigram.corpora import Sentence, sentences
 from optigram.errors import InputError
+from optigram.papers.poerner2018.features import Images
 from optigram.text import Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Images:
-    """What is known of each image: `features` [n f] by row, `rows` from image key to row, `labels` [f] names or none."""
-
-    features: np.ndarray
-    rows: dict[str, int]
-    labels: tuple[str, ...]
+SHARES = (0.05, 0.05)  # of validation and test, where the data does not say
 
 
 @dataclass(frozen=True)
@@ -37,23 +29,21 @@ class Captions:
         return len(self.words)
 
 
-def read_images(path: Path) -> Images:
-    """An `.npz` with `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f]."""
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            arrays = {} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects") from error
-    if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
-        raise InputError(
-            f"{str(path)!r} holds {sorted(arrays) or 'one array'}; expected an .npz of image_ids and features, or labels_packed"
-        )
-    labels = tuple(str(name) for name in arrays.get("categories", ()))
-    features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
-    if len(features) != len(arrays["image_ids"]):
-        raise InputError(f"{str(path)!r} has {len(arrays['image_ids'])} image_ids and {len(features)} rows of features; expected as many")
-    return Images(features, {str(key): row for row, key in enumerate(arrays["image_ids"])}, labels)
+@dataclass(frozen=True)
+class Dataset:
+    """What a model is trained and tried on: the captions of each of SPLITS, and the images that they describe."""
+
+    parts: dict[str, Captions]
+    images: Images | None
+
+    def fingerprint(self) -> str:
+        """A digest of every caption, its split and its image's row, and of the shape of the features."""
+        digest = hashlib.sha256(repr(self.images and (len(self.images.features), self.images.features.width)).encode())
+        for name, part in self.parts.items():
+            digest.update(f"{name} {part.images.tolist()}\n".encode())
+            for words in part.words:
+                digest.update(f"{' '.join(words)}\n".encode())
+        return digest.hexdigest()
 
 
 def read_captions(sources: Sequence[str]) -> list[Sentence]:
@@ -61,9 +51,7 @@ def read_captions(sources: Sequence[str]) -> list[Sentence]:
     return [sentence for source in sources for sentence in sentences(source)]
 
 
-def split(
-    captions: Iterable[Sentence], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image"
-) -> dict[str, Captions]:
+def split(captions: Iterable[Sentence], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
     """Train, validation and test captions; `shares` are those of validation and test.
 
     Test captions are always of images that training has not seen; so are validation captions, or `by` "caption" they
@@ -75,6 +63,11 @@ def split(
         words = tuple(words_of(text))
         if words:
             groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
+    if rows and not rows.keys() & groups.keys():
+        shown = f"{next(iter(groups), '')!r} and {next(iter(rows))!r}"
+        raise InputError(
+            f"expected captions and features of the same images, got none in common, such as {shown}; name images alike in both"
+        )
     rng = np.random.default_rng(seed)
     keys = [str(key) for key in rng.permutation(sorted(groups))]
     tested, validated = (round(share * len(keys)) for share in reversed(shares))
@@ -91,7 +84,8 @@ def split(
     parts["train"] = [caption for caption in parts["train"] if caption[0] not in held_out]
     if not all(parts.values()):
         raise InputError(f"{len(keys)} captioned images or captions are too few to train on; give more captions")
-    return {name: Captions([words for words, _ in parts[name]], np.array([row for _, row in parts[name]])) for name in SPLITS}
+    found = {name: Captions([words for words, _ in parts[name]], np.array([row for _, row in parts[name]])) for name in SPLITS}
+    return Dataset(found, images)
 
 
 def count_words(captions: Captions) -> dict[str, int]:

@@ -1,248 +1,59 @@
-"""Training Imaginet: alpha * cross-entropy + (1 - alpha) * (1 - cosine) (paper, section 3; authors' code: alpha 0.1).
+"""Training into a folder: the best epoch's model, and a checkpoint from which a killed run goes on."""
 
-The defaults are the authors'. The bundled model's card names the settings in which it departs from them.
-"""
-
-import dataclasses
 import json
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
-from optigram.models.imaginet import PATHS, Imaginet, Sizes
 from optigram.models.loading import device_named, load, read_config, save
-from optigram.papers.poerner2018.data import (
-    Batch,
-    Captions,
-    Images,
-    batches,
-    count_words,
-    encode,
-    read_captions,
-    read_images,
-    split,
-)
-from optigram.text import UNKNOWN
-
-
-@dataclass(frozen=True)
-class Training:
-    """Settings of a training run."""
-
-    embedding: int = 1024  # paper: "joint 1024-d word embedding"
-    hidden: int = 1024  # paper: "1024 units"
-    alpha: float = 0.1  # authors' code: 0.1 for the language loss, 0.9 for the visual loss
-    rate: float = 1e-3  # authors' code: Keras Adam's default
-    batch: int = 16  # authors' code
-    epochs: int = 1000  # authors' code
-    patience: int = 10  # authors' code: epochs without a lower validation loss
-    dropout: float = 0.0  # authors' code: none; applied to embeddings and states
-    rare: float = 0.0  # how often a word seen once is replaced by <unk>; the authors' set has no unknown words
-    decay: bool = False  # whether the rate falls to zero along a half cosine over `epochs`
-    bucketed: bool = True  # batches of about equal length; the authors' are of random length
-    held_out: str = "image"  # what validation captions are of: an unseen "image", or an unseen "caption" of any image
-    seed: int = 123  # authors' code
-
-
-@dataclass
-class Metrics:
-    """Validation of one epoch. `language` in nats a word, `recall` the share of images found among the first 1, 5, 10."""
-
-    epoch: int
-    loss: float
-    language: float
-    visual: float
-    recall: dict[int, float]
-
-    def __str__(self) -> str:
-        recall = ", ".join(f"{share:.2f} at {k}" for k, share in self.recall.items())
-        told = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats a word"
-        return f"{told} (perplexity {math.exp(self.language):.1f}), visual cosine {self.visual:.3f}, recall {recall}"
-
-    def to_dict(self) -> dict:
-        """For `config.json`: all fields, and the perplexity."""
-        return asdict(self) | {"perplexity": math.exp(self.language)}
-
-
-def new_model(captions: Captions, images: Images | None, settings: Training, least: int = 1) -> Imaginet:
-    """An untrained Imaginet with the words of the training captions, the most frequent first."""
-    torch.manual_seed(settings.seed)
-    words = tuple(word for word, count in count_words(captions).items() if count >= least)
-    features = 1 if images is None else images.features.shape[1]
-    labels = () if images is None else images.labels
-    model = Imaginet(words, labels, Sizes(settings.embedding, settings.hidden, features))
-    for path in PATHS:  # Keras's defaults, as the authors': glorot uniform, orthogonal, zero
-        weight, recurrent, *biases = model.gru(path).all_weights[0]
-        nn.init.xavier_uniform_(weight)
-        nn.init.orthogonal_(recurrent)
-        nn.init.xavier_uniform_(model.projection(path).weight)
-        for bias in (*biases, model.projection(path).bias):
-            nn.init.zeros_(bias)
-    return model
-
-
-class Trainer:
-    """One training run: `run()` yields the metrics of each epoch; `state` and `restore` let a killed run go on."""
-
-    def __init__(self, model: Imaginet, parts: dict[str, Captions], images: Images | None, settings: Training):
-        self.model, self.images, self.settings = model, images, settings
-        self.texts = {name: encode(part, model.vocabulary) for name, part in parts.items()}
-        self.rows = {name: part.images for name, part in parts.items()}
-        firsts = np.bincount([text[0] for text in self.texts["train"]], minlength=len(model.vocabulary))
-        firsts[list(model.vocabulary.special)] = 0
-        model.first_words.copy_(torch.from_numpy(firsts))
-        self._seen_once = torch.from_numpy(np.bincount(np.concatenate(self.texts["train"]), minlength=len(model.vocabulary)) == 1)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.rate, fused=True)
-        self.steps = math.ceil(len(self.texts["train"]) / settings.batch)
-        self.epoch, self.best, self.stale = 0, math.inf, 0
-
-    def run(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> Iterator[Metrics]:
-        """Train until no epoch in `patience` lowers the validation loss. `stale == 0` after the best epoch so far."""
-        while self.epoch < self.settings.epochs and self.stale < self.settings.patience:
-            self.train_epoch(watch)
-            metrics = self.validate("validation")
-            self.epoch += 1
-            self.stale = 0 if metrics.loss < self.best else self.stale + 1
-            self.best = min(self.best, metrics.loss)
-            yield metrics
-
-    def train_epoch(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> None:
-        """One pass over the training captions."""
-        self.model.train()
-        rng = np.random.default_rng([self.settings.seed, self.epoch])
-        parts = batches(self.texts["train"], self.rows["train"], self.settings.batch, rng, self.settings.bucketed)
-        with torch.random.fork_rng():  # dropout knows no generator of its own
-            torch.manual_seed(int(rng.integers(1 << 31)))
-            for step, batch in enumerate(parts):
-                if self.settings.decay:
-                    share = (self.epoch + step / self.steps) / self.settings.epochs
-                    self.optimizer.param_groups[0]["lr"] = self.settings.rate * (1 + math.cos(math.pi * share)) / 2
-                self.optimizer.zero_grad()
-                self.climb(self._hide_rare(batch))
-                self.optimizer.step()
-                watch(step + 1, self.steps, f"epoch {self.epoch + 1}")
-
-    def climb(self, batch: Batch) -> None:
-        """Forward and backward of one batch."""
-        language, visual = self.losses(batch)
-        (self.settings.alpha * language + (1 - self.settings.alpha) * visual).backward()
-
-    def _hide_rare(self, batch: Batch) -> Batch:
-        """Replace words seen once by `<unk>` now and then, so that the model learns what an unknown word is like."""
-        if not self.settings.rare:
-            return batch
-        hidden = self._seen_once[batch.ids] & (torch.rand(batch.ids.shape) < self.settings.rare)
-        return dataclasses.replace(batch, ids=batch.ids.masked_fill(hidden, self.model.vocabulary.tokens.index(UNKNOWN)))
-
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy of the next word (nats; `<end>` follows the last), and mean 1 - cosine where an image is known."""
-        hidden, last = self.states(batch)
-        device = self.model.embedding.device
-        real = torch.arange(batch.ids.shape[1]) < batch.lengths[:, None]
-        targets = torch.cat([batch.ids[:, 1:], torch.zeros_like(batch.ids[:, :1])], dim=1)
-        targets[torch.arange(len(batch)), batch.lengths - 1] = 1
-        logits = self.model.projection("language")(hidden[real.to(device)])
-        language = nn.functional.cross_entropy(logits, targets[real].to(device))
-        known = batch.images >= 0
-        if self.images is None or not known.any():
-            return language, torch.zeros((), device=device)
-        features = torch.from_numpy(self.images.features[batch.images[known].numpy()]).to(device, torch.float32)
-        predicted = self.model.projection("visual")(last[known.to(device)])
-        return language, (1 - nn.functional.cosine_similarity(predicted, features)).mean()
-
-    def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Language states at every position [b s h], and the visual state after each caption's last word [b h]."""
-        device, drop = self.model.embedding.device, nn.Dropout(self.settings.dropout).train(self.model.training)
-        embeds = drop(self.model.word_embedding(batch.ids.to(device)))
-        hidden, visual = (self.model.states(f"{path}.hidden", embeds) for path in PATHS)
-        last = visual[torch.arange(len(batch), device=device), (batch.lengths - 1).to(device)]
-        return drop(hidden), drop(last)
-
-    @torch.no_grad()
-    def validate(self, name: str) -> Metrics:
-        """Losses and image retrieval on one split (authors' code: loss is alpha * language + (1 - alpha) * visual)."""
-        self.model.eval()
-        words = pairs = language = visual = 0.0
-        for batch in batches(self.texts[name], self.rows[name], 128):
-            losses = [float(loss) for loss in self.losses(batch)]
-            count, known = float(batch.lengths.sum()), float((batch.images >= 0).sum())
-            language, words = language + losses[0] * count, words + count
-            visual, pairs = visual + losses[1] * known, pairs + known
-        language, visual = language / words, visual / max(pairs, 1)
-        loss = self.settings.alpha * language + (1 - self.settings.alpha) * visual
-        return Metrics(self.epoch + 1, loss, language, 1 - visual if pairs else math.nan, self.recall(name))
-
-    @torch.no_grad()
-    def recall(self, name: str, among: tuple[int, ...] = (1, 5, 10)) -> dict[int, float]:
-        """Share of captions whose image is among the first k of the split's images by cosine; equal images share ranks."""
-        rows = self.rows[name]
-        if self.images is None or not (rows >= 0).any():
-            return dict.fromkeys(among, math.nan)
-        known = np.flatnonzero(rows >= 0)
-        shown, truth = np.unique(rows[known], return_inverse=True)
-        features = nn.functional.normalize(torch.from_numpy(self.images.features[shown]).float()).to(self.model.embedding.device)
-        ranks, done = [], 0
-        for batch in batches([self.texts[name][i] for i in known], truth, 128):
-            predicted = self.model.projection("visual")(self.states(batch)[1])
-            cosines = nn.functional.normalize(predicted) @ features.T
-            own = cosines.gather(1, batch.images[:, None].to(cosines.device))
-            equal = ((cosines - own).abs() < 1e-6).sum(1) - 1
-            ranks.append((cosines > own + 1e-6).sum(1) + equal / 2)
-            done += len(batch)
-        rank = torch.cat(ranks)
-        return {k: float((rank < k).float().mean()) for k in among}
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything a later run needs to go on from the end of an epoch, as tensors."""
-        found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            found |= {f"adam.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
-        progress = torch.tensor([self.epoch, self.best, self.stale], dtype=torch.float64)
-        return found | {"progress": progress}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        self.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
-        for name, parameter in self.model.named_parameters():
-            self.optimizer.state[parameter] = {key: state[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        epoch, self.best, stale = state["progress"].tolist()
-        self.epoch, self.stale = int(epoch), int(stale)
-
+from optigram.papers.poerner2018.cost import measure
+from optigram.papers.poerner2018.data import Dataset
+from optigram.papers.poerner2018.trainer import Metrics, Trainer, Training, new_model
 
 CHECKPOINT = "training.safetensors"
-SHARES = (0.05, 0.05)  # of validation and test
 
 
 def train(
-    captions: Sequence[str],
-    images: Path | None,
+    data: Dataset,
     out: Path,
     settings: Training,
-    device: str = "cpu",
+    device: str | None = None,
     half: bool = False,
     watch: Callable[[int, int, str], None] = lambda done, total, what: None,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Metrics]:
-    """Train an Imaginet on caption sources and write the best epoch's to the folder `out`; yields each epoch's metrics.
+    """Train an Imaginet and write the best epoch's to the folder `out`; yields each epoch's metrics.
 
-    A checkpoint follows every epoch. A run that finds one of the same settings goes on from it, and ends with the same
-    weights as an undisturbed one.
+    `device` is by default a GPU where there is one. A checkpoint follows every epoch. A run that finds one of the same
+    settings and data goes on from it, and ends with the same weights as an undisturbed one. With `tell`, ten steps are
+    measured first, on a copy, and `tell` hears what the run will cost.
     """
     writable_folder(out)
-    known = None if images is None else read_images(images)
-    parts = split(read_captions(captions), known, SHARES, settings.seed, settings.held_out)
-    trainer = Trainer(new_model(parts["train"], known, settings).to(device_named(device)), parts, known, settings)
-    dtype = torch.float16 if half else torch.float32
-    about = {"settings": asdict(settings), "captions": {name: len(part) for name, part in parts.items()}}
+    model = new_model(data.parts["train"], data.images, settings)
+    trainer = Trainer(model.to(device_named(device or default_device())), data, settings)
+    captions = {name: len(part) for name, part in data.parts.items()}
+    about = {"settings": asdict(settings), "captions": captions, "data": data.fingerprint()}
     _resume(trainer, out / CHECKPOINT, about)
+    if tell is not None and not trainer.done:
+        tell(str(measure(trainer)))
+    yield from _epochs(trainer, out, about, torch.float16 if half else torch.float32, watch)
+
+
+def default_device() -> str:
+    """The GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _epochs(
+    trainer: Trainer, out: Path, about: dict[str, Any], dtype: torch.dtype, watch: Callable[[int, int, str], None]
+) -> Iterator[Metrics]:
     for metrics in trainer.run(watch):
         if trainer.stale == 0:
             save(trainer.model, out, about | {"validation": metrics.to_dict()}, dtype)
@@ -251,18 +62,18 @@ def train(
         yield metrics
     best = load(str(out))
     trainer.model.load_state_dict(best.state_dict())
-    about["validation"] = read_config(out)["validation"]
-    save(best, out, about | {"test": trainer.validate("test").to_dict()}, dtype)
+    about |= {"validation": read_config(out)["validation"], "test": trainer.validate("test").to_dict()}
+    save(best, out, about, dtype)
 
 
-def _resume(trainer: Trainer, path: Path, about: dict) -> None:
+def _resume(trainer: Trainer, path: Path, about: dict[str, Any]) -> None:
     if not path.exists():
         return
     try:
         with safe_open(path, "pt") as file:
             earlier = json.loads((file.metadata() or {}).get("about", "null"))
         if earlier != about:
-            raise InputError(f"{path.parent} holds a run with other settings or captions; name another folder, or remove it")
+            raise InputError(f"{path.parent} holds a run with other settings or data; name another folder, or remove it")
         trainer.restore(load_file(path))
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(f"cannot read {path}: {error}; remove it to train from the start") from error

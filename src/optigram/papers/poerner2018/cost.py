@@ -1,0 +1,98 @@
+"""What a training run will cost: its operations by arithmetic, its time by ten measured steps."""
+
+import copy
+import itertools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from optigram.models.imaginet import Sizes
+from optigram.papers.poerner2018.trainer import Trainer, new_optimizer
+
+FORWARD_AND_BACKWARD = 3  # each product of the forward pass has two in the backward pass: by its input, by its weight
+WARMING, MEASURED = 2, 10  # steps
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run: floating-point operations in the matrix products of a mean step, and seconds of a measured one."""
+
+    parameters: int
+    operations: float
+    seconds: float
+    steps: int  # an epoch
+    epochs: int  # at most
+    patience: int
+    device: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.parameters:,} parameters; {_amount(self.operations)}FLOP a step, "
+            f"{self.steps:,} steps and {_amount(self.operations * self.steps)}FLOP an epoch; "
+            f"a step takes {self.seconds:.3g} s on {self.device} (mean of {MEASURED}): {_duration(self.seconds * self.steps)} an epoch, "
+            f"to which its validation comes; at most {self.epochs:,} epochs, until {self.patience} in a row bring nothing"
+        )
+
+
+def measure(trainer: Trainer) -> Cost:
+    """The cost of a run that has not begun, or goes on. Steps are run on a copy: the run itself is not changed by it."""
+    settings, model = trainer.settings, trainer.model
+    parameters = sum(weight.numel() for weight in model.parameters())
+    operations = operations_an_epoch(trainer) / trainer.steps
+    device = str(model.embedding.device)
+    return Cost(parameters, operations, seconds_a_step(trainer), trainer.steps, settings.epochs, settings.patience, device)
+
+
+def operations_an_epoch(trainer: Trainer) -> float:
+    """Floating-point operations in the matrix products of one pass over the training captions."""
+    lengths = np.array([len(text) for text in trainer.texts["train"]])
+    order = np.sort(lengths) if trainer.settings.bucketed else np.random.default_rng(0).permutation(lengths)
+    size = trainer.settings.batch
+    padded = sum(len(order[start : start + size]) * order[start : start + size].max() for start in range(0, len(order), size))
+    pictured = 0 if trainer.images is None else int((trainer.rows["train"] >= 0).sum())
+    return operations(trainer.model.sizes, len(trainer.model.vocabulary), int(padded), int(lengths.sum()), pictured)
+
+
+def operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int) -> float:
+    """Operations of training on batches with `padded` positions, `real` words and `pictured` captions, of `words` in all."""
+    cell = 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
+    visual = FORWARD_AND_BACKWARD if pictured else 1
+    products = (FORWARD_AND_BACKWARD + visual) * cell * padded
+    products += FORWARD_AND_BACKWARD * sizes.hidden * (words * real + sizes.features * pictured)
+    return 2 * products  # a multiplication and an addition each
+
+
+def seconds_a_step(trainer: Trainer) -> float:
+    """Mean seconds of ten steps on batches of the next epoch, after two that warm up."""
+    twin = copy.copy(trainer)
+    twin.model = copy.deepcopy(trainer.model).train()
+    twin.optimizer = new_optimizer(twin.model, trainer.settings)
+    with torch.random.fork_rng():
+        found = itertools.cycle(list(itertools.islice(twin.batches(np.random.default_rng(trainer.settings.seed)), WARMING + MEASURED)))
+        for batch in itertools.islice(found, WARMING):
+            twin.step(batch)
+        begun = _now(twin)
+        for batch in itertools.islice(found, MEASURED):
+            twin.step(batch)
+        return (_now(twin) - begun) / MEASURED
+
+
+def _now(trainer: Trainer) -> float:
+    trainer.model.embedding[0, 0].item()  # a GPU works on after a call returns: wait for it
+    return time.perf_counter()
+
+
+def _amount(number: float) -> str:
+    """1.46e15 as "1.46 P"."""
+    prefixes = ("", "k", "M", "G", "T", "P", "E")
+    place = min(int(np.log10(max(number, 1)) // 3), len(prefixes) - 1)
+    return f"{number / 1000**place:.3g} {prefixes[place]}"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"

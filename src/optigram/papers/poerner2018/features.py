@@ -1,0 +1,128 @@
+"""Image features as the visual path is trained on them (paper, section 3): read, kept where they lie, gathered by the batch.
+
+The paper's array is 1.9 GB. A `.npy` is mapped into memory, so that only the rows of a batch are ever copied.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+
+from optigram.errors import InputError
+from optigram.shapes import Float, Int, Shaped
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows of numbers in one or more arrays [n f], one below the other; nothing is copied until rows are asked for."""
+
+    blocks: tuple[Shaped[np.ndarray, "_ f"], ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+    @property
+    def width(self) -> int:
+        """Numbers a row: f."""
+        return self.blocks[0].shape[1]
+
+    def gather(self, rows: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b f"]:
+        """A copy of these rows as float32 [b f]. Raises InputError for a number that is not finite."""
+        found = np.empty((len(rows), self.width), dtype=np.float32)
+        start = 0
+        for block in self.blocks:
+            here = (rows >= start) & (rows < start + len(block))
+            found[here] = block[rows[here] - start]
+            start += len(block)
+        if not np.isfinite(found).all():
+            bad = rows[~np.isfinite(found).all(axis=1)][0]
+            raise InputError(f"expected finite image features, got NaN or infinity in row {bad}; extract the features of that image again")
+        return found
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is known of each image: `features` by row, `rows` from image key to row, `labels` [f] names or none."""
+
+    features: Features
+    rows: dict[str, int]
+    labels: tuple[str, ...] = ()
+
+
+def map_features(path: Path) -> Shaped[np.ndarray, "n f"]:
+    """Open a `.npy` of floating numbers [n f] without reading it. Raises InputError for anything else, pickles included."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"cannot read features {str(path)!r}: {reason}; expected a whole .npy of numbers without pickled objects"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"expected one array in {str(path)!r}, got an .npz; save the features as .npy")
+    if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
+        raise InputError(
+            f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them so as .npy"
+        )
+    return array
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, which only a line feed ends, without white space around them."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            return [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {error}; expected a text file in UTF-8") from error
+
+
+def read_images(path: Path, names: Path | None = None) -> Images:
+    """Features and the keys of their rows: a `.npy` with a text file of `names` (a row's image key a line), or an `.npz`.
+
+    The `.npz` has `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f].
+    """
+    if path.suffix == ".npy":
+        return _named_rows(path, names)
+    if names is not None:
+        raise InputError(f"row names belong to features as .npy, and {str(path)!r} is none; leave them out, its image_ids name the rows")
+    return _packed(path)
+
+
+def _named_rows(path: Path, names: Path | None) -> Images:
+    features = map_features(path)
+    if names is None:
+        raise InputError(f"{str(path)!r} does not say which image a row is of; give --rows with a text file of image keys, one a row")
+    keys = read_lines(names)
+    if len(keys) != len(features):
+        raise InputError(f"expected a line of {str(names)!r} for each row of {str(path)!r}, got {len(keys)} lines and {len(features)} rows")
+    return Images(Features((features,)), _row_of(keys, names))
+
+
+def _packed(path: Path) -> Images:
+    try:
+        with ZipFile(path), np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(
+            f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects, or a .npy"
+        ) from error
+    if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
+        raise InputError(f"{str(path)!r} holds {sorted(arrays)}; expected an .npz of image_ids and features, or labels_packed")
+    labels = tuple(str(name) for name in arrays.get("categories", ()))
+    features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
+    if features.ndim != 2 or features.dtype.kind not in "fiu" or len(features) != len(arrays["image_ids"]):
+        keys = len(arrays["image_ids"])
+        raise InputError(
+            f"expected features [{keys}, numbers] for {keys} image_ids in {str(path)!r}, got {features.dtype} {list(features.shape)}"
+        )
+    return Images(Features((features,)), _row_of([str(key) for key in arrays["image_ids"]], path), labels)
+
+
+def _row_of(keys: list[str], path: Path) -> dict[str, int]:
+    twice = next((key for key, count in Counter(keys).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"expected each image once in {str(path)!r}, got {twice!r} more than once; remove all but one of its rows")
+    return {key: row for row, key in enumerate(keys)}
