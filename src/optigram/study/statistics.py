@@ -15,7 +15,8 @@ from scipy import stats
 from optigram.study.records import Record
 
 BASELINE = "crp"
-T, K = TypeVar("T"), TypeVar("K")
+T = TypeVar("T")
+K = TypeVar("K")
 CONFIDENCE, RESAMPLES = 0.95, 4000
 
 
