@@ -128,6 +128,28 @@ def sites(model: Model, as_json: Json = False) -> None:
 
 
 @app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="coco, which the paper trains on, or flickr8k: both of zenodo.org/records/804392")],
+    out: Annotated[Path, typer.Option(help="where the archive goes, and a folder NAME with what is wanted of it")] = Path("data"),
+    archive: Annotated[Path | None, typer.Option(help="the record's data.tgz, already downloaded: nothing is fetched")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Download captions and image features to train on, or unpack them; an interrupted download goes on."""
+    from optigram.papers.poerner2018.obtain import obtain
+
+    with _progress(quiet) as show:
+        place, found = obtain(
+            name,
+            out,
+            archive,
+            tell=(lambda text: None) if quiet else _remark,
+            watch=lambda done, total, what: show(done // 10**6, total // 10**6, f"{what}, MB"),
+        )
+    counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
+    _remark(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
+
+
+@app.command()
 def train(
     model: Annotated[str, typer.Argument(help="what to train: imaginet")],
     out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run in it goes on")],

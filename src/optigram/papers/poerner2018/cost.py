@@ -31,8 +31,8 @@ class Cost:
         return (
             f"{self.parameters:,} parameters; {_amount(self.operations)}FLOP a step, "
             f"{self.steps:,} steps and {_amount(self.operations * self.steps)}FLOP an epoch; "
-            f"a step takes {self.seconds:.3g} s on {self.device} (mean of {MEASURED}): {_duration(self.seconds * self.steps)} an epoch, "
-            f"to which its validation comes; at most {self.epochs:,} epochs, until {self.patience} in a row bring nothing"
+            f"a step takes {self.seconds:.3g} s on {self.device} (mean of {MEASURED}): {_duration(self.seconds * self.steps)} an epoch "
+            f"before its validation; at most {self.epochs:,} epochs, until {self.patience} in a row bring nothing"
         )
 
 

@@ -22,6 +22,8 @@ from optigram.text import words_of
 
 CAPTIONS_AN_IMAGE = 5  # authors' code: five lines of text to a row of features
 VENDROV = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
+VENDROV_FILES = tuple(f"{name}.txt" for name in VENDROV.values()) + tuple(f"images/10crop/{name}.npy" for name in VENDROV.values())
+KARPATHY_FILES = ("dataset.json", "vgg_feats.mat")
 KARPATHY = {"train": "train", "val": "validation", "test": "test", "restval": "train"}
 
 

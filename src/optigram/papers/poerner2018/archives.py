@@ -1,0 +1,82 @@
+"""Archives from elsewhere, unpacked file by file: what is wanted is copied out, and nothing is written to any other place."""
+
+import contextlib
+import gzip
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from optigram.errors import InputError
+
+CHUNK = 1 << 20  # bytes
+
+
+@contextlib.contextmanager
+def folder_made_whole(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success it becomes `path`, on failure it goes, and what a killed run left goes first."""
+    temporary = path.with_name(f".{path.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def unpack(
+    archive: Path,
+    folder: Path,
+    wanted: Mapping[str, str],
+    watch: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> None:
+    """Copy the members of a `.tgz` whose paths end in a key of `wanted` to the path in `folder` that stands beside it.
+
+    `watch` hears the bytes read of how many. Raises InputError for an archive that is torn, lacks a wanted file, or
+    holds any member, wanted or not, that would reach outside: an absolute path, `..`, a link that leads out, a device.
+    """
+    missing, size = dict(wanted), 0
+    try:
+        size = archive.stat().st_size
+        with archive.open("rb") as packed, gzip.open(packed) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+            for member in tar:
+                _refuse_hostile(member, archive, folder)
+                ending = next((ending for ending in missing if f"/{member.name}".endswith(f"/{ending}")), None)
+                if ending is not None:
+                    _copy(tar, member, folder / missing.pop(ending), lambda: watch(packed.tell(), size, archive.name))
+                watch(packed.tell(), size, archive.name)
+            while plain.read(CHUNK):  # gzip compares its checksum at the very end
+                pass
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot unpack {str(archive)!r}: {reason}; expected a whole .tgz, download it again") from error
+    if missing:
+        raise InputError(f"{str(archive)!r} has no {', '.join(missing)}; expected the archive as it was published")
+
+
+def _refuse_hostile(member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
+    """Python's own filter strips a leading slash and resolves `..` within the folder; here both are refused."""
+    path = PurePosixPath(member.name)
+    try:
+        tarfile.data_filter(member, str(folder))
+    except tarfile.FilterError as error:
+        raise InputError(f"refused to unpack {str(archive)!r}: {error}; get it from its publisher") from error
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"refused to unpack {str(archive)!r}: {member.name!r} leads outside the folder; get it from its publisher")
+
+
+def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path, watch: Callable[[], None]) -> None:
+    source = tar.extractfile(member) if member.isreg() else None
+    if source is None:
+        raise InputError(
+            f"refused to unpack {member.name!r}: expected a plain file, got a link or a folder; get the archive from its publisher"
+        )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if member.size > (free := shutil.disk_usage(place.parent).free):
+        raise InputError(f"{member.name!r} needs {member.size:,} bytes, and {free:,} are free in {place.parent.parent}; make room")
+    with source, place.open("wb") as file:
+        while chunk := source.read(CHUNK):
+            file.write(chunk)
+            watch()
