@@ -9,6 +9,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from optigram.errors import InputError
 from optigram.shapes import Float, Int, Shaped
@@ -54,15 +55,10 @@ class Images:
 def map_features(path: Path) -> Shaped[np.ndarray, "n f"]:
     """Open a `.npy` of floating numbers [n f] without reading it. Raises InputError for anything else, pickles included."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        array = open_memmap(path, mode="r")  # it knows neither pickles nor zip files
+    except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"cannot read features {str(path)!r}: {reason}; expected a whole .npy of numbers without pickled objects"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError(f"expected one array in {str(path)!r}, got an .npz; save the features as .npy")
+        raise InputError(f"cannot read features {str(path)!r}: {reason}; expected a whole .npy without pickled objects") from error
     if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
         raise InputError(
             f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them so as .npy"
