@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
+PAPER = "poerner2018"
 # click's UsageError, or that of the copy of click which newer versions of typer carry
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
@@ -147,6 +148,57 @@ def data(
         )
     counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
     _remark(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
+
+
+@app.command()
+def study(
+    spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018", the whole paper')],
+    out: Annotated[Path | None, typer.Option(help="a folder for all results; what it holds already is not done again")] = None,
+    scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
+    model: Annotated[str | None, typer.Option(help="of poerner2018: an Imaginet's folder  [default: imaginet]")] = None,
+    corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
+    data: Annotated[Path | None, typer.Option(help="of poerner2018: the paper's data, to train a model of its size on first")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes of one thread each  [default: one a core]", min=0)] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="say what it will cost, and do nothing")] = False,
+    seed: Annotated[int, typer.Option(help="of poerner2018: decides every random number", min=0)] = 0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Targets x methods x seeds, cell by cell: may be killed, and goes on where it was."""
+    from optigram.study.threads import cores
+
+    processes = cores() if workers is None else workers
+    folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
+    tell = (lambda text: None) if quiet else _remark
+    with _progress(quiet) as show:
+        if spec == PAPER:
+            from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
+
+            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes)  # pyright: ignore[reportArgumentType]
+            reproduce(asked, folder, tell, show, plan)
+        else:
+            _study_file(Path(spec), folder, device, processes, tell, show, plan)
+    if not plan:
+        _remark(f"all of it is in {folder}")
+
+
+def _study_file(
+    path: Path, folder: Path, device: str, workers: int, tell: Callable[[str], None], show: Callable[[int, int, str], None], plan: bool
+) -> None:
+    from optigram.report.comparisons import methods_grid, plan_grid
+    from optigram.report.formats import plain
+    from optigram.study.cells import Workshop, missing
+    from optigram.study.conduct import CELLS, conduct
+    from optigram.study.estimate import estimate
+    from optigram.study.spec import read
+
+    asked = read(path)
+    workshop = Workshop(asked, device)
+    todo = missing(workshop.cells(), folder / CELLS)
+    if todo:
+        tell(plain(plan_grid(estimate(workshop, todo), workers)))
+    if not plan:
+        _console().print(plain(methods_grid(conduct(asked, workshop, folder, workers, show))), highlight=False, markup=False)
 
 
 @app.command()

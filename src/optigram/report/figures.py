@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = ("svg", "pdf", "png")
-SHADES = ("#ffffff", "#d9d9d9", "#bdbdbd", "#969696", "#636363")  # told apart in grey, too
+SHADES = ("#ffffff", "#e6e6e6", "#cfcfcf", "#b3b3b3", "#949494")  # told apart in grey, too
 LINES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 
 

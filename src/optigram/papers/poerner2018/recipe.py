@@ -1,0 +1,91 @@
+"""The study of the paper (sections 4 and 5) at two scales, each setting beside what asks for it.
+
+Four questions, each an arm: what our settings find (`modern`), what the authors' find (`faithful`), whether the paper's
+ranking survives when every method may spend what gumbel spends (`fair`), and how much of a gain has nothing to do with
+what a neuron means (two placebos).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from optigram.methods import presets
+from optigram.models.base import Model
+from optigram.models.imaginet import Imaginet
+from optigram.papers.poerner2018.neurons import sampled
+from optigram.study.spec import Arm, Study
+
+Scale = Literal["small", "paper"]
+PATHS = ("language", "visual")
+MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
+DIRECTIONS, WEIGHTS = "random directions", "random weights"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`budget`: forward-equivalents of a modern method. `shorter`: see `presets.faithful`. `few`, `placebos`: neurons of a path."""
+
+    budget: float
+    shorter: int
+    few: int | None  # for the authors' settings; None: all
+    placebos: int | None
+
+
+RECIPES: dict[Scale, Recipe] = {
+    # Half an hour on two cores. The authors' gumbel run takes about 130 million words' worth of mixtures a neuron; here it
+    # has 200 times fewer steps, an eighth of the samples, and 16 neurons of each path.
+    "small": Recipe(budget=2500, shorter=200, few=16, placebos=16),
+    "paper": Recipe(budget=20000, shorter=1, few=None, placebos=None),
+}
+
+
+def study(scale: Scale, model: Model, corpus: str | None = None, seed: int = 0) -> Study:
+    """The paper's study of a model that has its two paths; `model.name` is what `load` takes."""
+    recipe = RECIPES[scale]
+    neurons = {path: neurons_of(model, path) for path in PATHS}
+    some = _addresses(neurons, recipe.few)
+    arms = [
+        Arm(name=MODERN, targets=_addresses(neurons), methods=presets.LABELS, budget=recipe.budget),
+        Arm(name=FAITHFUL, targets=some, methods=authors(presets.FAITHFUL, recipe.shorter)),
+        Arm(name=FAIR, targets=some, methods=authors(presets.FAIR, recipe.shorter), budget=equal_budget(recipe.shorter)),
+    ]
+    for name, kind in ((DIRECTIONS, "directions"), (WEIGHTS, "weights")):
+        targets = _addresses(neurons, recipe.placebos)
+        arms.append(Arm(name=name, targets=targets, methods=("crp", "gbl"), budget=recipe.budget, placebo=kind))
+    # paper: "5-grams"; authors' code: one run a neuron
+    return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+
+
+def neurons_of(model: Model, path: str) -> list[int]:
+    """The authors' 160 indices, as far as the layer has them; all of a layer of fewer than 160."""
+    site = model.sites[path]
+    special = model.vocabulary.special if path == "language" else frozenset()
+    return sampled(site.width, special)
+
+
+def authors(variant: str, shorter: int) -> tuple[str, ...]:
+    """Corpus search and the four gradient methods with the authors' settings."""
+    times = f"/{shorter}" if shorter > 1 else ""
+    return (presets.CORPUS, *(f"{label}:{variant}{times}" for label in presets.GRADIENT))
+
+
+def equal_budget(shorter: int) -> float:
+    """What one fair run of gumbel costs, in forward-equivalents: all other methods get as much, restarts included."""
+    return presets.fair("gbl", 1, shorter).forwards
+
+
+def _addresses(neurons: dict[str, list[int]], most: int | None = None) -> tuple[str, ...]:
+    """All neurons, or so many of each path, evenly spaced among them."""
+    parts = []
+    for path, indices in neurons.items():
+        count = len(indices) if most is None else min(most, len(indices))
+        chosen = [indices[i * len(indices) // count] for i in range(count)]
+        parts.append(f"{path}:{','.join(map(str, chosen))}")
+    return tuple(parts)
+
+
+def gumbel_operations(model: Imaginet, samples: int = 64, length: int = 5) -> float:
+    """Floating-point operations of one gumbel step of a neuron: the mixtures of all words and their gradient, and one GRU's."""
+    sizes = model.sizes
+    mixture = 2 * len(model.vocabulary) * sizes.embedding  # a product forward, one backward: the embedding has no gradient
+    cell = 2 * 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
+    return 2 * samples * length * (mixture + cell)
