@@ -1,0 +1,239 @@
+"""The paper's syntax finding as numbers (section 5, which shows examples): optimal n-grams of language neurons keep function
+words, those of visual neurons are content words, and a language neuron's n-gram leads up to the word that it predicts.
+
+Everything is read from records, one arm of a study at a time, whose model reads whole words; no torch is needed.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from optigram.papers.poerner2018.function_words import is_function_word
+from optigram.report.comparisons import show
+from optigram.report.formats import Grid, markdown
+from optigram.shapes import Bool, Float, Int
+from optigram.study.records import Record
+from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, share, site_of
+from optigram.text import words_of
+
+LANGUAGE, VISUAL = "language", "visual"
+PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at the last position, for there the next word is predicted
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of function words in a method's optimal n-grams of a site's neurons.
+
+    `whole` is the mean share of an n-gram, bootstrapped over neurons; `positions` that at each place, with Wilson's intervals.
+    """
+
+    site: str
+    method: str
+    neurons: int
+    whole: Interval
+    positions: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class CorpusShare:
+    """The share of function words among the corpus's unique n-grams, at each of their places, and in its running words."""
+
+    ngrams: float
+    positions: tuple[float, ...]
+    running: float
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How far the share of a method's visual n-grams is above that of its language ones, and above that of the corpus's n-grams."""
+
+    method: str
+    language: Interval
+    corpus: Interval
+
+
+@dataclass(frozen=True)
+class Bigrams:
+    """How often the last word and the word that the neuron predicts stand side by side in the corpus.
+
+    `chance` is the same with the predicted words shuffled among the neurons: the mean over all shufflings, and the range
+    that holds 95% of them.
+    """
+
+    method: str
+    neurons: int
+    seen: Interval
+    chance: Interval
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """All of it, for one arm."""
+
+    corpus: CorpusShare
+    shares: Sequence[Share]
+    contrasts: Sequence[Contrast]
+    bigrams: Sequence[Bigrams]
+
+
+def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> Syntax:
+    """The finding in the records of one arm, beside a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
+    sentences = list(sentences)
+    corpus = corpus_share(sentences, ngrams, tokens)
+    return Syntax(corpus, shares(records), contrasts(records, corpus.ngrams), bigrams(records, bigrams_of(sentences)))
+
+
+def optimal(records: Iterable[Record]) -> list[Record]:
+    """The best text of each method for each target over all seeds, in the order of the records; minimised targets are left out."""
+    first = [record for record in records if record.rank == 1 and not record.target.startswith("-")]
+    by_target = grouped(first, lambda record: (record.method, record.target))
+    return [max(group, key=lambda record: record.activation) for group in by_target.values()]
+
+
+def corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> CorpusShare:
+    """The corpus's own share. It is a count of all there is, so it has no interval."""
+    marks = np.array([is_function_word(token) for token in tokens])[ngrams]
+    running = [is_function_word(word) for sentence in sentences for word in words_of(sentence)]
+    return CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)))
+
+
+def shares(records: Iterable[Record]) -> list[Share]:
+    """One row for each site and method."""
+    groups = grouped(optimal(records), lambda record: (site_of(record), record.method))
+    found = []
+    for (site, method), group in groups.items():
+        marks = _marks(group)
+        positions = tuple(share(int(column.sum()), len(column)) for column in marks.T)
+        found.append(Share(site, method, len(group), _mean(marks.mean(axis=1)), positions))
+    return found
+
+
+def contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
+    """One row for each method that has optimal n-grams of both sites.
+
+    Unit 7 of one layer has nothing to do with unit 7 of the other, so neurons are drawn from each layer by itself.
+    """
+    groups = grouped(optimal(records), lambda record: (site_of(record), record.method))
+    means = {key: _marks(group).mean(axis=1) for key, group in groups.items()}
+    found = []
+    for method in dict.fromkeys(method for _, method in means):
+        if (LANGUAGE, method) in means and (VISUAL, method) in means:
+            language, visual = means[LANGUAGE, method], means[VISUAL, method]
+            ours = _mean(visual)
+            above = Interval(ours.value - corpus, ours.low - corpus, ours.high - corpus)
+            found.append(Contrast(method, _difference(visual, language), above))
+    return found
+
+
+def bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
+    """All pairs of words that stand side by side in a sentence."""
+    return {pair for sentence in sentences for pair in pairwise(words_of(sentence))}
+
+
+def bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[Bigrams]:
+    """One row for each method that has optimal n-grams of language neurons named by words."""
+    pairs = [(record.method, record.tokens[-1], predicted_word(record.target)) for record in optimal(records)]
+    groups = grouped([pair for pair in pairs if pair[2] is not None], lambda pair: pair[0])
+    found = []
+    for method, group in groups.items():
+        seen = np.array([[(last, word) in known for _, _, word in group] for _, last, _ in group])
+        found.append(Bigrams(method, len(group), share(int(seen.trace()), len(group)), _shuffled(seen)))
+    return found
+
+
+def predicted_word(target: str) -> str | None:
+    """The word that a language neuron read at the last position predicts; None for any other target, an index, and special tokens."""
+    match = PREDICTED.fullmatch(target)
+    if match is None or match[1].isdecimal():
+        return None
+    name = json.loads(match[1]) if match[1].startswith('"') else match[1]
+    return name if words_of(name) == [name] else None
+
+
+def section(found: Syntax) -> str:
+    """The finding in Markdown: three tables, each with what it says."""
+    return "\n".join(
+        [
+            "## Function words in optimal n-grams\n",
+            "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
+            "like) in the optimal n-grams, in all and at each position, beside that of the corpus. Intervals are 95%: over neurons for "
+            "whole n-grams, Wilson's for positions.\n",
+            markdown(shares_grid(found)),
+            "The paper's contrast: visual n-grams should hold fewer function words than language n-grams, and fewer than the corpus's.\n",
+            markdown(contrasts_grid(found)),
+            "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: the "
+            "same with the predicted words shuffled among the neurons, mean and the range of 95% of the shufflings.\n",
+            markdown(bigrams_grid(found)),
+        ]
+    )
+
+
+def shares_grid(found: Syntax) -> Grid:
+    """Rows of the corpus, and of each site and method."""
+    corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
+    rows = [
+        ["corpus", "running words", "", f"{corpus.running:.0%}", *("" for _ in places)],
+        ["corpus", "unique n-grams", "", f"{corpus.ngrams:.0%}", *(f"{value:.0%}" for value in corpus.positions)],
+    ]
+    for one in found.shares:
+        cells = (show(interval, percent=True) for interval in (one.whole, *one.positions))
+        rows.append([one.site, one.method, str(one.neurons), *cells])
+    return Grid(("path", "method", "neurons", "all", *map(str, places)), rows, frozenset(range(2, 4 + len(places))))
+
+
+def contrasts_grid(found: Syntax) -> Grid:
+    """Differences of shares, and which way they point."""
+    rows = []
+    for one in found.contrasts:
+        rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (show(part), side(part)))])
+    header = ("method", "visual - language", "so visual is", "visual - corpus's n-grams", "so visual is")
+    return Grid(header, rows, frozenset({1, 3}))
+
+
+def bigrams_grid(found: Syntax) -> Grid:
+    """Rates of each method, and whether they are what chance gives."""
+    rows = []
+    for one in found.bigrams:
+        apart = "above" if one.seen.value > one.chance.high else "below" if one.seen.value < one.chance.low else "undecided"
+        rows.append([one.method, str(one.neurons), show(one.seen, percent=True), show(one.chance, percent=True), apart])
+    return Grid(("method", "neurons", "seen in the corpus", "chance", "so it is"), rows, frozenset({1, 2, 3}))
+
+
+def side(difference: Interval) -> str:
+    """Which side of zero the whole interval of a difference lies on: "below", "above", or "undecided"."""
+    return "below" if difference.high < 0 else "above" if difference.low > 0 else "undecided"
+
+
+def _marks(records: Sequence[Record]) -> Bool[np.ndarray, "n t"]:
+    """Which words of the records' free texts are function words."""
+    return np.array([[is_function_word(word) for word in record.text.split()] for record in records])
+
+
+def _mean(values: Float[np.ndarray, " n"]) -> Interval:
+    return _interval(float(values.mean()), _resampled(values, np.random.default_rng(0)))
+
+
+def _difference(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> Interval:
+    """The difference of two means, with both sides resampled independently."""
+    rng = np.random.default_rng(0)
+    return _interval(float(one.mean() - other.mean()), _resampled(one, rng) - _resampled(other, rng))
+
+
+def _resampled(values: Float[np.ndarray, " n"], rng: np.random.Generator) -> Float[np.ndarray, " r"]:
+    return rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
+
+
+def _shuffled(seen: Bool[np.ndarray, "n n"]) -> Interval:
+    """The rate over shufflings of the columns of `seen`; its mean is exact, for each word meets each text equally often."""
+    rng, rows = np.random.default_rng(0), np.arange(len(seen))
+    rates = np.array([seen[rows, rng.permutation(len(seen))].mean() for _ in range(RESAMPLES)])
+    return _interval(float(seen.mean()), rates)
+
+
+def _interval(value: float, drawn: Float[np.ndarray, " r"]) -> Interval:
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(value, float(low), float(high))
