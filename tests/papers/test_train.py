@@ -1,21 +1,30 @@
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
 
+from optigram import cli
 from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
+from optigram.papers.poerner2018.cost import operations_an_epoch
 from optigram.papers.poerner2018.data import SHARES, Captions, batches, encode, read_captions, split
 from optigram.papers.poerner2018.features import read_images
+from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.train import CHECKPOINT, train
 from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
+from papers.generated import ANIMALS, COLOURS, PLACES, SIZES, scenes, write_vendrov
 
 SETTINGS = Training(embedding=12, hidden=16, alpha=0.5, rate=0.02, batch=8, epochs=4, dropout=0.05, rare=0.5, decay=True, seed=1)
-SIZES = ("small", "old", "young", "huge", "thin", "calm", "wild", "wet")
-COLOURS = ("black", "white", "brown", "grey", "red", "spotted", "golden", "dark")
-ANIMALS = ("cat", "dog", "cow", "sheep")
 
 
 @pytest.fixture
@@ -27,11 +36,10 @@ def read(tmp_path, shares=SHARES, by="image"):
     """60 images of one of four animals, five captions each that name it."""
     rng = np.random.default_rng(0)
     labels = rng.integers(len(ANIMALS), size=60)
-    places = ("on the grass", "near a house", "in the rain", "under some trees", "by the big road")
     lines = [
         json.dumps({"caption": f"A {rng.choice(SIZES)} {rng.choice(COLOURS)} {ANIMALS[label]} {place}.", "image": f"{image}"})
         for image, label in enumerate(labels)
-        for place in places
+        for place in PLACES
     ]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     np.savez(tmp_path / "images.npz", image_ids=np.arange(60), features=np.eye(4)[labels], categories=np.array(ANIMALS))
@@ -128,3 +136,114 @@ def test_bucketed_batches_hold_every_caption_once_and_little_padding():
         for on in (True, False)
     ]
     assert padding[0] < padding[1] / 5
+
+
+def folder(tmp_path):
+    return write_vendrov(tmp_path / "vendrov", scenes(8))
+
+
+def test_a_folder_of_the_real_layout_trains_on_its_own_splits(tmp_path):
+    found = read_folder(folder(tmp_path))
+    metrics = list(train(found, tmp_path / "out", SETTINGS))
+    assert metrics[-1].visual > 0.9
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["captions"] == {"train": 240, "validation": 40, "test": 40}
+    assert config["sizes"] == {"embedding": 12, "hidden": 16, "features": 8}
+    assert set(config["words"]) == {word for words in found.parts["train"].words for word in words}  # all, however rare
+
+
+def test_a_run_does_not_go_on_with_other_data_of_the_same_size(tmp_path):
+    next(train(read_folder(folder(tmp_path)), tmp_path / "out", SETTINGS))
+    other = write_vendrov(tmp_path / "other", scenes(8, seed=1))
+    with pytest.raises(InputError, match="other settings or data"):
+        next(train(read_folder(other), tmp_path / "out", SETTINGS))
+
+
+def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(tmp_path):
+    """Real processes and SIGKILL, somewhere in an epoch after the first that each completes."""
+    settings = Training(embedding=16, hidden=16, epochs=12, dropout=0.1)
+    found = read_folder(folder(tmp_path))
+    words = ["--data", str(tmp_path / "vendrov"), "--out", str(tmp_path / "killed"), "--quiet"]
+    words += ["--embedding", "16", "--hidden", "16", "--epochs", "12", "--dropout", "0.1", "--device", "cpu"]
+    for delay in (0.013, 0.031):
+        assert kill_after_an_epoch([sys.executable, "-m", "optigram", "train", "imaginet", *words], tmp_path / "killed", delay) < 12
+    assert list(train(found, tmp_path / "killed", settings))
+    list(train(found, tmp_path / "whole", settings))
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def kill_after_an_epoch(command, out, delay):
+    """Run until another checkpoint is written, and `delay` seconds longer; the epochs that the checkpoint has seen."""
+
+    def epoch():
+        return int(load_file(out / CHECKPOINT)["progress"][0]) if (out / CHECKPOINT).exists() else 0
+
+    before, deadline = epoch(), time.monotonic() + 60
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
+        while epoch() == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(delay)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    return epoch()
+
+
+def test_the_cost_is_told_before_a_run_and_changes_nothing_in_it(data, tmp_path):
+    said = []
+    told = list(train(data, tmp_path / "told", SETTINGS, tell=said.append))
+    assert told == list(train(data, tmp_path / "untold", SETTINGS))
+    assert re.fullmatch(
+        r"[\d,]+ parameters; .* FLOP a step, \d+ steps and .* an epoch; a step takes .*", said[0].replace("kF", " F").replace("MF", " F")
+    )
+    list(train(data, tmp_path / "told", SETTINGS, tell=said.append))
+    assert len(said) == 1  # nothing is left to train
+
+
+@pytest.mark.parametrize("settings", [Training(), Training(embedding=64, hidden=96, bucketed=False)])
+def test_the_operations_of_ten_real_steps_are_those_of_the_plan(tmp_path, settings):
+    """By default an Imaginet of the paper's size; torch counts the operations of what it runs."""
+    found = read_folder(write_vendrov(tmp_path, scenes(4096, {"train": 32, "val": 1, "test": 1})))
+    trainer = Trainer(new_model(found.parts["train"], found.images, settings), found, settings)
+    assert trainer.steps == 10
+    with FlopCounterMode(display=False) as counter:
+        trainer.train_epoch()
+    assert operations_an_epoch(trainer) == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+def test_an_imaginet_of_the_papers_size_trains_and_goes_on(tmp_path):
+    found = read_folder(write_vendrov(tmp_path / "data", scenes(4096, {"train": 8, "val": 2, "test": 2})))
+    settings = Training(epochs=2)
+    whole = list(train(found, tmp_path / "whole", settings))
+    assert next(train(found, tmp_path / "killed", settings)) == whole[0]
+    assert list(train(found, tmp_path / "killed", settings)) == whole[1:]
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (tmp_path / "killed" / "model.safetensors").read_bytes()
+    model = load(str(tmp_path / "whole"))
+    assert (model.sizes.embedding, model.sizes.hidden, model.sizes.features) == (1024, 1024, 4096)
+    assert whole[1].loss < whole[0].loss
+
+
+BAD = {
+    "neither source": ((), "either --data FOLDER or --captions FILE"),
+    "both sources": (("--data", "vendrov", "--captions", "captions.csv"), "either --data FOLDER or --captions FILE"),
+    "features twice": (("--data", "vendrov", "--images", "f.npy"), "brings its features"),
+    "rows of nothing": (("--captions", "captions.csv", "--rows", "names.txt"), "give --images"),
+    "no row names": (("--captions", "captions.csv", "--images", "f.npy"), "give --rows"),
+    "no folder": (("--data", "nowhere"), "got neither"),
+    "too few captions": (("--captions", "captions.csv"), "too few to train on"),
+    "unknown device": (("--data", "vendrov", "--device", "toaster"), "toaster"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path, words, said):
+    folder(tmp_path)
+    np.save(tmp_path / "f.npy", np.ones((1, 8)))
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,a cat\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["optigram", "train", "imaginet", "--out", "out", "--embedding", "8", "--hidden", "8", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
