@@ -1,0 +1,179 @@
+"""Omission scores (Kadar et al. 2017): how much a path's final state turns when one word is left out of a sentence.
+
+omission(i, S) = 1 - cos(h(S), h(S without word i)), for every word of corpus sentences. Theirs is the state at an end symbol;
+our model reads none, so h is the state after the last word. It is a second witness, which no optimizer has touched, of
+what the optimal n-grams show: that the language path lives on function words and the visual path on content words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optigram.errors import InputError
+from optigram.models.imaginet import Imaginet
+from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of
+from optigram.papers.poerner2018.syntax import LANGUAGE, VISUAL, Contrast, side
+from optigram.report.comparisons import show
+from optigram.report.formats import Grid, markdown
+from optigram.shapes import Bool, Float, Int
+from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval
+from optigram.text import UNKNOWN, words_of
+
+SITES = {path: f"{path}.hidden" for path in (LANGUAGE, VISUAL)}
+FUNCTION = "function words"
+FEWEST = 10  # words of a class for which a mean is given
+CHUNK = 1 << 24  # numbers of state held at once
+
+
+@dataclass(frozen=True)
+class Omissions:
+    """Scores [n] in float64 of every word of some sentences, for each path; `words` [n], and `sentences` [n], the number of each's."""
+
+    words: Sequence[str]
+    sentences: Int[np.ndarray, " n"]
+    scores: dict[str, Float[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Words of one class: how many, their mean score on each path, and log(mean language / mean visual), over sentences."""
+
+    name: str
+    count: int
+    language: float
+    visual: float
+    log_ratio: Interval
+
+
+def usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) -> list[str]:
+    """Up to `count` different sentences, drawn at random, of at least two words that the model all knows; in the order of `texts`."""
+    known = set(model.vocabulary.tokens) - {UNKNOWN}
+    fit = [text for text in dict.fromkeys(texts) if len(words := words_of(text)) > 1 and known.issuperset(words)]
+    if not fit:
+        raise InputError("no sentence of the corpus has two words or more, all known to the model; is it of its language?")
+    drawn = np.random.default_rng(seed).permutation(len(fit))[:count]
+    return [fit[i] for i in sorted(drawn)]
+
+
+def omissions(model: Imaginet, sentences: Sequence[str]) -> Omissions:
+    """The scores of every word of `sentences`, each of two known words or more, on both paths."""
+    words = [words_of(sentence) for sentence in sentences]
+    ids = [model.vocabulary.encode(sentence) for sentence in sentences]
+    scores = {path: np.concatenate(_of_path(model, site, ids)) for path, site in SITES.items()}
+    numbers = np.repeat(np.arange(len(words)), [len(each) for each in words])
+    return Omissions(list(chain.from_iterable(words)), numbers, scores)
+
+
+def by_class(found: Omissions) -> list[ClassRow]:
+    """One row for each class of at least `FEWEST` words, one for all function words, and the last for content words."""
+    classes = np.array([class_of(word) for word in found.words])
+    members = {name: rows for name in CLASSES if (rows := classes == name).sum() >= FEWEST}
+    members |= {name: rows for name, rows in ((FUNCTION, classes != CONTENT), (CONTENT, classes == CONTENT)) if rows.any()}
+    ratios = _log_ratios(found, list(members.values()))
+    made = []
+    for (name, rows), drawn in zip(members.items(), ratios.T, strict=True):
+        language, visual = (float(found.scores[path][rows].mean()) for path in (LANGUAGE, VISUAL))
+        made.append(ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
+    return made
+
+
+def contrast(found: Omissions) -> Interval:
+    """The log ratio of function words less that of content words: above 0 if language leans on function words more than visual does.
+
+    The paths may turn more or less as a whole; the difference of log ratios does not hang on that.
+    """
+    content = np.array([class_of(word) == CONTENT for word in found.words])
+    if content.all() or not content.any():
+        raise InputError("expected sentences with function words and content words, got one kind only; give more sentences")
+    ratios = _log_ratios(found, [~content, content])
+    return _interval(ratios[:, 0] - ratios[:, 1])
+
+
+def agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
+    """For each method, whether its optimal n-grams and the omission scores point the same way."""
+    said = {"above": "below", "below": "above"}.get(side(omitted))  # where omission says that visual's share should lie
+    told = []
+    for one in optimised:
+        shown = side(one.language)
+        verdict = "undecided" if said is None or shown == "undecided" else "agree" if shown == said else "disagree"
+        told.append(f"{one.method}: {verdict} (visual - language share of function words {show(one.language)})")
+    return told
+
+
+def section(found: Omissions, optimised: Sequence[Contrast]) -> str:
+    """The scores by class in Markdown, the contrast, and whether the optimal n-grams agree with it."""
+    omitted = contrast(found)
+    count = len(np.unique(found.sentences))
+    return "\n".join(
+        [
+            "## Omission scores\n",
+            "1 - cosine between a path's final state with and without a word (Kadar et al. 2017), "
+            f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
+            markdown(classes_grid(by_class(found))),
+            f"Log ratio of function words less that of content words: {show(omitted)}, so {side(omitted)}. Above zero, the language path "
+            "leans on function words more than the visual path does. Optimal n-grams should then hold fewer of them for visual neurons:\n",
+            *(f"- {line}" for line in agreement(omitted, optimised)),
+            "",
+        ]
+    )
+
+
+def classes_grid(rows: Sequence[ClassRow]) -> Grid:
+    """Rows of classes."""
+    cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", show(row.log_ratio)] for row in rows]
+    return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
+
+
+def _of_path(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> list[Float[np.ndarray, " s"]]:
+    """The scores of every sentence's words, in the order of the sentences; they are run in chunks of like lengths."""
+    order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
+    scores: list[np.ndarray] = [np.empty(0)] * len(ids)
+    while order:
+        size = max(CHUNK // ((len(ids[order[0]]) + 1) * model.sites[site].width), 1)
+        chunk, order = order[:size], order[size:]
+        states = _without_each(model, site, [ids[number] for number in chunk])
+        cosines = torch.nn.functional.cosine_similarity(states[:, :1].double(), states[:, 1:].double(), dim=-1)
+        for row, number in zip((1 - cosines).clamp(min=0).cpu().numpy(), chunk, strict=True):
+            scores[number] = row[: len(ids[number])]
+    return scores
+
+
+def _without_each(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> Float[Tensor, "b s1 h"]:
+    """Final states of texts, the longest first: row 0 of each with all words, row 1+i without word i (zero beyond its words).
+
+    All run through time together, and a text without word i begins as a copy of the whole text's state before word i.
+    """
+    lengths = [len(text) for text in ids]
+    states = model.embedding.new_zeros(len(ids), lengths[0] + 1, model.sites[site].width)
+    with torch.no_grad():
+        for time in range(lengths[0]):
+            going = sum(length > time for length in lengths)
+            states[:going, time + 1] = states[:going, 0]
+            words = torch.tensor([text[time] for text in ids[:going]], device=states.device).repeat_interleave(time + 1)
+            after = model.step(words, {site: states[:going, : time + 1].flatten(0, 1)}, [site])[site]
+            states[:going, : time + 1] = after.unflatten(0, (going, time + 1))
+    return states
+
+
+def _log_ratios(found: Omissions, members: Sequence[Bool[np.ndarray, " n"]]) -> Float[np.ndarray, "r1 m"]:
+    """log(mean language / mean visual) of some sets of words: in row 0 of the sentences themselves, then of resamples of them.
+
+    Words of a sentence share its state, so whole sentences are drawn. A resample without such words is NaN.
+    """
+    total = int(found.sentences[-1]) + 1
+    columns = [np.bincount(found.sentences[rows], found.scores[path][rows], total) for path in SITES for rows in members]
+    sums, rng = np.stack(columns, axis=1), np.random.default_rng(0)
+    drawn = [rng.multinomial(total, np.full(total, 1 / total)) @ sums for _ in range(RESAMPLES)]
+    language, visual = np.split(np.stack([sums.sum(axis=0), *drawn]), 2, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(language / visual)
+
+
+def _interval(drawn: Float[np.ndarray, " r1"]) -> Interval:
+    """The first of some values with the range of 95% of the others."""
+    low, high = np.nanquantile(drawn[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(drawn[0]), float(low), float(high))
