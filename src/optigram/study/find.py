@@ -126,7 +126,8 @@ def _records(objective: Objective, number: int, method: str, settings: str, seed
         )
 
 
-def _improvements(trace: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _improvements(trace: Sequence[tuple[float, float]]) -> list[list[float]]:
     """The points of a trace at which the best activation rose, and its end."""
     risen = [point for before, point in zip([(0.0, -math.inf), *trace], trace, strict=False) if point[1] > before[1]]
-    return [*risen, trace[-1]] if trace and risen[-1:] != [trace[-1]] else risen
+    ends = trace[-1:] if risen[-1:] != trace[-1:] else []
+    return [list(point) for point in [*risen, *ends]]

@@ -48,9 +48,9 @@ def study(scale: Scale, model: Model, corpus: str | None = None, seed: int = 0) 
         Arm(name=FAITHFUL, targets=some, methods=authors(presets.FAITHFUL, recipe.shorter)),
         Arm(name=FAIR, targets=some, methods=authors(presets.FAIR, recipe.shorter), budget=equal_budget(recipe.shorter)),
     ]
-    for name, kind in ((DIRECTIONS, "directions"), (WEIGHTS, "weights")):
-        targets = _addresses(neurons, recipe.placebos)
-        arms.append(Arm(name=name, targets=targets, methods=("crp", "gbl"), budget=recipe.budget, placebo=kind))
+    settings = {"targets": _addresses(neurons, recipe.placebos), "methods": ("crp", "gbl"), "budget": recipe.budget}
+    arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
+    arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
     # paper: "5-grams"; authors' code: one run a neuron
     return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
 

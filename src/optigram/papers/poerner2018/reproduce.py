@@ -6,7 +6,9 @@ from pathlib import Path
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, CONFIG, load
+from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import claims, claims_grid, placebo_grid, ranking
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, PATHS, RECIPES, Scale, gumbel_operations, study
@@ -24,6 +26,7 @@ from optigram.study.records import Record
 TITLES = {"language": "language path", "visual": "visual path"}
 LABELS = ("crp", "emb", "logit", "smx", "gbl")
 CAPTIONS = "captions.txt"
+OMITTED = 2000  # sentences whose words are left out one by one
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,18 @@ def claims_page(records: Sequence[Record], workshop: Workshop) -> str:
             "The same search for random directions in the place of neurons, and in a model that was never trained. A ratio as large there "
             "as for neurons says that beating a corpus is no sign of a neuron's meaning.\n",
             markdown(placebo_grid(records)),
+            *witnesses(records, workshop),
         ]
     )
+
+
+def witnesses(records: Sequence[Record], workshop: Workshop) -> tuple[str, str]:
+    """The syntax finding of our settings' optimal 5-grams, and of omission scores of the corpus's sentences, in Markdown."""
+    model, sentences = workshop.model, workshop.corpus.texts
+    assert isinstance(model, Imaginet)
+    found = syntax.measure([record for record in records if record.arm == MODERN], sentences, workshop.ngrams, model.vocabulary.tokens)
+    omitted = omission.omissions(model, omission.usable(model, sentences, OMITTED))
+    return syntax.section(found), omission.section(omitted, found.contrasts)
 
 
 def _trained(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show) -> tuple[str, str]:

@@ -1,0 +1,103 @@
+"""Statistics against arithmetic done by hand or by another formula."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optigram.study import statistics
+from optigram.study.records import Record
+
+BLANK = Record("m", "language:a", "crp", "", 0, 1, "", [], [], 1.0, None, True, 10.0, 5.0, 0.0, {})
+
+
+def record(target: str, method: str, activation: float, **others) -> Record:
+    return dataclasses.replace(BLANK, target=target, method=method, activation=activation, **others)
+
+
+RECORDS = [
+    record(f"language:{name}", method, value)
+    for method, values in (("crp", (1.0, 2.0, 4.0, -1.0)), ("gbl", (2.0, 3.0, 4.0, 1.0)))
+    for name, value in zip("abcd", values, strict=True)
+]
+
+
+def test_a_comparison_pairs_each_neuron_with_itself():
+    (one,) = statistics.compare(RECORDS)
+    assert (one.method, one.baseline, one.site, one.neurons) == ("gbl", "crp", "language", 4)
+    assert one.ratio.value == 1.5  # of 2, 1.5, 1; the neuron with a negative baseline has no ratio
+    assert one.difference.value == 1.0  # of 1, 1, 0, 2
+    assert one.wins.value == 0.75
+    assert one.forwards == 15
+
+
+def test_seeds_of_a_neuron_are_joined_by_their_median():
+    three = [record("visual:1", "gbl", value, seed=seed) for seed, value in enumerate((1.0, 5.0, 2.0))]
+    assert statistics.activations([*three, record("visual:1", "gbl", 99.0, rank=2)], "gbl") == {"visual:1": 2.0}
+
+
+def test_arms_and_sites_are_never_mixed():
+    other = [dataclasses.replace(one, arm="other", activation=2 * one.activation) for one in RECORDS]
+    visual = [dataclasses.replace(one, target=one.target.replace("language", "-visual")) for one in RECORDS]
+    found = statistics.compare([*RECORDS, *other, *visual])
+    assert [(one.arm, one.site) for one in found] == [("", "language"), ("other", "language"), ("", "visual")]
+    assert {one.ratio.value for one in found} == {1.5}
+
+
+def test_wilson_interval_is_the_formula():
+    found = statistics.share(7, 10)
+    z = 1.959963984540054
+    middle = (0.7 + z * z / 20) / (1 + z * z / 10)
+    half = z / (1 + z * z / 10) * math.sqrt(0.7 * 0.3 / 10 + z * z / 400)
+    assert found == pytest.approx((0.7, middle - half, middle + half))
+
+
+def test_wilcoxon_counts_all_signs():
+    """The exact two-sided p: the share of the 2^6 sign patterns whose rank sum is as extreme."""
+    differences = np.array([1.0, 2.5, -0.5, 4.0, 3.0, 6.0])
+    ranks = np.argsort(np.argsort(abs(differences))) + 1
+    sums = [ranks[list(signs)].sum() for signs in itertools.product([False, True], repeat=6)]
+    low = min(ranks[differences > 0].sum(), ranks[differences < 0].sum())
+    assert statistics.wilcoxon(differences) == pytest.approx(2 * np.mean([total <= low for total in sums]))
+    assert statistics.wilcoxon(np.zeros(4)) == 1
+
+
+def test_holm_steps_down():
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(ps):
+    found = statistics.holm(ps)
+    assert all(p <= adjusted <= min(1, p * len(ps)) + 1e-12 for p, adjusted in zip(ps, found, strict=True))
+    assert all(found[i] <= found[j] + 1e-12 for i in range(len(ps)) for j in range(len(ps)) if ps[i] <= ps[j])
+
+
+def test_bootstrap_interval_of_a_median():
+    """For 99 values the interval lies near the order statistics that the binomial gives."""
+    found = statistics.median(np.arange(99.0))
+    assert found.value == 49
+    assert found.low == pytest.approx(39, abs=3)
+    assert found.high == pytest.approx(59, abs=3)
+    assert math.isnan(statistics.median([]).value)
+
+
+def test_curve_is_the_best_so_far_over_the_baseline():
+    traces = {"a": [(10.0, 1.0), (100.0, 3.0)], "b": [(20.0, 2.0), (50.0, 4.0), (200.0, 4.0)]}
+    base = [record("language:a", "crp", 1.0), record("language:b", "crp", 2.0)]
+    found = statistics.curve([*base, *(record(f"language:{n}", "gbl", 0.0, trace=t) for n, t in traces.items())], "gbl", points=5)
+    forwards = [point[0] for point in found]
+    assert forwards == pytest.approx(np.geomspace(10, 200, 5))
+    assert found[0][1] == -math.inf  # the second neuron has no text yet
+    assert found[-1][1:] == (2.0, 2.0, 2.0)  # a: 3 / 1 and b: 4 / 2, by the lower one
+
+
+def test_gap_and_cosine_come_from_the_notes():
+    made = [record("language:a", "emb", 3.0, notes={"soft": 4.0, "cosine": 0.25}), record("language:b", "emb", 1.0, notes={"soft": -2.0})]
+    assert statistics.soft_gap(made, "emb").value == pytest.approx((0.25 + -1.5) / 2)
+    assert statistics.cosine(made, "emb").value == 0.25
