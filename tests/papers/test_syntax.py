@@ -89,6 +89,7 @@ def test_the_corpus_is_counted():
     found = corpus_share(SENTENCES, np.array([[1, 2], [3, 4], [3, 2], [4, 2]]), TOKENS)
     assert found.ngrams == 3 / 8
     assert found.positions == (3 / 4, 0)
+    assert found.vocabulary == 2 / 4
     assert found.running == 8 / 14  # a under the | an and a | on the
 
 

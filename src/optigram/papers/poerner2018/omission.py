@@ -114,7 +114,7 @@ def section(found: Omissions, optimised: Sequence[Contrast]) -> str:
             "1 - cosine between a path's final state with and without a word (Kadar et al. 2017), "
             f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
             markdown(classes_grid(by_class(found))),
-            f"Log ratio of function words less that of content words: {show(omitted)}, so {side(omitted)}. Above zero, the language path "
+            f"Log ratio of function words less that of content words: {show(omitted)} ({side(omitted)}). Above zero, the language path "
             "leans on function words more than the visual path does. Optimal n-grams should then hold fewer of them for visual neurons:\n",
             *(f"- {line}" for line in agreement(omitted, optimised)),
             "",

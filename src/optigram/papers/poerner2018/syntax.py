@@ -40,11 +40,15 @@ class Share:
 
 @dataclass(frozen=True)
 class CorpusShare:
-    """The share of function words among the corpus's unique n-grams, at each of their places, and in its running words."""
+    """The share of function words among the corpus's unique n-grams, at each of their places, and in its running words.
+
+    `vocabulary` is their share of the words that the model knows: what words drawn at random would hold.
+    """
 
     ngrams: float
     positions: tuple[float, ...]
     running: float
+    vocabulary: float
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], token
     """The corpus's own share. It is a count of all there is, so it has no interval."""
     marks = np.array([is_function_word(token) for token in tokens])[ngrams]
     running = [is_function_word(word) for sentence in sentences for word in words_of(sentence)]
-    return CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)))
+    known = [is_function_word(token) for token in tokens if words_of(token) == [token]]
+    return CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
 
 
 def shares(records: Iterable[Record]) -> list[Share]:
@@ -160,8 +165,9 @@ def section(found: Syntax) -> str:
         [
             "## Function words in optimal n-grams\n",
             "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
-            "like) in the optimal n-grams, in all and at each position, beside that of the corpus. Intervals are 95%: over neurons for "
-            "whole n-grams, Wilson's for positions.\n",
+            "like) in the optimal n-grams, in all and at each position, beside that of the corpus and of the vocabulary, from which the "
+            "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none where all neurons have the same share), Wilson's "
+            "for positions.\n",
             markdown(shares_grid(found)),
             "The paper's contrast: visual n-grams should hold fewer function words than language n-grams, and fewer than the corpus's.\n",
             markdown(contrasts_grid(found)),
@@ -173,9 +179,10 @@ def section(found: Syntax) -> str:
 
 
 def shares_grid(found: Syntax) -> Grid:
-    """Rows of the corpus, and of each site and method."""
+    """Rows of vocabulary and corpus, and of each site and method."""
     corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
     rows = [
+        ["vocabulary", "each word once", "", f"{corpus.vocabulary:.0%}", *("" for _ in places)],
         ["corpus", "running words", "", f"{corpus.running:.0%}", *("" for _ in places)],
         ["corpus", "unique n-grams", "", f"{corpus.ngrams:.0%}", *(f"{value:.0%}" for value in corpus.positions)],
     ]
