@@ -174,7 +174,7 @@ def study(
         if spec == PAPER:
             from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
 
-            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes)  # pyright: ignore[reportArgumentType]
+            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes)
             reproduce(asked, folder, tell, show, plan)
         else:
             _study_file(Path(spec), folder, device, processes, tell, show, plan)

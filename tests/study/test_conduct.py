@@ -114,7 +114,7 @@ def test_a_study_killed_at_random_ends_the_same(study, undisturbed, tmp_path):
 
 def test_another_study_in_the_folder_is_refused_with_the_difference(study, undisturbed):
     changed = study.model_copy(update={"length": 2})
-    with pytest.raises(InputError, match="holds another study .study.length: 3 -> 2.*name another folder"):
+    with pytest.raises(InputError, match=r"holds another study .study.length: 3 -> 2.*name another folder"):
         conduct(changed, Workshop(changed), undisturbed[1], workers=0)
     manifest = json.loads((undisturbed[1] / "manifest.json").read_text())
     assert set(manifest) == {"study", "fingerprints", "versions", "device"}
@@ -122,7 +122,7 @@ def test_another_study_in_the_folder_is_refused_with_the_difference(study, undis
 
 def test_bad_targets_are_told_before_any_work(study, tmp_path):
     wrong = study.model_copy(update={"arms": (study.arms[0].model_copy(update={"targets": ("visual:dgo",)}),)})
-    with pytest.raises(InputError, match="dgo.*did you mean dog"):
+    with pytest.raises(InputError, match=r"dgo.*did you mean dog"):
         Workshop(wrong).cells()
 
 

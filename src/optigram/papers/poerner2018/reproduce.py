@@ -11,7 +11,7 @@ from optigram.models.loading import BUNDLED, CONFIG, load
 from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import claims, claims_grid, placebo_grid, ranking
 from optigram.papers.poerner2018.layouts import read_folder
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, PATHS, RECIPES, Scale, gumbel_operations, study
+from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, PATHS, RECIPES, gumbel_operations, study
 from optigram.papers.poerner2018.table1 import table1
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
@@ -33,7 +33,7 @@ OMITTED = 2000  # sentences whose words are left out one by one
 class Reproduction:
     """What is asked for. `data`: a folder with the paper's data, to train a model of the paper's size on first."""
 
-    scale: Scale
+    scale: str
     model: str = BUNDLED
     corpus: str | None = None
     data: Path | None = None

@@ -1,0 +1,55 @@
+"""The recipe against the paper's facts."""
+
+import pytest
+
+from optigram.methods import presets
+from optigram.models.imaginet import Imaginet, Sizes
+from optigram.papers.poerner2018 import recipe
+from optigram.relaxations import Gumbel
+
+
+@pytest.fixture(scope="module")
+def wide() -> Imaginet:
+    return Imaginet(tuple(f"w{i}" for i in range(1200)), (), Sizes(8, 8, 2000))
+
+
+def test_both_layers_have_the_authors_neurons(wide):
+    """Index 0 is a special token of the language layer, here as there."""
+    assert len(recipe.neurons_of(wide, "visual")) == 160
+    assert set(recipe.neurons_of(wide, "visual")) - set(recipe.neurons_of(wide, "language")) == {0}
+
+
+def test_every_arm_of_the_study(wide):
+    wide.name = "wide"
+    found = recipe.study("paper", wide)
+    assert [arm.name for arm in found.arms] == ["modern", "faithful", "fair", "random directions", "random weights"]
+    assert found.arms[1].methods == ("crp", "emb:faithful", "logit:faithful", "smx:faithful", "gbl:faithful")
+    assert found.arms[1].budget is None
+    assert found.arms[2].budget == presets.named("gbl:fair").forwards == 500 * 200 * 64 * 3 + 501
+    small = recipe.study("small", wide)
+    assert small.arms[2].methods[1] == "emb:fair/200"
+    assert small.arms[1].targets[1].count(",") + 1 == recipe.RECIPES["small"].few
+
+
+def test_a_shortened_run_goes_the_same_way():
+    """Rate and cooling grow as steps fall: the path of logits and the temperature at the end are the authors'."""
+    whole, short = presets.named("gbl:faithful"), presets.named("gbl:faithful/100")
+    assert isinstance(whole.relaxation, Gumbel)
+    assert isinstance(short.relaxation, Gumbel)
+    assert whole.steps * whole.rate == pytest.approx(short.steps * short.rate)
+    for step in (100, 10_000, 50_000):
+        assert whole.relaxation.temperature(step) == pytest.approx(short.relaxation.temperature(step // 100), rel=1e-9)
+    assert (short.every, short.patience, short.steps) == (2, 200, 2000)
+
+
+def test_fair_runs_cost_what_gumbel_costs():
+    budget = recipe.equal_budget(200)
+    costs = [presets.named(name, budget).forwards for name in recipe.authors("fair", 200)[1:]]
+    assert all(0.8 * budget < cost <= budget for cost in costs)
+    assert presets.named("gbl:fair/200", budget).restarts == 1
+
+
+def test_the_papers_step_is_36_gigaflop():
+    """V = 27,409, 1024 units: 5.3 of the notes; the GRU adds its part."""
+    model = Imaginet(tuple(f"w{i}" for i in range(27406)), (), Sizes(1024, 1024, 1))
+    assert recipe.gumbel_operations(model) == pytest.approx(36e9 + 8e9, rel=0.03)
