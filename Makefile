@@ -2,10 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo paper test check bench clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
+
+paper: $(VENV)/.figures  ## the whole paper at a small scale, half an hour on two cores
+	$(BIN)/optigram study poerner2018
 
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/pytest -n 2
@@ -28,6 +31,10 @@ $(VENV)/.pip:
 
 $(VENV)/.base: $(VENV)/.pip pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.figures: $(VENV)/.base
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[figures]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base
