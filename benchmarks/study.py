@@ -49,14 +49,15 @@ def plan(folder: Path) -> None:
     streams = Streams(0, ["visual:657"], 1, objective.device)
     theta = method.relaxation.start(streams, 5, objective.table).requires_grad_()
     adam = torch.optim.Adam([theta], lr=method.rate, fused=True)
+    begun = time.perf_counter()
     for step in range(STEPS + 1):
-        if step == 1:
+        if step == 1:  # the first one warms up
             begun = time.perf_counter()
         adam.zero_grad()
         objective.relax(method.relaxation.soften(theta, objective.table, step, streams)).activation.mean().neg().backward()
         adam.step()
     took = (time.perf_counter() - begun) / STEPS
-    operations = recipe.gumbel_operations(workshop.model) / 1e9
+    operations = recipe.gumbel_operations(load(study.model)) / 1e9
     print(f"a step of gbl:faithful: plan {row.seconds / method.steps:.2f} s, ten steps {took:.2f} s; {operations:.0f} GFLOP; ", end="")
     print(f"plan / measured {row.seconds / method.steps / took:.2f}")
 
