@@ -14,12 +14,19 @@ SLOT = "{}"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a model reads: `tokens[id]` is the token of an id; `special` ids carry no text of their own."""
+    """What a model reads: `tokens[id]` is the text of an id; `special` ids carry no text of their own.
+
+    `encode` adds nothing to a text; `prefix` and `suffix` are the ids that the model expects around every text, such as
+    [CLS] and [SEP]. `chat` writes a user's message as the text of a chat with the model, where it has a template for that.
+    """
 
     tokens: tuple[str, ...]
     special: frozenset[int]
     encode: Callable[[str], list[int]]
     decode: Callable[[Iterable[int]], str]
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    chat: Callable[[str], str] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
