@@ -18,11 +18,13 @@ class Linear:
     """A site that is a linear function of another: value = weight @ source + bias.
 
     A unit of such a site is a direction of its source, so one unit costs h products and never the whole projection.
+    With a `softcap`, as Gemma 2 has one, the value is softcap * tanh(that / softcap).
     """
 
     source: str
     weight: Float[Tensor, "width h"]
     bias: Float[Tensor, " width"]
+    softcap: float | None = None
 
 
 @dataclass(frozen=True)
