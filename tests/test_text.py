@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optigram.errors import InputError
-from optigram.text import Template, lexicon, word_vocabulary, words_of
+from optigram.lexicon import Rules, lexicon
+from optigram.text import Template, word_vocabulary, words_of
 
 VOCABULARY = word_vocabulary(("a", "man", "citys", "2"))
 
@@ -24,7 +25,7 @@ def test_texts_of_plain_words_survive(ids):
 def test_special_tokens_do_not_survive_and_are_not_proposed():
     assert not VOCABULARY.survives([1, 3])
     assert lexicon(VOCABULARY).tolist() == [3, 4, 5, 6]
-    assert lexicon(VOCABULARY, with_special=True).tolist() == list(range(7))
+    assert lexicon(VOCABULARY, Rules(special=True)).tolist() == list(range(7))
 
 
 def test_a_template_surrounds_the_free_words():
