@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.models.imaginet import PATHS, Imaginet, Sizes
-from optigram.models.loading import device_named, load, read_config, save
+from optigram.models.loading import device_named, load_imaginet, read_config, save
 from optigram.papers.poerner2018.data import (
     Batch,
     Captions,
@@ -249,7 +249,7 @@ def train(
         with written_whole(out / CHECKPOINT) as path:
             save_file(trainer.state(), path, metadata={"about": json.dumps(about)})
         yield metrics
-    best = load(str(out))
+    best = load_imaginet(str(out))
     trainer.model.load_state_dict(best.state_dict())
     about["validation"] = read_config(out)["validation"]
     save(best, out, about | {"test": trainer.validate("test").to_dict()}, dtype)
