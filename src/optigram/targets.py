@@ -15,7 +15,7 @@ from optigram.models.base import Site
 from optigram.sae import SparseAutoencoder
 from optigram.sae_files import open_autoencoder, read_vector
 from optigram.shapes import Float
-from optigram.text import Vocabulary
+from optigram.text import UNKNOWNS, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class _Finder:
             return first[name]
         if self.vocabulary is not None and site.width == len(self.vocabulary):
             parts = [self.vocabulary.tokens[i] for i in self.vocabulary.encode(name)]
-            if len(parts) > 1:
+            if len(parts) > 1 and not set(parts) & set(UNKNOWNS):
                 raise InputError(f"{name!r} is {len(parts)} tokens, {', '.join(map(repr, parts))}; a unit of {where} is one of them")
         raise InputError(f"{where} has no unit named {name!r}{nearest(name, site.names)}")
 

@@ -6,6 +6,7 @@ from optigram.relaxations import Embeddings, Gumbel, Logits, Relaxation, Softmax
 
 CORPUS = "crp"
 GRADIENT = ("emb", "logit", "smx", "gbl")
+UNMIXED = ("emb", "logit")  # their soft words are no mixtures of words
 LABELS = (CORPUS, *GRADIENT)
 MODERN, FAITHFUL = "modern", "faithful"
 BUDGET = 5000  # forward-equivalents of a modern method when none are asked for

@@ -75,6 +75,8 @@ def method_named(name: str, objective: Objective, corpus: Sentences | None, forw
             raise InputError("corpus search needs a corpus; give one")
         allowed = objective.lexicon.cpu().numpy()
         return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
+    if label in presets.UNMIXED and objective.hears_mixtures:
+        raise InputError(f"{label} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency")
     if variant == presets.FAITHFUL:
         return presets.faithful(label)
     return presets.modern(label, (forwards or presets.BUDGET) / objective.passes)
