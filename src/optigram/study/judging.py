@@ -12,6 +12,7 @@ from optigram.lexicon import Rules, lexicon
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
+from optigram.models.sites import aliases
 from optigram.objective import Objective
 from optigram.study.fitting import fit_of
 from optigram.targets import Latent, resolve
@@ -92,8 +93,13 @@ def remarks_on(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]
         share = "no decoder to try" if found.unexplained is None else f"{found.unexplained:.2f} of the variance unexplained"
         made = f" (made for {autoencoder.made_for})" if autoencoder.made_for else ""
         yield f"{file}{made} at {site}: {share}, {found.active:.1f} latents on at a position, over {on}"
-        if found.poor:
+        if found.poor or _made_elsewhere(objective.model, site, autoencoder.made_for):
             yield f"WARNING: {file} does not fit {site}; was it made for another place, layer or model?"
+
+
+def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
+    """Whether an autoencoder names a place of this model, and it is another one; names that the model does not know say nothing."""
+    return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)
 
 
 def _template(request: Request, network: Model) -> Template:
