@@ -23,7 +23,7 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(name="optigram", add_completion=False, no_args_is_help=True)
 
-Model = Annotated[str, typer.Argument(help='"imaginet", the bundled model, or a folder that `optigram train` wrote')]
+Model = Annotated[str, typer.Argument(help='"imaginet", the bundled one; a Hub id (gpt2, gpt2@REVISION); a folder; a GGUF file')]
 Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
 Json = Annotated[bool, typer.Option("--json", help="records on standard output, a JSON object a line, and nothing else")]
 Seed = Annotated[int, typer.Option(help="decides every random number", min=0)]
@@ -152,22 +152,37 @@ def score(
 def sites(model: Model, as_json: Json = False) -> None:
     """What can be targeted in a model, with an address to copy."""
     import json
+    from dataclasses import asdict
 
     from optigram.models.loading import load
-    from optigram.report.tables import site_table
-    from optigram.targets import Target
+    from optigram.report.trees import site_tree
+    from optigram.study.listing import listing
 
-    rows = []
-    for name, site in load(model).sites.items():
-        shown = [unit for unit in site.names if not unit.startswith("<")]
-        example = site.names.index(shown[0]) if shown else 0
-        address = str(Target.unit(name, example, site.names[example] if site.names else None))
-        rows.append((name, site.width, ", ".join(shown[:5]) + ", ..." * (len(shown) > 5), address))
+    network = load(model)
+    rows = [asdict(row) for row in listing(network)]
     if as_json:
-        for name, width, _, address in rows:
-            sys.stdout.write(json.dumps({"site": name, "units": width, "address": address}, ensure_ascii=False) + "\n")
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
-        _console().print(site_table(rows))
+        _console().print(site_tree(network.name, rows))
+
+
+@app.command()
+def check(model: Model, as_json: Json = False, device: Device = "cpu") -> None:
+    """Is a model read right? Try it on random texts; the exit code is 1 if a claim fails."""
+    import json
+    from dataclasses import asdict
+
+    from optigram.models.checks import checks
+    from optigram.models.loading import load
+    from optigram.report.tables import check_table
+
+    rows = [asdict(row) for row in checks(load(model, device))]
+    if as_json:
+        sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
+    else:
+        _console().print(check_table(rows))
+    if not all(row["holds"] for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command()

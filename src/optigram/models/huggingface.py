@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from optigram.errors import InputError
@@ -134,7 +135,7 @@ def _in_one_line(source: str) -> Iterator[None]:
     """Say what the library could not do in one line, with the remedy."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"cannot load {source!r} ({type(error).__name__}: {reason}); expected imaginet, a folder, a GGUF file or the id of a model on "

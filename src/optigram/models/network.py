@@ -1,6 +1,7 @@
 """Any torch network with an embedding layer, behind the seam `base.Model`: read by hooks, stopped when all is read."""
 
 from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -31,12 +32,13 @@ class Network(nn.Module):
         self.module = module.eval().requires_grad_(False)
         self._matrix = effective_matrix(embedding)
         self.dtype = next(embedding.parameters()).dtype
-        ids = _probe(vocabulary, self._matrix.device)
+        ids = ordinary_ids(vocabulary, PROBE, seed=0).to(self._matrix.device)
         self.entrance: Entrance = entrance_of(name, body, embedding, self._matrix, ids)
         with torch.no_grad():
-            widths = survey(module, lambda: self.entrance.take_ids(ids), PROBE)
+            widths = survey(module, lambda: self.entrance.take_embeds(self._matrix[ids].to(self.dtype)), PROBE)
             logits = None if head is None else head.site(module, self.entrance, ids, vocabulary.tokens)
         self.sites = Sites(module, widths, logits)
+        self.eval()
 
     @property
     def step(self) -> None:
@@ -68,8 +70,9 @@ class Network(nn.Module):
         return read_points(self.module, points, lambda: self.entrance.take_embeds(embeds.to(self.dtype), mask), shape)
 
 
-def _probe(vocabulary: Vocabulary, device: torch.device) -> Int[Tensor, "b s"]:
-    """Random ids of ordinary tokens."""
+def ordinary_ids(vocabulary: Vocabulary, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:
+    """Random ids of tokens that are not special; the special ones may do special things."""
     ordinary = torch.tensor([i for i in range(len(vocabulary)) if i not in vocabulary.special])
-    chosen = torch.randint(len(ordinary), PROBE, generator=torch.Generator().manual_seed(0))
-    return ordinary[chosen].to(device)
+    if not len(ordinary):
+        raise InputError("the tokenizer knows no ordinary token; its files are missing beside the weights, or it is of another model")
+    return ordinary[torch.randint(len(ordinary), shape, generator=torch.Generator().manual_seed(seed))]
