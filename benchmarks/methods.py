@@ -17,7 +17,7 @@ from optigram.models.loading import load
 from optigram.objective import Objective
 from optigram.study.corpus import sentences_for
 from optigram.study.find import find
-from optigram.targets import Target, Unit
+from optigram.targets import Target
 
 FREQUENT, LANGUAGE = 1000, 160
 
@@ -28,7 +28,7 @@ def neurons(model, site: str, most: int) -> list[Target]:
     special = len(model.vocabulary.special)
     drawn = np.random.default_rng(0).choice(FREQUENT, LANGUAGE, replace=False) + special
     indices = drawn.tolist() if site == "language" else range(len(names))
-    return [Target(site, Unit(i, names[i])) for i in indices][:most]
+    return [Target.unit(site, i, names[i]) for i in indices][:most]
 
 
 def main() -> None:

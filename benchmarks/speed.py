@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from optigram.corpora import ngrams
+from optigram.errors import InputError
 from optigram.loop import search
 from optigram.methods.ascent import BLOCK, Ascent
 from optigram.models.imaginet import Imaginet
@@ -18,7 +19,7 @@ from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel
 from optigram.study.corpus import sentences_for
-from optigram.targets import Target, Unit
+from optigram.targets import Target
 
 LENGTH = 5
 
@@ -35,7 +36,7 @@ def timed(run: Callable[[], object], times: int = 3) -> float:
 
 def gumbel_step(model: Imaginet, targets: int, restarts: int) -> None:
     """Against its two large products alone, P @ M and the gradient @ M.T, at the same shapes, into memory at hand."""
-    neurons = [Target("language", Unit(i + 3)) for i in range(targets)]
+    neurons = [Target.unit("language", i + 3) for i in range(targets)]
     table = Objective(model, neurons[:1], LENGTH).table
     rows, (v, d) = targets * restarts * LENGTH, table.shape
     weights, slope = torch.rand(rows, v).softmax(-1), torch.randn(rows, d)
@@ -67,7 +68,7 @@ def gumbel_step(model: Imaginet, targets: int, restarts: int) -> None:
 
 def shared_prefixes(model: Imaginet, corpus: str | None) -> None:
     """All n-grams of the bundled sentences, each prefix once, against every n-gram from its first word."""
-    neurons = [Target("language", Unit(i + 3)) for i in range(32)]
+    neurons = [Target.unit("language", i + 3) for i in range(32)]
     objective = Objective(model, neurons, LENGTH)
     written = sentences_for(model, corpus).texts
     texts = torch.from_numpy(ngrams(written, model.vocabulary, LENGTH, objective.lexicon.numpy()))[None]
@@ -101,6 +102,8 @@ def main() -> None:
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
     model = load(chosen.model)
+    if not isinstance(model, Imaginet):
+        raise InputError(f"expected an Imaginet to measure, got {model.name}")
     gumbel_step(model, chosen.targets, chosen.restarts)
     shared_prefixes(model, chosen.corpus)
 

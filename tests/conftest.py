@@ -1,4 +1,8 @@
-"""Shapes are checked while the tests run; small models are faster on one thread than on two."""
+"""Shapes are checked while the tests run; no test asks the network; small models are faster on one thread than on two."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 from jaxtyping import install_import_hook
 

@@ -2,19 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optigram.addresses import Address, Term
 from optigram.errors import InputError
-from optigram.targets import Address, Target, Unit, resolve
+from optigram.targets import Target, resolve
 
 names = st.text(min_size=1).filter(lambda text: not text.isdecimal())
 spans = st.tuples(st.integers(0, 99), st.integers(0, 99)).map(lambda pair: range(pair[0], pair[0] + pair[1] + 1))
 units = st.one_of(st.integers(0, 10**6), names, st.integers(0, 99).map(str), spans)
-addresses = st.builds(
-    Address,
-    site=st.from_regex(r"[a-z_]+(\.[a-z0-9_]+)*", fullmatch=True),
-    units=st.one_of(st.none(), st.lists(units, min_size=1, max_size=4).map(tuple)),
-    pool=st.one_of(st.sampled_from(["last", "max", "mean"]), st.integers(0, 99)),
-    sign=st.sampled_from([1, -1]),
-)
+sites = st.builds(str.__add__, st.from_regex(r"[a-z_]+(\.[a-z0-9_]+)*", fullmatch=True), st.sampled_from(["", "@in"]))
+files = st.one_of(st.none(), st.from_regex(r"[a-z]+(/[a-z]+)*(\.safetensors)?", fullmatch=True), st.text(min_size=1))
+weights = st.one_of(st.just(1.0), st.floats(1e-9, 1e9)).flatmap(lambda size: st.sampled_from([size, -size]))
+pools = st.one_of(st.sampled_from(["last", "max", "mean", "anywhere"]), st.integers(0, 99))
+many = st.one_of(st.none(), st.lists(units, min_size=1, max_size=4).map(tuple))
+single = st.tuples(st.one_of(st.integers(0, 10**6), names))
+sums = st.lists(st.builds(Term, sites, single, files, weights), min_size=1, max_size=4).map(tuple)
+addresses = st.builds(Address, st.one_of(sums, st.tuples(st.builds(Term, sites, many, files, weights))), pools)
 
 
 @given(addresses)
@@ -30,11 +32,11 @@ def test_a_target_prints_the_address_that_resolves_to_it(tiny):
 
 def test_ranges_lists_and_stars_expand_in_order_and_once(tiny):
     found = resolve(["language.hidden:0-2,5", "language.hidden:1", "visual:*"], tiny.sites)
-    assert [target.readout.index for target in found] == [0, 1, 2, 5, 0, 1, 2]
+    assert [target.terms[0].readout.index for target in found] == [0, 1, 2, 5, 0, 1, 2]
 
 
 def test_name_and_index_are_the_same_target(tiny):
-    assert resolve(["visual:dog", "visual:1"], tiny.sites) == (Target("visual", Unit(1, "dog")),)
+    assert resolve(["visual:dog", "visual:1"], tiny.sites) == (Target.unit("visual", 1, "dog"),)
 
 
 @pytest.mark.parametrize(

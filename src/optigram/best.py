@@ -11,7 +11,7 @@ from optigram.shapes import Float, Int
 
 @dataclass(frozen=True)
 class Best:
-    """Texts by activation, best first; of equal activations the smaller ids come first; a text stands once.
+    """Texts by activation, or whatever else the judge ranks them by, best first; of equals the smaller ids come first; a text stands once.
 
     `ids` int64 [k n t]; `activation` float32 [k n]. Where fewer than n texts are known, ids are -1, activations -inf.
     """

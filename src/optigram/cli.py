@@ -15,8 +15,8 @@ from optigram.errors import InputError
 if TYPE_CHECKING:
     from optigram.papers.poerner2018.data import Dataset
     from optigram.papers.poerner2018.trainer import Training
+    from optigram.study.judging import Request
     from optigram.study.records import Record
-    from optigram.study.runs import Request
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 FAILED, INTERRUPTED = 2, 130
@@ -26,13 +26,15 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(name="optigram", add_completion=False, no_args_is_help=True)
 
-Model = Annotated[str, typer.Argument(help='"imaginet", the bundled model, or a folder that `optigram train` wrote')]
+Model = Annotated[str, typer.Argument(help='"imaginet", the bundled one; a Hub id (gpt2, gpt2@REVISION); a folder; a GGUF file')]
 Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
 Json = Annotated[bool, typer.Option("--json", help="records on standard output, a JSON object a line, and nothing else")]
 Seed = Annotated[int, typer.Option(help="decides every random number", min=0)]
 Device = Annotated[str, typer.Option(help="where the model runs, such as cpu or cuda")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress, no remarks")]
-Around = Annotated[str | None, typer.Option("--template", help='fixed words around the free ones, as in "a woman under an {}"')]
+Around = Annotated[str | None, typer.Option("--template", help='fixed words around the free ones: "a woman under an {}", "{3} and {2}"')]
+Chat = Annotated[bool, typer.Option("--chat", help="the template is what a user says, in the model's chat template")]
+Surprised = Annotated[str | None, typer.Option("--fluency-model", help="whose surprisal counts  [default: the model itself]")]
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json")]
 
 
@@ -63,24 +65,56 @@ def find(
     model: Model,
     targets: Targets,
     by: Annotated[str, typer.Option(help="methods, by comma: crp, emb, logit, smx, gbl; gbl:faithful as the authors")] = "crp,gbl",
-    length: Annotated[int, typer.Option(help="free words")] = 5,
+    length: Annotated[int | None, typer.Option(help="free words  [default: what the template asks for, or 5]")] = None,
     corpus: Annotated[str | None, typer.Option(help="for crp: .txt, .csv, .jsonl, .parquet, COCO .json, or sampled:N")] = None,
     budget: Annotated[float | None, typer.Option(help="forward-equivalents a target, for all methods but crp  [default: 5000]")] = None,
     top: Annotated[int, typer.Option(help="texts to keep of a target and method")] = 1,
     template: Around = None,
+    chat: Chat = False,
     special: Annotated[bool, typer.Option("--special", help="let special tokens such as <unk> be proposed")] = False,
+    without: Annotated[list[str] | None, typer.Option(help="a word that may not be proposed; may be given several times")] = None,
+    matching: Annotated[str | None, typer.Option(help="propose only tokens in which this regular expression is found")] = None,
+    words: Annotated[str, typer.Option(help="any tokens, or whole: words only, no pieces, numbers or punctuation")] = "any",
+    seen_in: Annotated[str | None, typer.Option(help="propose only words that occur in this corpus")] = None,
+    must_survive: Annotated[bool, typer.Option("--must-survive", help="drop texts that read otherwise once written out")] = False,
+    fluency: Annotated[float, typer.Option(help="activation that a nat of surprisal per token costs")] = 0.0,
+    surprisal: Annotated[str | None, typer.Option(help="keep only texts in this band, such as 2-6 nats per token")] = None,
+    fluency_model: Surprised = None,
     out: Out = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "cpu",
+    dtype: Annotated[str, typer.Option(help="of the search: float32, bfloat16 or float16; the last word is float32's")] = "float32",
     quiet: Quiet = False,
 ) -> None:
     """Find the texts that make neurons fire most."""
-    from optigram.study.runs import Request
+    from optigram.study.judging import Request
 
     _refuse_options(targets)
-    names = [name.strip() for name in by.split(",")]
-    _run(Request(model, targets, names, length, corpus, budget, top, template, special, seed, device), out, as_json, quiet)
+    request = Request(
+        model=model,
+        targets=targets,
+        by=[name.strip() for name in by.split(",")],
+        length=length,
+        corpus=corpus,
+        budget=budget,
+        top=top,
+        template=template,
+        special=special,
+        seed=seed,
+        device=device,
+        chat=chat,
+        without=without or (),
+        matching=matching,
+        words=words,
+        seen_in=seen_in,
+        must_survive=must_survive,
+        fluency=fluency,
+        surprisal=surprisal,
+        fluency_model=fluency_model,
+        dtype=dtype,
+    )
+    _run(request, out, as_json, quiet)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -89,13 +123,17 @@ def score(
     targets: Targets,
     text: Annotated[str, typer.Option(help="the free words")],
     template: Around = None,
+    chat: Chat = False,
+    surprisal: Annotated[bool, typer.Option("--surprisal", help="tell the surprisal too")] = False,
+    fluency_model: Surprised = None,
     as_json: Json = False,
     device: Device = "cpu",
+    quiet: Quiet = False,
 ) -> None:
     """The judge alone: the exact activation of a text."""
     from optigram.models.loading import load
     from optigram.study.find import judge
-    from optigram.study.runs import judge_of
+    from optigram.study.judging import Request, judge_of, remarks_on
     from optigram.text import known_ids
 
     _refuse_options(targets)
@@ -103,29 +141,51 @@ def score(
     ids = known_ids(text, network.vocabulary)
     if not ids:
         raise InputError("the text has no words; give --text with at least one")
-    _print(judge(judge_of(network, targets, len(ids), template), ids), as_json)
+    band = "0-" if surprisal else None
+    request = Request(
+        model, targets, (), len(ids), template=template, device=device, chat=chat, surprisal=band, fluency_model=fluency_model
+    )
+    objective = judge_of(request, network)
+    for remark in () if quiet else remarks_on(objective):
+        _remark(remark)
+    _print(judge(objective, ids), as_json)
 
 
 @app.command()
 def sites(model: Model, as_json: Json = False) -> None:
     """What can be targeted in a model, with an address to copy."""
     import json
+    from dataclasses import asdict
 
     from optigram.models.loading import load
-    from optigram.report.tables import site_table
-    from optigram.targets import Target, Unit
+    from optigram.report.trees import site_tree
+    from optigram.study.listing import listing
 
-    rows = []
-    for name, site in load(model).sites.items():
-        shown = [unit for unit in site.names if not unit.startswith("<")]
-        example = site.names.index(shown[0]) if shown else 0
-        address = str(Target(name, Unit(example, site.names[example] if site.names else None)))
-        rows.append((name, site.width, ", ".join(shown[:5]) + ", ..." * (len(shown) > 5), address))
+    network = load(model)
+    rows = [asdict(row) for row in listing(network)]
     if as_json:
-        for name, width, _, address in rows:
-            sys.stdout.write(json.dumps({"site": name, "units": width, "address": address}, ensure_ascii=False) + "\n")
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:
-        _console().print(site_table(rows))
+        _console().print(site_tree(network.name, rows))
+
+
+@app.command()
+def check(model: Model, as_json: Json = False, device: Device = "cpu") -> None:
+    """Is a model read right? Try it on random texts; the exit code is 1 if a claim fails."""
+    import json
+    from dataclasses import asdict
+
+    from optigram.models.checks import checks
+    from optigram.models.loading import load
+    from optigram.report.tables import check_table
+
+    rows = [asdict(row) for row in checks(load(model, device))]
+    if as_json:
+        sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
+    else:
+        _console().print(check_table(rows))
+    if not all(row["holds"] for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command()

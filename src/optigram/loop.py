@@ -3,13 +3,14 @@
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from optigram.best import Best
 from optigram.errors import InputError
+from optigram.finals import Finals, finals
 from optigram.methods.base import Method, Proposal
 from optigram.objective import Objective
 
@@ -52,8 +53,8 @@ class Found:
 
     `ids` [n t] and `activation` [n], best first, without gaps: fewer than n if no more texts had an activation.
     `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of its batch's time. `notes`: what the method
-    believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, best activation) after
-    every round.
+    believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, best value) after every
+    round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own notes [n] on the texts.
     """
 
     ids: Tensor
@@ -64,6 +65,8 @@ class Found:
     notes: dict[str, float]
     broken: int
     trace: list[tuple[float, float]]
+    surprisal: Tensor | None = None
+    remarks: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,8 +97,8 @@ def search(
         run = _Run(batch, budget or Budget(), n, len(members))
         outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best))
         done += len(members)
-        for row, member in enumerate(members):
-            outcome.found[member] = run.found(row)
+        for member, found in zip(members, run.found(), strict=True):
+            outcome.found[member] = found
         if outcome.interrupted:
             break
     return outcome
@@ -135,7 +138,7 @@ class _Run:
                 before = meter.spent
                 proposal = next(proposals) if scores is None else proposals.send(scores)
                 scores = self.objective.score(proposal.ids)
-                self._keep(proposal, scores.activation.cpu())
+                self._keep(proposal, scores.value.cpu())
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
                 meter.paying &= budget.allows(meter.spent, meter.spent - before, self.seconds, self.rounds, self.stale)
                 watch(self.best.activation[: self.members, 0])
@@ -148,7 +151,7 @@ class _Run:
         return False
 
     def _keep(self, proposal: Proposal, activation: Tensor) -> None:
-        """Put the new texts of the targets that still pay on the shelf."""
+        """Put the new texts of the targets that still pay on the shelf, by what they are worth."""
         paying = self.objective.meter.paying
         self.broken += activation.isnan().sum(1) * paying
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -163,13 +166,18 @@ class _Run:
         for row in torch.nonzero(paying).flatten().tolist():
             self.trace[row].append((float(self.objective.meter.spent[row]), float(self.best.activation[row, 0])))
 
-    def found(self, row: int) -> Found:
-        """What was found for the target of this row."""
-        known = ~self.best.activation[row].isneginf()
+    def found(self) -> Iterator[Found]:
+        """What was found for each target of the batch."""
+        for row, last in enumerate(finals(self.objective, self.best)[: self.members]):
+            yield self._found(row, last)
+
+    def _found(self, row: int, last: Finals) -> Found:
         meter = self.objective.meter
         return Found(
-            ids=self.best.ids[row][known],
-            activation=self.best.activation[row][known],
+            ids=last.ids,
+            activation=last.activation,
+            surprisal=last.surprisal,
+            remarks=last.notes,
             forwards=float(meter.forwards[row]),
             backwards=float(meter.backwards[row]),
             seconds=self.seconds / self.members,

@@ -1,23 +1,21 @@
-"""Targets: which neuron, read where and when, and with which sign; and the addresses by which people name them.
+"""Targets: which number of a model is maximised, read where and when; and `resolve`, which finds what addresses name.
 
-An address is `[-]SITE:UNITS[@POOL]`: `language:umbrella`, `visual:17`, `-visual:pizza`, `language.hidden:0-9,12@max`.
-A unit is an index, a range, `*`, or a name, in double quotes where it would read as one of the others.
+A target is a sum of terms, each a readout of one site times a weight, taken at every position and pooled over positions.
 """
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from torch import Tensor
+
+from optigram import addresses
+from optigram.addresses import HELP, Address, Pool
 from optigram.errors import InputError, nearest
 from optigram.models.base import Site
-
-Pool = Literal["last", "max", "mean"] | int  # over positions; an int is one position, counted from 0
-ADDRESS = re.compile(r"(?P<sign>-?)(?P<site>[^\s:@,\"]+):(?P<units>.+?)(?:@(?P<pool>[a-z]+|\d+))?", re.DOTALL)
-UNITS = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^",]+)\s*(?:,|$)')
-PLAIN = re.compile(r"[\w.'/ ]+")
-HELP = "expected an address such as language:umbrella, visual:17, visual:0-9@max or -visual:pizza"
+from optigram.sae import SparseAutoencoder
+from optigram.sae_files import open_autoencoder, read_vector
+from optigram.shapes import Float
+from optigram.text import UNKNOWNS, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -29,120 +27,164 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A number to maximise: a readout of a site at every position, pooled over positions, times the sign."""
+class Direction:
+    """The product of the state with a vector [h], as it is: no length is taken out. It is known by `file` and `name` alone."""
 
-    site: str
-    readout: Unit
-    pool: Pool = "last"
-    sign: Literal[1, -1] = 1
-
-    def __str__(self) -> str:
-        """The address that resolves to this target."""
-        unit = self.readout.index if self.readout.name is None else self.readout.name
-        return str(Address(self.site, (unit,), self.pool, self.sign))
+    file: str
+    name: str
+    vector: Float[Tensor, " h"] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
-class Address:
-    """A parsed address: `units` are indices, names and ranges; None stands for all units of the site."""
+class Latent:
+    """One latent of a sparse autoencoder that reads the site. It is known by the autoencoder's `file` and `index` alone."""
+
+    file: str
+    index: int
+    autoencoder: SparseAutoencoder = field(compare=False, repr=False)
+
+
+Readout = Unit | Direction | Latent
+
+
+@dataclass(frozen=True)
+class Term:
+    """A readout of a site, times a weight."""
 
     site: str
-    units: tuple[int | str | range, ...] | None
+    readout: Readout
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number to maximise: the sum of its terms at every position, pooled over positions."""
+
+    terms: tuple[Term, ...]
     pool: Pool = "last"
-    sign: Literal[1, -1] = 1
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Read an address; `str()` of what comes back reads the same again."""
-        match = ADDRESS.fullmatch(text)
-        if not match:
-            raise InputError(f"malformed address {text!r}; {HELP}")
-        pool = match["pool"] or "last"
-        if not pool.isdecimal() and pool not in ("last", "max", "mean"):
-            raise InputError(f"unknown pool {pool!r} in {text!r}; expected @last, @max, @mean or a position such as @0")
-        units = None if match["units"].strip() == "*" else _units(match["units"], text)
-        return cls(match["site"], units, int(pool) if pool.isdecimal() else pool, -1 if match["sign"] else 1)  # pyright: ignore[reportArgumentType]
+    def unit(cls, site: str, index: int, name: str | None = None, pool: Pool = "last", weight: float = 1.0) -> "Target":
+        """The target that is one unit of a site."""
+        return cls((Term(site, Unit(index, name), weight),), pool)
+
+    @property
+    def latent(self) -> bool:
+        """Whether an autoencoder stands between the model and the number, which is then 0 on most texts."""
+        return any(isinstance(term.readout, Latent) for term in self.terms)
 
     def __str__(self) -> str:
-        units = "*" if self.units is None else ",".join(map(_show, self.units))
-        return f"{'-' * (self.sign < 0)}{self.site}:{units}" + (f"@{self.pool}" if self.pool != "last" else "")
+        """The address that resolves to this target."""
+        return str(Address(tuple(map(_written, self.terms)), self.pool))
 
 
-def resolve(addresses: Iterable[str], sites: Mapping[str, Site]) -> tuple[Target, ...]:
+def resolve(texts: Iterable[str], sites: Mapping[str, Site], vocabulary: Vocabulary | None = None) -> tuple[Target, ...]:
     """The targets that addresses name in a model with these sites, each once, in order.
 
-    Raises InputError for a malformed address, an unknown site or name (the nearest are listed), an index out of range.
+    `vocabulary` serves the message for a word that is several tokens. Raises InputError for a malformed address, an
+    unknown site or name (the nearest are listed), an index out of range, a direction or autoencoder of another width.
     """
+    finder = _Finder(sites, vocabulary, {}, {})
     found: dict[Target, None] = {}
-    for text in addresses:
+    for text in texts:
         address = Address.parse(text)
-        if address.site not in sites:
-            raise InputError(f"unknown site {address.site!r}{nearest(address.site, sites)}; this model has {', '.join(sites)}")
-        site = sites[address.site]
-        for index in _indices(address, site):
-            name = site.names[index] if site.names else None
-            found[Target(address.site, Unit(index, name), address.pool, address.sign)] = None
+        first, *others = address.terms
+        rest = tuple(term for other in others for term in finder.terms(other))
+        found |= {Target((term, *rest), address.pool): None for term in finder.terms(first)}
     if not found:
         raise InputError(f"no target was given; {HELP}")
     return tuple(found)
 
 
-def _units(text: str, address: str) -> tuple[int | str | range, ...]:
-    units, at = [], 0
-    while at < len(text):
-        match = UNITS.match(text, at)
-        if not match:
-            raise InputError(f"malformed units {text!r} in {address!r}; {HELP}")
-        units.append(_unit(match[1].strip(), address))
-        at = match.end()
-    if text.rstrip().endswith(",") or "" in units:
-        raise InputError(f"an empty unit in {address!r}; {HELP}")
-    return tuple(units)
+def _written(term: Term) -> addresses.Term:
+    match term.readout:
+        case Unit(index, name):
+            return addresses.Term(term.site, (index if name is None else name,), None, term.weight)
+        case Direction(file, name):
+            return addresses.Term(term.site, (name,), file, term.weight)
+        case Latent(file, index):
+            return addresses.Term(term.site, (index,), file, term.weight)
 
 
-def _unit(text: str, address: str) -> int | str | range:
-    if text.startswith('"'):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"badly quoted name {text} in {address!r}; write it as a JSON string") from error
-    if re.fullmatch(r"\d+", text, re.ASCII):
-        return int(text)
-    if span := re.fullmatch(r"(\d+)-(\d+)", text, re.ASCII):
-        first, last = int(span[1]), int(span[2])
-        if last < first:
-            raise InputError(f"the range {text} in {address!r} ends before it starts; write {last}-{first}")
-        return range(first, last + 1)
-    return text
+@dataclass(frozen=True)
+class _Finder:
+    """Looks terms up; each file is read once, and each site's names are looked through once."""
+
+    sites: Mapping[str, Site]
+    vocabulary: Vocabulary | None
+    autoencoders: dict[str, SparseAutoencoder]
+    indices: dict[str, dict[str, int]]
+
+    def terms(self, term: addresses.Term) -> Iterator[Term]:
+        """The terms, one for each unit, that a term of an address names."""
+        if term.site not in self.sites:
+            raise InputError(f"unknown site {term.site!r}{nearest(term.site, self.sites)}; {_listed(self.sites)}")
+        site = self.sites[term.site]
+        for readout in self._units(term, site) if term.file is None else self._from_file(term, term.file, site):
+            yield Term(term.site, readout, term.weight)
+
+    def _units(self, term: addresses.Term, site: Site) -> Iterator[Readout]:
+        first = self._first(term.site, site)
+        for unit in _each(term, site.width, term.site):
+            index = self._index(unit, term.site, site) if isinstance(unit, str) else unit
+            name = site.names[index] if site.names else None
+            yield Unit(index, name if name is not None and first[name] == index else None)
+
+    def _first(self, where: str, site: Site) -> dict[str, int]:
+        """The first unit of each name: two tokens may read the same."""
+        if where not in self.indices:
+            self.indices[where] = {name: i for i, name in reversed(list(enumerate(site.names)))}
+        return self.indices[where]
+
+    def _index(self, name: str, where: str, site: Site) -> int:
+        if not site.names:
+            raise InputError(f"the units of {where} have no names, so {name!r} is none of them; give an index from 0 to {site.width - 1}")
+        first = self._first(where, site)
+        if name in first:
+            return first[name]
+        if self.vocabulary is not None and site.width == len(self.vocabulary):
+            parts = [self.vocabulary.tokens[i] for i in self.vocabulary.encode(name)]
+            if len(parts) > 1 and not set(parts) & set(UNKNOWNS):
+                raise InputError(f"{name!r} is {len(parts)} tokens, {', '.join(map(repr, parts))}; a unit of {where} is one of them")
+        raise InputError(f"{where} has no unit named {name!r}{nearest(name, site.names)}")
+
+    def _from_file(self, term: addresses.Term, file: str, site: Site) -> Iterator[Readout]:
+        if site.linear is not None:
+            raise InputError(f"{term.site} is itself a projection; a direction or latent is read from {site.linear.source}")
+        if term.units is not None and all(isinstance(unit, str) for unit in term.units):
+            for name in map(str, term.units):
+                yield Direction(file, name, _fitting(read_vector(file, name), site.width, f"the direction {name!r} in {file}", term.site))
+            return
+        if file not in self.autoencoders:
+            self.autoencoders[file] = open_autoencoder(file)
+        autoencoder = self.autoencoders[file]
+        _fitting(autoencoder.center, site.width, f"the autoencoder {file}", term.site)
+        for unit in _each(term, len(autoencoder.encoder), file):
+            if isinstance(unit, str):
+                raise InputError(f"the latents of {file} have no names, so {unit!r} is none of them; give an index")
+            yield Latent(file, unit, autoencoder)
 
 
-def _show(unit: int | str | range) -> str:
-    match unit:
-        case range():
-            return f"{unit.start}-{unit.stop - 1}"
-        case int():
-            return str(unit)
-        case str():
-            plain = PLAIN.fullmatch(unit)
-            return unit if plain and not unit.isdigit() and unit == unit.strip() and unit else json.dumps(unit)
-
-
-def _indices(address: Address, site: Site) -> Iterable[int]:
-    for unit in (range(site.width),) if address.units is None else address.units:
+def _each(term: addresses.Term, width: int, where: str) -> Iterator[int | str]:
+    """Every index and name that the units of a term stand for; an InputError for an index that is out of range."""
+    for unit in (range(width),) if term.units is None else term.units:
         match unit:
             case str():
-                yield _named(unit, address.site, site)
+                yield unit
             case int() | range():
                 last = unit if isinstance(unit, int) else unit.stop - 1
-                if last >= site.width:
-                    raise InputError(f"unit {last} is out of range: {address.site} has units 0 to {site.width - 1}")
+                if last >= width:
+                    raise InputError(f"unit {last} is out of range: {where} has units 0 to {width - 1}")
                 yield from (unit,) if isinstance(unit, int) else unit
 
 
-def _named(name: str, where: str, site: Site) -> int:
-    if not site.names:
-        raise InputError(f"the units of {where} have no names, so {name!r} is none of them; give an index from 0 to {site.width - 1}")
-    if name not in site.names:
-        raise InputError(f"{where} has no unit named {name!r}{nearest(name, site.names)}")
-    return site.names.index(name)
+def _fitting(vector: Tensor, width: int, what: str, where: str) -> Tensor:
+    if len(vector) != width:
+        raise InputError(f"{what} is for states of width {len(vector)}, but {where} has {width}; was it made for another place or model?")
+    return vector
+
+
+def _listed(sites: Mapping[str, Site], most: int = 12) -> str:
+    names = list(sites)
+    more = f" and {len(names) - most} more; see `optigram sites`" if len(names) > most else ""
+    return f"this model has {', '.join(names[:most])}{more}"

@@ -54,7 +54,7 @@ class Ascent:
                 beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
                 yield Proposal(objective.lexicon[rows], beliefs | nearness)
             if step < self.steps:
-                samples = objective.relax(self.relaxation.soften(theta, table, step, streams)).activation
+                samples = objective.relax(self.relaxation.soften(theta, table, step, streams)).value
                 soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
                 optimizer.zero_grad()
                 soft.sum().neg().backward()

@@ -10,6 +10,7 @@ from optigram.relaxations import Embeddings, Gumbel, Logits, Relaxation, Softmax
 
 CORPUS = "crp"
 GRADIENT = ("emb", "logit", "smx", "gbl")
+UNMIXED = ("emb", "logit")  # their soft words are no mixtures of words
 LABELS = (CORPUS, *GRADIENT)
 VARIANTS = MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
 BUDGET = 5000  # forward-equivalents of a modern method when none are asked for

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from optigram.shapes import Bool, Float, Shaped
+from optigram.shapes import Bool, Float, Int, Shaped
 from optigram.text import Vocabulary
 
 States = Mapping[str, Tensor]
@@ -18,11 +18,13 @@ class Linear:
     """A site that is a linear function of another: value = weight @ source + bias.
 
     A unit of such a site is a direction of its source, so one unit costs h products and never the whole projection.
+    With a `softcap`, as Gemma 2 has one, the value is softcap * tanh(that / softcap).
     """
 
     source: str
     weight: Float[Tensor, "width h"]
     bias: Float[Tensor, " width"]
+    softcap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ class Model(Protocol):
         `keep` [b s] marks the positions that count (None: all). Values at the others mean nothing.
         """
         ...
+
+
+def kept_first(keep: Bool[Tensor, "b s"]) -> tuple[Int[Tensor, "b s"], Int[Tensor, "b s"]]:
+    """The order [b s] that brings the positions that count to the front of each text, and the order that puts them back.
+
+    So texts are padded on the right only, and a network that counts positions from the front reads them as if alone.
+    """
+    order = (~keep).long().argsort(dim=1, stable=True)
+    return order, order.argsort(dim=1)
 
 
 def in_blocks(run: Callable[[Tensor], Tensor], rows: Shaped[Tensor, "n ..."], block: int) -> Shaped[Tensor, "n ..."]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from optigram.models.base import Linear, Site, States, in_blocks
+from optigram.models.base import Linear, Site, States, in_blocks, kept_first
 from optigram.shapes import Bool, Float, Int
 from optigram.text import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
@@ -68,10 +68,9 @@ class Imaginet(nn.Module):
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
         if keep is None:
             return {site: self.states(site, embeds) for site in sites}
-        # A unidirectional GRU does not see what follows: bring the kept positions to the front, and put the states back.
-        order = (~keep).long().argsort(dim=1, stable=True)
+        order, back = kept_first(keep)  # a unidirectional GRU does not see what follows
         front = embeds.gather(1, order[..., None].expand_as(embeds))
-        back = order.argsort(dim=1)[..., None].expand(-1, -1, self.sizes.hidden)
+        back = back[..., None].expand(-1, -1, self.sizes.hidden)
         return {site: self.states(site, front).gather(1, back) for site in sites}
 
     def step(self, ids: Int[Tensor, " n"], states: States | None, sites: Collection[str]) -> States:

@@ -1,9 +1,10 @@
-"""`load`: a model by name, by folder, or one already at hand; `save`: a folder that `load` reads.
+"""`load`: a model by name, by folder, or one already at hand; `save`: the folder of an Imaginet, which `load` reads.
 
-A folder holds `config.json` (sizes, vocabulary, label names, settings, metrics) and `model.safetensors`.
+Such a folder holds `config.json` (sizes, vocabulary, label names, settings, metrics) and `model.safetensors`.
 """
 
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.models.base import Model
+from optigram.models.huggingface import is_pretrained, open_model, wrap_model
 from optigram.models.imaginet import Imaginet, Sizes
+from optigram.models.module import unwrap, wrap_module
+from optigram.models.network import Network
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"
@@ -26,16 +31,54 @@ def bundled() -> Path:
     return Path(str(resources.files("optigram.models") / "weights" / BUNDLED))
 
 
-def load(source: str | Imaginet, device: str = "cpu") -> Imaginet:
-    """The bundled model (`"imaginet"`), or one from a folder that `optigram train` wrote; ready to be asked, frozen.
+def load(
+    source: Any,
+    device: str = "cpu",
+    dtype: str | torch.dtype | None = None,
+    revision: str | None = None,
+    tokenizer: Any = None,
+    words: Sequence[str] | None = None,
+    embedding: str | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """A model, ready to be asked, and frozen. `source` is one of
 
-    Raises InputError for a folder that is missing, truncated, or of another kind.
+    - `"imaginet"`, the bundled model, or a folder that `optigram train` wrote;
+    - a folder or a GGUF file of transformers, or a Hub id, with a revision as in `"gpt2@607a30d"` or by `revision`;
+    - a loaded model of transformers with its `tokenizer`, also within a TransformerLens bridge or an nnsight model;
+    - any torch module with an embedding layer (`embedding` names it if there are several), and a `tokenizer` or `words`.
+
+    `dtype` such as "bfloat16" is that of the weights. Code that comes with a model is run only with `trust_remote_code`.
+    Raises InputError for what is missing, truncated, or of another kind.
     """
-    if isinstance(source, Imaginet):
+    place, kind = device_named(device), dtype_named(dtype)
+    if isinstance(source, Imaginet | Network):
         return source.eval().requires_grad_(False)
+    if not isinstance(source, str | Path):
+        module, found = unwrap(source)
+        module = module.to(place) if kind is None else module.to(place, kind)
+        if is_pretrained(module):
+            return wrap_model(module, tokenizer or found)
+        return wrap_module(module, tokenizer or found, words, embedding)
+    if source == BUNDLED or _is_imaginet(Path(source)):
+        return load_imaginet(str(source), place)
+    return open_model(str(source), place, kind, revision, trust_remote_code)
+
+
+def _is_imaginet(folder: Path) -> bool:
+    """Whether a folder was written by `save`; one that is torn counts as that too, so that the message tells of it."""
+    if not (folder / CONFIG).is_file():
+        return False
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return not isinstance(config, dict) or "model_type" not in config
+
+
+def load_imaginet(source: str, device: torch.device | str = "cpu") -> Imaginet:
+    """The bundled Imaginet, or one from a folder that `optigram train` wrote."""
     folder = bundled() if source == BUNDLED else Path(source)
-    if not folder.is_dir():
-        raise InputError(f"unknown model {source!r}; expected {BUNDLED!r} or a folder with {CONFIG} and {WEIGHTS}")
     config = read_config(folder)
     try:
         sizes = Sizes(**config["sizes"])
@@ -47,7 +90,7 @@ def load(source: str | Imaginet, device: str = "cpu") -> Imaginet:
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} does not fit together ({reason}); its {WEIGHTS} and {CONFIG} must be of one model") from error
-    return model.to(device_named(device)).eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -79,3 +122,11 @@ def device_named(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"cannot use device {name!r}: {str(error).splitlines()[0]}; try cpu") from error
     return device
+
+
+def dtype_named(name: str | torch.dtype | None) -> torch.dtype | None:
+    """The floating type of this name, such as "bfloat16"; None stays None."""
+    kind = getattr(torch, name, None) if isinstance(name, str) else name
+    if name is not None and not (isinstance(kind, torch.dtype) and kind.is_floating_point):
+        raise InputError(f"unknown dtype {name!r}; expected float32, bfloat16 or float16")
+    return kind

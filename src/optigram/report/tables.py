@@ -1,6 +1,7 @@
 """Tables for the terminal, in the manner of the paper's Table 1: method, optimal n-gram, neuron, activation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -38,13 +39,14 @@ def ratio(activation: float, baseline: float | None) -> str:
     return f"{activation / baseline:.2f}" if baseline is not None and baseline > 0 else "-"
 
 
-def site_table(rows: Iterable[tuple[str, int, str, str]]) -> Table:
-    """Sites of a model: name, width, names of the first units, an address to copy."""
+def check_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """One row a claim about a model: whether it holds, and the figure that decided."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("site")
-    table.add_column("units", justify="right")
-    table.add_column("names")
-    table.add_column("an address to copy")
-    for site, width, names, address in rows:
-        table.add_row(Text(site), f"{width:,}", Text(names), Text(address))
+    table.add_column("")
+    table.add_column("claim")
+    table.add_column("figure", justify="right")
+    table.add_column("which is", overflow="fold")
+    for row in rows:
+        mark = Text("holds", style="green") if row["holds"] else Text("FAILS", style="bold red")
+        table.add_row(mark, Text(row["claim"]), f"{row['figure']:.3g}", Text(row["meaning"]))
     return table

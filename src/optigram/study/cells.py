@@ -17,14 +17,14 @@ from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective import Objective
 from optigram.study.corpus import sentences_for
-from optigram.study.find import Sentences, find_by
+from optigram.study.find import Sentences, find_by, gradient_method
+from optigram.study.judging import Request, judge_of
 from optigram.study.placebo import placebo
 from optigram.study.records import Record
 from optigram.study.runs import model_fingerprint, text_fingerprint
 from optigram.study.spec import Arm, Study
-from optigram.targets import resolve
-from optigram.text import Template, lexicon
 
+JUDGED = tuple(field for field in Study.model_fields if field in Request.__dataclass_fields__ and field not in ("model", "corpus", "top"))
 SMALLEST = 8  # targets of a cell, where the method itself would take fewer at once
 
 
@@ -54,7 +54,7 @@ class Workshop:
     @functools.cached_property
     def model(self) -> Model:
         """The study's own model."""
-        return load(self.study.model, self.device)
+        return load(self.study.model, self.device, None if self.study.dtype == "float32" else self.study.dtype)
 
     @functools.cached_property
     def corpus(self) -> Sentences:
@@ -64,7 +64,9 @@ class Workshop:
     @functools.cached_property
     def ngrams(self) -> np.ndarray:
         """The corpus's unique n-grams [c t] of allowed words."""
-        return ngrams(self.corpus.texts, self.model.vocabulary, self.study.length, self._words)
+        first = self.study.arms[0]
+        allowed = self.objective(first.name, first.targets[:1]).lexicon.cpu().numpy()
+        return ngrams(self.corpus.texts, self.model.vocabulary, self.study.length, allowed)
 
     def model_of(self, arm: str) -> Model:
         """The model of an arm: the study's, or a placebo of it."""
@@ -73,15 +75,15 @@ class Workshop:
 
     def objective(self, arm: str, targets: Sequence[str]) -> Objective:
         """The judge of an arm's cell."""
-        model = self.model_of(arm)
-        around = None if self.study.template is None else Template.parse(self.study.template, model.vocabulary)
-        return Objective(model, resolve(targets, model.sites), self.study.length, around, self._words)
+        study = self.study
+        request = Request(study.model, targets, (), device=self.device, **study.model_dump(include=set(JUDGED)))
+        return judge_of(request, self.model_of(arm))
 
     def method(self, arm: str, name: str) -> Method:
         """The method of this name at the arm's budget."""
         if presets.parse(name).label == presets.CORPUS:
             return Corpus(self.corpus.name, self.ngrams)
-        return presets.named(name, self.arms[arm].budget)
+        return gradient_method(name, self.objective(arm, self.arms[arm].targets[:1]), self.arms[arm].budget)
 
     def budget(self, arm: str, method: Method) -> Budget:
         """What bounds a method of an arm; corpus search reads its whole corpus."""
@@ -119,13 +121,9 @@ class Workshop:
         return made
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:
-        study = self.study.model_dump(include={"length", "template", "special", "top"})
+        study = self.study.model_dump(include={*JUDGED, "top"})
         work = [study, arm.name, arm.budget, arm.placebo, method, seed, targets, prints]
         return hashlib.sha256(json.dumps(work).encode()).hexdigest()[:20]
-
-    @functools.cached_property
-    def _words(self) -> np.ndarray:
-        return lexicon(self.model.vocabulary, with_special=self.study.special)
 
     @functools.cache  # noqa: B019 - a workshop lives as long as its process
     def _placebo(self, kind: str) -> Model:

@@ -42,7 +42,7 @@ def _row(workshop: Workshop, arm: str, name: str, cells: Sequence[Cell]) -> Row:
     allowed = whole if budget is None or isinstance(method, Corpus) else min(whole, budget)
     seconds, by_site = 0.0, {}
     for cell in cells:
-        by_site.setdefault(cell.targets[0].split(":")[0].lstrip("-"), []).append(cell)
+        by_site.setdefault(cell.targets[0].split(":")[0].split("*")[-1].lstrip("-"), []).append(cell)
     for alike in by_site.values():
         batches = sum(1 if method.side_by_side is None else -(-len(cell.targets) // method.side_by_side) for cell in alike)
         seconds += batches * probe(workshop, alike[0], method) * (allowed / whole)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optigram.best import Best
 from optigram.corpora import ngrams
 from optigram.errors import InputError
+from optigram.finals import finals
 from optigram.loop import Budget, Found, search
 from optigram.methods import Corpus, Method, presets
 from optigram.objective import Objective
@@ -84,18 +86,28 @@ def method_named(name: str, objective: Objective, corpus: Sentences | None, forw
             raise InputError("corpus search needs a corpus; give one")
         allowed = objective.lexicon.cpu().numpy()
         return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
-    return presets.named(name, forwards)
+    return gradient_method(name, objective, forwards)
+
+
+def gradient_method(name: str, objective: Objective, forwards: float | None) -> Method:
+    """A gradient method at a budget; raises InputError where the objective asks for what it has not."""
+    label, variant, _ = presets.parse(name)
+    if label in presets.UNMIXED and objective.hears_mixtures:
+        raise InputError(f"{label} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency")
+    return presets.named(name, None if variant == presets.FAITHFUL else (forwards or presets.BUDGET) / objective.passes)
 
 
 def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
     """One record a target for a text of the user's, as exact as those of `find`: method "text", rank 1."""
     begun = time.perf_counter()
-    activation = objective.score(torch.tensor([[ids]])).activation.cpu()
+    text = torch.tensor([[ids]])
+    shelf = Best.of(text, objective.score(text).activation.cpu(), 1)
+    last = finals(objective, shelf)
     seconds = (time.perf_counter() - begun) / len(objective.targets)
     records = []
-    for number in range(len(objective.targets)):
+    for number, one in enumerate(last):
         forwards = float(objective.meter.forwards[number])
-        found = Found(torch.tensor([ids]), activation[number], forwards, 0.0, seconds, {}, 0, [])
+        found = Found(one.ids, one.activation, forwards, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
         records += _records(objective, number, "text", "", 0, found)
     return records
 
@@ -115,12 +127,12 @@ def _records(objective: Objective, number: int, method: str, settings: str, seed
             tokens=[vocabulary.tokens[i] for i in ids],
             ids=ids,
             activation=activation,
-            surprisal=None,
+            surprisal=None if found.surprisal is None else float(found.surprisal[rank - 1]),
             survives=vocabulary.survives(ids),
             forwards=found.forwards,
             backwards=found.backwards,
             seconds=found.seconds,
-            notes=found.notes if rank == 1 else {},
+            notes=(found.notes if rank == 1 else {}) | {name: float(values[rank - 1]) for name, values in found.remarks.items()},
             arm=arm,
             trace=_improvements(found.trace) if rank == 1 else [],
         )

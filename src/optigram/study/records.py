@@ -39,9 +39,10 @@ class Record:
     `text` is the free part; `tokens` and `ids` are the whole input as the model reads it. `activation` is the judge's,
     float32; `surprisal` nats per token, or None. `survives`: decoding and encoding gives the same ids. `forwards`,
     `backwards` (forward-equivalents) and `seconds` are the cost of the whole search for the target. `notes` are what the
-    method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` activation. `arm` is
-    the part of a study that asked for it; `trace` are (forward-equivalents, activation) of every better text that the
-    search met, and of its end. Both are in Parquet only.
+    method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` value; and what the judge
+    adds on each text: the `preactivation` of an autoencoder's latent, or what a search in half precision took the
+    activation for (`searched`). `arm` is the part of a study that asked for it; `trace` are (forward-equivalents,
+    activation) of every better text that the search met, and of its end. Both are in Parquet only.
     """
 
     model: str

@@ -4,44 +4,24 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.loop import Budget
 from optigram.methods import presets
-from optigram.models.imaginet import Imaginet
-from optigram.models.loading import load
-from optigram.objective import Objective
 from optigram.study.corpus import sentences_for
 from optigram.study.find import Finds, Watch, find
+from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.records import Record, write
-from optigram.targets import resolve
-from optigram.text import Template, lexicon
 
 MANIFEST, RECORDS = "manifest.json", "records.parquet"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for, in words and numbers only; see `optigram find --help`."""
-
-    model: str
-    targets: Sequence[str]
-    by: Sequence[str]
-    length: int = 5
-    corpus: str | None = None
-    budget: float | None = None
-    top: int = 1
-    template: str | None = None
-    special: bool = False
-    seed: int = 0
-    device: str = "cpu"
 
 
 def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[Finds]:
@@ -52,11 +32,13 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     """
     bounds = Budget(forwards=request.budget)
     labels = [presets.parse(name).label for name in request.by]
-    objective = judge_of(request.model, request.targets, request.length, request.template, request.special, request.device)
+    objective = judge_of(request)
     folder = None if out is None else new_folder(out)
     corpus = sentences_for(objective.model, request.corpus, request.seed) if presets.CORPUS in labels else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
+    for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
+        remark(remarked)
     watched = watch(len(objective.targets))
     finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched))
     for one in finds:
@@ -69,16 +51,6 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
         about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
         write_run(folder, [record for one in finds for record in one.records], about)
     return finds
-
-
-def judge_of(
-    model: str | Imaginet, targets: Sequence[str], length: int, template: str | None = None, special: bool = False, device: str = "cpu"
-) -> Objective:
-    """The objective that these words stand for."""
-    network = load(model, device)
-    around = None if template is None else Template.parse(template, network.vocabulary)
-    words = lexicon(network.vocabulary, with_special=special)
-    return Objective(network, resolve(targets, network.sites), length, around, words)
 
 
 def new_folder(path: Path) -> Path:
@@ -106,7 +78,7 @@ def model_fingerprint(model: object) -> str:
     found = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
     return found.hexdigest()
 
 

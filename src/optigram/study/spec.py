@@ -54,7 +54,17 @@ class Study(_Strict):
     corpus: str | None = None  # a file, or sampled:N; None: the bundled model's own sentences
     length: Annotated[int, Field(ge=1)] = 5
     template: str | None = None
-    special: bool = False  # whether special tokens may be proposed
+    chat: bool = False  # from here to dtype: as the options of `optigram find`
+    special: bool = False
+    without: tuple[str, ...] = ()
+    matching: str | None = None
+    words: Literal["any", "whole"] = "any"
+    seen_in: str | None = None
+    must_survive: bool = False
+    fluency: Annotated[float, Field(ge=0)] = 0.0
+    surprisal: str | None = None
+    fluency_model: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     top: Annotated[int, Field(ge=1)] = 1
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]

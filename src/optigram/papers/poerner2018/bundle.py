@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from optigram.files import writable_folder, written_whole
-from optigram.models.loading import CAPTIONS, CONFIG, WEIGHTS, bundled, load, read_config
+from optigram.models.loading import CAPTIONS, CONFIG, WEIGHTS, bundled, load_imaginet, read_config
 
 COUNT, SEED = 20_000, 0
 CARD = """# The bundled Imaginet
@@ -86,7 +86,7 @@ def main(trained: Path) -> None:
     for name in (WEIGHTS, CONFIG):
         with written_whole(folder / name) as path:
             shutil.copyfile(trained / name, path)
-    sentences = load(str(folder)).sample(COUNT, torch.Generator().manual_seed(SEED))
+    sentences = load_imaginet(str(folder)).sample(COUNT, torch.Generator().manual_seed(SEED))
     text = "".join(f"{sentence}\n" for sentence in sentences)
     with written_whole(folder / CAPTIONS) as path:
         path.write_bytes(gzip.compress(text.encode(), mtime=0))

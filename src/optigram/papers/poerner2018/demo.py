@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from optigram.study.judging import Request
 from optigram.study.records import Record
-from optigram.study.runs import Request
 
 BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
-from optigram.models.loading import device_named, load, read_config, save
+from optigram.models.loading import device_named, load_imaginet, read_config, save
 from optigram.papers.poerner2018.cost import measure
 from optigram.papers.poerner2018.data import Dataset
 from optigram.papers.poerner2018.trainer import Metrics, Trainer, Training, new_model
@@ -60,7 +60,7 @@ def _epochs(
         with written_whole(out / CHECKPOINT) as path:
             save_file(trainer.state(), path, metadata={"about": json.dumps(about)})
         yield metrics
-    best = load(str(out))
+    best = load_imaginet(str(out))
     trainer.model.load_state_dict(best.state_dict())
     about |= {"validation": read_config(out)["validation"], "test": trainer.validate("test").to_dict()}
     save(best, out, about, dtype)

@@ -1,0 +1,127 @@
+"""Reading what flows through a torch module: hooks that are gone afterwards, and a forward that stops when all is read."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from optigram.errors import InputError
+from optigram.shapes import Float, Shaped
+
+Run = Callable[[], object]
+
+
+class Point(NamedTuple):
+    """What goes into or comes out of a module, found by its path; `half` is the first (0) or second (1) half of its width."""
+
+    path: str
+    side: Literal["in", "out"] = "out"
+    half: Literal[0, 1] | None = None
+
+    def __str__(self) -> str:
+        """The point as people write it: `transformer.h.5.mlp.c_proj@in`."""
+        return self.path + ("@in" if self.side == "in" else "") + ("" if self.half is None else f"[{self.half}/2]")
+
+
+class _AllRead(BaseException):
+    """Raised within a forward to end it; no network catches it by mistake, for it is no Exception."""
+
+
+def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: tuple[int, int]) -> dict[str, Tensor]:
+    """The states {name: [b s h]} at `points` of `root` while `run` calls the network with texts of `shape` (b, s).
+
+    The network is stopped as soon as the last of them is known. No hook is left, whatever happens.
+    """
+    found: dict[Point, Tensor] = {}
+    wanted = {point._replace(half=None) for point in points.values()}
+
+    def keep(point: Point, value: object) -> None:
+        state = _per_position(value, shape)
+        if state is None:
+            raise InputError(f"{point} gives no state for each position; choose another module")
+        found[point] = state
+        if found.keys() == wanted:
+            raise _AllRead
+
+    with _watching(root, wanted, keep):
+        try:
+            run()
+        except _AllRead:
+            pass
+        else:
+            missing = ", ".join(sorted(str(point) for point in wanted - found.keys()))
+            raise InputError(f"the forward never came to {missing}; choose a module that it runs")
+    return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
+
+
+def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int]:
+    """The width of every point of `root` that has one state for each position, in the order in which `run` comes to them.
+
+    Modules that run more than once in a forward are left out: which of the times would be meant?
+    """
+    widths: dict[Point, int] = {}
+    times: dict[Point, int] = {}
+
+    def note(point: Point, value: object) -> None:
+        times[point] = times.get(point, 0) + 1
+        state = _per_position(value, shape)
+        if state is not None:
+            widths[point] = state.shape[-1]
+
+    paths = [path for path, _ in root.named_modules() if path]
+    with _watching(root, {Point(path, side) for path in paths for side in ("in", "out")}, note):
+        run()
+    return {point: width for point, width in widths.items() if times[point] == 1}
+
+
+@contextlib.contextmanager
+def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
+    """Within this, `module` gives `output`, whatever it is given."""
+    handle = module.register_forward_hook(lambda *_: output)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def _watching(root: nn.Module, points: set[Point], tell: Callable[[Point, object], None]) -> Iterator[None]:
+    """Within this, `tell` hears of what goes into or comes out of the modules of `points`."""
+
+    def before(point: Point) -> Callable[..., None]:
+        return lambda module, args, named: tell(point, args[0] if args else named)
+
+    def after(point: Point) -> Callable[..., None]:
+        return lambda module, args, output: tell(point, output)
+
+    with contextlib.ExitStack() as stack:
+        for point in points:
+            module = root.get_submodule(point.path)
+            if point.side == "in":
+                handle = module.register_forward_pre_hook(before(point), with_kwargs=True)
+            else:
+                handle = module.register_forward_hook(after(point))
+            stack.callback(handle.remove)
+        yield
+
+
+def _per_position(value: Any, shape: tuple[int, int]) -> Shaped[Tensor, "b s h"] | None:
+    """The first tensor in `value`, as [b s h], if it has a state for each position: [b s ...] or, as in OPT, [b*s h]."""
+    while not isinstance(value, Tensor):
+        values = list(value.values()) if isinstance(value, Mapping) else value
+        if not isinstance(values, list | tuple) or not values:
+            return None
+        value = values[0]
+    if not value.is_floating_point():
+        return None
+    if value.ndim == 2 and len(value) == shape[0] * shape[1]:
+        return value.unflatten(0, shape)
+    return value.flatten(2) if value.ndim >= 3 and tuple(value.shape[:2]) == shape else None
+
+
+def _part(state: Tensor, point: Point) -> Tensor:
+    """The half that is asked for, in at least single precision."""
+    state = state if point.half is None else state.chunk(2, dim=-1)[point.half]
+    return state.float() if state.dtype in (torch.float16, torch.bfloat16) else state

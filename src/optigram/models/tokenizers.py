@@ -1,0 +1,106 @@
+"""Vocabularies of tokenizers as transformers has them, and of plain word lists: what each id reads as, which ids have no text.
+
+What a token reads as is what stands in the text for it: `" umbrella"` with its blank, and not the tokenizer's own
+spelling. Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optigram.errors import InputError
+from optigram.text import Vocabulary
+
+UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?\d+\|?>?\]?")
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+MARK = "\u2581"  # how SentencePiece spells a blank
+UNKNOWNS = ("<unk>", "[UNK]")
+
+
+def tokenizer_vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
+    """The vocabulary of a tokenizer for a network with so many rows of embeddings, some of which may be mere padding.
+
+    `special` are the ids that stand for no text: special and unused tokens, parts of characters, rows beyond the tokenizer.
+    """
+    spelled = tokenizer.convert_ids_to_tokens(list(range(min(rows, len(tokenizer)))))
+    read = _reader(tokenizer)
+    tokens = [f"<no token {i}>" if token is None else read(token) for i, token in enumerate(spelled)]
+    tokens += [f"<no token {i}>" for i in range(len(tokens), rows)]
+    special = {i for i in tokenizer.all_special_ids if i is not None}
+    special |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special |= {i for i, token in enumerate(tokens) if i >= len(spelled) or spelled[i] is None or _has_no_text(token)}
+    prefix, suffix = _surroundings(tokenizer)
+    return Vocabulary(
+        tokens=tuple(tokens),
+        special=frozenset(i for i in special if i < rows),
+        encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
+        decode=lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False),
+        prefix=prefix,
+        suffix=suffix,
+        chat=_chat(tokenizer) if tokenizer.chat_template else None,
+    )
+
+
+def listed_vocabulary(words: Sequence[str]) -> Vocabulary:
+    """The vocabulary of a word list in id order; texts are split at blanks. `<...>` and `[...]` are special.
+
+    A word that is not in the list is read as `<unk>` or `[UNK]`, or is an InputError where there is neither.
+    """
+    ids = {word: i for i, word in enumerate(words)}
+    unknown = next((ids[word] for word in UNKNOWNS if word in ids), None)
+
+    def encode(text: str) -> list[int]:
+        found = [ids.get(word, unknown) for word in text.split()]
+        if None in found:
+            raise InputError(f"the model does not know the word {text.split()[found.index(None)]!r}; leave it out")
+        return [i for i in found if i is not None]
+
+    special = frozenset(i for i, word in enumerate(words) if re.fullmatch(r"<.+>|\[.+\]", word))
+    return Vocabulary(tuple(words), special, encode, lambda chosen: " ".join(words[i] for i in chosen))
+
+
+def _reader(tokenizer: Any) -> Callable[[str], str]:
+    """What turns the tokenizer's own spelling of a token into the text that it stands for."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return lambda token: token.replace(MARK, " ")
+    decoder = json.dumps(json.loads(backend.to_str())["decoder"])
+    if '"ByteLevel"' in decoder:
+        letters = _byte_letters()
+        return lambda token: _text_of(bytes(letters[letter] for letter in token)) if letters.keys() >= set(token) else token
+    return (lambda token: token) if '"WordPiece"' in decoder else (lambda token: token.replace(MARK, " "))
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letter by which a byte-level tokenizer spells each byte: itself if it prints, else the next letter from 256 on."""
+    printing = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = (byte for byte in range(256) if byte not in printing)
+    return {chr(byte): byte for byte in printing} | {chr(256 + number): byte for number, byte in enumerate(others)}
+
+
+def _text_of(data: bytes) -> str:
+    """The text of some bytes, or their numbers where they are not whole characters."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "".join(f"<0x{byte:02X}>" for byte in data)
+
+
+def _has_no_text(token: str) -> bool:
+    return not token or bool(UNUSED.fullmatch(token) or BYTE.match(token))
+
+
+def _surroundings(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids that the tokenizer puts before and after every text."""
+    plain, full = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a", add_special_tokens=True)
+    start = next((i for i in range(len(full)) if full[i : i + len(plain)] == plain), 0)
+    return tuple(full[:start]), tuple(full[start + len(plain) :])
+
+
+def _chat(tokenizer: Any) -> Callable[[str], str]:
+    def render(message: str) -> str:
+        turns = [{"role": "user", "content": message}]
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+    return render

@@ -1,0 +1,90 @@
+"""Sparse autoencoders: what their latents make of a model's states, and how well they fit them.
+
+A latent is weight @ (state - center) + bias, and 0 where that is not above its threshold (ReLU, JumpReLU) or not among
+the `top` largest of all latents (TopK). `before` is that number before it is cut off.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from optigram.shapes import Float
+
+Scaling = Literal["none", "constant_norm", "layer_norm"]
+POOR = 0.5  # an autoencoder that leaves more of the variance than this is at the wrong place
+
+
+@dataclass(frozen=True, eq=False)
+class SparseAutoencoder:
+    """`encoder` [n h], `bias` [n], `center` [h], `threshold` [n]; `top` is the k of TopK; `scaling` is what is done to states first.
+
+    `decoder` [n h] and `decoder_bias` [h] are there if they were kept; `made_for` is the place that its config names.
+    """
+
+    name: str
+    encoder: Float[Tensor, "n h"]
+    bias: Float[Tensor, " n"]
+    center: Float[Tensor, " h"]
+    threshold: Float[Tensor, " n"]
+    top: int | None = None
+    scaling: Scaling = "none"
+    decoder: Float[Tensor, "n h"] | None = None
+    decoder_bias: Float[Tensor, " h"] | None = None
+    made_for: str | None = None
+
+    def before(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
+        """All latents of states that are `scaled` already, before they are cut off."""
+        return (states - self.center) @ self.encoder.T + self.bias
+
+    def latents(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
+        """All latents of states that are `scaled` already."""
+        before = self.before(states)
+        on = before > self.threshold
+        if self.top is not None:
+            on &= before >= before.topk(self.top, dim=-1).values[..., -1:]
+        return torch.where(on, before, 0)
+
+    def to(self, device: torch.device) -> "SparseAutoencoder":
+        """The same autoencoder on another device."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
+
+
+class Fit(NamedTuple):
+    """How well an autoencoder reads the states it was given: variance it leaves unexplained, latents that are on."""
+
+    unexplained: float | None
+    active: float
+
+    @property
+    def poor(self) -> bool:
+        """Whether it seems to sit at the wrong place."""
+        return self.active == 0 or (self.unexplained is not None and not self.unexplained < POOR)
+
+
+def scaled(states: Float[Tensor, "... h"], scaling: Scaling) -> Float[Tensor, "... h"]:
+    """What an autoencoder of this scaling reads: constant_norm gives every state the length sqrt(h), layer_norm mean 0 and deviation 1."""
+    match scaling:
+        case "none":
+            return states
+        case "constant_norm":
+            return states * (states.shape[-1] ** 0.5 / states.norm(dim=-1, keepdim=True))
+        case "layer_norm":
+            centered = states - states.mean(dim=-1, keepdim=True)
+            return centered / (centered.std(dim=-1, keepdim=True) + 1e-5)
+
+
+def fit(autoencoder: SparseAutoencoder, states: Float[Tensor, "n h"]) -> Fit:
+    """Unexplained variance (in the autoencoder's own scale; None without a decoder) and mean number of latents that are on."""
+    states = scaled(states.float(), autoencoder.scaling)
+    latents = autoencoder.latents(states)
+    active = float((latents > 0).sum(-1).float().mean())
+    if autoencoder.decoder is None:
+        return Fit(None, active)
+    rebuilt = latents @ autoencoder.decoder
+    if autoencoder.decoder_bias is not None:
+        rebuilt = rebuilt + autoencoder.decoder_bias
+    return Fit(float((states - rebuilt).square().sum() / (states - states.mean(0)).square().sum()), active)

@@ -1,0 +1,84 @@
+import pytest
+import torch
+from tiny_models import network, pretrained
+from torch import nn
+
+from optigram.errors import InputError
+from optigram.models.hooks import Point, read_points, replaced, survey
+
+
+def hooks_in(module: nn.Module) -> int:
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+class Steps(nn.Module):
+    """Three layers that note that they ran; the last fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+        self.ran = []
+
+    def forward(self, states):
+        for number, layer in enumerate(self.layers):
+            states = layer(states)
+            self.ran.append(number)
+        raise ArithmeticError
+
+
+def test_the_network_stops_once_all_is_read():
+    net, states = Steps(), torch.randn(2, 3, 4)
+    found = read_points(net, {"x": Point("layers.1", "in")}, lambda: net(states), (2, 3))
+    assert torch.equal(found["x"], net.layers[0](states))
+    assert net.ran == [0]
+    assert hooks_in(net) == 0
+
+
+def test_hooks_are_gone_after_an_exception():
+    net = Steps()
+    net.unused = nn.Linear(4, 4)
+    with pytest.raises(ArithmeticError):
+        read_points(net, {"x": Point("unused")}, lambda: net(torch.randn(2, 3, 4)), (2, 3))
+    assert hooks_in(net) == 0
+
+
+def test_hooks_are_gone_after_an_exception_in_a_transformer():
+    model = network("gpt2")
+    with pytest.raises(RuntimeError):
+        model.read(torch.zeros(1, 2, 5), ["resid_post.2"])
+    assert hooks_in(model) == 0
+    assert hooks_in(pretrained("gpt2")) == 0
+
+
+def test_a_module_that_is_never_run_is_named():
+    net = nn.Sequential(nn.Linear(4, 4))
+    net.other = nn.Linear(4, 4)
+    with pytest.raises(InputError, match="never came to other"):
+        read_points(net, {"x": Point("other")}, lambda: net[0](torch.randn(2, 3, 4)), (2, 3))
+
+
+def test_a_module_that_runs_twice_is_no_site():
+    shared = nn.Linear(4, 4)
+    net = nn.ModuleDict({"shared": shared, "once": nn.Linear(4, 4)})
+    widths = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
+    assert set(widths) == {Point("once", "in"), Point("once")}
+
+
+def test_an_output_is_replaced_within_the_with_only():
+    layer, ids = nn.Embedding(5, 4), torch.tensor([[1, 2]])
+    other = torch.randn(1, 2, 4)
+    with replaced(layer, other):
+        assert torch.equal(layer(ids), other)
+    assert torch.equal(layer(ids), layer.weight[ids])
+
+
+def test_the_vocabulary_projection_is_not_run_for_a_logit():
+    model = network("qwen2")
+    linear = model.sites["logits"].linear
+    ran = []
+    handle = model.module.lm_head.register_forward_hook(lambda *_: ran.append(1))
+    try:
+        model.read(model.embedding[torch.tensor([[7, 8]])], [linear.source])
+    finally:
+        handle.remove()
+    assert not ran
