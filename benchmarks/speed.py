@@ -17,6 +17,7 @@ from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.noise import Streams
 from optigram.objective import Objective
+from optigram.reading import read_whole
 from optigram.relaxations import Gumbel
 from optigram.study.corpus import sentences_for
 from optigram.targets import Target
@@ -75,8 +76,8 @@ def shared_prefixes(model: Imaginet, corpus: str | None) -> None:
     windows = sum(max(len(model.vocabulary.encode(text)) - LENGTH + 1, 0) for text in written)
 
     def plainly() -> torch.Tensor:
-        whole = objective.only(range(len(neurons)))
-        return whole._by_source(texts, whole._whole)
+        with torch.no_grad():
+            return read_whole(model, texts, objective._readouts)[0]
 
     begun = time.perf_counter()
     shared = objective.score(texts).activation

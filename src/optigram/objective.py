@@ -19,15 +19,12 @@ from optigram.fluency import Fluency
 from optigram.lexicon import lexicon
 from optigram.listener import Listener, counted_places
 from optigram.meter import Meter
-from optigram.models.base import Model, in_blocks
-from optigram.prefixes import Level, prefix_tree, sorted_order
+from optigram.models.base import Model
+from optigram.reading import members_of, read_by_prefix, read_soft, read_whole
 from optigram.readouts import Readouts, View, readouts
 from optigram.shapes import Float, Int
 from optigram.targets import Target
 from optigram.text import Template
-
-ROWS = 128  # texts in one forward of `score`, at the most; fewer texts are filled up to a power of two
-CHUNK = 1 << 22  # numbers of state that texts sharing their prefixes may hold at once
 
 
 class SoftText(NamedTuple):
@@ -134,7 +131,7 @@ class Objective:
         """Exact activations of texts [k1 c t], without a gradient; and their surprisal, if fluency counts."""
         with torch.no_grad():
             inputs = self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
-            activation = self._by_source(inputs, self._whole if self.model.step is None else self._by_prefix)
+            activation = self._by_source(inputs, self._exactly)
             if self._listener is None and not self.must_survive:
                 return Scores(activation)
             merit, surprisal = activation, None
@@ -154,7 +151,7 @@ class Objective:
         The surprisal is left out where the language model has other tokens: it cannot read mixtures.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = self._by_source(embeds, self._soft)
+        activation = self._by_source(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
         scores, passes = Scores(activation), 1
         if self._listener is not None and self.hears_mixtures:
             surprisal = self._listener.soft(embeds, text.weights).expand_as(activation)
@@ -195,78 +192,14 @@ class Objective:
         """Activations [k c] of inputs [k1 c ...]: each target's texts are run through the path it reads, and no other."""
         shared = len(inputs) == 1
         groups = [self._readouts] if shared else [[part] for part in self._readouts]
-        values = torch.cat([run(inputs if shared else inputs[_members(parts)], parts) for parts in groups])
-        order = [i for parts in groups for i in _members(parts)]
+        values = torch.cat([run(inputs if shared else inputs[members_of(parts)], parts) for parts in groups])
+        order = [i for parts in groups for i in members_of(parts)]
         return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
 
-    def _soft(self, embeds: Float[Tensor, "k1 c s d"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
-        k1, c = embeds.shape[:2]
-        states = self.model.read(embeds.flatten(0, 1).to(self.model.embedding.dtype), _sites(parts))
-        members = None if k1 < len(_members(parts)) else torch.arange(k1, device=self.device).repeat_interleave(c)
-        pooled = torch.cat([part.pooled(part.joined(states), members) for part in parts], dim=1)
-        return pooled.T if members is None else pooled.view(k1, c)
-
-    def _whole(self, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
-        k1, c, _ = ids.shape
-        rows, shared = _with_owners(ids), k1 < len(_members(parts))
-
-        def run(rows: Tensor) -> Tensor:
-            states = self.model.read(self.model.embedding[rows[:, 1:]], _sites(parts))
-            return torch.cat([part.pooled(part.joined(states), None if shared else rows[:, 0]) for part in parts], dim=1)
-
-        values = in_blocks(run, rows, min(ROWS, 1 << max(len(rows) - 1, 7).bit_length()))
-        self.meter.charge(forwards=self._of_members(parts, torch.full((k1,), float(c))))
-        return values.T if shared else values.view(k1, c)
-
-    def _by_prefix(self, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
-        k1, c, s = ids.shape
-        rows = _with_owners(ids)
-        order = sorted_order(rows)
-        width = sum(part.weight.shape[2] for part in parts)
-        found, cells = [], torch.zeros(k1)
-        for chunk in rows[order].split(max(CHUNK // width, 1)):
-            tree, leaves = prefix_tree(chunk)
-            found.append(self._climb(tree, parts, shared=k1 == 1)[leaves])
-            cells += sum(torch.bincount(level.owners, minlength=k1).cpu() for level in tree)
-        self.meter.charge(forwards=self._of_members(parts, cells / s))
-        values = torch.cat(found)
-        values = torch.empty_like(values).index_copy_(0, order, values)
-        return values.T if k1 == 1 else values.view(k1, c)
-
-    def _climb(self, tree: list[Level], parts: list[Readouts], shared: bool) -> Tensor:
-        """Activations of the texts at the ends of a tree: [n m] if all members read each text, else [n 1]."""
-        step = self.model.step
-        assert step is not None
-        states: dict[str, Tensor] | None = None
-        pooled: list[Tensor | None] = [None] * len(parts)
-        for position, level in enumerate(tree):
-            if states is not None:
-                states = {site: state[level.parents] for site, state in states.items()}
-                pooled = [None if values is None else values[level.parents] for values in pooled]
-            states = dict(step(level.words, states, _sites(parts)))
-            members = None if shared else level.owners
-            for number, part in enumerate(parts):
-                if position in part.positions:
-                    values = part.at(part.joined(states), members)
-                    pooled[number] = part.pool_on(pooled[number], values, position, members)
-        return torch.cat([values for values in pooled if values is not None], dim=1)
-
-    def _of_members(self, parts: list[Readouts], costs: Tensor) -> Tensor:
-        """Costs [m or 1] of the members of `parts` as costs [k]."""
-        found = torch.zeros(len(self.targets))
-        found[_members(parts)] = costs
-        return found
-
-
-def _members(parts: list[Readouts]) -> list[int]:
-    return [i for part in parts for i in part.members]
-
-
-def _sites(parts: list[Readouts]) -> list[str]:
-    return list(dict.fromkeys(site for part in parts for site in part.sites))
-
-
-def _with_owners(ids: Int[Tensor, "k1 c s"]) -> Int[Tensor, "n w"]:
-    """Texts [k1 c s] as rows [k1*c 1+s], each led by the number of its owner."""
-    owners = torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
-    return torch.cat([owners[:, None], ids.flatten(0, 1)], dim=1)
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+        """Activations of the members of `parts`, which are charged for it."""
+        values, cost = (read_whole if self.model.step is None else read_by_prefix)(self.model, inputs, parts)
+        costs = torch.zeros(len(self.targets))
+        costs[members_of(parts)] = cost
+        self.meter.charge(forwards=costs)
+        return values

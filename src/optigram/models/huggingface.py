@@ -58,7 +58,7 @@ def open_model(source: str, device: torch.device, dtype: torch.dtype | None, rev
     library = transformers()
     opening = Opening.of(source, revision, trust_remote_code)
     for package in ("gguf", "accelerate") if opening.file is not None else ():
-        _need(package)
+        _need(package, "gguf")
     with _quiet(library), _in_one_line(source):
         config = library.AutoConfig.from_pretrained(opening.where, **opening.settings)
         tokenizer = library.AutoTokenizer.from_pretrained(opening.where, **opening.settings)
@@ -83,7 +83,7 @@ def wrap_model(model: Any, tokenizer: Any, name: str | None = None) -> Network:
 
 def transformers() -> ModuleType:
     """The library, imported now; an InputError if it is not installed."""
-    _need("transformers")
+    _need("transformers", "transformers")
     return importlib.import_module("transformers")
 
 
@@ -92,9 +92,9 @@ def is_pretrained(model: nn.Module) -> bool:
     return any(kind.__name__ == "PreTrainedModel" for kind in type(model).__mro__)
 
 
-def _need(package: str) -> None:
+def _need(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise InputError(f"the package {package} is needed for this model; pip install 'optigram[transformers]'")
+        raise InputError(f"the package {package} is needed for this model; pip install 'optigram[{extra}]'")
 
 
 def _kind_of(config: Any) -> str:
