@@ -2,23 +2,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-<<<<<<< HEAD
-.PHONY: demo paper test check bench clean
-=======
-.PHONY: demo test test-old test-weights check bench clean
->>>>>>> anymodel
+.PHONY: demo paper test test-old test-weights check bench clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
 
-<<<<<<< HEAD
 paper: $(VENV)/.figures  ## the whole paper at a small scale, half an hour on two cores
 	$(BIN)/optigram study poerner2018
 
-test: $(VENV)/.dev  ## all tests
-=======
 test: $(VENV)/.dev test-old  ## all tests
->>>>>>> anymodel
 	$(BIN)/pytest -n 2
 
 test-old: $(VENV)/.transformers4  ## the tests of models once more, with the oldest major version of transformers that is read
