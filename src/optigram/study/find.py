@@ -1,5 +1,6 @@
 """`find`: the best texts of any targets by the named methods, as records; `judge`: the records of texts already at hand."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from optigram.methods import Corpus, Method, presets
 from optigram.objective import Objective
 from optigram.study.records import Record
 
+HEAVY_BLOCK = 4  # soft texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
 
 
@@ -77,9 +79,10 @@ def method_named(name: str, objective: Objective, corpus: Sentences | None, forw
         return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
     if label in presets.UNMIXED and objective.hears_mixtures:
         raise InputError(f"{label} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency")
-    if variant == presets.FAITHFUL:
-        return presets.faithful(label)
-    return presets.modern(label, (forwards or presets.BUDGET) / objective.passes)
+    faithful = variant == presets.FAITHFUL
+    method = presets.faithful(label) if faithful else presets.modern(label, (forwards or presets.BUDGET) / objective.passes)
+    heavy = objective.model.step is None and objective.device.type == "cpu"
+    return dataclasses.replace(method, block=HEAVY_BLOCK) if heavy else method
 
 
 def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
