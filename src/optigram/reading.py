@@ -13,7 +13,7 @@ from optigram.readouts import Readouts
 from optigram.shapes import Float, Int
 
 ROWS = 128  # texts in one forward at the most; fewer texts are filled up to a power of two
-FEWEST = 8
+FEWEST = 4
 CHUNK = 1 << 22  # numbers of state that texts sharing their prefixes may hold at once
 
 

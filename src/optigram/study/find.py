@@ -1,5 +1,6 @@
 """`find`: the best texts of any targets by the named methods, as records; `judge`: the records of texts already at hand."""
 
+import dataclasses
 import functools
 import math
 import time
@@ -18,6 +19,7 @@ from optigram.methods import Corpus, Method, presets
 from optigram.objective import Objective
 from optigram.study.records import Record
 
+HEAVY_BLOCK = 4  # soft texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
 
 
@@ -94,7 +96,9 @@ def gradient_method(name: str, objective: Objective, forwards: float | None) -> 
     label, variant, _ = presets.parse(name)
     if label in presets.UNMIXED and objective.hears_mixtures:
         raise InputError(f"{label} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency")
-    return presets.named(name, None if variant == presets.FAITHFUL else (forwards or presets.BUDGET) / objective.passes)
+    method = presets.named(name, None if variant == presets.FAITHFUL else (forwards or presets.BUDGET) / objective.passes)
+    heavy = objective.model.step is None and objective.device.type == "cpu"
+    return dataclasses.replace(method, block=HEAVY_BLOCK) if heavy else method
 
 
 def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:

@@ -1,0 +1,85 @@
+"""Models with real weights: how much stopping early saves, what corpus search and gbl find at equal cost, and who wins.
+
+python benchmarks/real_models.py MODEL [--corpus FILE] [--targets 20] [--budget 300] [--sentences 150]
+
+MODEL is a folder, a Hub id or a GGUF file. Ratios are measured side by side: the two forwards by turns, in one process.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from optigram import Budget, Objective, load, resolve, sentences
+from optigram.lexicon import lexicon
+from optigram.models.network import Network, ordinary_ids
+from optigram.study.find import Sentences, find
+
+SHAPE = 32, 8  # texts and tokens of a forward that is timed
+TURNS = 7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--corpus", help="sentences to search; without one only the speed is measured")
+    parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--budget", type=float, default=300, help="forward-equivalents of gbl for each target")
+    parser.add_argument("--sentences", type=int, default=150)
+    asked = parser.parse_args()
+    model = load(asked.model)
+    assert isinstance(model, Network)
+    layers = 1 + max(int(site.rpartition(".")[2]) for site in model.sites.canonical)
+    site = f"mlp_act.{layers // 3 - 1}"  # the last of the first third of the blocks
+    stopping(model, site)
+    if asked.corpus:
+        corpus = Sentences(asked.corpus, [s.text for s, _ in zip(sentences(asked.corpus), range(asked.sentences), strict=False)])
+        for kind in (site, *(("logits",) if "logits" in model.sites else ())):
+            contest(model, kind, corpus, asked.targets, asked.budget)
+
+
+def stopping(model: Network, site: str) -> None:
+    """Time the forward that stops at `site`, the one to the source of the logits, and the whole one."""
+    embeds = model.embedding[ordinary_ids(model.vocabulary, SHAPE, seed=0).to(model.embedding.device)]
+    runs: dict[str, Callable[[], object]] = {f"stopped at {site}": lambda: model.read(embeds, [site])}
+    logits = model.sites["logits"].linear if "logits" in model.sites else None
+    if logits is not None:
+        runs["without the vocabulary"] = lambda: model.read(embeds, [logits.source])
+    runs["whole"] = lambda: model.entrance.take_embeds(embeds.to(model.dtype))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    with torch.no_grad():
+        for turn in range(TURNS + 1):
+            for name, run in runs.items():
+                begun = time.perf_counter()
+                run()
+                times[name] += [time.perf_counter() - begun] if turn else []  # the first turn warms up
+    whole = statistics.median(times["whole"])
+    for name, taken in times.items():
+        middle = statistics.median(taken)
+        print(f"{name:24s} {1000 * middle:8.1f} ms   {whole / middle:5.2f} times as fast as the whole forward")
+
+
+def contest(model: Network, site: str, corpus: Sentences, count: int, budget: float) -> None:
+    """Corpus search and gbl on units drawn at random: medians, win rate, and whether all texts survive."""
+    allowed, rng = lexicon(model.vocabulary), np.random.default_rng(0)
+    units = rng.choice(allowed if site == "logits" else model.sites[site].width, count, replace=False)
+    targets = resolve([f"{site}:{unit}" for unit in units], model.sites, model.vocabulary)
+    objective = Objective(model, targets, 5, words=allowed, must_survive=True)
+    best: dict[str, dict[str, float]] = {}
+    for one in find(objective, ["crp", "gbl"], corpus, Budget(forwards=budget)):
+        best[one.method] = {record.target: record.activation for record in one.records}
+        cost = statistics.mean(record.forwards + record.backwards for record in one.records)
+        survive = sum(record.survives for record in one.records)
+        middle = statistics.median(best[one.method].values())
+        print(f"{site} {one.method}: median {middle:.3f}, {cost:.0f} f.e. a target, {survive} of {len(one.records)} survive")
+    pairs = [(best["gbl"][target], best["crp"][target]) for target in best["gbl"] if target in best["crp"]]
+    wins = sum(ours > theirs for ours, theirs in pairs)
+    ratios = [ours / theirs for ours, theirs in pairs if theirs > 0] or [float("nan")]
+    print(f"{site} gbl against crp: median ratio {statistics.median(ratios):.2f} of {len(ratios)}, wins {wins} of {len(pairs)}")
+
+
+if __name__ == "__main__":
+    main()
