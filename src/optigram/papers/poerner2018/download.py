@@ -7,12 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from optigram.errors import InputError
-
-if TYPE_CHECKING:
-    import requests
 
 PAGE = "https://zenodo.org/records/804392"
 RECORD = "https://zenodo.org/api/records/804392"
@@ -64,6 +60,8 @@ def download(remote: Remote, folder: Path, watch: Callable[[int, int, str], None
         _fill(remote, partial, watch)
         partial.replace(output)
 
+    if not (folder / remote.name).exists():
+        _fill(remote, partial, watch)  # before pooch makes its temporary file, which a killed run would leave
     try:
         return Path(pooch.retrieve(remote.url, remote.checksum, fname=remote.name, path=folder, downloader=fetch))
     except ValueError as error:
@@ -80,8 +78,10 @@ def _fill(remote: Remote, partial: Path, watch: Callable[[int, int, str], None])
         reason = "it ended early"
         try:
             _append(remote, partial, have, watch)
-        except requests.RequestException as error:
-            reason = _status(error)
+        except requests.HTTPError as error:
+            reason = str(error).split(" for url")[0]
+        except OSError as error:  # of the network or of the disk
+            reason = type(error).__name__
         if _size(partial) <= have:
             raise InputError(
                 f"the download of {remote.name} broke off at {have:,} of {remote.size:,} bytes ({reason}); "
@@ -100,10 +100,6 @@ def _append(remote: Remote, partial: Path, have: int, watch: Callable[[int, int,
             for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
                 watch(file.tell(), remote.size, remote.name)
-
-
-def _status(error: "requests.RequestException") -> str:
-    return f"HTTP {error.response.status_code}" if error.response is not None else type(error).__name__
 
 
 def _size(path: Path) -> int:
