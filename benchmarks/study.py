@@ -23,7 +23,7 @@ import torch
 from optigram.methods import presets
 from optigram.models import loading
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.models.loading import load
+from optigram.models.loading import load, load_imaginet
 from optigram.noise import Streams
 from optigram.papers.poerner2018 import recipe
 from optigram.study.cells import Workshop
@@ -57,7 +57,7 @@ def plan(folder: Path) -> None:
         objective.relax(method.relaxation.soften(theta, objective.table, step, streams)).activation.mean().neg().backward()
         adam.step()
     took = (time.perf_counter() - begun) / STEPS
-    operations = recipe.gumbel_operations(load(study.model)) / 1e9
+    operations = recipe.gumbel_operations(load_imaginet(study.model)) / 1e9
     print(f"a step of gbl:faithful: plan {row.seconds / method.steps:.2f} s, ten steps {took:.2f} s; {operations:.0f} GFLOP; ", end="")
     print(f"plan / measured {row.seconds / method.steps / took:.2f}")
 

@@ -5,7 +5,6 @@ import statistics
 import pytest
 import transformers
 from independent import activation
-from real_models import MINILM, SMOLLM, RealModel, texts
 
 from optigram.lexicon import Rules, lexicon
 from optigram.loop import Budget
@@ -14,6 +13,7 @@ from optigram.models.loading import load
 from optigram.objective import Objective
 from optigram.study.find import Sentences, find
 from optigram.targets import resolve
+from real_models import MINILM, SMOLLM, RealModel, texts
 
 COUNT, LENGTH, BUDGET, SENTENCES = 20, 5, 300.0, 150
 
