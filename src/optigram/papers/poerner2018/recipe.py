@@ -5,17 +5,23 @@ ranking survives when every method may spend what gumbel spends (`fair`), and ho
 what a neuron means (two placebos).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from optigram.methods import presets
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
+from optigram.papers.poerner2018.groups import activations_of, drawn, groups
 from optigram.papers.poerner2018.neurons import sampled
+from optigram.shapes import Int
 from optigram.study.spec import Arm, Study
 
 PATHS = ("language", "visual")
 MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
 DIRECTIONS, WEIGHTS = "random directions", "random weights"
+GROUPS = "groups"
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,14 @@ class Recipe:
     shorter: int
     few: int | None  # for the authors' settings; None: all
     placebos: int | None
+    groups: int | None  # groups of hidden units of a path
 
 
 RECIPES: dict[str, Recipe] = {
     # Half an hour on two cores. The authors' gumbel run takes about 130 million words' worth of mixtures a neuron; here it
     # has 200 times fewer steps, an eighth of the samples, and 16 neurons of each path.
-    "small": Recipe(budget=2500, shorter=200, few=16, placebos=16),
-    "paper": Recipe(budget=20000, shorter=1, few=None, placebos=None),
+    "small": Recipe(budget=2500, shorter=200, few=16, placebos=16, groups=8),
+    "paper": Recipe(budget=20000, shorter=1, few=None, placebos=None, groups=None),
 }
 
 
@@ -51,6 +58,28 @@ def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) ->
     arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
     # paper: "5-grams"; authors' code: one run a neuron
     return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+
+
+def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
+    """The study with an arm for groups of hidden units that fire together on the corpus's n-grams (authors' code: no projection).
+
+    A group's target is the mean of its units; groups of one unit are no groups. Not in the paper's text.
+    """
+    recipe, addresses = RECIPES[scale], []
+    for path in PATHS:
+        site = f"{path}.hidden"
+        found = [group for group in groups(activations_of(model, site, drawn(ngrams))) if len(group) > 1]
+        count = len(found) if recipe.groups is None else min(recipe.groups, len(found))
+        addresses += [mean_of(site, found[i * len(found) // count]) for i in range(count)]
+    if not addresses:
+        return study
+    arm = Arm(name=GROUPS, targets=tuple(addresses), methods=("crp", "gbl"), budget=recipe.budget)
+    return study.model_copy(update={"arms": (*study.arms, arm)})
+
+
+def mean_of(site: str, units: Sequence[int]) -> str:
+    """The address of the mean of some units of a site."""
+    return " + ".join(f"{1 / len(units):.6g}*{site}:{unit}" for unit in units)
 
 
 def neurons_of(model: Model, path: str) -> list[int]:

@@ -11,7 +11,7 @@ from optigram.models.loading import BUNDLED, CONFIG, load
 from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import claims, claims_grid, placebo_grid, ranking
 from optigram.papers.poerner2018.layouts import read_folder
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, PATHS, RECIPES, gumbel_operations, study
+from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, PATHS, RECIPES, gumbel_operations, study, with_groups
 from optigram.papers.poerner2018.table1 import table1
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
@@ -56,6 +56,7 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
     if not isinstance(network, Imaginet):
         raise InputError(f"the paper studies an Imaginet, got {network.name}; give --model a folder that `optigram train` wrote")
     recipe = study(asked.scale, network, corpus, asked.seed)
+    recipe = with_groups(recipe, asked.scale, network, Workshop(recipe, asked.device).ngrams)
     workshop = Workshop(recipe, asked.device)
     tell(f"corpus: {workshop.corpus.name}: {len(workshop.ngrams):,} different 5-grams")
     tell(f"a gumbel step of one neuron with 64 samples: {gumbel_operations(network) / 1e9:.2g} GFLOP")
