@@ -1,0 +1,116 @@
+"""Commands that search and judge: demo, find, score."""
+
+from typing import Annotated
+
+import typer
+
+from optigram.cli.options import Around, Chat, Device, Json, Model, Out, Quiet, Seed, Surprised, Targets
+from optigram.cli.showing import print_records, run_request
+from optigram.errors import InputError
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = "cpu", quiet: Quiet = False) -> None:
+    """The paper's five methods on neurons of the bundled model, as a table like its Table 1."""
+    from optigram.papers.poerner2018.demo import request, summary
+
+    run_request(request(seed, device), out, as_json, quiet, summary)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def find(
+    model: Model,
+    targets: Targets,
+    by: Annotated[str, typer.Option(help="methods, by comma: crp, emb, logit, smx, gbl; gbl:faithful as the authors")] = "crp,gbl",
+    length: Annotated[int | None, typer.Option(help="free words  [default: what the template asks for, or 5]")] = None,
+    corpus: Annotated[str | None, typer.Option(help="for crp: .txt, .csv, .jsonl, .parquet, COCO .json, or sampled:N")] = None,
+    budget: Annotated[float | None, typer.Option(help="forward-equivalents a target, for all methods but crp  [default: 5000]")] = None,
+    top: Annotated[int, typer.Option(help="texts to keep of a target and method")] = 1,
+    template: Around = None,
+    chat: Chat = False,
+    special: Annotated[bool, typer.Option("--special", help="let special tokens such as <unk> be proposed")] = False,
+    without: Annotated[list[str] | None, typer.Option(help="a word that may not be proposed; may be given several times")] = None,
+    matching: Annotated[str | None, typer.Option(help="propose only tokens in which this regular expression is found")] = None,
+    words: Annotated[str, typer.Option(help="any tokens, or whole: words only, no pieces, numbers or punctuation")] = "any",
+    seen_in: Annotated[str | None, typer.Option(help="propose only words that occur in this corpus")] = None,
+    must_survive: Annotated[bool, typer.Option("--must-survive", help="drop texts that read otherwise once written out")] = False,
+    fluency: Annotated[float, typer.Option(help="activation that a nat of surprisal per token costs")] = 0.0,
+    surprisal: Annotated[str | None, typer.Option(help="keep only texts in this band, such as 2-6 nats per token")] = None,
+    fluency_model: Surprised = None,
+    out: Out = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    dtype: Annotated[str, typer.Option(help="of the search: float32, bfloat16 or float16; the last word is float32's")] = "float32",
+    quiet: Quiet = False,
+) -> None:
+    """Find the texts that make neurons fire most."""
+    from optigram.study.judging import Request
+
+    refuse_options(targets)
+    request = Request(
+        model=model,
+        targets=targets,
+        by=[name.strip() for name in by.split(",")],
+        length=length,
+        corpus=corpus,
+        budget=budget,
+        top=top,
+        template=template,
+        special=special,
+        seed=seed,
+        device=device,
+        chat=chat,
+        without=without or (),
+        matching=matching,
+        words=words,
+        seen_in=seen_in,
+        must_survive=must_survive,
+        fluency=fluency,
+        surprisal=surprisal,
+        fluency_model=fluency_model,
+        dtype=dtype,
+    )
+    run_request(request, out, as_json, quiet)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def score(
+    model: Model,
+    targets: Targets,
+    text: Annotated[str, typer.Option(help="the free words")],
+    template: Around = None,
+    chat: Chat = False,
+    surprisal: Annotated[bool, typer.Option("--surprisal", help="tell the surprisal too")] = False,
+    fluency_model: Surprised = None,
+    as_json: Json = False,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """The judge alone: the exact activation of a text."""
+    from optigram.models.loading import load
+    from optigram.study.find import judge
+    from optigram.study.judging import Request, judge_of, remarks_on
+    from optigram.text import known_ids
+
+    refuse_options(targets)
+    network = load(model, device)
+    ids = known_ids(text, network.vocabulary)
+    if not ids:
+        raise InputError("the text has no words; give --text with at least one")
+    band = "0-" if surprisal else None
+    request = Request(
+        model, targets, (), len(ids), template=template, device=device, chat=chat, surprisal=band, fluency_model=fluency_model
+    )
+    objective = judge_of(request, network)
+    for told in () if quiet else remarks_on(objective):
+        remark(told)
+    print_records(judge(objective, ids), as_json)
+
+
+def refuse_options(targets: list[str]) -> None:
+    """A target may begin with a minus sign, so misspelt options arrive among the targets."""
+    if option := next((target for target in targets if target.startswith("--")), None):
+        raise InputError(f"no such option: {option}; see --help")
