@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from optigram.cli.options import Around, Chat, Device, Json, Model, Out, Quiet, Seed, Surprised, Targets
-from optigram.cli.showing import print_records, run_request
+from optigram.cli.showing import print_records, remark, run_request
 from optigram.errors import InputError
 
 app = typer.Typer()
