@@ -31,7 +31,7 @@ def listing(model: Model) -> Iterator[Listed]:
         if path in seen:
             continue
         seen |= {path} - {""}
-        shown = [unit for unit in site.names if not unit.startswith("<") and unit.strip().isalpha()]
+        shown = [unit for unit in site.names if unit.replace(" ", "").isalpha()]
         unit = shown[0] if shown else None
         example = site.names.index(unit) if unit is not None else 0
         address = str(Target.unit(name, example, unit))
