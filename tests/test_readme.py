@@ -12,7 +12,7 @@ def test_the_python_example_runs(capsys):
     assert [line.split()[0] for line in lines] == ["visual:pizza", "language:umbrella"]
 
 
-def test_it_opens_with_the_two_commands():
+def test_it_opens_with_the_commands_that_need_nothing_else():
     commands = README.split("```")[1].split("\n")
-    assert [line.split("#")[0].strip() for line in commands if line] == ["make demo", "make test"]
+    assert [line.split("#")[0].strip() for line in commands if line] == ["make demo", "make test", "make paper"]
     assert README.startswith("# optigram\n\n```")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,7 +62,7 @@ class Record:
     seconds: float
     notes: dict[str, float]
     arm: str = ""
-    trace: Sequence[Sequence[float]] = ()
+    trace: Sequence[Sequence[float]] = field(default_factory=list)
 
     def to_json(self) -> str:
         """One line of JSON."""
