@@ -13,6 +13,7 @@ budget = 5000
 """
 
 import tomllib
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optigram.errors import InputError, nearest
 from optigram.methods import presets
+
+BRIEF = 60  # characters of a setting shown where it has changed
 
 Name = Annotated[str, Field(pattern=r"^[\w][\w .:/-]*$", max_length=80)]
 Placebo = Literal["directions", "weights"]
@@ -97,13 +100,18 @@ def read(path: Path) -> Study:
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """What changed between two nested settings, as "arms[0].budget: 2500 -> 5000"."""
+    """What changed between two nested settings, as "arms[0].budget: 2500 -> 5000"; what only one of them has is None in the other."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [line for i, pair in enumerate(zip(old, new, strict=True)) for line in differences(*pair, f"{where}[{i}]")]
-    return [] if old == new else [f"{where}: {old!r} -> {new!r}"]
+    if isinstance(old, list) and isinstance(new, list):
+        return [line for i, pair in enumerate(zip_longest(old, new)) for line in differences(*pair, f"{where}[{i}]")]
+    return [] if old == new else [f"{where}: {_brief(old)} -> {_brief(new)}"]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."
 
 
 def _first(error: ValidationError) -> str:
