@@ -32,7 +32,7 @@ from optigram.study.records import read
 from optigram.study.spec import Arm, Study
 
 WORDS, SIZES, STEPS = 27_406, Sizes(1024, 1024, 4096), 10
-SHORT = recipe.Recipe(budget=300, shorter=200, few=2, placebos=2)
+SHORT = recipe.Recipe(budget=300, shorter=200, few=2, placebos=2, groups=2)
 SECONDS = (1.0, 20.0)  # the range of moments at which a run is killed
 
 

@@ -13,6 +13,7 @@ from optigram.errors import InputError
 from optigram.finals import Finals, finals
 from optigram.methods.base import Method, Proposal
 from optigram.objective import Objective
+from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # told after every round: targets done, and the best activations [k] of those at work
 
@@ -84,8 +85,9 @@ def search(
     seed: int = 0,
     n: int = 1,
     watch: Watch = lambda done, best: None,
+    start: Int[Tensor, "k n t"] | None = None,
 ) -> Outcome:
-    """The n best texts of every target of `objective`, by `method`.
+    """The n best texts of every target of `objective`, by `method`, which may begin from texts of `start` (-1: none).
 
     Targets run in batches of one shape, the last filled up with copies, so that a target's result hangs on nothing but
     the target, the settings and the seed. Ctrl-C ends the search, and what was found so far is kept.
@@ -94,8 +96,9 @@ def search(
         raise InputError(f"expected to keep at least 1 text of a target, got {n}")
     outcome, done = Outcome([None] * len(objective.targets)), 0
     for members, batch in _batches(objective, method):
-        run = _Run(batch, budget or Budget(), n, len(members))
-        outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best))
+        run = _Run(objective.only(batch), budget or Budget(), n, len(members))
+        begin = None if start is None else start[batch]
+        outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
         for member, found in zip(members, run.found(), strict=True):
             outcome.found[member] = found
@@ -104,16 +107,17 @@ def search(
     return outcome
 
 
-def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], Objective]]:
-    """Numbers of the targets of each batch, and its objective, filled up to the method's size."""
+def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], list[int]]]:
+    """Numbers of the targets of each batch, and the same filled up to the method's size."""
     size = method.side_by_side
     if size is None:
-        yield list(range(len(objective.targets))), objective.only(range(len(objective.targets)))
+        everyone = list(range(len(objective.targets)))
+        yield everyone, everyone
         return
     for members in objective.by_source():
         for start in range(0, len(members), size):
             batch = members[start : start + size]
-            yield batch, objective.only([*batch, *batch[-1:] * (size - len(batch))])
+            yield batch, [*batch, *batch[-1:] * (size - len(batch))]
 
 
 class _Run:
@@ -128,11 +132,11 @@ class _Run:
         self.trace: list[list[tuple[float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
 
-    def go(self, method: Method, seed: int, watch: Callable[[Tensor], None]) -> bool:
+    def go(self, method: Method, seed: int, watch: Callable[[Tensor], None], start: Tensor | None) -> bool:
         """Run to the end; tell whether Ctrl-C was what ended it."""
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
         meter, begun = self.objective.meter, time.perf_counter()
-        proposals, scores = method.propose(self.objective, seed), None
+        proposals, scores = method.propose(self.objective, seed, start), None
         try:
             while meter.paying.any():
                 before = meter.spent

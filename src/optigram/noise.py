@@ -32,6 +32,10 @@ class Streams:
         """Numbers from 0 to 1 [k c *shape]."""
         return self._draw(lambda rng: rng.random(shape, dtype=np.float32), shape)
 
+    def integers(self, below: int, *shape: int) -> Tensor:
+        """Whole numbers from 0 to below - 1 [k c *shape]."""
+        return self._draw(lambda rng: rng.integers(below, size=shape), shape)
+
     def gumbel(self, *shape: int) -> Tensor:
         """Fresh standard gumbel numbers [k c *shape]: minus the logarithm of exponential ones, which are never 0."""
         tiny = np.finfo(np.float32).tiny

@@ -115,6 +115,15 @@ class Objective:
         """Whether `relax` counts the surprisal."""
         return self._listener is not None and self._listener.hears_mixtures
 
+    def rows_of(self, ids: Int[Tensor, "k n t"] | None, most: int) -> Int[Tensor, "k most t"] | None:
+        """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
+        if ids is None:
+            return None
+        ids = ids[:, :most].to(self.device).contiguous()
+        rows = torch.searchsorted(self.lexicon, ids).clamp(max=len(self.lexicon) - 1)
+        rows = rows.masked_fill(self.lexicon[rows] != ids, -1)
+        return torch.nn.functional.pad(rows, (0, 0, 0, most - ids.shape[1]), value=-1)
+
     def by_source(self) -> list[list[int]]:
         """The numbers of the targets that read each set of sites, so that a batch may run one path of the model."""
         return [part.members for part in self._readouts]
@@ -162,20 +171,20 @@ class Objective:
             scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return scores
 
-    def gradient(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
+    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c t v"]:
         """To first order, how the sum of values would change with the weight of each word: [k1 c t v].
 
-        The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`. Words of the texts themselves may be
-        outside the lexicon.
+        The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`; at the free positions `at` alone, if
+        they are given. Words of the texts themselves may be outside the lexicon.
         """
-        ids = ids.to(self.device)
+        ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         embeds = self.model.embedding.detach()[ids].float().requires_grad_()
         if not self.hears_mixtures:
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
-            return slope @ self.table.T
+            return slope[:, :, places] @ self.table.T
         weights = (ids[..., None] == self.lexicon).float().requires_grad_()
         slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights)).value.sum(), (embeds, weights))
-        return slope @ self.table.T + own
+        return slope[:, :, places] @ self.table.T + own[:, :, places]
 
     def _surround(self, free: Tensor, fixed: Tensor) -> Tensor:
         """Put the rows of `fixed` [v ...] for the template's ids around free ones [k1 c t ...]."""

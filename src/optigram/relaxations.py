@@ -3,6 +3,7 @@
 `table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t].
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,14 +16,16 @@ from optigram.shapes import Float, Int
 
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
 Rows = Int[Tensor, "k m t"]
+Given = Int[Tensor, "k c t"] | None  # words to start from, -1 where any will do
+MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all others have together
 
 
 @runtime_checkable
 class Relaxation(Protocol):
     """Seam 2. A frozen dataclass of settings; theta holds all that changes."""
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
-        """The first theta [k c t d] or [k c t v]."""
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+        """The first theta [k c t d] or [k c t v], at the words that are given or anywhere."""
         ...
 
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
@@ -33,35 +36,72 @@ class Relaxation(Protocol):
         """Discrete texts that theta stands for, and notes on each: the nearest c, which may be followed by other c's."""
         ...
 
+    def settle(self, theta: Theta, step: int) -> None:
+        """Bring theta back to where it may be, after a step."""
+        ...
+
 
 @dataclass(frozen=True)
 class Start:
-    """How theta starts: uniform in +-spread (authors' code: Keras's default, 0.05) or normal with that deviation."""
+    """How theta starts: uniform in +-spread (authors' code: Keras's default, 0.05) or normal with that deviation.
+
+    With a `lead` the logit of one word at each position, drawn at random, is so much higher (GBDA, Guo et al. 2021).
+    """
 
     spread: float = 0.05
     normal: bool = True
+    lead: float = 0.0
 
     def draw(self, streams: Streams, *shape: int) -> Tensor:
         """Random numbers [k c *shape]."""
         return streams.normal(*shape) * self.spread if self.normal else (streams.uniform(*shape) * 2 - 1) * self.spread
 
+    def logits(self, streams: Streams, length: int, words: int, given: Given, lead: float) -> Theta:
+        """Random logits, the words given ahead of the others by `lead`."""
+        theta = self.draw(streams, length, words)
+        if self.lead:
+            drawn = streams.integers(words, length)
+            given, lead = drawn if given is None else torch.where(given < 0, drawn, given), self.lead
+        if given is None:
+            return theta
+        return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
+
+
+def _nearest(theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
+    """The nearest words by cosine, and the cosines."""
+    normed = torch.nn.functional.normalize
+    cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
+    return rows, cosine
+
 
 @dataclass(frozen=True)
 class Embeddings:
-    """emb: theta are embeddings [k c t d], free of any word; the nearest word by cosine is taken afterwards."""
+    """emb: theta are embeddings [k c t d], free of any word; the nearest word by cosine is taken afterwards.
+
+    `projected` is PEZ (Wen et al. 2023): the model reads the nearest words, and theta climbs by the gradient there.
+    """
 
     begin: Start = Start()
+    projected: bool = False
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
-        return self.begin.draw(streams, length, table.shape[1])
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+        theta = self.begin.draw(streams, length, table.shape[1])
+        if self.projected:
+            theta = theta + table[streams.integers(len(table), length)]
+        return theta if given is None else torch.where(given[..., None] < 0, theta, table[given.clamp(min=0)])
 
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
-        return SoftText(theta, None)
+        if not self.projected:
+            return SoftText(theta, None)
+        rows, _ = _nearest(theta.detach(), table)
+        return SoftText(theta + (table[rows] - theta).detach(), None)
 
     def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
-        normed = torch.nn.functional.normalize
-        cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
+        rows, cosine = _nearest(theta, table)
         return rows, {"cosine": cosine.mean(-1)}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -70,14 +110,17 @@ class Logits:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
-        return self.begin.draw(streams, length, len(table))
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, len(table), given, lead=1.0)
 
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         return SoftText(theta @ table, theta)
 
     def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -86,8 +129,8 @@ class Softmax:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
-        return self.begin.draw(streams, length, len(table))
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, len(table), given, lead=math.log(len(table)) + MARGIN)
 
     def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
         weights = theta.softmax(dim=-1)
@@ -96,6 +139,9 @@ class Softmax:
     def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
 
 @dataclass(frozen=True)
 class Gumbel:
@@ -103,7 +149,8 @@ class Gumbel:
 
     `samples` noises a text and step. `floor` is added to the probabilities before their logarithm, as the authors' code
     does; None leaves out the detour over probabilities, which changes nothing else. `fresh` draws all noise anew. Besides
-    the text of the largest logits, so many `draws` of texts from the softmax of theta are proposed.
+    the text of the largest logits, so many `draws` of texts from the softmax of theta are proposed. `straight` through: the
+    model reads the heaviest words alone, and the gradient is that of the mixtures (Jang et al. 2017).
     """
 
     hottest: float = 2.0
@@ -114,9 +161,10 @@ class Gumbel:
     fresh: bool = False
     draws: int = 0
     begin: Start = Start()
+    straight: bool = False
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"]) -> Theta:
-        return self.begin.draw(streams, length, len(table))
+    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, len(table), given, lead=math.log(len(table)) + MARGIN)
 
     def temperature(self, step: int) -> float:
         """The temperature of a step, counted from 0."""
@@ -140,6 +188,9 @@ class Gumbel:
         drawn = streams.plus_gumbel(theta, self.draws).argmax(dim=-1)  # [k c draws t]
         return torch.cat([nearest, drawn.transpose(1, 2).flatten(1, 2)], dim=1), {}
 
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
 
 class _GumbelMixture(torch.autograd.Function):
     """weights = softmax(noisy / temperature) and embeds = weights @ table, from theta.
@@ -154,6 +205,9 @@ class _GumbelMixture(torch.autograd.Function):
         ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
         weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
         ctx.save_for_backward(theta, table, weights)
+        if relaxation.straight:
+            rows = weights.argmax(dim=-1)
+            return table[rows], torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
         return weights @ table, weights
 
     @staticmethod

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from optigram.methods.base import Proposal, Proposals
+from optigram.methods.base import Ids, Proposal, Proposals
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Relaxation
@@ -16,7 +16,7 @@ BLOCK = 32  # soft texts in one batch; large enough for products at full speed, 
 class Ascent:
     """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
 
-    `block` soft texts make a batch. It changes speed and memory, not results.
+    `decay` is the weight decay of AdamW. `block` soft texts make a batch. It changes speed and memory, not results.
     """
 
     relaxation: Relaxation
@@ -25,6 +25,7 @@ class Ascent:
     restarts: int
     every: int
     patience: int | None = None
+    decay: float = 0.0
     block: int = field(default=BLOCK, repr=False)
 
     @property
@@ -41,12 +42,12 @@ class Ascent:
     def _samples(self) -> int:
         return self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
 
-    def propose(self, objective: Objective, seed: int) -> Proposals:
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The nearest discrete texts before every `every`-th step, and after the last."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
         table = objective.table
-        theta = self.relaxation.start(streams, objective.length, table).requires_grad_()
-        optimizer = torch.optim.Adam([theta], lr=self.rate, fused=theta.device.type in ("cpu", "cuda"))
+        theta = self.relaxation.start(streams, objective.length, table, objective.rows_of(start, self.restarts)).requires_grad_()
+        optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
         notes = {}
         for step in range(self.steps + 1):
             if step % self.every == 0 or step == self.steps:
@@ -59,4 +60,5 @@ class Ascent:
                 optimizer.zero_grad()
                 soft.sum().neg().backward()
                 optimizer.step()
+                self.relaxation.settle(theta.data, step + 1)
                 notes = {"soft": soft.detach()}

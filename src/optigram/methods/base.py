@@ -4,8 +4,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
+from optigram.noise import Streams
 from optigram.objective import Objective, Scores
 from optigram.shapes import Int
 
@@ -22,6 +24,19 @@ class Proposal:
 
 
 Proposals = Generator[Proposal, Scores, None]
+Ids = Int[Tensor, "k n t"]
+
+
+def begin(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tensor, "k c t"]:
+    """The first texts of as many chains as there are streams: those of `start`, then random ones."""
+    lexicon = objective.lexicon
+    ids = lexicon[streams.integers(len(lexicon), objective.length)]
+    if start is None:
+        return ids
+    given = torch.full_like(ids, -1)
+    n = min(ids.shape[1], start.shape[1])
+    given[:, :n] = start[:, :n].to(ids.device)
+    return torch.where(given < 0, ids, given)
 
 
 @runtime_checkable
@@ -38,6 +53,6 @@ class Method(Protocol):
         """How many targets run as one batch, by the settings alone; None: all at once, for they judge the same texts."""
         ...
 
-    def propose(self, objective: Objective, seed: int) -> Proposals:
-        """Yield texts; receive their scores."""
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """Yield texts; receive their scores. `start` are texts [k n t] of the lexicon to begin from, the best first."""
         ...

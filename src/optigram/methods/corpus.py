@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from optigram.methods.base import Proposal, Proposals
+from optigram.methods.base import Ids, Proposal, Proposals
 from optigram.objective import Objective
 
 
@@ -20,7 +20,7 @@ class Corpus:
     patience = None
     side_by_side = None
 
-    def propose(self, objective: Objective, seed: int) -> Proposals:
-        """The texts in chunks; scores are not needed."""
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """The texts in chunks; neither scores nor a start are needed."""
         for texts in torch.from_numpy(self.texts).split(self.chunk):
             yield Proposal(texts[None])

@@ -12,12 +12,12 @@ import numpy as np
 from optigram.corpora import ngrams
 from optigram.errors import InputError
 from optigram.loop import Budget
-from optigram.methods import Corpus, Method, presets
+from optigram.methods import Corpus, chains
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective import Objective
 from optigram.study.corpus import sentences_for
-from optigram.study.find import Sentences, find_by, gradient_method
+from optigram.study.find import Plan, Sentences, find_by, plan_of
 from optigram.study.judging import Request, judge_of
 from optigram.study.placebo import placebo
 from optigram.study.records import Record
@@ -79,19 +79,14 @@ class Workshop:
         request = Request(study.model, targets, (), device=self.device, **study.model_dump(include=set(JUDGED)))
         return judge_of(request, self.model_of(arm))
 
-    def method(self, arm: str, name: str) -> Method:
-        """The method of this name at the arm's budget."""
-        if presets.parse(name).label == presets.CORPUS:
-            return Corpus(self.corpus.name, self.ngrams)
-        return gradient_method(name, self.objective(arm, self.arms[arm].targets[:1]), self.arms[arm].budget)
-
-    def budget(self, arm: str, method: Method) -> Budget:
-        """What bounds a method of an arm; corpus search reads its whole corpus."""
-        return Budget() if isinstance(method, Corpus) else Budget(forwards=self.arms[arm].budget)
+    def plan(self, arm: str, name: str) -> Plan:
+        """What a method's name stands for at the arm's budget."""
+        reads = Corpus(self.corpus.name, self.ngrams) if chains.parse(name).corpus else None
+        return plan_of(name, self.objective(arm, self.arms[arm].targets[:1]), reads, self.arms[arm].budget)
 
     def fingerprints(self) -> dict[str, str | None]:
         """Hashes of model and corpus (None: no method reads one)."""
-        wanted = any(presets.parse(name).label == presets.CORPUS for arm in self.study.arms for name in arm.methods)
+        wanted = any(chains.parse(name).corpus for arm in self.study.arms for name in arm.methods)
         return {"model": model_fingerprint(self.model), "corpus": text_fingerprint(self.corpus.texts) if wanted else None}
 
     def cells(self) -> list[Cell]:
@@ -101,23 +96,22 @@ class Workshop:
 
     def run(self, cell: Cell) -> list[Record]:
         """The records of a cell. A Ctrl-C goes through, so that half a cell is never kept."""
-        method = self.method(cell.arm, cell.method)
-        objective = self.objective(cell.arm, cell.targets)
-        found = find_by(objective, cell.method, method, self.budget(cell.arm, method), cell.seed, self.study.top, arm=cell.arm)
+        plan, budget = self.plan(cell.arm, cell.method), Budget(forwards=self.arms[cell.arm].budget)
+        found = find_by(self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm)
         if found.interrupted:
             raise KeyboardInterrupt
         return found.records
 
     def _cells(self, arm: Arm, name: str, prints: dict[str, str | None]) -> list[Cell]:
-        method, objective = self.method(arm.name, name), self.objective(arm.name, arm.targets)
-        side_by_side = method.side_by_side
+        plan, objective = self.plan(arm.name, name), self.objective(arm.name, arm.targets)
+        side_by_side = plan.side_by_side
         size = len(objective.targets) if side_by_side is None else side_by_side * -(-SMALLEST // side_by_side)
         made = []
-        for seed in self.study.seeds[:1] if isinstance(method, Corpus) else self.study.seeds:  # a corpus needs no chance
+        for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # a corpus needs no chance
             parts = [part[i : i + size] for part in objective.by_source() for i in range(0, len(part), size)]
             for part in parts:
                 targets = tuple(str(objective.targets[i]) for i in part)
-                made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(method), seed, targets, prints)))
+                made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(plan), seed, targets, prints)))
         return made
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:

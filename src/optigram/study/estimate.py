@@ -1,6 +1,7 @@
 """What a study will cost, before it is begun: forward-equivalents by arithmetic, seconds from a probe of each method."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,42 +38,47 @@ def estimate(workshop: Workshop, cells: Sequence[Cell]) -> list[Row]:
 
 
 def _row(workshop: Workshop, arm: str, name: str, cells: Sequence[Cell]) -> Row:
-    method, budget = workshop.method(arm, name), workshop.arms[arm].budget
-    whole = forwards(method)
-    allowed = whole if budget is None or isinstance(method, Corpus) else min(whole, budget)
-    seconds, by_site = 0.0, {}
+    plan = workshop.plan(arm, name)
+    budget = plan.bounded(Budget(forwards=workshop.arms[arm].budget)).forwards or math.inf
+    costs = {part: forwards(part, budget) for part in (plan.corpus, plan.method) if part is not None}
+    by_site: dict[str, list[Cell]] = {}
+    seconds = 0.0
     for cell in cells:
         by_site.setdefault(cell.targets[0].split(":")[0].split("*")[-1].lstrip("-"), []).append(cell)
     for alike in by_site.values():
-        batches = sum(1 if method.side_by_side is None else -(-len(cell.targets) // method.side_by_side) for cell in alike)
-        seconds += batches * probe(workshop, alike[0], method) * (allowed / whole)
-    return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), allowed, seconds)
+        for method, cost in costs.items():
+            batches = sum(1 if method.side_by_side is None else -(-len(cell.targets) // method.side_by_side) for cell in alike)
+            seconds += batches * probe(workshop, alike[0], method, cost)
+    return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), sum(costs.values()), seconds)
 
 
-def forwards(method: Method) -> float:
-    """Forward-equivalents of a target when the method runs to its last step; for a corpus all its texts, none shared."""
+def forwards(method: Method, budget: float) -> float:
+    """Forward-equivalents of a target when the method runs to its last step or the budget; for a corpus all its texts, none shared."""
     match method:
         case Corpus():
             return float(len(method.texts))
         case Ascent():
-            return float(method.forwards)
+            return min(float(method.forwards), budget)
         case _:
-            raise TypeError(f"no arithmetic for {method!r}")
+            return budget
 
 
-def probe(workshop: Workshop, cell: Cell, method: Method) -> float:
-    """Seconds of one batch of a cell's targets, from a small part of the work done twice; the first time warms up."""
+def probe(workshop: Workshop, cell: Cell, method: Method, cost: float) -> float:
+    """Seconds of one batch of a cell's targets that costs so much each, from a small part of the work done twice; the first warms up."""
     size = method.side_by_side or len(cell.targets)
     objective = workshop.objective(cell.arm, cell.targets[:size])
     match method:
         case Corpus():
             part, share = dataclasses.replace(method, texts=method.texts[:PROBED_TEXTS]), len(method.texts) / PROBED_TEXTS
         case Ascent():
-            part, share = dataclasses.replace(method, steps=PROBED_STEPS, every=PROBED_STEPS), method.steps / PROBED_STEPS
+            part = dataclasses.replace(method, steps=PROBED_STEPS, every=PROBED_STEPS)
+            share = method.steps / PROBED_STEPS * cost / method.forwards
         case _:
-            raise TypeError(f"no probe for {method!r}")
+            part, share = method, None
     with one_thread():
         search(objective, part, Budget(rounds=2))
         begun = time.perf_counter()
-        search(objective, part, Budget(rounds=2))
-        return (time.perf_counter() - begun) * max(share, 1.0)
+        found = search(objective, part, Budget(rounds=2)).found[0]
+        seconds = time.perf_counter() - begun
+    assert found is not None
+    return seconds * max(cost / (found.forwards + found.backwards) if share is None else share, 1.0)

@@ -15,9 +15,10 @@ from torch import nn
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.loop import Budget
-from optigram.methods import presets
+from optigram.methods import chains
+from optigram.models.loading import BUNDLED
 from optigram.study.corpus import sentences_for
-from optigram.study.find import Finds, Watch, find
+from optigram.study.find import Finds, Watch, find, reads_corpus
 from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.records import Record, write
 
@@ -31,10 +32,11 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     All that is asked for is looked at before the work begins; raises InputError.
     """
     bounds = Budget(forwards=request.budget)
-    labels = [presets.parse(name).label for name in request.by]
+    chains.check(request.by)
     objective = judge_of(request)
+    reads = reads_corpus(request.by, request.corpus is not None or objective.model.name == BUNDLED)
     folder = None if out is None else new_folder(out)
-    corpus = sentences_for(objective.model, request.corpus, request.seed) if presets.CORPUS in labels else None
+    corpus = sentences_for(objective.model, request.corpus, request.seed) if reads else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
     for remarked in remarks_on(objective, () if corpus is None else corpus.texts):

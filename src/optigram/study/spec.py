@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from optigram.errors import InputError, nearest
-from optigram.methods import presets
+from optigram.methods import chains
 
 BRIEF = 60  # characters of a setting shown where it has changed
 
@@ -44,8 +44,7 @@ class Arm(_Strict):
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        for name in methods:
-            presets.parse(name)
+        chains.check(methods)
         return methods
 
 

@@ -1,0 +1,88 @@
+"""Coordinate ascent: one word after the other is exchanged for the best of those that the gradient names (HotFlip, Ebrahimi
+et al. 2018; with the gradient averaged over neighbours, ARCA, Jones et al. 2023), again and again from shaken optima."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from optigram.best import Best
+from optigram.methods.base import Ids, Proposal, Proposals, begin
+from optigram.noise import Streams
+from optigram.objective import Objective
+from optigram.shapes import Float, Int
+
+ROUND = 4096  # texts that the targets of a batch have judged at once
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """`chains` texts a target climb by single words, from the last position to the first, as long as one of them is an improvement.
+
+    At each position the `candidates` that the gradient likes best are judged: more of them at late positions, where a
+    recurrent model has less to read again. `neighbours` other words at the position are where the gradient is taken too,
+    and averaged (0: at the text alone). A chain at its end goes on from the best text of its target, `shaken` of its words
+    exchanged: half of the times for those of another chain, else for any. `sweeps` bounds the positions gone through.
+    """
+
+    chains: int = 4
+    candidates: int = 64
+    neighbours: int = 0
+    shaken: int = 2
+    sweeps: int | None = None
+    block: int = field(default=ROUND, repr=False)
+
+    patience = None
+
+    @property
+    def side_by_side(self) -> int:
+        """Targets in a batch."""
+        return max(self.block // (self.chains * self.candidates), 1)
+
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """The first texts; then the exchanges at a position, and the shaken texts of chains that were at their end."""
+        streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
+        texts, length = begin(objective, streams, start), objective.length
+        values = (yield Proposal(texts)).value
+        optima = Best.empty(len(texts), self.chains, length)
+        stale, step = torch.zeros_like(values), 0
+        while self.sweeps is None or step < self.sweeps * length:
+            place = length - 1 - step % length
+            words = self._named(objective, texts, place, streams)
+            children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
+            children[..., place] = words
+            scores = (yield Proposal(children.flatten(1, 2))).value.view(words.shape)
+            best, which = scores.max(dim=2)
+            better = best > values
+            texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
+            values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
+            ended = stale >= length
+            if ended.any():
+                optima = optima.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), self.chains))
+                texts = torch.where(ended[..., None], self._shaken(texts, optima.ids[:, :1], streams, objective), texts)
+                values = torch.where(ended, (yield Proposal(texts)).value, values)
+                stale = stale.masked_fill(ended, 0)
+
+    def _named(self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams) -> Int[Tensor, "k c m"]:
+        """The words that the gradient likes best at a position, but for the one that is there."""
+        slope = objective.gradient(texts, [place])[:, :, 0]
+        for _ in range(self.neighbours):
+            near = texts.clone()
+            near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
+            slope += objective.gradient(near, [place])[:, :, 0]
+        slope.masked_fill_(texts[..., place, None] == objective.lexicon, -torch.inf)
+        share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
+        m = min(max(1, round(self.candidates * share)), max(slope.shape[-1] - 1, 1))
+        return objective.lexicon[slope.topk(m, dim=-1).indices]
+
+    def _shaken(
+        self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
+    ) -> Float[Tensor, "k c t"]:
+        """The best text of each target, for every chain with other words exchanged."""
+        best = torch.where(best < 0, texts, best.to(texts.device))
+        anywhere = objective.lexicon[streams.integers(len(objective.lexicon), objective.length)]
+        elsewhere = texts.gather(1, streams.integers(self.chains, objective.length))
+        chance = streams.uniform(objective.length + 1)
+        words = torch.where(chance[..., :1] < 0.5, elsewhere, anywhere)
+        places = chance[..., 1:].argsort(dim=-1)[..., : self.shaken]
+        return best.scatter(-1, places, words.gather(-1, places))

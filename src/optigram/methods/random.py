@@ -1,0 +1,26 @@
+"""Random search: the control that every other method must beat."""
+
+from dataclasses import dataclass
+
+from optigram.methods.base import Ids, Proposal, Proposals
+from optigram.noise import Streams
+from optigram.objective import Objective
+
+
+@dataclass(frozen=True)
+class Random:
+    """`texts` at a time, every word drawn from the lexicon with the same chance, without an end."""
+
+    texts: int = 64
+
+    patience = None
+    side_by_side = 32
+
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """Texts that hang on nothing but the seed; those of `start` first."""
+        streams = Streams(seed, [str(target) for target in objective.targets], 1, objective.device)
+        if start is not None:
+            yield Proposal(start)
+        while True:
+            drawn = streams.integers(len(objective.lexicon), self.texts, objective.length)
+            yield Proposal(objective.lexicon[drawn[:, 0]])

@@ -1,0 +1,47 @@
+"""The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
+
+from collections.abc import Callable
+
+from optigram.methods.ascent import Ascent
+from optigram.methods.base import Method
+from optigram.methods.coordinate import Coordinate
+from optigram.methods.gcg import Gcg
+from optigram.methods.genetic import Genetic
+from optigram.methods.random import Random
+from optigram.relaxations import Embeddings, Gumbel, Relaxation, Start
+from optigram.simplex import Simplex
+
+EVERY = 10  # steps between two looks at the discrete texts
+STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
+RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
+DECAY = 0.1  # of PEZ's AdamW
+LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
+HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
+
+
+def relaxed(name: str, budget: float) -> Ascent:
+    """A gradient method of the family of gumbel and emb: as many restarts of a usual run as the budget pays for, at least one."""
+    samples = SAMPLES if name == "gbda" else 1
+    looked = 1 + (DRAWS if name == "gbda" else 0)
+    cost = 3 * samples + looked / EVERY
+    restarts = max(1, round(budget / (cost * STEPS[name])))
+    steps = max(1, int((budget / restarts - 2 * looked) / cost))
+    relaxations: dict[str, Relaxation] = {
+        "pez": Embeddings(projected=True),
+        "straight": Gumbel(HOTTEST, (COLDEST / HOTTEST) ** (1 / steps), COLDEST, straight=True),
+        "pgd": Simplex(steps),
+        "gbda": Gumbel(1.0, 1.0, 1.0, samples=SAMPLES, draws=DRAWS, begin=Start(lead=LEAD)),
+    }
+    return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
+
+
+SEARCHES: dict[str, Callable[[float], Method]] = {
+    "random": lambda budget: Random(),
+    "genetic": lambda budget: Genetic(),
+    "coordinate": lambda budget: Coordinate(),
+    "gcg": lambda budget: Gcg(),
+    "pez": lambda budget: relaxed("pez", budget),
+    "straight": lambda budget: relaxed("straight", budget),
+    "pgd": lambda budget: relaxed("pgd", budget),
+    "gbda": lambda budget: relaxed("gbda", budget),
+}
