@@ -16,7 +16,8 @@ import torch
 from optigram import Budget, Objective, load, resolve, sentences
 from optigram.lexicon import lexicon
 from optigram.models.network import Network, ordinary_ids
-from optigram.study.find import Sentences, find
+from optigram.study.find import find
+from optigram.study.plans import Sentences
 
 SHAPE = 32, 8  # texts and tokens of a forward that is timed
 TURNS = 7

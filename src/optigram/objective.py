@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optigram.apart import Known
 from optigram.errors import InputError
 from optigram.fluency import Fluency
 from optigram.lexicon import lexicon
@@ -79,6 +80,7 @@ class Objective:
             raise InputError(f"the template's slots hold {template.length} words, but the length is {length}; leave --length out")
         self.targets, self.length, self.template = tuple(targets), length, template
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
+        self.known: Known | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
         self._positions = len(template.fill([0] * length))
         for target in self.targets:
@@ -133,7 +135,14 @@ class Objective:
         part = copy.copy(self)
         part.targets = tuple(self.targets[i] for i in members)
         part.meter = Meter.at_zero(len(members))
+        part.known = None if self.known is None else self.known.of(members)
         part._readouts = readouts(self.model, part.targets, self._looked, self.view)
+        return part
+
+    def apart_from(self, known: Known) -> "Objective":
+        """The same objective, to which texts too near to these are worth -inf."""
+        part = self.only(range(len(self.targets)))
+        part.known = known
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
@@ -141,7 +150,7 @@ class Objective:
         with torch.no_grad():
             inputs = self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
             activation = self._by_source(inputs, self._exactly)
-            if self._listener is None and not self.must_survive:
+            if self._listener is None and not self.must_survive and self.known is None:
                 return Scores(activation)
             merit, surprisal = activation, None
             if self._listener is not None:
@@ -152,6 +161,8 @@ class Objective:
                 survive = [self._survives(tuple(text)) for text in inputs.flatten(0, 1).tolist()]
                 alive = torch.tensor(survive, device=self.device).view(inputs.shape[:2])
                 merit = merit.masked_fill(~alive, -torch.inf)
+            if self.known is not None:
+                merit = merit.masked_fill(self.known.near(ids.to(self.device)), -torch.inf)
             return Scores(activation, surprisal, merit)
 
     def relax(self, text: SoftText) -> Scores:

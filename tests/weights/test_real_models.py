@@ -11,7 +11,8 @@ from optigram.loop import Budget
 from optigram.models.checks import checks
 from optigram.models.loading import load
 from optigram.objective import Objective
-from optigram.study.find import Sentences, find
+from optigram.study.find import find
+from optigram.study.plans import Sentences
 from optigram.targets import resolve
 from real_models import MINILM, SMOLLM, RealModel, texts
 

@@ -17,9 +17,10 @@ from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective import Objective
 from optigram.study.corpus import sentences_for
-from optigram.study.find import Plan, Sentences, find_by, plan_of
+from optigram.study.find import find_by
 from optigram.study.judging import Request, judge_of
 from optigram.study.placebo import placebo
+from optigram.study.plans import Plan, Sentences, plan_of
 from optigram.study.records import Record
 from optigram.study.runs import model_fingerprint, text_fingerprint
 from optigram.study.spec import Arm, Study

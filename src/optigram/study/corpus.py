@@ -9,7 +9,7 @@ from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
-from optigram.study.find import Sentences
+from optigram.study.plans import Sentences
 
 
 def sentences_for(model: Model, source: str | None, seed: int = 0) -> Sentences:

@@ -11,25 +11,17 @@ import torch
 from torch import Tensor
 
 from optigram.best import Best
-from optigram.corpora import ngrams
-from optigram.errors import InputError
 from optigram.finals import finals
 from optigram.loop import Budget, Found, Outcome, search
-from optigram.methods import Ascent, Corpus, Method, chains, presets
+from optigram.methods import presets
 from optigram.methods.then import HANDED_ON
 from optigram.objective import Objective
+from optigram.several import search_apart
+from optigram.study.plans import Plan, Sentences, corpus_search, plan_of, reads_corpus
 from optigram.study.records import Record
 
-HEAVY_BLOCK = 4  # soft texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
+TYPED = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """The sentences of corpus search; `name` says where they are from."""
-
-    name: str
-    texts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -50,11 +42,13 @@ def find(
     seed: int = 0,
     top: int = 1,
     watch: Watch = lambda method, done, best: None,
+    apart: float = 1.0,
 ) -> Iterator[Finds]:
     """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate" or "auto".
 
     `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
-    methods that begin from its best texts.
+    methods that begin from its best texts. With `apart` below 1 the `top` texts of a target have at most that share of words in
+    common, and each of them may cost the whole budget.
     """
     budget = budget or Budget()
     read = None if corpus is None or not reads_corpus(by) else corpus_search(objective, corpus)
@@ -64,66 +58,10 @@ def find(
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
             known = search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watched)
-        found = find_by(objective, plan, budget, seed, top, watched, known=known)
+        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart)
         yield found
         if found.interrupted:
             return
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a method's name stands for: a corpus search, a `method`, or the one from the best texts of the other."""
-
-    name: str
-    corpus: Corpus | None
-    method: Method | None
-
-    @property
-    def side_by_side(self) -> int | None:
-        """Targets that run as one batch; None: all."""
-        return None if self.method is None else self.method.side_by_side
-
-    def bounded(self, budget: Budget) -> Budget:
-        """A budget with the usual bound, where it has none and the method no end of its own."""
-        endless = self.method is not None and not isinstance(self.method, Ascent)
-        free = budget.forwards is None and budget.seconds is None and budget.rounds is None
-        return dataclasses.replace(budget, forwards=presets.BUDGET) if endless and free else budget
-
-    def __repr__(self) -> str:
-        return " + ".join(repr(part) for part in (self.corpus, self.method) if part is not None)
-
-
-def reads_corpus(by: Sequence[str], corpus: bool = True) -> bool:
-    """Whether any of these methods begins with a corpus search; `corpus` tells whether there is one, for `auto`."""
-    return any(chains.parse(name, corpus).corpus for name in by)
-
-
-def plan_of(name: str, objective: Objective, corpus: Corpus | None, forwards: float | None) -> Plan:
-    """The plan that a name stands for, for texts of the objective's length and a budget of forward-equivalents.
-
-    Raises InputError for what is unknown, or cannot be had of this objective.
-    """
-    chain = chains.parse(name, corpus is not None)
-    if chain.corpus and corpus is None:
-        raise InputError("corpus search needs a corpus; give one")
-    return Plan(name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
-
-
-def corpus_search(objective: Objective, corpus: Sentences) -> Corpus:
-    """Search of all the n-grams of a corpus that the objective allows."""
-    allowed = objective.lexicon.cpu().numpy()
-    return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
-
-
-def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:
-    """What follows on a corpus search."""
-    labels = [link.partition(":")[0] for link in chain.links]
-    if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.hears_mixtures:
-        raise InputError(
-            f"{unmixed} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency"
-        )
-    heavy = objective.model.step is None and objective.device.type == "cpu"
-    return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, HEAVY_BLOCK if heavy else None)
 
 
 def find_by(
@@ -135,23 +73,23 @@ def find_by(
     watch: Callable[[int, Tensor], None] = lambda done, best: None,
     arm: str = "",
     known: Outcome | None = None,
+    apart: float = 1.0,
 ) -> Finds:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
+    several = functools.partial(search_apart, most=apart) if top > 1 and apart < 1 else search
     read, start = 0.0, None
-    if plan.corpus is None:
-        outcome = Outcome([])
-    else:
+    outcome = Outcome([])
+    if plan.corpus is not None:
         outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watch)
-        if plan.method is not None:
+    if plan.method is None and several is not search:
+        assert plan.corpus is not None
+        outcome = several(objective, plan.corpus, None, seed, top, watch=watch)
+    elif plan.method is not None and not outcome.interrupted:
+        if plan.corpus is not None:
             start, read = _texts(outcome, objective.length), max((found.forwards for found in outcome.found if found), default=0.0)
-    if plan.method is not None and not outcome.interrupted:
-        outcome = search(objective, plan.method, plan.bounded(budget), seed, top, watch, start)
+        outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
-    records = [
-        record
-        for number, found in given
-        for record in _records(objective, number, plan.name, repr(plan), seed, _with(found, read), arm, top)
-    ]
+    records = [record for number, found in given for record in _records(objective, number, plan, seed, _with(found, read), arm, top)]
     return Finds(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 
 
@@ -180,21 +118,19 @@ def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
     for number, one in enumerate(last):
         forwards = float(objective.meter.forwards[number])
         found = Found(one.ids, one.activation, forwards, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
-        records += _records(objective, number, "text", "", 0, found)
+        records += _records(objective, number, TYPED, 0, found)
     return records
 
 
-def _records(
-    objective: Objective, number: int, method: str, settings: str, seed: int, found: Found, arm: str = "", top: int = 1
-) -> Iterator[Record]:
+def _records(objective: Objective, number: int, plan: Plan, seed: int, found: Found, arm: str = "", top: int = 1) -> Iterator[Record]:
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)
         yield Record(
             model=objective.model.name,
             target=str(objective.targets[number]),
-            method=method,
-            settings=settings,
+            method=plan.name,
+            settings=repr(plan),
             seed=seed,
             rank=rank,
             text=vocabulary.decode(free),

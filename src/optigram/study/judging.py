@@ -18,6 +18,7 @@ from optigram.study.fitting import fit_of
 from optigram.targets import Latent, resolve
 from optigram.text import Template
 
+APART = 0.6  # share of words that several texts of a target may have in common
 LENGTH = 5  # free words, where neither the length nor the template says how many
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -33,6 +34,7 @@ class Request:
     corpus: str | None = None
     budget: float | None = None
     top: int = 1
+    apart: float = APART
     template: str | None = None
     special: bool = False
     seed: int = 0
@@ -53,6 +55,8 @@ def judge_of(request: Request, network: Model | None = None) -> Objective:
     """The objective that a request stands for; `network` is its model, if that is loaded already. Raises InputError."""
     if request.words not in ("any", "whole"):
         raise InputError(f"expected --words any or whole, got {request.words!r}")
+    if not 0 <= request.apart <= 1:
+        raise InputError(f"expected --apart from 0 to 1, got {request.apart}")
     if request.dtype not in DTYPES:
         raise InputError(f"expected --dtype {', '.join(DTYPES)}, got {request.dtype!r}")
     network = _loaded(request, request.dtype) if network is None else network

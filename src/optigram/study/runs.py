@@ -18,8 +18,9 @@ from optigram.loop import Budget
 from optigram.methods import chains
 from optigram.models.loading import BUNDLED
 from optigram.study.corpus import sentences_for
-from optigram.study.find import Finds, Watch, find, reads_corpus
+from optigram.study.find import Finds, Watch, find
 from optigram.study.judging import Request, judge_of, remarks_on
+from optigram.study.plans import reads_corpus
 from optigram.study.records import Record, write
 
 MANIFEST, RECORDS = "manifest.json", "records.parquet"
@@ -42,7 +43,7 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
         remark(remarked)
     watched = watch(len(objective.targets))
-    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched))
+    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart))
     for one in finds:
         if one.broken:
             remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
