@@ -8,13 +8,27 @@ from optigram.errors import InputError
 from optigram.loop import Budget, search
 from optigram.methods import Corpus, presets
 from optigram.methods.ascent import Ascent
+from optigram.methods.coordinate import Coordinate
+from optigram.methods.searches import SEARCHES
+from optigram.methods.then import Repeat, Then
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Start
 from optigram.targets import resolve
 
+SMALL = {
+    "coordinate": {"chains": 2, "candidates": 3, "block": 96},
+    "gcg": {"candidates": 5, "among": 3, "block": 80},
+    "genetic": {"population": 8},
+    "random": {"texts": 16},
+}
+FEW = 250  # forward-equivalents a target
+BUDGET = Budget(forwards=FEW)
 METHODS = [
-    *(presets.modern(label, 900) for label in presets.GRADIENT),
-    *(dataclasses.replace(presets.faithful(label), steps=40, every=10) for label in presets.GRADIENT),
+    *(presets.modern(label, FEW) for label in presets.GRADIENT),
+    *(dataclasses.replace(presets.faithful(label), steps=20, every=10) for label in presets.GRADIENT),
+    *(dataclasses.replace(build(FEW), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
+    Then(presets.modern("smx", FEW / 2), Coordinate(chains=2, candidates=3, block=96)),
+    Repeat(presets.modern("smx", FEW / 2), 2),
 ]
 
 
@@ -32,12 +46,12 @@ def test_conformance(method, objective, corpus):
     """Texts of the right shape and words, scored by the judge, never above the true optimum; repeatable; a frozen setting."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         method.steps = 1
-    outcome = search(objective, method, seed=3)
+    outcome = search(objective, method, BUDGET, seed=3)
     best = torch.stack([found.ids for found in outcome.found])
     assert best.min() >= 3, "a special token was proposed"
     torch.testing.assert_close(objective.score(best).activation[:, 0], torch.tensor(activations(outcome)), atol=1e-5, rtol=0)
     assert (activations(outcome) <= activations(search(objective, corpus)) + 1e-5).all()
-    again = search(objective, method, seed=3)
+    again = search(objective, method, BUDGET, seed=3)
     for one, other in zip(outcome.found, again.found, strict=True):
         assert torch.equal(one.ids, other.ids)
         assert torch.equal(one.activation, other.activation)
@@ -60,10 +74,11 @@ def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
 def test_a_result_does_not_hang_on_its_company(objective, tiny, corpus):
     """The same bits, whatever other targets were asked for, in whatever order."""
     for method in (corpus, *METHODS):
-        together = search(objective, method, seed=1)
-        for number in (0, 5, len(objective.targets) - 1):
+        budget = None if method is corpus else BUDGET
+        together = search(objective, method, budget, seed=1)
+        for number in (0, len(objective.targets) - 1):
             target = objective.targets[number]
-            alone = search(Objective(tiny, [target], 3), method, seed=1).found[0]
+            alone = search(Objective(tiny, [target], 3), method, budget, seed=1).found[0]
             assert torch.equal(alone.ids, together.found[number].ids)
             assert torch.equal(alone.activation, together.found[number].activation)
             assert alone.notes == together.found[number].notes

@@ -182,11 +182,11 @@ class Objective:
             scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return scores
 
-    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c t v"]:
-        """To first order, how the sum of values would change with the weight of each word: [k1 c t v].
+    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c p v"]:
+        """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
 
-        The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`; at the free positions `at` alone, if
-        they are given. Words of the texts themselves may be outside the lexicon.
+        The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
+        Words of the texts themselves may be outside the lexicon.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         embeds = self.model.embedding.detach()[ids].float().requires_grad_()

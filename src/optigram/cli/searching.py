@@ -1,12 +1,15 @@
 """Commands that search and judge: demo, find, score."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optigram.cli.options import Around, Chat, Device, Json, Model, Out, Quiet, Seed, Surprised, Targets
 from optigram.cli.showing import print_records, remark, run_request
 from optigram.errors import InputError
+
+if TYPE_CHECKING:
+    from optigram.models.base import Model as Network
 
 app = typer.Typer()
 
@@ -98,13 +101,10 @@ def score(
     from optigram.models.loading import load
     from optigram.study.find import judge
     from optigram.study.judging import Request, judge_of, remarks_on
-    from optigram.text import known_ids
 
     refuse_options(targets)
     network = load(model, device)
-    ids = known_ids(text, network.vocabulary)
-    if not ids:
-        raise InputError("the text has no words; give --text with at least one")
+    ids = words_of(text, network)
     band = "0-" if surprisal else None
     request = Request(
         model, targets, (), len(ids), template=template, device=device, chat=chat, surprisal=band, fluency_model=fluency_model
@@ -113,6 +113,43 @@ def score(
     for told in () if quiet else remarks_on(objective):
         remark(told)
     print_records(judge(objective, ids), as_json)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def explain(
+    model: Model,
+    targets: Targets,
+    text: Annotated[str, typer.Option(help="the free words")],
+    top: Annotated[int, typer.Option(help="substitutions to tell of each word", min=1)] = 5,
+    whole: Annotated[bool, typer.Option("--whole", help="try every word in every place, not only those that the gradient likes")] = False,
+    template: Around = None,
+    chat: Chat = False,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Which words of a text matter, what would be better in their places, and whether their order matters."""
+    from optigram.cli.showing import print_explanations
+    from optigram.models.loading import load
+    from optigram.study.explain import SWEPT
+    from optigram.study.explain import explain as explained
+    from optigram.study.judging import Request, judge_of
+
+    refuse_options(targets)
+    network = load(model, device)
+    ids = words_of(text, network)
+    request = Request(model, targets, (), len(ids), template=template, device=device, chat=chat)
+    print_explanations(explained(judge_of(request, network), ids, top, None if whole else SWEPT, seed), as_json)
+
+
+def words_of(text: str, network: "Network") -> tuple[int, ...]:
+    """The ids of a text that was typed."""
+    from optigram.text import known_ids
+
+    ids = known_ids(text, network.vocabulary)
+    if not ids:
+        raise InputError("the text has no words; give --text with at least one")
+    return ids
 
 
 def refuse_options(targets: list[str]) -> None:

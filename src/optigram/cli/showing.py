@@ -1,8 +1,10 @@
 """What commands say and show: records and tables on standard output, remarks and progress on standard error."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from optigram.study.explain import Explanation
     from optigram.study.judging import Request
     from optigram.study.records import Record
 
@@ -36,6 +39,18 @@ def print_records(records: "Sequence[Record]", as_json: bool) -> None:
 
     if records:
         console().print(ngram_table(records))
+
+
+def print_explanations(explanations: "Sequence[Explanation]", as_json: bool) -> None:
+    """Explanations as tables with a last line each, or as lines of JSON."""
+    from optigram.report.tables import explanation_table, order_line
+
+    for one in map(asdict, explanations):
+        if as_json:
+            sys.stdout.write(json.dumps(one, ensure_ascii=False) + "\n")
+        else:
+            console().print(explanation_table(one))
+            console().print(order_line(one) + "\n", highlight=False, markup=False)
 
 
 def run_request(

@@ -10,7 +10,7 @@ from optigram.best import Best
 from optigram.methods.base import Ids, Proposal, Proposals, begin
 from optigram.noise import Streams
 from optigram.objective import Objective
-from optigram.shapes import Float, Int
+from optigram.shapes import Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
 
@@ -22,7 +22,8 @@ class Coordinate:
     At each position the `candidates` that the gradient likes best are judged: more of them at late positions, where a
     recurrent model has less to read again. `neighbours` other words at the position are where the gradient is taken too,
     and averaged (0: at the text alone). A chain at its end goes on from the best text of its target, `shaken` of its words
-    exchanged: half of the times for those of another chain, else for any. `sweeps` bounds the positions gone through.
+    exchanged: half of the times for those of another chain, else for any; the exchange after that is made in any case.
+    `sweeps` bounds how often the positions are gone through.
     """
 
     chains: int = 4
@@ -40,11 +41,11 @@ class Coordinate:
         return max(self.block // (self.chains * self.candidates), 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The first texts; then the exchanges at a position, and the shaken texts of chains that were at their end."""
+        """The first texts; then the exchanges at one position after the other."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = begin(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        optima = Best.empty(len(texts), self.chains, length)
+        best_end = Best.empty(len(texts), 1, length)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
@@ -57,11 +58,12 @@ class Coordinate:
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            if ended.any():
-                optima = optima.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), self.chains))
-                texts = torch.where(ended[..., None], self._shaken(texts, optima.ids[:, :1], streams, objective), texts)
-                values = torch.where(ended, (yield Proposal(texts)).value, values)
-                stale = stale.masked_fill(ended, 0)
+            best_end = best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
+            shaken = self._shaken(
+                texts, best_end.ids, streams, objective
+            )  # drawn whether needed or not, for chance must not hang on others
+            texts = torch.where(ended[..., None], shaken, texts)
+            values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
 
     def _named(self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams) -> Int[Tensor, "k c m"]:
         """The words that the gradient likes best at a position, but for the one that is there."""
@@ -77,7 +79,7 @@ class Coordinate:
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
-    ) -> Float[Tensor, "k c t"]:
+    ) -> Int[Tensor, "k c t"]:
         """The best text of each target, for every chain with other words exchanged."""
         best = torch.where(best < 0, texts, best.to(texts.device))
         anywhere = objective.lexicon[streams.integers(len(objective.lexicon), objective.length)]

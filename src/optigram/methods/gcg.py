@@ -2,7 +2,7 @@
 gradient names, and the best exchange is kept. With the few candidates that tuned runs favour (Claudini 2026, table of
 tuned settings) and the gradient's running mean (MAC, Zhang & Wei 2024)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from optigram.methods.base import Ids, Proposal, Proposals, begin
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.shapes import Float, Int
+
+ROUND = 2048  # texts that the targets of a batch have judged at once
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,14 @@ class Gcg:
     candidates: int = 44
     among: int = 200
     momentum: float = 0.5
+    block: int = field(default=ROUND, repr=False)
 
     patience = None
 
     @property
     def side_by_side(self) -> int:
         """Targets in a batch."""
-        return max(2048 // (self.chains * self.candidates), 1)
+        return max(self.block // (self.chains * self.candidates), 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the exchanges of every round."""

@@ -39,6 +39,30 @@ def ratio(activation: float, baseline: float | None) -> str:
     return f"{activation / baseline:.2f}" if baseline is not None and baseline > 0 else "-"
 
 
+def explanation_table(explanation: Mapping[str, Any]) -> Table:
+    """One row a word of a text: what the text loses without it, and the best words in its place with what the text then has."""
+    own = explanation["activation"]
+    table = Table(box=None, pad_edge=False, header_style="bold", title=Text(f"{explanation['target']}  {own:.3f}"), title_justify="left")
+    table.add_column("word", overflow="fold")
+    table.add_column("without", justify="right")
+    table.add_column("best in its place", overflow="fold")
+    for place in explanation["places"]:
+        others = [f"{one['word'].strip()} {one['activation'] - own:+.2f}" for one in place["substitutions"]]
+        without = "" if place["without"] is None else f"{place['without'] - own:+.3f}"
+        table.add_row(Text(place["word"].strip()), without, Text(", ".join(others)))
+    return table
+
+
+def order_line(explanation: Mapping[str, Any]) -> str:
+    """Whether the order of the words matters, in a sentence."""
+    orders = sorted(explanation["orders"])
+    if not orders:
+        return "a single word has no order"
+    middle, own = orders[len(orders) // 2], explanation["activation"]
+    better = sum(value > own for value in orders)
+    return f"in {len(orders)} other orders: {orders[0]:.3f} to {orders[-1]:.3f}, median {middle:.3f}; {better} of them better"
+
+
 def check_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """One row a claim about a model: whether it holds, and the figure that decided."""
     table = Table(box=None, pad_edge=False, header_style="bold")
