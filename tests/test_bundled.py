@@ -7,6 +7,7 @@ from optigram.objective import Objective
 from optigram.papers.poerner2018.demo import TARGETS
 from optigram.study.corpus import sentences_for
 from optigram.study.find import find
+from optigram.study.plans import Sentences
 from optigram.targets import resolve
 
 
@@ -29,19 +30,20 @@ def test_its_sentences_are_its_own():
 
 
 def test_gumbel_beats_corpus_search_on_the_demo_neurons():
-    """At a fifth of the demo's budget, on two neurons of each path."""
+    """At an eighth of the demo's budget, on a neuron of each path."""
     model = load(BUNDLED)
-    objective = Objective(model, resolve([*TARGETS[:2], *TARGETS[-2:]], model.sites), 5)
-    crp, gbl = find(objective, ["crp", "gbl"], sentences_for(model, None), Budget(forwards=1000))
+    objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model.sites), 5)
+    few = Sentences("some of its own sentences", sentences_for(model, None).texts[:4000])
+    crp, gbl = find(objective, ["crp", "gbl"], few, Budget(forwards=600))
     pairs = list(zip(crp.records, gbl.records, strict=True))
-    assert sum(found.activation > base.activation for base, found in pairs) >= 3
+    assert sum(found.activation > base.activation for base, found in pairs) == 2
     assert all(record.survives for _, record in pairs)
     again = objective.score(torch.tensor([[record.ids] for record in gbl.records])).activation[:, 0]
     torch.testing.assert_close(again, torch.tensor([record.activation for record in gbl.records]), atol=1e-5, rtol=0)
 
 
 def test_a_result_does_not_hang_on_its_company_at_real_sizes():
-    model, method = load(BUNDLED), presets.modern("gbl", 150)
+    model, method = load(BUNDLED), presets.modern("gbl", 60)
     together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model.sites), 5)
     for target, found in list(zip(together.targets, search(together, method).found, strict=True))[::4]:
         alone = search(Objective(model, [target], 5), method).found[0]

@@ -19,7 +19,7 @@ class Counting:
     patience = None
     side_by_side = None
 
-    def propose(self, objective, seed):
+    def propose(self, objective, seed, start=None):
         for text in self.texts:
             self.told.append((yield Proposal(torch.tensor([[text]]), {"belief": torch.full((len(objective.targets), 1), 9.0)})))
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from optigram.errors import InputError
+from optigram.methods import presets
 from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, claims
@@ -13,6 +14,7 @@ from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODER
 from optigram.papers.poerner2018.table1 import quantiles, table1
 from optigram.study.records import Record, read
 
+faithful = presets.faithful
 BLANK = Record("m", "language:a", "crp", "", 0, 1, "a b", ["a", "b"], [3, 4], 1.0, None, True, 10.0, 5.0, 0.0, {})
 FILES = {f"{name}.{suffix}" for name in ("figure1", "figure1-normalised", "figure1-fair", "budget") for suffix in ("svg", "pdf", "png")}
 FILES |= {"table1.md", "table1.tex", "table1.txt", "table1.html", "claims.md", "manifest.json", "records.parquet"}
@@ -35,7 +37,9 @@ def run(asked, tmp_path_factory):
     """The study in little: the recipe's arms and methods with a smaller budget."""
     patch = pytest.MonkeyPatch()
     patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=150, few=2, placebos=2))
-    patch.setattr(recipe, "equal_budget", lambda shorter: 2500.0)
+    patch.setattr(recipe, "equal_budget", lambda shorter: 300.0)
+    patch.setattr(presets, "EPOCHS", 40)
+    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=40))
     said: list[str] = []
     out = asked[1] / "out"
     records = reproduce.reproduce(asked[0], out, said.append, lambda done, total, what: None)
