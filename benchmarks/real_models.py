@@ -1,6 +1,6 @@
-"""Models with real weights: how much stopping early saves, what corpus search and gbl find at equal cost, and who wins.
+"""Models with real weights: how much stopping early saves, what corpus search and other methods find, and who wins.
 
-python benchmarks/real_models.py MODEL [--corpus FILE] [--targets 20] [--budget 300] [--sentences 150]
+python benchmarks/real_models.py MODEL [--corpus FILE] [--targets 20] [--budget 300] [--by gbl,auto] [--sentences 150]
 
 MODEL is a folder, a Hub id or a GGUF file. Ratios are measured side by side: the two forwards by turns, in one process.
 """
@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--corpus", help="sentences to search; without one only the speed is measured")
     parser.add_argument("--targets", type=int, default=20)
-    parser.add_argument("--budget", type=float, default=300, help="forward-equivalents of gbl for each target")
+    parser.add_argument("--budget", type=float, default=300, help="forward-equivalents of a method for each target")
+    parser.add_argument("--by", default="gbl", help="methods that are held against corpus search")
     parser.add_argument("--sentences", type=int, default=150)
     asked = parser.parse_args()
     model = load(asked.model)
@@ -39,7 +40,7 @@ def main() -> None:
     if asked.corpus:
         corpus = Sentences(asked.corpus, [s.text for s, _ in zip(sentences(asked.corpus), range(asked.sentences), strict=False)])
         for kind in (site, *(("logits",) if "logits" in model.sites else ())):
-            contest(model, kind, corpus, asked.targets, asked.budget)
+            contest(model, kind, corpus, asked.targets, asked.budget, asked.by.split(","))
 
 
 def stopping(model: Network, site: str) -> None:
@@ -63,23 +64,28 @@ def stopping(model: Network, site: str) -> None:
         print(f"{name:24s} {1000 * middle:8.1f} ms   {whole / middle:5.2f} times as fast as the whole forward")
 
 
-def contest(model: Network, site: str, corpus: Sentences, count: int, budget: float) -> None:
-    """Corpus search and gbl on units drawn at random: medians, win rate, and whether all texts survive."""
+def contest(model: Network, site: str, corpus: Sentences, count: int, budget: float, by: list[str]) -> None:
+    """Corpus search and other methods on units drawn at random, neurons at their maximum over the text."""
     allowed, rng = lexicon(model.vocabulary), np.random.default_rng(0)
     units = rng.choice(allowed if site == "logits" else model.sites[site].width, count, replace=False)
-    targets = resolve([f"{site}:{unit}" for unit in units], model.sites, model.vocabulary)
+    pool = "" if site == "logits" else "@max"
+    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model.sites, model.vocabulary)
     objective = Objective(model, targets, 5, words=allowed, must_survive=True)
     best: dict[str, dict[str, float]] = {}
-    for one in find(objective, ["crp", "gbl"], corpus, Budget(forwards=budget)):
-        best[one.method] = {record.target: record.activation for record in one.records}
+    for one in find(objective, ["crp", *by], corpus, Budget(forwards=budget)):
+        found = best[one.method] = {record.target: record.activation for record in one.records}
         cost = statistics.mean(record.forwards + record.backwards for record in one.records)
         survive = sum(record.survives for record in one.records)
-        middle = statistics.median(best[one.method].values())
-        print(f"{site} {one.method}: median {middle:.3f}, {cost:.0f} f.e. a target, {survive} of {len(one.records)} survive")
-    pairs = [(best["gbl"][target], best["crp"][target]) for target in best["gbl"] if target in best["crp"]]
-    wins = sum(ours > theirs for ours, theirs in pairs)
-    ratios = [ours / theirs for ours, theirs in pairs if theirs > 0] or [float("nan")]
-    print(f"{site} gbl against crp: median ratio {statistics.median(ratios):.2f} of {len(ratios)}, wins {wins} of {len(pairs)}")
+        seconds = statistics.mean(record.seconds for record in one.records)
+        middle = statistics.median(found.values())
+        print(
+            f"{site} {one.method}: median {middle:.3f}, {cost:.0f} f.e. and {seconds:.1f} s a target, {survive} of {len(found)} survive",
+            end="",
+        )
+        pairs = [(found[target], best["crp"][target]) for target in found if target in best["crp"]]
+        ratios = [ours / theirs for ours, theirs in pairs if theirs > 0] or [float("nan")]
+        won = sum(ours > theirs for ours, theirs in pairs)
+        print(f"; to crp: median ratio {statistics.median(ratios):.2f} of {len(ratios)}, wins {won} of {len(pairs)}", flush=True)
 
 
 if __name__ == "__main__":
