@@ -4,6 +4,7 @@ import torch
 
 from optigram.noise import Streams
 from optigram.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
+from optigram.simplex import Simplex
 
 RELAXATIONS = [
     Embeddings(),
@@ -14,6 +15,8 @@ RELAXATIONS = [
     Gumbel(samples=3),
     Gumbel(draws=2),
     Gumbel(samples=2, floor=1e-7, fresh=True),
+    Gumbel(straight=True),
+    Simplex(steps=10),
 ]
 K, C, T, V, D = 2, 3, 4, 6, 5
 
@@ -48,6 +51,15 @@ def test_conformance(relaxation, table):
     assert all(note.shape == rows.shape[:2] for note in notes.values())
 
 
+@pytest.mark.parametrize("relaxation", [*RELAXATIONS, Embeddings(projected=True)], ids=repr)
+def test_it_starts_at_the_words_that_are_given(relaxation, table):
+    given = torch.arange(K * C * T).reshape(K, C, T) % V
+    given[0, 0] = -1  # anywhere
+    hard, _ = relaxation.harden(relaxation.start(streams(), T, table, given), table, streams())
+    near = hard[:, :C][given >= 0] == given[given >= 0]
+    assert near.all()
+
+
 @pytest.mark.parametrize("relaxation", RELAXATIONS, ids=repr)
 def test_a_plain_word_hardens_to_itself(relaxation, table):
     rows = torch.arange(K * C * T).reshape(K, C, T) % V
@@ -73,6 +85,8 @@ def test_the_folded_gumbel_gradient_is_that_of_autograd(relaxation, table, of):
     noise = relaxation.noisy(logits, streams()) - relaxation.noisy(logits, Zero(0, ["a", "b"], C, torch.device("cpu")))
     floored = plain if relaxation.floor is None else (plain.softmax(-1) + relaxation.floor).log()
     weights = ((floored[:, :, None] + noise) / relaxation.temperature(1000)).softmax(-1).flatten(1, 2)
+    if relaxation.straight:
+        weights = weights + (torch.nn.functional.one_hot(weights.argmax(-1), V) - weights).detach()
     loss(weights @ table, weights).backward()
     torch.testing.assert_close(soft.weights, weights)
     torch.testing.assert_close(folded.grad, plain.grad, atol=1e-4, rtol=1e-4)
