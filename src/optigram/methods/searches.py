@@ -15,6 +15,7 @@ EVERY = 10  # steps between two looks at the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
+WIDTHS = ((600, 1, 16), (3000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below this budget so many chains, and candidates of each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
 
@@ -35,10 +36,16 @@ def relaxed(name: str, budget: float) -> Ascent:
     return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
 
 
+def coordinate(budget: float) -> Coordinate:
+    """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
+    chains, candidates = next((chains, candidates) for below, chains, candidates in WIDTHS if budget < below)
+    return Coordinate(chains, candidates)
+
+
 SEARCHES: dict[str, Callable[[float], Method]] = {
     "random": lambda budget: Random(),
     "genetic": lambda budget: Genetic(),
-    "coordinate": lambda budget: Coordinate(),
+    "coordinate": coordinate,
     "gcg": lambda budget: Gcg(),
     "pez": lambda budget: relaxed("pez", budget),
     "straight": lambda budget: relaxed("straight", budget),
