@@ -25,8 +25,13 @@ def candidates(
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
     scores = sign * values[row, :, target]
-    scores = scores.masked_fill(~torch.from_numpy(batch.counted).to(scores.device)[row], -torch.inf)
-    position = scores.argmax(1, keepdim=True) if most == 1 else scores.sort(1, descending=True, stable=True).indices[:, :most]
+    if most == 1:
+        # positions that do not count hold the value of the first that does, so what comes before that one means it
+        first = torch.from_numpy(batch.counted.argmax(1)).to(scores.device)
+        position = torch.maximum(scores.argmax(1), first[row])[:, None]
+    else:
+        scores = scores.masked_fill(~torch.from_numpy(batch.counted).to(scores.device)[row], -torch.inf)
+        position = scores.sort(1, descending=True, stable=True).indices[:, :most]
     score = scores.gather(1, position).flatten().cpu().numpy() + np.float32(0)  # no -0, which would be told from 0
     place, rows = position.flatten().cpu().numpy(), row.repeat_interleave(position.shape[1]).cpu().numpy()
     targets = target.repeat_interleave(position.shape[1]).cpu().numpy() + start
@@ -39,7 +44,7 @@ def powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[n
     """Weighted sums of the first four powers of values."""
     squares = values * values
     sums = [weight @ values, weight @ squares]
-    sums.append((weight[:, None] * values * squares).sum(0) if len(values) < 2 else weight @ (values * squares))
+    sums.append(weight @ (values * squares))
     sums.append(weight @ squares.mul_(squares))
     return torch.stack(sums, dim=1).double().cpu().numpy()
 

@@ -111,11 +111,14 @@ def _tallies(table: pa.Table, shared: Mapping[str, Any]) -> Tallies:
 
 
 def _lists(values: np.ndarray) -> pa.Array:
-    """A list of one length for each row."""
+    """A list of one length for each row; nulls where that length is 0."""
+    if values.shape[1] == 0:
+        return pa.nulls(len(values))
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
 
 
 def _array(table: pa.Table, name: str) -> np.ndarray:
     column = table[name].combine_chunks()
-    flat = column.values if isinstance(column, pa.FixedSizeListArray) else column.chunk(0).values
-    return flat.to_numpy(zero_copy_only=False).reshape(table.num_rows, -1).copy()
+    if pa.types.is_null(column.type):
+        return np.zeros((table.num_rows, 0), np.float32)
+    return column.values.to_numpy(zero_copy_only=False).reshape(table.num_rows, -1).copy()

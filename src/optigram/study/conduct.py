@@ -14,9 +14,10 @@ from optigram.engine import processes
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
+from optigram.fingerprints import versions
 from optigram.study.cells import Cell, Workshop, missing
 from optigram.study.records import Record, read, write
-from optigram.study.runs import MANIFEST, RECORDS, versions
+from optigram.study.runs import MANIFEST, RECORDS
 from optigram.study.spec import Study, differences
 
 CELLS = "cells"

@@ -1,19 +1,14 @@
 """One run of `find`, from what is asked for to a folder: `manifest.json` (versions, settings, fingerprints) and Parquet."""
 
-import hashlib
 import json
-import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
+from optigram.fingerprints import model_fingerprint, text_fingerprint, versions
 from optigram.loop import Budget
 from optigram.methods import presets
 from optigram.study.corpus import sentences_for
@@ -65,26 +60,3 @@ def write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any])
     write(records, folder / RECORDS)
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps({"versions": versions(), **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """Versions of all that numbers hang on."""
-    return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
-
-
-def model_fingerprint(model: object) -> str:
-    """A hash of all weights, the same for the same numbers wherever they are stored."""
-    assert isinstance(model, nn.Module)
-    found = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
-    return found.hexdigest()
-
-
-def text_fingerprint(texts: Iterable[str]) -> str:
-    """A hash of sentences in their order."""
-    found = hashlib.sha256()
-    for text in texts:
-        found.update(text.encode() + b"\n")
-    return found.hexdigest()
