@@ -53,11 +53,11 @@ class Findings:
         """The places of a target in a split, by rank; raises InputError for a target that was not scanned."""
         if target not in (known := list(self)):
             raise InputError(f"{target} was not scanned{nearest(target, known)}")
-        chosen = compute.and_(compute.equal(self.examples["target"], target), compute.equal(self.examples["split"], split))
+        chosen = (compute.field("target") == target) & (compute.field("split") == split)
         return self.examples.filter(chosen).sort_by("rank").to_pylist()
 
     def best(self) -> list[dict[str, Any]]:
         """The highest place of every target that has one, in the order of the targets."""
-        first = compute.and_(compute.equal(self.examples["rank"], 1), compute.equal(self.examples["split"], "top"))
+        first = (compute.field("rank") == 1) & (compute.field("split") == "top")
         rows = {row["target"]: row for row in self.examples.filter(first).to_pylist()}
         return [rows[target] for target in self if target in rows]

@@ -31,7 +31,7 @@ def candidates(
         position = torch.maximum(scores.argmax(1), first[row])[:, None]
     else:
         scores = scores.masked_fill(~torch.from_numpy(batch.counted).to(scores.device)[row], -torch.inf)
-        position = scores.sort(1, descending=True, stable=True).indices[:, :most]
+        position = scores.sort(dim=1, descending=True, stable=True).indices[:, :most]
     score = scores.gather(1, position).flatten().cpu().numpy() + np.float32(0)  # no -0, which would be told from 0
     place, rows = position.flatten().cpu().numpy(), row.repeat_interleave(position.shape[1]).cpu().numpy()
     targets = target.repeat_interleave(position.shape[1]).cpu().numpy() + start

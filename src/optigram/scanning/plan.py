@@ -35,9 +35,9 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """A hash of all that decides the result. Where the files stand does not, nor how they are cut into shards."""
+        """A hash of all that decides the parts; in which folder the files stand does not."""
         corpus = [source._replace(path=Path(source.path).name) for source in self.sources]
-        asked = [FORMAT, self.mark, self.dtype, self.targets, asdict(self.settings), corpus, self.skip_bad, self.versions]
+        asked = [FORMAT, self.mark, self.dtype, self.targets, asdict(self.settings), corpus, self.shards, self.skip_bad, self.versions]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
 
     def part(self, folder: Path, shard: int) -> Path:

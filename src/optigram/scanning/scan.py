@@ -80,10 +80,17 @@ def scan(
         return carry_out(plan, network, Path(folder))
 
 
-def carry_out(plan: Plan, model: Model, folder: Path, show: Show = lambda done, of, what: None) -> Findings:
-    """Read the shards that are missing in a folder with a model at hand, and merge all."""
-    job = Job(functools.partial(Desk, plan, model), functools.partial(read_shard, folder))
-    for _ in go_on(plan, folder, job, local.run, show):
+def carry_out(
+    plan: Plan,
+    model: Model,
+    folder: Path,
+    show: Show = lambda done, of, what: None,
+    engine: Engine = local.run,
+    job: Job | None = None,
+) -> Findings:
+    """Read the shards that are missing in a folder, and merge all. Without a `job` they are read with the model at hand."""
+    job = job or Job(functools.partial(Desk, plan, model), functools.partial(read_shard, folder))
+    for _ in go_on(plan, folder, job, engine, show):
         pass
     publish(plan, merged(plan, folder), model, folder, show)
     return Findings.load(folder)

@@ -105,9 +105,9 @@ def merge_states(states: Sequence[State], sample: int) -> State:
 
 
 def _tallies(table: pa.Table, shared: Mapping[str, Any]) -> Tallies:
-    values = {name: _array(table, name) for name in PER_TARGET} | dict(shared)
-    values |= {name: np.array(shared[name], np.int64) for name in ("tokens", "priority", "document", "position")}
-    return Tallies(**{field.name: values[field.name] for field in fields(Tallies)})
+    sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
+    tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
+    return Tallies(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
 
 
 def _lists(values: np.ndarray) -> pa.Array:

@@ -1,5 +1,6 @@
 """The sweep: documents through the model once, and at every batch the best places and the tallies of all targets at once."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -106,8 +107,9 @@ class _Drawn:
         if not len(self.rows):
             return self.tallies
         seen = self.tallies
-        parts = (seen.priority, seen.document, seen.position)
-        joined = [np.concatenate([old, new]) for old, new in zip(parts, self.places, strict=True)]
+        priority, document, position = (
+            np.concatenate(pair) for pair in zip((seen.priority, seen.document, seen.position), self.places, strict=True)
+        )
         values = np.concatenate([seen.values, self.values], axis=1)
-        whole = Tallies(seen.count, seen.broken, seen.sums, seen.histogram, seen.tokens, seen.best, *joined, values)
+        whole = dataclasses.replace(seen, priority=priority, document=document, position=position, values=values)
         return whole.sampled(self.sample)
