@@ -12,6 +12,7 @@ import torch
 from optigram.lexicon import lexicon
 from optigram.models.base import Model
 from optigram.objective import Objective
+from optigram.reading import ROWS
 from optigram.scanning.documents import Document
 from optigram.scanning.hashing import folds, levels
 from optigram.scanning.leaders import Entries
@@ -68,7 +69,8 @@ class Alone:
         grams, first, group = np.unique(grams, axis=0, return_index=True, return_inverse=True)
         level = np.zeros(len(grams), np.int64)
         np.maximum.at(level, group.ravel(), levels(documents, LEVELS, self.settings.seed)[owner])
-        scores = self.objective.score(torch.from_numpy(grams)[None]).activation.cpu().numpy()
+        filled = np.concatenate([grams, np.repeat(grams[-1:], max(ROWS - len(grams), 0), axis=0)])  # so that forwards have one shape
+        scores = self.objective.score(torch.from_numpy(filled)[None]).activation[:, : len(grams)].cpu().numpy()
         self.tallies.count += len(grams)
         self.tallies.broken += int(np.isnan(scores).sum())
         fold = folds(grams, self.settings.length)[:, -1]

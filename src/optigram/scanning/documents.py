@@ -6,12 +6,13 @@ longer than `LONGEST` is cut at a blank into several documents, so that a line o
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
@@ -137,10 +138,9 @@ def _numbered(rows: Iterable[dict], first: int) -> Iterator[tuple[int, dict]]:
 def _table(source: Source, kind: str) -> Iterator[dict]:
     """The rows of a csv or COCO file."""
     import csv
-    import io
 
     with _opened(source) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        text = io.TextIOWrapper(cast("io.BufferedReader", file), encoding="utf-8", newline="")
         if kind == "csv":
             yield from csv.DictReader(text)
             return
@@ -161,9 +161,9 @@ def _cut(text: str) -> Iterator[tuple[int, str]]:
     yield number, text
 
 
-def _opened(source: Source) -> BinaryIO:
+def _opened(source: Source) -> io.BufferedIOBase:
     path = Path(source.path)
-    return cast("BinaryIO", OPENED[source.packed](path, "rb"))
+    return cast("io.BufferedIOBase", OPENED[source.packed](path, "rb"))
 
 
 def _brief(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Lines of a file as bytes, each with the byte at which it begins, so that any stretch of a file can be read by itself."""
 
+import io
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 LONGEST = 1 << 20  # bytes or characters of a document; a longer line is several
 STEP = 1 << 16
@@ -14,7 +15,7 @@ class Line(NamedTuple):
     data: bytes
 
 
-def lines(file: BinaryIO, begin: int, end: int, longest: int | None = LONGEST) -> Iterator[Line]:
+def lines(file: io.BufferedIOBase, begin: int, end: int, longest: int | None = LONGEST) -> Iterator[Line]:
     """The lines that begin at bytes [begin, end); those that are longer than `longest` in pieces, cut at blanks where possible."""
     offset = _next_line(file, begin)
     while offset < end:
@@ -30,7 +31,7 @@ def lines(file: BinaryIO, begin: int, end: int, longest: int | None = LONGEST) -
             return
 
 
-def _next_line(file: BinaryIO, begin: int) -> int:
+def _next_line(file: io.BufferedIOBase, begin: int) -> int:
     """Go to the first line that begins at `begin` or later."""
     if begin == 0:
         return 0
