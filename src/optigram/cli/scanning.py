@@ -67,7 +67,7 @@ def scan(
     if plan and out is None:
         raise InputError("a plan is written to a folder; give --out DIR")
     network = load(model, device, None if dtype == "saved" else dtype)
-    settings = Settings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)  # pyright: ignore[reportArgumentType]
+    settings = Settings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
     settings = suited(settings, network)
     chosen = {name: value for name, value in (("skipped", skipped), ("tokens", tokens)) if value is not None}
     settings = dataclasses.replace(settings, **chosen)
@@ -164,3 +164,28 @@ def _show(found: "Findings", as_json: bool, quiet: bool) -> None:
     console().print(scan_table(found))
     if not quiet:
         remark(summary(found))
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
+    kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
+) -> None:
+    """Write what a scan found for other tools."""
+    from optigram.scanning.exports import export as write
+    from optigram.scanning.findings import Findings
+
+    write(Findings.load(folder), kind, out)
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
+    private: Annotated[bool, typer.Option("--private", help="for yourself alone")] = False,
+) -> None:
+    """Upload a finished folder as a data set of the Hub."""
+    from optigram.scanning.pushing import push as upload
+
+    remark(f"all of it is in {upload(folder, repository, private)}")

@@ -1,14 +1,12 @@
 """What decides the result of a scan, beside model, targets and corpus; it is kept with every part of a result."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from optigram.errors import InputError
 
-Question = Literal["context", "alone"]
-QUESTIONS: tuple[Question, ...] = ("context", "alone")
-TOKENS = {"cpu": 512}  # of a forward; elsewhere
-MANY_TOKENS = 16384
+QUESTIONS = ("context", "alone")
+MANY_TOKENS = 16384  # of a forward, elsewhere than on a processor
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Settings:
     places are drawn at random. A forward reads `tokens` tokens: results hang on that in their last bits.
     """
 
-    question: Question = "context"
+    question: str = "context"
     length: int = 5
     top: int = 20
     context: int = 256
