@@ -189,3 +189,21 @@ def push(
     from optigram.scanning.pushing import push as upload
 
     remark(f"all of it is in {upload(folder, repository, private)}")
+
+
+@app.command()
+def curve(
+    folder: Folder,
+    target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],
+    out: Annotated[Path, typer.Option(help="where to write .svg, .pdf and .png")],
+    records: Annotated[list[Path] | None, typer.Option(help="folders of `optigram find`, whose best activations become lines")] = None,
+) -> None:
+    """Draw the best activation against the size of the corpus, and what searches reached."""
+    from optigram.report.figures import require_matplotlib, save
+    from optigram.report.scans import corpus_curve, levels_of
+    from optigram.scanning.findings import Findings
+    from optigram.study.records import read
+
+    require_matplotlib()
+    found = [record for each in records or () for record in read(each / "records.parquet")]
+    save(corpus_curve(Findings.load(folder), target, levels_of(found, target)), out)

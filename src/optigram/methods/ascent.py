@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from optigram.methods.base import Proposal, Proposals
+from optigram.methods.starts import Starts
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Relaxation
@@ -16,7 +17,7 @@ BLOCK = 32  # soft texts in one batch; large enough for products at full speed, 
 class Ascent:
     """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
 
-    `block` soft texts make a batch. It changes speed and memory, not results.
+    `block` soft texts make a batch. It changes speed and memory, not results. `starts` are proposed first, and climbed from.
     """
 
     relaxation: Relaxation
@@ -26,6 +27,7 @@ class Ascent:
     every: int
     patience: int | None = None
     block: int = field(default=BLOCK, repr=False)
+    starts: Starts | None = None
 
     @property
     def side_by_side(self) -> int:
@@ -45,7 +47,12 @@ class Ascent:
         """The nearest discrete texts before every `every`-th step, and after the last."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
         table = objective.table
-        theta = self.relaxation.start(streams, objective.length, table).requires_grad_()
+        theta = self.relaxation.start(streams, objective.length, table)
+        if self.starts is not None:
+            texts = self.starts.ids(objective, self.restarts)
+            yield Proposal(texts.to(objective.device))
+            theta = self.starts.planted(theta, texts, self.relaxation, objective)
+        theta.requires_grad_()
         optimizer = torch.optim.Adam([theta], lr=self.rate, fused=theta.device.type in ("cpu", "cuda"))
         notes = {}
         for step in range(self.steps + 1):

@@ -1,6 +1,6 @@
 """What a scan found, for people: a table of the best places, and the curve of the best activation against the corpus's size."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.scanning.findings import Findings
+from optigram.study.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +50,15 @@ def summary(found: Findings) -> str:
         f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {asked}.{left} special tokens {special}."
         f"{part} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
+
+
+def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
+    """The best activation that each method found for a target."""
+    levels: dict[str, float] = {}
+    for record in records:
+        if record.target == target:
+            levels[record.method] = max(record.activation, levels.get(record.method, -np.inf))
+    return levels
 
 
 def corpus_curve(found: Findings, target: str, levels: Mapping[str, float] | None = None) -> "Figure":

@@ -25,7 +25,7 @@ class Neuron(NamedTuple):
 
     kind: str
     layer: int
-    index: int
+    unit: int
 
     @classmethod
     def of(cls, target: str, number: int) -> "Neuron":
@@ -70,7 +70,7 @@ def write_openai(found: Findings, out: Path) -> None:
         neuron, known = Neuron.of(target, number), statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {
-            "neuron_id": {"layer_index": neuron.layer, "neuron_index": neuron.index},
+            "neuron_id": {"layer_index": neuron.layer, "neuron_index": neuron.unit},
             "random_sample": [_activations(row) for row in splits.get("random", [])],
             "random_sample_by_quantile": [[_activations(row) for row in group] for group in groups] or None,
             "quantile_boundaries": [group[0]["activation"] for group in groups[:-1]] or None,
@@ -80,7 +80,7 @@ def write_openai(found: Findings, out: Path) -> None:
             "kurtosis": known["kurtosis"],
             "most_positive_activation_records": [_activations(row) for row in splits.get("top", [])],
         }
-        with written_whole(out / neuron.kind / str(neuron.layer) / f"{neuron.index}.json") as path:
+        with written_whole(out / neuron.kind / str(neuron.layer) / f"{neuron.unit}.json") as path:
             path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
 
 

@@ -15,7 +15,8 @@ from optigram.corpora import ngrams
 from optigram.errors import InputError
 from optigram.finals import finals
 from optigram.loop import Budget, Found, search
-from optigram.methods import Corpus, Method, presets
+from optigram.methods import Ascent, Corpus, Method, presets
+from optigram.methods.starts import Starts
 from optigram.objective import Objective
 from optigram.study.records import Record
 
@@ -49,13 +50,15 @@ def find(
     seed: int = 0,
     top: int = 1,
     watch: Watch = lambda method, done, best: None,
+    starts: Starts | None = None,
 ) -> Iterator[Finds]:
     """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl", "gbl:faithful" or "smx:fair/200".
 
-    `budget` bounds the gradient methods; corpus search always reads its whole corpus, once for all targets.
+    `budget` bounds the gradient methods; corpus search always reads its whole corpus, once for all targets. `starts` are
+    texts from which ascents begin.
     """
     budget = budget or Budget()
-    methods = [(name, method_named(name, objective, corpus, budget.forwards)) for name in by]
+    methods = [(name, _begun(method_named(name, objective, corpus, budget.forwards), starts)) for name in by]
     for name, method in methods:
         allowed = Budget() if isinstance(method, Corpus) else budget
         found = find_by(objective, name, method, allowed, seed, top, functools.partial(watch, name))
@@ -79,6 +82,11 @@ def find_by(
     known = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
     records = [record for number, found in known for record in _records(objective, number, name, repr(method), seed, found, arm)]
     return Finds(name, records, sum(found.broken for _, found in known), outcome.interrupted)
+
+
+def _begun(method: Method, starts: Starts | None) -> Method:
+    """A method with texts to begin from, if it is an ascent."""
+    return dataclasses.replace(method, starts=starts) if isinstance(method, Ascent) and starts is not None else method
 
 
 def method_named(name: str, objective: Objective, corpus: Sentences | None, forwards: float | None) -> Method:

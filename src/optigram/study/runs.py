@@ -15,6 +15,7 @@ from optigram.study.corpus import sentences_for
 from optigram.study.find import Finds, Watch, find
 from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.records import Record, write
+from optigram.study.starting import starts_from
 
 MANIFEST, RECORDS = "manifest.json", "records.parquet"
 
@@ -34,8 +35,9 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
         remark(f"corpus: {corpus.name}")
     for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
         remark(remarked)
+    starts = None if request.start is None else starts_from(request.start, objective)
     watched = watch(len(objective.targets))
-    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched))
+    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, starts))
     for one in finds:
         if one.broken:
             remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")

@@ -1,0 +1,40 @@
+"""From a scan to the starts of a search: the words that end at the best places of each target."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from optigram.errors import InputError
+from optigram.fingerprints import model_fingerprint
+from optigram.methods.starts import Starts
+from optigram.objective import Objective
+from optigram.scanning.findings import Findings
+from optigram.targets import Target
+
+MOST = 8  # texts of a target
+
+
+def starts_from(folder: str, objective: Objective) -> Starts:
+    """The best windows of a scan for every target of an objective. Raises InputError for a scan of other weights or targets."""
+    found = Findings.load(Path(folder))
+    if found.about["scan"]["mark"] != model_fingerprint(objective.model):
+        raise InputError(f"the scan in {folder} is of other weights than {objective.model.name}; scan this model")
+    texts = {}
+    for target in objective.targets:
+        windows = list(dict.fromkeys(_windows(found, target, objective.length)))[:MOST]
+        if not windows:
+            raise InputError(f"no place that the scan in {folder} found for {target} has {objective.length} words; give a smaller --length")
+        texts[str(target)] = tuple(windows)
+    return Starts.of(folder, texts)
+
+
+def _windows(found: Findings, target: Target, length: int) -> Iterator[tuple[int, ...]]:
+    """The `length` ids that end at each place, best first; for a negative target also the lowest of what it is the negative of."""
+    name = str(target) if str(target) in set(found) else str(dataclasses.replace(target, pool="last"))
+    split = "top"
+    if name not in set(found) and name.startswith("-"):
+        name, split = name[1:], "bottom"
+    for row in found.of(name, split):
+        end = row["position"] - row["begin"] + 1
+        if end >= length:
+            yield tuple(row["ids"][end - length : end])

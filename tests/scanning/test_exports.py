@@ -1,0 +1,160 @@
+"""What others read: the fields that they publish, and no others; a scan as the start of a search; a push without a network."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import network
+
+from optigram.errors import InputError
+from optigram.loop import Budget
+from optigram.methods import presets
+from optigram.methods.starts import Starts
+from optigram.objective import Objective
+from optigram.relaxations import Embeddings, Gumbel, Logits, Softmax
+from optigram.scanning.exports import export
+from optigram.scanning.pushing import push
+from optigram.scanning.scan import scan
+from optigram.scanning.settings import Settings
+from optigram.study.find import find
+from optigram.study.starting import starts_from
+from optigram.targets import resolve
+
+# neuron_explainer.activations.activations.NeuronRecord
+OPENAI = {"neuron_id", "random_sample", "random_sample_by_quantile", "quantile_boundaries", "mean", "variance", "skewness", "kurtosis"}
+OPENAI |= {"most_positive_activation_records"}
+# neuronpedia_utils.db_models
+ACTIVATION = "id tokens index layer modelId maxValue maxValueTokenIndex minValue values creatorId dataSource dataIndex dfaValues"
+ACTIVATION += (
+    " dfaTargetIndex dfaMaxValue createdAt lossValues logitContributions binMin binMax binContains qualifyingTokenIndex zIndices zValues"
+)
+FEATURE = "modelId layer index creatorId createdAt maxActApprox hasVector vector vectorLabel vectorDefaultSteerStrength hookName"
+FEATURE += (
+    " topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values neuron_alignment_l1 correlated_neurons_indices"
+)
+FEATURE += (
+    " correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices correlated_features_pearson correlated_features_l1"
+)
+FEATURE += " neg_str neg_values pos_str pos_values frac_nonzero freq_hist_data_bar_heights freq_hist_data_bar_values"
+FEATURE += " logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist sourceSetName"
+SOURCE = {"id", "modelId", "setName", "creatorId", "dataset", "num_prompts", "num_tokens_in_prompt", "createdAt"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("scan")
+    corpus = out / "corpus.txt"
+    corpus.write_text("".join(f"two dogs play {'a café in ' * (i % 4)}the snow {i}\n" for i in range(40)))
+    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), Settings(top=4, context=40, tokens=80), out / "run")
+    return out / "run"
+
+
+def found(folder):
+    from optigram.scanning.findings import Findings
+
+    return Findings.load(folder)
+
+
+def test_csv_has_every_example(folder, tmp_path):
+    export(found(folder), "csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == found(folder).examples.num_rows
+    assert json.loads(rows[0]["ids"]) == found(folder).examples["ids"][0].as_py()
+
+
+def test_openai_records_have_the_published_fields(folder, tmp_path):
+    export(found(folder), "openai", tmp_path)
+    record = json.loads((tmp_path / "mlp_act" / "1" / "4.json").read_text(encoding="utf-8"))
+    assert set(record) == OPENAI
+    assert record["neuron_id"] == {"layer_index": 1, "neuron_index": 4}
+    top = record["most_positive_activation_records"][0]
+    assert set(top) == {"tokens", "activations"}
+    row = found(folder)["mlp_act.1:4"][0]
+    assert "".join(top["tokens"]) == row["text"]
+    assert top["activations"] == row["activations"]
+    assert len(record["random_sample_by_quantile"]) == len(record["quantile_boundaries"]) + 1 == 5
+
+
+def test_neuronpedia_has_the_published_fields(folder, tmp_path):
+    export(found(folder), "neuronpedia", tmp_path)
+    source = tmp_path / "gpt2" / "1-mlp_act"
+    assert {path.name for path in source.iterdir()} == {
+        *("release.jsonl", "model.jsonl", "sourceset.jsonl", "source.jsonl"),
+        *("features", "activations"),
+    }
+    (feature, *_), activations = (
+        [json.loads(line) for line in gzip.decompress((source / kind / "batch-0.jsonl.gz").read_bytes()).splitlines()]
+        for kind in ("features", "activations")
+    )
+    assert set(feature) == set(FEATURE.split())
+    assert all(set(row) == set(ACTIVATION.split()) for row in activations)
+    assert len(feature["freq_hist_data_bar_heights"]) == len(feature["freq_hist_data_bar_values"])
+    assert len(activations) == 3 * 2 * 4
+    assert all(row["values"][row["maxValueTokenIndex"]] == row["maxValue"] for row in activations)
+    assert set(json.loads((source / "source.jsonl").read_text())) == SOURCE
+
+
+def test_unknown_formats_are_refused(folder, tmp_path):
+    with pytest.raises(InputError, match="expected csv, openai, neuronpedia"):
+        export(found(folder), "xml", tmp_path)
+
+
+def test_a_folder_is_pushed_with_a_card(folder, monkeypatch):
+    import huggingface_hub
+
+    told = {}
+
+    class Client:
+        def create_repo(self, name, repo_type, private, exist_ok):
+            told["made"] = (name, repo_type, private)
+
+        def upload_folder(self, repo_id, repo_type, folder_path, allow_patterns):
+            told["files"] = sorted(path.name for path in Path(folder_path).iterdir() if path.name in allow_patterns)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Client)
+    assert push(folder, "somebody/scan", private=True) == "https://huggingface.co/datasets/somebody/scan"
+    assert told["made"] == ("somebody/scan", "dataset", True)
+    assert told["files"] == ["README.md", "curve.parquet", "examples.parquet", "manifest.json", "targets.parquet"]
+    assert "config_name: examples" in (folder / "README.md").read_text()
+    with pytest.raises(InputError, match="no finished run"):
+        push(folder / "parts", "somebody/scan")
+
+
+def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
+    model = network("gpt2")
+    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model.sites), 4)
+    starts = starts_from(str(folder), objective)
+    windows = starts.ids(objective, 8)
+    alone = objective.score(windows).activation.amax(1)
+    (one,) = find(objective, ["gbl"], budget=Budget(forwards=300), starts=starts)
+    for number, record in enumerate(one.records):
+        assert record.activation >= float(alone[number]) - 1e-6
+        assert starts.mark in record.settings
+    with pytest.raises(InputError, match="was not scanned"):
+        starts_from(str(folder), Objective(model, resolve(["mlp_act.1:9"], model.sites), 4))
+    with pytest.raises(InputError, match="other weights"):
+        starts_from(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia").sites), 4))
+
+
+@pytest.mark.parametrize("relaxation", [Embeddings(), Logits(), Softmax(), Gumbel()])
+def test_planted_texts_are_what_the_relaxation_hardens_to(relaxation):
+    from optigram.noise import Streams
+
+    model = network("gpt2")
+    objective = Objective(model, resolve(["mlp_act.1:3"], model.sites), 3)
+    text = tuple(int(i) for i in objective.lexicon[[5, 17, 40]])
+    starts = Starts.of("here", {str(objective.targets[0]): (text,)})
+    streams = Streams(0, ["x"], 3, torch.device("cpu"))
+    theta = relaxation.start(streams, 3, objective.table)
+    planted = starts.planted(theta, starts.ids(objective, 3), relaxation, objective)
+    rows, _ = relaxation.harden(planted, objective.table, streams)
+    assert tuple(objective.lexicon[rows[0, 0]].tolist()) == text
+    assert (planted[:, 1:] == theta[:, 1:]).all()
+
+
+def test_presets_begin_by_chance_unless_told():
+    assert presets.modern("gbl", 300).starts is None
