@@ -27,19 +27,13 @@ from optigram.targets import resolve
 OPENAI = {"neuron_id", "random_sample", "random_sample_by_quantile", "quantile_boundaries", "mean", "variance", "skewness", "kurtosis"}
 OPENAI |= {"most_positive_activation_records"}
 # neuronpedia_utils.db_models
-ACTIVATION = "id tokens index layer modelId maxValue maxValueTokenIndex minValue values creatorId dataSource dataIndex dfaValues"
-ACTIVATION += (
-    " dfaTargetIndex dfaMaxValue createdAt lossValues logitContributions binMin binMax binContains qualifyingTokenIndex zIndices zValues"
-)
-FEATURE = "modelId layer index creatorId createdAt maxActApprox hasVector vector vectorLabel vectorDefaultSteerStrength hookName"
-FEATURE += (
-    " topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values neuron_alignment_l1 correlated_neurons_indices"
-)
-FEATURE += (
-    " correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices correlated_features_pearson correlated_features_l1"
-)
-FEATURE += " neg_str neg_values pos_str pos_values frac_nonzero freq_hist_data_bar_heights freq_hist_data_bar_values"
-FEATURE += " logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist sourceSetName"
+ACTIVATION = """id tokens index layer modelId maxValue maxValueTokenIndex minValue values creatorId dataSource dataIndex dfaValues
+dfaTargetIndex dfaMaxValue createdAt lossValues logitContributions binMin binMax binContains qualifyingTokenIndex zIndices zValues"""
+FEATURE = """modelId layer index creatorId createdAt maxActApprox hasVector vector vectorLabel vectorDefaultSteerStrength hookName
+topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_values neuron_alignment_l1 correlated_neurons_indices
+correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices correlated_features_pearson correlated_features_l1
+neg_str neg_values pos_str pos_values frac_nonzero freq_hist_data_bar_heights freq_hist_data_bar_values
+logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist sourceSetName"""
 SOURCE = {"id", "modelId", "setName", "creatorId", "dataset", "num_prompts", "num_tokens_in_prompt", "createdAt"}
 
 
@@ -48,7 +42,7 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("scan")
     corpus = out / "corpus.txt"
     corpus.write_text("".join(f"two dogs play {'a café in ' * (i % 4)}the snow {i}\n" for i in range(40)))
-    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), Settings(top=4, context=40, tokens=80), out / "run")
+    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), Settings(top=12, context=40, tokens=80), out / "run")
     return out / "run"
 
 
@@ -93,7 +87,8 @@ def test_neuronpedia_has_the_published_fields(folder, tmp_path):
     assert set(feature) == set(FEATURE.split())
     assert all(set(row) == set(ACTIVATION.split()) for row in activations)
     assert len(feature["freq_hist_data_bar_heights"]) == len(feature["freq_hist_data_bar_values"])
-    assert len(activations) == 3 * 2 * 4
+    shown = [row for name in found(folder) if name != "resid_post.2:7" for end in ("top", "bottom") for row in found(folder).of(name, end)]
+    assert len(activations) == len(shown) > 10
     assert all(row["values"][row["maxValueTokenIndex"]] == row["maxValue"] for row in activations)
     assert set(json.loads((source / "source.jsonl").read_text())) == SOURCE
 
@@ -126,7 +121,7 @@ def test_a_folder_is_pushed_with_a_card(folder, monkeypatch):
 
 def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
     model = network("gpt2")
-    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model.sites), 4)
+    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model.sites), 3)
     starts = starts_from(str(folder), objective)
     windows = starts.ids(objective, 8)
     alone = objective.score(windows).activation.amax(1)
@@ -135,9 +130,9 @@ def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
         assert record.activation >= float(alone[number]) - 1e-6
         assert starts.mark in record.settings
     with pytest.raises(InputError, match="was not scanned"):
-        starts_from(str(folder), Objective(model, resolve(["mlp_act.1:9"], model.sites), 4))
+        starts_from(str(folder), Objective(model, resolve(["mlp_act.1:9"], model.sites), 3))
     with pytest.raises(InputError, match="other weights"):
-        starts_from(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia").sites), 4))
+        starts_from(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia").sites), 3))
 
 
 @pytest.mark.parametrize("relaxation", [Embeddings(), Logits(), Softmax(), Gumbel()])
