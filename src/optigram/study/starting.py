@@ -29,12 +29,15 @@ def starts_from(folder: str, objective: Objective) -> Starts:
 
 
 def _windows(found: Findings, target: Target, length: int) -> Iterator[tuple[int, ...]]:
-    """The `length` ids that end at each place, best first; for a negative target also the lowest of what it is the negative of."""
+    """The `length` ids that end at each place, or at the first later one where there are so many, best first.
+
+    For a negative target that was not scanned they are those of the lowest places of what it is the negative of.
+    """
     name = str(target) if str(target) in set(found) else str(dataclasses.replace(target, pool="last"))
     split = "top"
     if name not in set(found) and name.startswith("-"):
         name, split = name[1:], "bottom"
     for row in found.of(name, split):
-        end = row["position"] - row["begin"] + 1
-        if end >= length:
+        end = max(row["position"] - row["begin"] + 1, length)
+        if end <= len(row["ids"]):
             yield tuple(row["ids"][end - length : end])
