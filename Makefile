@@ -19,7 +19,7 @@ test-old: $(VENV)/.transformers4  ## the tests of models once more, with the old
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
 	$(BIN)/pytest -s tests/weights
 
-test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die (some minutes)
+test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die, and data sets as they are streamed (some minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --group ray
 	$(BIN)/pytest tests/cluster
 
