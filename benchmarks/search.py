@@ -95,7 +95,7 @@ def _remember(known: Known, records: Sequence[Record]) -> None:
             known[record.target] = (record.text, record.activation)
 
 
-def _targets(model, site: str, most: int) -> list[Target]:
+def _targets(model, site: str, most: int) -> Sequence[Target]:
     if site in ("language", "visual"):
         return neurons(model, site, most)
     units = np.random.default_rng(0).choice(model.sites[site].width, most, replace=False)

@@ -15,21 +15,42 @@ if TYPE_CHECKING:
     from optigram.loop import Budget, search
     from optigram.models.loading import load
     from optigram.objective import Objective
+    from optigram.scanning.findings import Findings
+    from optigram.scanning.scan import scan
+    from optigram.scanning.settings import Settings
     from optigram.study.find import find
     from optigram.targets import Target, resolve
     from optigram.text import Template
 
-__all__ = ["Budget", "InputError", "Objective", "Target", "Template", "find", "load", "methods", "resolve", "search", "sentences"]
+__all__ = [
+    "Budget",
+    "Findings",
+    "InputError",
+    "Objective",
+    "Settings",
+    "Target",
+    "Template",
+    "find",
+    "load",
+    "methods",
+    "resolve",
+    "scan",
+    "search",
+    "sentences",
+]
 
 _HOMES = {
     "Budget": "loop",
+    "Findings": "scanning.findings",
     "InputError": "errors",
     "Objective": "objective",
     "Target": "targets",
     "Template": "text",
     "find": "study.find",
     "load": "models.loading",
+    "Settings": "scanning.settings",
     "resolve": "targets",
+    "scan": "scanning.scan",
     "search": "loop",
     "sentences": "corpora",
 }

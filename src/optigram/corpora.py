@@ -95,7 +95,7 @@ def _lines(path: Path) -> Iterator[Sentence]:
 def _csv(path: Path) -> Iterator[Sentence]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
-        pick = _columns(rows.fieldnames or (), path)
+        pick = columns(rows.fieldnames or (), path)
         for row in rows:
             yield pick(row)
 
@@ -107,7 +107,7 @@ def _jsonl(path: Path) -> Iterator[Sentence]:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise InputError(f"line {number} of {str(path)!r} is not a JSON object; expected one with a caption or text field")
-                yield _columns(row, path)(row)
+                yield columns(row, path)(row)
 
 
 def _parquet(path: Path) -> Iterator[Sentence]:
@@ -115,9 +115,8 @@ def _parquet(path: Path) -> Iterator[Sentence]:
 
     file = parquet.ParquetFile(path)
     names = file.schema_arrow.names
-    pick = _columns(names, path)
-    columns = [name for name in names if name in TEXT_COLUMNS + IMAGE_COLUMNS]
-    for batch in file.iter_batches(columns=columns):
+    pick = columns(names, path)
+    for batch in file.iter_batches(columns=[name for name in names if name in TEXT_COLUMNS + IMAGE_COLUMNS]):
         yield from map(pick, batch.to_pylist())
 
 
@@ -128,10 +127,10 @@ def _coco(path: Path) -> Iterator[Sentence]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{str(path)!r} is no COCO captions file: expected a list under 'annotations'; for one object a line use .jsonl")
     for row in rows:
-        yield _columns(row, path)(row)
+        yield columns(row, path)(row)
 
 
-def _columns(names: Iterable[str], path: Path) -> Callable[[dict], Sentence]:
+def columns(names: Iterable[str], path: Path) -> Callable[[dict], Sentence]:
     """How to pick the sentence and the image out of a row with these columns."""
     found = set(names)
     text = next((name for name in TEXT_COLUMNS if name in found), None)

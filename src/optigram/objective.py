@@ -117,10 +117,8 @@ class Objective:
         """Whether `relax` counts the surprisal."""
         return self._listener is not None and self._listener.hears_mixtures
 
-    def rows_of(self, ids: Int[Tensor, "k n t"] | None, most: int) -> Int[Tensor, "k most t"] | None:
+    def rows_of(self, ids: Int[Tensor, "k n t"], most: int) -> Int[Tensor, "k most t"]:
         """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
-        if ids is None:
-            return None
         ids = ids[:, :most].to(self.device).contiguous()
         rows = torch.searchsorted(self.lexicon, ids).clamp(max=len(self.lexicon) - 1)
         rows = rows.masked_fill(self.lexicon[rows] != ids, -1)

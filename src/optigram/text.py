@@ -1,5 +1,6 @@
 """Ids and text: the vocabulary of a model, and the template around the free words."""
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from optigram.errors import InputError
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 UNKNOWNS = (UNKNOWN, "[UNK]")
+WORD = re.compile(r"[^\W_]+")
 SLOT = re.compile(r"\{(\d*)\}")
 
 
@@ -18,6 +20,9 @@ class Vocabulary:
 
     `encode` adds nothing to a text; `prefix` and `suffix` are the ids that the model expects around every text, such as
     [CLS] and [SEP]. `chat` writes a user's message as the text of a chat with the model, where it has a template for that.
+    `spans` tells where in the text each token of `encode` stands: the first character, and the one after the last.
+
+    All functions are pickled with it, so that texts can be encoded in other processes.
     """
 
     tokens: tuple[str, ...]
@@ -27,6 +32,7 @@ class Vocabulary:
     prefix: tuple[int, ...] = ()
     suffix: tuple[int, ...] = ()
     chat: Callable[[str], str] | None = None
+    spans: Callable[[str], list[tuple[int, int]]] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -47,7 +53,7 @@ class Vocabulary:
 
 def words_of(text: str) -> list[str]:
     """Lower-case words of letters and digits; apostrophes are dropped ("city's" is "citys"), as in Karpathy's tokens."""
-    return re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("\u2019", ""))
+    return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
 
 
 def word_vocabulary(words: Sequence[str]) -> Vocabulary:
@@ -58,9 +64,26 @@ def word_vocabulary(words: Sequence[str]) -> Vocabulary:
     return Vocabulary(
         tokens=tokens,
         special=frozenset(range(3)),
-        encode=lambda text: [ids.get(word, unknown) for word in words_of(text)],
-        decode=lambda chosen: " ".join(tokens[i] for i in chosen),
+        encode=functools.partial(_encode_words, ids, unknown),
+        decode=functools.partial(joined, tokens),
+        spans=word_spans,
     )
+
+
+def _encode_words(ids: dict[str, int], unknown: int, text: str) -> list[int]:
+    return [ids.get(word, unknown) for word in words_of(text)]
+
+
+def joined(tokens: Sequence[str], chosen: Iterable[int]) -> str:
+    """The tokens with these ids, a blank between them."""
+    return " ".join(tokens[i] for i in chosen)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where each of `words_of(text)` stands. A letter may have several lower-case ones, so places are counted in the text itself."""
+    kept = [(letter, place) for place, written in enumerate(text) if written not in "'\u2019" for letter in written.lower()]
+    lowered = "".join(letter for letter, _ in kept)
+    return [(kept[found.start()][1], kept[found.end() - 1][1] + 1) for found in WORD.finditer(lowered)]
 
 
 @dataclass(frozen=True)

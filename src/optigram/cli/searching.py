@@ -46,6 +46,7 @@ def find(
     fluency: Annotated[float, typer.Option(help="activation that a nat of surprisal per token costs")] = 0.0,
     surprisal: Annotated[str | None, typer.Option(help="keep only texts in this band, such as 2-6 nats per token")] = None,
     fluency_model: Surprised = None,
+    start: Annotated[str | None, typer.Option(help="a scan's folder: begin also from its best places")] = None,
     out: Out = None,
     as_json: Json = False,
     seed: Seed = 0,
@@ -80,6 +81,7 @@ def find(
         surprisal=surprisal,
         fluency_model=fluency_model,
         dtype=dtype,
+        start=start,
     )
     run_request(request, out, as_json, quiet)
 

@@ -35,7 +35,7 @@ def study(
     quiet: Quiet = False,
 ) -> None:
     """Targets x methods x seeds, cell by cell: may be killed, and goes on where it was."""
-    from optigram.study.threads import cores
+    from optigram.engine.threads import cores
 
     processes = cores() if workers is None else workers
     folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from optigram.methods.base import Ids, Proposal, Proposals
+from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Relaxation
@@ -43,10 +43,15 @@ class Ascent:
         return self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The nearest discrete texts before every `every`-th step, and after the last."""
+        """Those of the start; the nearest discrete texts before every `every`-th step, and after the last."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
         table = objective.table
-        theta = self.relaxation.start(streams, objective.length, table, objective.rows_of(start, self.restarts)).requires_grad_()
+        given = None
+        if start is not None:
+            yield judged_first(objective, start)
+            given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
+            given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins by chance
+        theta = self.relaxation.start(streams, objective.length, table, given).requires_grad_()
         optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
         notes = {}
         for step in range(self.steps + 1):

@@ -39,6 +39,12 @@ def begin(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tens
     return torch.where(given < 0, ids, given)
 
 
+def judged_first(objective: Objective, start: Ids) -> Proposal:
+    """The texts of a start as a proposal, so that nothing that is found is worse; the first stands in for missing ones."""
+    texts = torch.where(start < 0, start[:, :1], start).to(objective.device)
+    return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
+
+
 @runtime_checkable
 class Method(Protocol):
     """Seam 3. A frozen dataclass of settings; its repr is its identity."""

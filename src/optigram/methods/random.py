@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from optigram.methods.base import Ids, Proposal, Proposals
+from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
 from optigram.objective import Objective
 
@@ -20,7 +20,7 @@ class Random:
         """Texts that hang on nothing but the seed; those of `start` first."""
         streams = Streams(seed, [str(target) for target in objective.targets], 1, objective.device)
         if start is not None:
-            yield Proposal(start)
+            yield judged_first(objective, start)
         while True:
             drawn = streams.integers(len(objective.lexicon), self.texts, objective.length)
             yield Proposal(objective.lexicon[drawn[:, 0]])

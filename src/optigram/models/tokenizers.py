@@ -4,13 +4,14 @@ What a token reads as is what stands in the text for it: `" umbrella"` with its 
 spelling. Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
 """
 
+import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.text import Vocabulary
+from optigram.text import Vocabulary, joined
 
 UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?\d+\|?>?\]?")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -34,11 +35,12 @@ def tokenizer_vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
     return Vocabulary(
         tokens=tuple(tokens),
         special=frozenset(i for i in special if i < rows),
-        encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
-        decode=lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False),
+        encode=functools.partial(tokenizer.encode, add_special_tokens=False),
+        decode=functools.partial(_decode, tokenizer),
         prefix=prefix,
         suffix=suffix,
-        chat=_chat(tokenizer) if tokenizer.chat_template else None,
+        chat=functools.partial(_chat, tokenizer) if tokenizer.chat_template else None,
+        spans=functools.partial(_spans, tokenizer) if tokenizer.is_fast else None,
     )
 
 
@@ -50,14 +52,28 @@ def listed_vocabulary(words: Sequence[str]) -> Vocabulary:
     ids = {word: i for i, word in enumerate(words)}
     unknown = next((ids[word] for word in UNKNOWNS if word in ids), None)
 
-    def encode(text: str) -> list[int]:
-        found = [ids.get(word, unknown) for word in text.split()]
-        if None in found:
-            raise InputError(f"the model does not know the word {text.split()[found.index(None)]!r}; leave it out")
-        return [i for i in found if i is not None]
-
     special = frozenset(i for i, word in enumerate(words) if re.fullmatch(r"<.+>|\[.+\]", word))
-    return Vocabulary(tuple(words), special, encode, lambda chosen: " ".join(words[i] for i in chosen))
+    encode, decode = functools.partial(_encode_listed, ids, unknown), functools.partial(joined, tuple(words))
+    return Vocabulary(tuple(words), special, encode, decode, spans=_blank_spans)
+
+
+def _encode_listed(ids: dict[str, int], unknown: int | None, text: str) -> list[int]:
+    found = [ids.get(word, unknown) for word in text.split()]
+    if None in found:
+        raise InputError(f"the model does not know the word {text.split()[found.index(None)]!r}; leave it out")
+    return [i for i in found if i is not None]
+
+
+def _blank_spans(text: str) -> list[tuple[int, int]]:
+    return [found.span() for found in re.finditer(r"\S+", text)]
+
+
+def _decode(tokenizer: Any, ids: Iterable[int]) -> str:
+    return tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def _spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
+    return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
 
 
 def _reader(tokenizer: Any) -> Callable[[str], str]:
@@ -98,9 +114,6 @@ def _surroundings(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(full[:start]), tuple(full[start + len(plain) :])
 
 
-def _chat(tokenizer: Any) -> Callable[[str], str]:
-    def render(message: str) -> str:
-        turns = [{"role": "user", "content": message}]
-        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-
-    return render
+def _chat(tokenizer: Any, message: str) -> str:
+    turns = [{"role": "user", "content": message}]
+    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

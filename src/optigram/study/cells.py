@@ -11,6 +11,7 @@ import numpy as np
 
 from optigram.corpora import ngrams
 from optigram.errors import InputError
+from optigram.fingerprints import model_fingerprint, text_fingerprint
 from optigram.loop import Budget
 from optigram.methods import Corpus, chains
 from optigram.models.base import Model
@@ -22,7 +23,6 @@ from optigram.study.judging import Request, judge_of
 from optigram.study.placebo import placebo
 from optigram.study.plans import Plan, Sentences, plan_of
 from optigram.study.records import Record
-from optigram.study.runs import model_fingerprint, text_fingerprint
 from optigram.study.spec import Arm, Study
 
 JUDGED = tuple(field for field in Study.model_fields if field in Request.__dataclass_fields__ and field not in ("model", "corpus", "top"))

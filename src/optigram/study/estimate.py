@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optigram.engine.threads import one_thread
 from optigram.loop import Budget, search
 from optigram.methods import Ascent, Corpus, Method
 from optigram.study.cells import Cell, Workshop
-from optigram.study.threads import one_thread
 
 PROBED_STEPS, PROBED_TEXTS = 3, 4096
 

@@ -17,6 +17,7 @@ from optigram.methods import presets
 from optigram.methods.then import HANDED_ON
 from optigram.objective import Objective
 from optigram.several import search_apart
+from optigram.shapes import Int
 from optigram.study.plans import Plan, Sentences, corpus_search, plan_of, reads_corpus
 from optigram.study.records import Record
 
@@ -43,12 +44,13 @@ def find(
     top: int = 1,
     watch: Watch = lambda method, done, best: None,
     apart: float = 1.0,
+    start: Int[Tensor, "k n t"] | None = None,
 ) -> Iterator[Finds]:
     """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate" or "auto".
 
     `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
     methods that begin from its best texts. With `apart` below 1 the `top` texts of a target have at most that share of words in
-    common, and each of them may cost the whole budget.
+    common, and each of them may cost the whole budget. `start` are texts of each target from which all methods begin (-1: none).
     """
     budget = budget or Budget()
     read = None if corpus is None or not reads_corpus(by) else corpus_search(objective, corpus)
@@ -58,7 +60,7 @@ def find(
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
             known = search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watched)
-        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart)
+        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start)
         yield found
         if found.interrupted:
             return
@@ -74,11 +76,11 @@ def find_by(
     arm: str = "",
     known: Outcome | None = None,
     apart: float = 1.0,
+    start: Int[Tensor, "k n t"] | None = None,
 ) -> Finds:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     several = functools.partial(search_apart, most=apart) if top > 1 and apart < 1 else search
-    read, start = 0.0, None
-    outcome = Outcome([])
+    read, outcome = 0.0, Outcome([])
     if plan.corpus is not None:
         outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watch)
     if plan.method is None and several is not search:
@@ -86,7 +88,8 @@ def find_by(
         outcome = several(objective, plan.corpus, None, seed, top, watch=watch)
     elif plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
-            start, read = _texts(outcome, objective.length), max((found.forwards for found in outcome.found if found), default=0.0)
+            best, read = _texts(outcome, objective.length), max((found.forwards for found in outcome.found if found), default=0.0)
+            start = best if start is None else torch.cat([start, best], dim=1)
         outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
     records = [record for number, found in given for record in _records(objective, number, plan, seed, _with(found, read), arm, top)]

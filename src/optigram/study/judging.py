@@ -49,6 +49,7 @@ class Request:
     surprisal: str | None = None
     fluency_model: str | None = None
     dtype: str = "float32"
+    start: str | None = None
 
 
 def judge_of(request: Request, network: Model | None = None) -> Objective:

@@ -1,19 +1,14 @@
 """One run of `find`, from what is asked for to a folder: `manifest.json` (versions, settings, fingerprints) and Parquet."""
 
-import hashlib
 import json
-import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
+from optigram.fingerprints import model_fingerprint, text_fingerprint, versions
 from optigram.loop import Budget
 from optigram.methods import chains
 from optigram.models.loading import BUNDLED
@@ -22,6 +17,7 @@ from optigram.study.find import Finds, Watch, find
 from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.plans import reads_corpus
 from optigram.study.records import Record, write
+from optigram.study.starting import starts_from
 
 MANIFEST, RECORDS = "manifest.json", "records.parquet"
 
@@ -42,8 +38,9 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
         remark(f"corpus: {corpus.name}")
     for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
         remark(remarked)
+    starts = None if request.start is None else starts_from(request.start, objective)
     watched = watch(len(objective.targets))
-    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart))
+    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts))
     for one in finds:
         if one.broken:
             remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
@@ -68,26 +65,3 @@ def write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any])
     write(records, folder / RECORDS)
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps({"versions": versions(), **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """Versions of all that numbers hang on."""
-    return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
-
-
-def model_fingerprint(model: object) -> str:
-    """A hash of all weights, the same for the same numbers wherever they are stored."""
-    assert isinstance(model, nn.Module)
-    found = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
-    return found.hexdigest()
-
-
-def text_fingerprint(texts: Iterable[str]) -> str:
-    """A hash of sentences in their order."""
-    found = hashlib.sha256()
-    for text in texts:
-        found.update(text.encode() + b"\n")
-    return found.hexdigest()

@@ -1,4 +1,4 @@
-"""How many processes and threads: a study's numbers come from processes of one thread each, however many there are."""
+"""How many processes and threads: numbers come from processes of one thread each, however many there are."""
 
 import contextlib
 import os

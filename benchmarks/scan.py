@@ -1,0 +1,200 @@
+"""Scans: speed against the bare forward, memory against the size of the corpus, shared prefixes, and keeping all activations.
+
+python benchmarks/scan.py speed MODEL --corpus FILE [--sites mlp_act.0,mlp_act.2,mlp_act.5] [--sentences 4000]
+python benchmarks/scan.py memory [--megabytes 10,1000]
+python benchmarks/scan.py ngrams MODEL --corpus FILE...
+python benchmarks/scan.py collect MODEL --corpus FILE [--sites ...] [--sentences 2000]
+
+MODEL is a folder, a GGUF file, imaginet, or small-gpt2: 6 layers of 256, random weights. What is compared runs by turns, on one thread.
+"""
+
+import argparse
+import itertools
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from optigram import load, resolve, sentences
+from optigram.models.base import Model
+from optigram.models.imaginet import Imaginet, Sizes
+from optigram.models.loading import save
+from optigram.objective import Objective
+from optigram.scanning.alone import Alone
+from optigram.scanning.documents import Document
+from optigram.scanning.forward import Forward
+from optigram.scanning.panels import Panels, panels
+from optigram.scanning.pieces import Piece, Queue, read_documents, reading
+from optigram.scanning.settings import Settings
+from optigram.scanning.sweep import Sweep
+
+TURNS = 2
+WORDS = 2000  # of the model whose memory is measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("speed", "memory", "ngrams", "collect"))
+    parser.add_argument("model", nargs="?", default="imaginet")
+    parser.add_argument("--corpus", nargs="*", default=[])
+    parser.add_argument("--sites", default="mlp_act.0,mlp_act.2,mlp_act.5")
+    parser.add_argument("--sentences", type=int, default=4000)
+    parser.add_argument("--tokens", type=int, default=512)
+    parser.add_argument("--megabytes", default="10,1000")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.what == "memory":
+        memory([int(size) for size in asked.megabytes.split(",")])
+        return
+    model = small_gpt2() if asked.model == "small-gpt2" else load(asked.model)
+    limit = None if asked.what == "ngrams" else asked.sentences
+    texts = [found.text for found in itertools.islice(itertools.chain(*map(sentences, asked.corpus)), limit)]
+    if asked.what == "ngrams":
+        ngrams(model, texts)
+        return
+    settings = Settings(context=128, tokens=asked.tokens)
+    panel = panels(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
+    documents = [Document(number, text) for number, text in enumerate(texts)]
+    pieces = read_documents(documents, model.vocabulary, reading(model.vocabulary, settings.context, settings.skipped, settings.special))
+    (speed if asked.what == "speed" else collect)(model, panel, pieces, settings)
+
+
+def small_gpt2() -> Model:
+    """A GPT-2 of 6 layers of 256, with random weights and a vocabulary of bytes."""
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(n_embd=256, n_layer=6, n_head=8, vocab_size=259, n_positions=512, bos_token_id=257, eos_token_id=257)
+    return load(transformers.GPT2LMHeadModel(config).eval(), tokenizer=transformers.ByT5Tokenizer(extra_ids=0))
+
+
+def bare(forward: Forward, pieces: list[Piece], settings: Settings, see: Callable[..., None] = lambda part, states: None) -> int:
+    """The truncated forwards of a scan, in the same batches, and nothing else; gives the number of positions that count."""
+    queue, taken = Queue(settings.tokens, forward.spare), 0
+    with torch.inference_mode():
+        full = (made for piece in pieces if (made := queue.put(piece)) is not None)
+        for width, some in itertools.chain(full, queue.rest()):
+            for part, states in forward.run(some, width, queue.rows(width)):
+                see(part, states)
+                taken += sum(int(piece.counted.sum()) for piece in part)
+    return taken
+
+
+def speed(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> None:
+    """Tokens a second of a scan of all units of some sites, and of the bare forward; processor time, for others may use the machine."""
+    forward, ratios = Forward(model, panel.sites), []
+    for _ in range(TURNS):
+        begun = time.process_time()
+        tokens = bare(forward, pieces, settings)
+        middle = time.process_time()
+        assert sum(Sweep(model, panel, settings).take([pieces])) == tokens
+        ended = time.process_time()
+        ratios.append((middle - begun) / (ended - middle))
+        print(f"{tokens} tokens: bare {tokens / (middle - begun):.0f} a second, scan {tokens / (ended - middle):.0f}: {ratios[-1]:.3f}")
+    print(f"median ratio {statistics.median(ratios):.3f} with {len(panel.targets)} targets")
+
+
+def memory(sizes: list[int]) -> None:
+    """The largest memory of a process that scans a corpus of so many megabytes, with a tiny model, so that reading dominates."""
+    context = multiprocessing.get_context("spawn")
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder, context.Pool(1) as pool:
+            peak, tokens, seconds = pool.apply(_scan_once, (folder, size))
+            print(f"{size} MB, {tokens} tokens: peak {peak / 1024:.1f} MB, {seconds:.0f} s")
+
+
+def _scan_once(folder: str, size: int) -> tuple[float, int, float]:
+    from optigram.scanning.scan import scan
+
+    torch.set_num_threads(1)
+    words = tuple(f"w{number}" for number in range(WORDS))
+    save(Imaginet(words, (), Sizes(8, 8, 8)), Path(folder) / "model", {})
+    rng, path = np.random.default_rng(0), Path(folder) / "corpus.txt"
+    block = "".join(" ".join(words[i] for i in rng.integers(0, WORDS, rng.integers(20, 400))) + "\n" for _ in range(1000))
+    with path.open("w") as file:
+        for _ in range((size << 20) // len(block) + 1):
+            file.write(block)
+    begun = time.perf_counter()
+    settings = Settings(skipped=0, tokens=16384, context=256, sample=100)
+    found = scan(str(Path(folder) / "model"), ["language.hidden:*", "visual.hidden:*"], str(path), settings, count=max(size // 64, 1))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, found.about["tokens"], time.perf_counter() - begun
+
+
+def ngrams(model: Model, texts: list[str]) -> None:
+    """Every 5-gram alone: shared prefixes and unique n-grams, against reading every window from its first word."""
+    targets = resolve(["visual:0-9", "language:100-109"], model.sites)
+    alone = Alone(model, targets, Settings(question="alone", skipped=0))
+    begun = time.perf_counter()
+    list(alone.take(Document(number, text) for number, text in enumerate(texts)))
+    seconds = time.perf_counter() - begun
+    rows = [model.vocabulary.encode(text) for text in texts]
+    grams, *_ = alone._windows(rows, np.array([len(row) for row in rows]))
+    steps = float(alone.objective.meter.forwards[0]) * alone.settings.length
+    print(f"{len(texts)} texts, {len(grams)} windows, {alone.tallies.count} unique: {steps:.0f} cell steps, {seconds:.1f} s")
+    part = grams[:: max(len(grams) // 30000, 1)]
+    objective, naive = Objective(model, targets, alone.settings.length), type(model).read
+    assert naive is not None
+    begun = time.perf_counter()
+    with torch.no_grad():
+        for some in torch.from_numpy(part).split(128):
+            states = model.read(model.embedding[some], [part.sites[0] for part in objective._readouts])
+            for readout in objective._readouts:
+                readout.pooled(readout.joined(states), None)
+    whole = (time.perf_counter() - begun) * len(grams) / len(part)
+    print(f"naive, every window from its first word ({len(part)} timed): {len(grams) * alone.settings.length} steps, {whole:.1f} s")
+    print(f"ratio of steps {len(grams) * alone.settings.length / steps:.2f}, of time {whole / seconds:.2f}")
+
+
+def collect(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> None:
+    """A scan against keeping every activation and sorting afterwards, as caches of activations do; the same places must come out."""
+    context = multiprocessing.get_context("fork")
+    found = []
+    for name, run in (("scan", _scanned), ("kept all", _kept_all)):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with context.Pool(1) as pool:
+            scores, peak, seconds = pool.apply(run, (model, panel, pieces, settings))
+        found.append(scores)
+        print(f"{name}: {seconds:.1f} s, {(peak - before) / 1024:.0f} MB beside the model")
+    print(f"the same scores: {np.array_equal(*found)}; {len(panel.targets)} targets, {sum(int(p.counted.sum()) for p in pieces)} tokens")
+
+
+def _scanned(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> tuple[np.ndarray, float, float]:
+    begun = time.perf_counter()
+    sweep = Sweep(model, panel, Settings(context=settings.context, tokens=settings.tokens, fold=0))
+    list(sweep.take([pieces]))
+    return sweep.ends[1].leaders.score, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter() - begun
+
+
+def _kept_all(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> tuple[np.ndarray, float, float]:
+    """Activations that are not nearly 0 are kept with their places; afterwards each target's are sorted."""
+    begun, kept = time.perf_counter(), []
+
+    def see(part: list[Piece], states: dict[str, torch.Tensor]) -> None:
+        values = torch.cat([each.values(states) for each in panel.parts], dim=-1)
+        for row, piece in enumerate(part):
+            acts = values[row, : len(piece.ids)].masked_fill(~torch.from_numpy(piece.counted)[:, None], 0)
+            place, target = torch.nonzero(acts.abs() > 1e-5, as_tuple=True)
+            kept.append((torch.full_like(place, piece.document), target, acts[place, target]))
+
+    bare(Forward(model, panel.sites), pieces, settings, see)
+    document, target, value = (torch.cat(parts).numpy() for parts in zip(*kept, strict=True))
+    scores = np.full((len(panel.targets), settings.top), -np.inf, np.float32)
+    order = np.argsort(target, kind="stable")
+    edges = np.searchsorted(target[order], np.arange(len(panel.targets) + 1))
+    for number, (first, last) in enumerate(itertools.pairwise(edges)):
+        here = order[first:last]
+        ranked = here[np.argsort(-value[here], kind="stable")]
+        _, once = np.unique(document[ranked], return_index=True)
+        best = value[ranked[np.sort(once)[: settings.top]]]
+        scores[number, : len(best)] = best
+    return scores, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

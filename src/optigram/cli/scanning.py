@@ -1,0 +1,209 @@
+"""Commands that scan a corpus: scan, and its steps work and merge by themselves; and export of what was found."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optigram.cli.options import Device, Json, Model, Quiet, Seed, Targets
+from optigram.cli.searching import refuse_options
+from optigram.cli.showing import console, progress, remark
+from optigram.errors import InputError
+
+if TYPE_CHECKING:
+    from optigram.scanning.findings import Findings
+
+app = typer.Typer()
+
+Folder = Annotated[Path, typer.Argument(help="the folder of a scan, with its plan.json")]
+Tokenizers = Annotated[int, typer.Option(help="processes that tokenise ahead of the model (0: a thread)", min=0)]
+Batch = Annotated[int | None, typer.Option(help="texts that wait for one another, at the most; changes memory, not results")]
+Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray  [default: one a core]", min=1)]
+EngineName = Annotated[str, typer.Option("--engine", help="where shards are read: local, processes or ray")]
+Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"  [default: one of its own]')]
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def scan(
+    model: Model,
+    targets: Targets,
+    corpus: Annotated[list[str] | None, typer.Option(help="a file, a glob, hf:NAME[@REVISION][:SPLIT]; may be given several times")] = None,
+    out: Annotated[Path | None, typer.Option(help="a folder for all of it; shards that it holds already are not read again")] = None,
+    question: Annotated[str, typer.Option(help="context: the best places; alone: the best n-grams, each judged by itself")] = "context",
+    length: Annotated[int, typer.Option(help="of n-grams that are judged alone")] = 5,
+    top: Annotated[int, typer.Option(help="places to keep of each target, highest and lowest")] = 20,
+    context: Annotated[int, typer.Option(help="tokens that are read at a time")] = 256,
+    skipped: Annotated[int | None, typer.Option(help="first positions to leave out  [default: 1, in recurrent models 0]", min=0)] = None,
+    special: Annotated[bool, typer.Option("--special", help="count special tokens too")] = False,
+    per_document: Annotated[int, typer.Option(help="places of one document that may be kept")] = 1,
+    fold: Annotated[int, typer.Option(help="of places that end in so many equal tokens keep the first only (0: keep all)")] = 8,
+    sample: Annotated[int, typer.Option(help="places that are drawn at random, with all their values")] = 200,
+    tokens: Annotated[int | None, typer.Option(help="tokens of a forward  [default: 512, elsewhere than on a CPU 16384]")] = None,
+    shards: Annotated[int | None, typer.Option(help="how many  [default: as many as have 64 MB of text]", min=1)] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="pass over what cannot be read, and name it")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="write the plan to --out, and read nothing")] = False,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    ray_address: Address = None,
+    tokenizers: Tokenizers = 0,
+    batch: Batch = None,
+    dtype: Annotated[str, typer.Option(help="of the weights: float32, bfloat16, float16, or as they were saved")] = "saved",
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Find the places of a corpus where neurons fire most and least, all of them in one pass."""
+    import dataclasses
+    import tempfile
+
+    from optigram.models.loading import load
+    from optigram.scanning.plan import write_plan
+    from optigram.scanning.scan import plan_of, suited
+    from optigram.scanning.settings import Settings
+
+    refuse_options(targets)
+    if plan and out is None:
+        raise InputError("a plan is written to a folder; give --out DIR")
+    network = load(model, device, None if dtype == "saved" else dtype)
+    settings = Settings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
+    settings = suited(settings, network)
+    chosen = {name: value for name, value in (("skipped", skipped), ("tokens", tokens)) if value is not None}
+    settings = dataclasses.replace(settings, **chosen)
+    made = plan_of(network, model, targets, corpus or [], settings, shards, dtype, skip_bad)
+    if plan and out is not None:
+        write_plan(made, out)
+        remark(f"{len(made.shards)} shards are planned in {out}; read them with: optigram work {out} --rank R --world N")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        found = _read(made, network, out or Path(temporary), engine, workers, ray_address, device, tokenizers, batch, quiet)
+    _show(found, as_json, quiet)
+
+
+@app.command()
+def work(
+    folder: Folder,
+    rank: Annotated[int | None, typer.Option(help="this process  [default: RANK or SLURM_PROCID, or 0]", min=0)] = None,
+    world: Annotated[int | None, typer.Option(help="of so many  [default: WORLD_SIZE or SLURM_NTASKS, or 1]", min=1)] = None,
+    engine: EngineName = "local",
+    workers: Workers = None,
+    ray_address: Address = None,
+    tokenizers: Tokenizers = 0,
+    batch: Batch = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Read the shards of a plan that fall to this process and are missing; any number of processes may do so at a time."""
+    from optigram.engine.choosing import checked_place, place_in_world, share
+    from optigram.scanning.plan import read_plan
+
+    if (rank is None) != (world is None):
+        raise InputError("give --rank and --world together, or neither")
+    place = (place_in_world() or (0, 1)) if rank is None or world is None else checked_place(rank, world)
+    made = read_plan(folder)
+    mine = [shard for shard in share(range(len(made.shards)), *place) if not made.part(folder, shard).exists()]
+    run = _engine(engine, workers, ray_address, device)
+    from optigram.scanning.work import job_of
+
+    with progress(quiet) as show:
+        for number, _ in enumerate(run(job_of(folder, device, tokenizers, batch), mine), start=1):
+            show(number, len(mine), "shards")
+    if not quiet:
+        remark(f"{len(mine)} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
+
+
+@app.command()
+def merge(folder: Folder, as_json: Json = False, device: Device = "cpu", quiet: Quiet = False) -> None:
+    """Join the shards of a scan that are done, all or some, and show what was found."""
+    from optigram.scanning.findings import Findings
+    from optigram.scanning.merging import merged, publish
+    from optigram.scanning.plan import read_plan
+    from optigram.scanning.work import sit_down
+
+    made = read_plan(folder)
+    state = merged(made, folder)
+    with progress(quiet) as show:
+        publish(made, state, sit_down(folder, device, 0, None).model, folder, show)
+    _show(Findings.load(folder), as_json, quiet)
+
+
+def _engine(name: str, workers: int | None, address: str | None, device: str):
+    from optigram.engine.choosing import engine_named
+    from optigram.engine.threads import cores
+
+    return engine_named(name, workers or cores(), address, device != "cpu")
+
+
+def _read(made, network, folder: Path, engine: str, workers, address, device: str, tokenizers: int, batch, quiet: bool) -> "Findings":
+    """Read what is missing, here with the model that is loaded already, or by an engine's workers; and merge."""
+    import functools
+
+    from optigram.engine.job import Job
+    from optigram.scanning.scan import carry_out
+    from optigram.scanning.work import Desk, job_of, read_shard
+
+    job = job_of(folder, device, tokenizers, batch)
+    if engine == "local":
+        job = Job(functools.partial(Desk, made, network, tokenizers, batch), functools.partial(read_shard, folder))
+    with progress(quiet) as show:
+        return carry_out(made, network, folder, show, _engine(engine, workers, address, device), job)
+
+
+def _show(found: "Findings", as_json: bool, quiet: bool) -> None:
+    import json
+
+    from optigram.report.scans import scan_table, summary
+
+    for bad in () if quiet else found.about["skipped"]:
+        remark(f"skipped: {bad}")
+    if as_json:
+        tops = (row for target in found for row in found.of(target))
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in tops)
+        return
+    console().print(scan_table(found))
+    if not quiet:
+        remark(summary(found))
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
+    kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
+) -> None:
+    """Write what a scan found for other tools."""
+    from optigram.scanning.exports import export as write
+    from optigram.scanning.findings import Findings
+
+    write(Findings.load(folder), kind, out)
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
+    private: Annotated[bool, typer.Option("--private", help="for yourself alone")] = False,
+) -> None:
+    """Upload a finished folder as a data set of the Hub."""
+    from optigram.scanning.pushing import push as upload
+
+    remark(f"all of it is in {upload(folder, repository, private)}")
+
+
+@app.command()
+def curve(
+    folder: Folder,
+    target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],
+    out: Annotated[Path, typer.Option(help="where to write .svg, .pdf and .png")],
+    records: Annotated[list[Path] | None, typer.Option(help="folders of `optigram find`, whose best activations become lines")] = None,
+) -> None:
+    """Draw the best activation against the size of the corpus, and what searches reached."""
+    from optigram.report.figures import require_matplotlib, save
+    from optigram.report.scans import corpus_curve, levels_of
+    from optigram.scanning.findings import Findings
+    from optigram.study.records import read
+
+    require_matplotlib()
+    found = [record for each in records or () for record in read(each / "records.parquet")]
+    save(corpus_curve(Findings.load(folder), target, levels_of(found, target)), out)

@@ -1,0 +1,69 @@
+"""The engine of several processes on one machine, each of one thread and with a worker of its own."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
+from typing import Any
+
+import torch
+
+from optigram.engine import local
+from optigram.engine.job import Job, Task, Worker
+from optigram.errors import InputError
+
+LOOK = 0.2  # seconds between two looks of a worker at whether it is still wanted
+
+
+def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator[Task]:
+    """Do tasks in so many processes (0: in this one); each is yielded when it is done.
+
+    Raises InputError if a process was killed; what was done by then is there.
+    """
+    if workers == 0 or not tasks:
+        yield from local.run(job, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    unwanted = context.Event()
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, _begin_worker, (job, unwanted)) as pool:
+        futures = {pool.submit(_do, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise InputError("a worker process was killed, perhaps for want of memory; run the same again with fewer --workers") from error
+        except BaseException:
+            unwanted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_here: list[Any] = []  # a worker process's own job and worker: a pool has no other place for them
+
+
+def _begin_worker(job: Job[Any, Any], unwanted: Event) -> None:
+    """Set up a worker. Ctrl-C is its parent's business; it ends at once when the parent has ended or wants it no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(unwanted,), daemon=True).start()
+    torch.set_num_threads(1)
+    _here[:] = [job]
+
+
+def _end_with_parent(unwanted: Event) -> None:
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive() and not unwanted.is_set():
+        time.sleep(LOOK)
+    os._exit(1)
+
+
+def _do(task: Any) -> None:
+    if len(_here) == 1:  # built with the first task, so that an error of the building is raised and not swallowed by the pool
+        _here.append(_here[0].build())
+    job, worker = _here
+    job.do(worker, task)

@@ -1,0 +1,69 @@
+"""Examples: the places of a finished scan that are shown: the highest and lowest, a random sample, and some of each quantile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from optigram.scanning.leaders import Leaders
+from optigram.scanning.state import State
+from optigram.shapes import Float, Int
+
+SHOWN, GROUPS, EACH = 10, 5, 4  # of the random sample; quantile groups, and examples of each
+SPLITS = ("top", "bottom", "random", *(f"quantile {group + 1} of {GROUPS}" for group in range(GROUPS)))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Places [e]: the number of the target, that of the split, the rank in it from 1, the value, document and position."""
+
+    target: Int[np.ndarray, " e"]
+    split: Int[np.ndarray, " e"]
+    rank: Int[np.ndarray, " e"]
+    value: Float[np.ndarray, " e"]
+    document: Int[np.ndarray, " e"]
+    position: Int[np.ndarray, " e"]
+
+    def chosen(self, which: np.ndarray) -> "Examples":
+        """Some of them."""
+        return Examples(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+def examples(state: State) -> Examples:
+    """The places of a state, by target, split and rank."""
+    parts = [*_ends(state), *_drawn(state)]
+    whole = Examples(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Examples)))
+    return whole.chosen(np.lexsort((whole.rank, whole.split, whole.target)))
+
+
+def _ends(state: State) -> Iterator[Examples]:
+    for split, (leaders, sign) in enumerate(((state.top, 1), (state.bottom, -1))):
+        leaders: Leaders
+        target, rank = np.nonzero(leaders.score > -np.inf)
+        value = sign * leaders.score[target, rank] + np.float32(0)
+        yield Examples(target, np.full_like(target, split), rank + 1, value, leaders.document[target, rank], leaders.position[target, rank])
+
+
+def _drawn(state: State) -> Iterator[Examples]:
+    """Of each target the first of the random sample; and of the sample sorted by value, in groups of equal size, some evenly spaced."""
+    seen = state.tallies
+    m, r = seen.values.shape
+    if r == 0:
+        return
+    yield _of_sample(state, np.tile(np.arange(min(r, SHOWN)), (m, 1)), 2)
+    if r < GROUPS * EACH:
+        return
+    order = np.lexsort((np.broadcast_to(np.arange(r), (m, r)), seen.values), axis=1)
+    for group in range(GROUPS):
+        begin, end = r * group // GROUPS, r * (group + 1) // GROUPS
+        places = np.linspace(begin, end - 1, EACH).round().astype(np.int64)[::-1]
+        yield _of_sample(state, order[:, places], 3 + group)
+
+
+def _of_sample(state: State, rows: Int[np.ndarray, "m n"], split: int) -> Examples:
+    seen = state.tallies
+    m, n = rows.shape
+    target, flat = np.repeat(np.arange(m), n), rows.ravel()
+    rank = np.tile(np.arange(n) + 1, m)
+    value = seen.values[target, flat]
+    return Examples(target, np.full_like(target, split), rank, value, seen.document[flat], seen.position[flat])

@@ -1,0 +1,90 @@
+"""Forwards of one fixed shape for each width, so that what a piece gives hangs on the piece alone: not on its neighbours,
+their number, or whether any text of the batch fills it. When memory runs out a batch is halved, and stays so.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optigram.models.base import Model, States
+from optigram.models.network import ordinary_ids
+from optigram.scanning.pieces import Piece
+from optigram.shapes import Int
+
+PROBED = 12  # tokens of the text that tells whether a model reads onwards only
+ALIKE = 1e-5  # of the largest state
+
+
+def reads_onwards(model: Model, sites: Sequence[str]) -> bool:
+    """Whether states hang on nothing that follows; then a text may be filled up at its end, and nothing be masked."""
+    if model.step is not None:
+        return True
+    ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
+    other = ids.clone()
+    other[0, -1] = ids[0, 0] if ids[0, 0] != ids[0, -1] else ids[0, 1]
+    with torch.inference_mode():
+        one, two = (model.read(model.embedding[each], sites) for each in (ids, other))
+    return all(bool((one[site] - two[site])[:, :-1].abs().max() <= ALIKE * one[site].abs().max()) for site in sites)
+
+
+class Forward:
+    """Runs pieces through a model in batches of `rows(width)` texts; `spare` positions are always left empty where a mask is needed.
+
+    A batch without a mask may be computed in another way than one with a mask; a spare position sees to it that all have one.
+    """
+
+    def __init__(self, model: Model, sites: Sequence[str]):
+        self.model, self.sites = model, sites
+        self.masked = not reads_onwards(model, sites)
+        self.spare = 1 if self.masked else 0
+        self.halvings = 0
+
+    def run(self, pieces: Sequence[Piece], width: int, rows: int) -> Iterator[tuple[Sequence[Piece], States]]:
+        """The states {site: [n width h]} of pieces, in as few goes as memory allows."""
+        size = max(rows >> self.halvings, 1)
+        for start in range(0, len(pieces), size):
+            part = pieces[start : start + size]
+            states = _unless_out_of_memory(lambda part=part: self._states(part, width, size))
+            if states is None:
+                if size == 1:
+                    raise MemoryError(f"a single text of {width} tokens does not fit into memory; give a smaller --context")
+                self.halvings += 1
+                yield from self.run(pieces[start:], width, rows)
+                return
+            yield part, states
+
+    def _states(self, pieces: Sequence[Piece], width: int, rows: int) -> States:
+        device = self.model.embedding.device
+        ids = torch.from_numpy(filled(pieces, width, rows)).to(device)
+        keep = None
+        if self.masked:
+            lengths = [len(piece.ids) for piece in pieces]
+            lengths += lengths[-1:] * (rows - len(pieces))
+            keep = torch.arange(width, device=device) < torch.tensor(lengths, device=device)[:, None]
+        states = self.model.read(self.model.embedding[ids], self.sites, keep)
+        return {site: state[: len(pieces)] for site, state in states.items()}
+
+
+def filled(pieces: Sequence[Piece], width: int, rows: int) -> Int[np.ndarray, "rows width"]:
+    """The ids of pieces, filled up to a width, and with copies of the last piece to a number of rows."""
+    ids = np.zeros((rows, width), np.int64)
+    for row, piece in enumerate(pieces):
+        ids[row, : len(piece.ids)] = piece.ids
+    ids[len(pieces) :] = ids[len(pieces) - 1]
+    return ids
+
+
+def _unless_out_of_memory(run: Callable[[], dict[str, Tensor] | States]) -> States | None:
+    """What `run` gives, or None where memory runs out."""
+    try:
+        return run()
+    except (MemoryError, torch.OutOfMemoryError):
+        pass
+    except RuntimeError as error:  # what the allocator of the processor raises
+        if "allocate memory" not in str(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None

@@ -1,0 +1,111 @@
+"""Leaders: the best places of every target, in a total order, so that joining them in any order gives the same.
+
+The order is score downwards, document, position. Of places with equal folds (a hash of the last tokens that end there, or
+of an n-gram) only the first in this order is kept.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from optigram.shapes import Float, Int
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Places that may be among the best of targets, in any order; a fold of 0 is like no other."""
+
+    target: Int[np.ndarray, " e"]
+    score: Float[np.ndarray, " e"]
+    document: Int[np.ndarray, " e"]
+    position: Int[np.ndarray, " e"]
+    fold: Int[np.ndarray, " e"]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def chosen(self, which: np.ndarray) -> "Entries":
+        """Some of them, by number or by mask."""
+        return Entries(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def ranked(self) -> "Entries":
+        """Sorted by target, and within one by the total order."""
+        return self.chosen(np.lexsort((self.position, self.document, -self.score, self.target)))
+
+    def first_of(self, key: np.ndarray, most: int) -> "Entries":
+        """Of ranked entries with the same target and key, the first so many; still ranked."""
+        order = np.lexsort((np.arange(len(self)), key, self.target))
+        fresh = _changes(self.target[order]) | _changes(key[order])
+        kept = np.zeros(len(self), dtype=bool)
+        kept[order] = _places(fresh) < most
+        return self.chosen(kept)
+
+    def with_targets(self, target: np.ndarray) -> "Entries":
+        """The same places for other targets."""
+        return Entries(target, self.score, self.document, self.position, self.fold)
+
+
+def joined_entries(parts: list[Entries]) -> Entries:
+    """Entries one after another."""
+    return Entries(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Entries)))
+
+
+@dataclass(frozen=True)
+class Leaders:
+    """The k best places of m targets [m k], best first; where fewer are known, scores are -inf and documents -1."""
+
+    score: Float[np.ndarray, "m k"]
+    document: Int[np.ndarray, "m k"]
+    position: Int[np.ndarray, "m k"]
+    fold: Int[np.ndarray, "m k"]
+
+    @classmethod
+    def empty(cls, targets: int, most: int) -> "Leaders":
+        """Room for `most` places of each target."""
+        shape = targets, most
+        return cls(
+            np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64), np.full(shape, -1, np.int32), np.zeros(shape, np.int64)
+        )
+
+    @property
+    def edge(self) -> Float[np.ndarray, " m"]:
+        """The score [m] that a place must have to be kept, at the least."""
+        return self.score[:, -1]
+
+    def add(self, new: Entries) -> None:
+        """Take entries into account, in place; several of one document and target must come together, and be no more than wanted."""
+        if not len(new):
+            return
+        touched = np.unique(new.target)
+        whole = joined_entries([self._entries(touched), new]).ranked()
+        key = np.where(whole.fold == 0, -1 - np.arange(len(whole)), whole.fold)
+        whole = whole.first_of(key, 1)
+        rank = _places(_changes(whole.target))
+        kept = rank < self.score.shape[1]
+        whole, rank = whole.chosen(kept), rank[kept]
+        self.score[touched], self.document[touched], self.position[touched], self.fold[touched] = -np.inf, -1, -1, 0
+        for field in ("score", "document", "position", "fold"):
+            getattr(self, field)[whole.target, rank] = getattr(whole, field)
+
+    def merged(self, other: "Leaders") -> "Leaders":
+        """The best of both, as new leaders."""
+        joined = Leaders(*(getattr(self, field.name).copy() for field in fields(self)))
+        joined.add(other._entries(np.arange(len(other.score))))
+        return joined
+
+    def _entries(self, targets: np.ndarray) -> Entries:
+        """The places that are known of some targets."""
+        row, rank = np.nonzero(self.score[targets] > -np.inf)
+        row = targets[row]
+        return Entries(row, self.score[row, rank], self.document[row, rank], self.position[row, rank], self.fold[row, rank])
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """Where a value differs from the one before it."""
+    return np.concatenate([np.ones(min(len(values), 1), dtype=bool), values[1:] != values[:-1]])
+
+
+def _places(fresh: np.ndarray) -> np.ndarray:
+    """The place of each within its group, where groups begin at `fresh`."""
+    begins = np.nonzero(fresh)[0]
+    return np.arange(len(fresh)) - np.repeat(begins, np.diff(np.append(begins, len(fresh))))

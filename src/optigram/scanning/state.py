@@ -1,0 +1,124 @@
+"""The state of a scan: leaders at both ends and tallies, which are joined in any order, and kept as one Parquet file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from optigram.errors import InputError
+from optigram.files import written_whole
+from optigram.scanning.leaders import Leaders
+from optigram.scanning.tallies import Tallies
+
+ABOUT = b"optigram"
+PER_TARGET = ("sums", "histogram", "best", "values")
+SHARED = ("count", "broken", "tokens", "priority", "document", "position")
+ENDS = ("top", "bottom")
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known after some shards. `plan` names what was asked; states of different plans are never joined.
+
+    `shards` are those that were read, by number; `targets` the addresses; `documents` and `tokens` what was read, `skipped`
+    what could not be; `seconds` the time of all workers together.
+    """
+
+    plan: str
+    targets: tuple[str, ...]
+    shards: tuple[int, ...]
+    top: Leaders
+    bottom: Leaders
+    tallies: Tallies
+    documents: int
+    tokens: int
+    skipped: tuple[str, ...]
+    seconds: float
+
+    def merged(self, other: "State", sample: int) -> "State":
+        """Both together. Raises InputError for states of different plans, or that have a shard in common."""
+        if self.plan != other.plan or self.targets != other.targets:
+            raise InputError("these parts are of different scans: model, targets, corpus or settings differ; merge those of one plan")
+        if common := set(self.shards) & set(other.shards):
+            raise InputError(f"shard {min(common)} is in two of these parts, and would count twice; merge each shard once")
+        return State(
+            self.plan,
+            self.targets,
+            tuple(sorted(self.shards + other.shards)),
+            self.top.merged(other.top),
+            self.bottom.merged(other.bottom),
+            self.tallies.merged(other.tallies, sample),
+            self.documents + other.documents,
+            self.tokens + other.tokens,
+            tuple(sorted({*self.skipped, *other.skipped})),
+            self.seconds + other.seconds,
+        )
+
+
+def write_state(state: State, path: Path) -> None:
+    """One row a target; what belongs to no target is in the file's own metadata. The file is written whole."""
+    arrays: dict[str, pa.Array] = {"target": pa.array(state.targets)}
+    for end in ENDS:
+        leaders: Leaders = getattr(state, end)
+        arrays |= {f"{end}_{field.name}": _lists(getattr(leaders, field.name)) for field in fields(leaders)}
+    arrays |= {name: _lists(getattr(state.tallies, name)) for name in PER_TARGET}
+    about = {name: getattr(state, name) for name in ("plan", "shards", "documents", "tokens", "skipped", "seconds")}
+    about["tallies"] = {name: np.asarray(getattr(state.tallies, name)).tolist() for name in SHARED}
+    table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
+    with written_whole(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
+
+
+def read_state(path: Path) -> State:
+    """The state that `write_state` wrote. Raises InputError for anything else."""
+    try:
+        table = parquet.read_table(path)
+        about = json.loads((table.schema.metadata or {})[ABOUT])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise InputError(f"{path} is no part of a scan ({str(error)[:80]}); remove it, and its shard is read again") from error
+    ends = {end: Leaders(*(_array(table, f"{end}_{field.name}") for field in fields(Leaders))) for end in ENDS}
+    return State(
+        about["plan"],
+        tuple(table["target"].to_pylist()),
+        tuple(about["shards"]),
+        ends["top"],
+        ends["bottom"],
+        _tallies(table, about["tallies"]),
+        about["documents"],
+        about["tokens"],
+        tuple(about["skipped"]),
+        about["seconds"],
+    )
+
+
+def merge_states(states: Sequence[State], sample: int) -> State:
+    """All states together, in whatever order they come."""
+    first, *others = states
+    for other in others:
+        first = first.merged(other, sample)
+    return first
+
+
+def _tallies(table: pa.Table, shared: Mapping[str, Any]) -> Tallies:
+    sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
+    tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
+    return Tallies(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    """A list of one length for each row; nulls where that length is 0."""
+    if values.shape[1] == 0:
+        return pa.nulls(len(values))
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
+
+
+def _array(table: pa.Table, name: str) -> np.ndarray:
+    column = table[name].combine_chunks()
+    if pa.types.is_null(column.type):
+        return np.zeros((table.num_rows, 0), np.float32)
+    return column.values.to_numpy(zero_copy_only=False).reshape(table.num_rows, -1).copy()

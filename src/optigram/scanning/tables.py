@@ -1,0 +1,68 @@
+"""The tables of a finished scan, as Parquet has them."""
+
+import numpy as np
+import pyarrow as pa
+
+from optigram.scanning.state import State
+from optigram.scanning.tallies import EDGES, ZERO, moments
+
+EXAMPLE_COLUMNS = {
+    "target": pa.string(),
+    "split": pa.string(),
+    "rank": pa.int32(),
+    "activation": pa.float32(),
+    "source": pa.string(),
+    "place": pa.int64(),
+    "document": pa.int64(),
+    "position": pa.int32(),
+    "begin": pa.int32(),
+    "ids": pa.list_(pa.int32()),
+    "activations": pa.list_(pa.float32()),
+    "text": pa.string(),
+    "text_begin": pa.int32(),
+    "char_begin": pa.int32(),
+    "char_end": pa.int32(),
+    "spans": pa.list_(pa.int32()),
+}
+
+
+def target_table(state: State) -> pa.Table:
+    """One row a target: how many places were seen, the extremes, moments, the share above 0, and the histogram with its edges.
+
+    Moments are NaN, and the histogram is empty, where n-grams were judged alone.
+    """
+    seen = state.tallies
+    in_context = bool(seen.histogram.any())
+    mean, variance, skewness, kurtosis = (
+        moments(seen.count if in_context else 0, seen.sums).T if in_context else np.full((4, len(seen.sums)), np.nan)
+    )
+    drawn = seen.histogram.sum(1)
+    above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
+    return pa.table(
+        {
+            "target": pa.array(state.targets),
+            "places": pa.array([seen.count] * len(state.targets)),
+            "highest": pa.array(state.top.score[:, 0]),
+            "lowest": pa.array(-state.bottom.score[:, 0] + np.float32(0)),
+            "mean": pa.array(mean),
+            "variance": pa.array(variance),
+            "skewness": pa.array(skewness),
+            "kurtosis": pa.array(kurtosis),
+            "above_zero": pa.array(np.where(drawn, above, np.nan)),
+            "histogram": pa.array(list(seen.histogram)),
+            "edges": pa.array([EDGES] * len(state.targets)),
+        }
+    )
+
+
+def curve_table(state: State) -> pa.Table:
+    """One row a target and random part of the corpus: its tokens, and the best value in it."""
+    tokens, best = state.tallies.curve()
+    m, n = best.shape
+    return pa.table(
+        {
+            "target": pa.array(np.repeat(np.array(state.targets, dtype=object), n)),
+            "tokens": pa.array(np.tile(tokens, m)),
+            "highest": pa.array(best.ravel()),
+        }
+    )

@@ -1,0 +1,99 @@
+"""Tallies: what is known of all values of every target, and not of the best places only.
+
+Moments of all places; a histogram of one place in 16, drawn by hash; a random sample of places with all their values; and the
+best value in ever smaller random parts of the corpus: half of its documents, a quarter, and so on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optigram.scanning.hashing import levels
+from optigram.shapes import Float, Int
+
+LEVELS = 24
+THINNED = 16  # of so many places one is in the histogram
+OCTAVES = range(-10, 11)
+EDGES = np.array([-(2.0**i) for i in reversed(OCTAVES)] + [-1e-38, 0.0] + [2.0**i for i in OCTAVES], np.float32)
+BINS = len(EDGES) + 1  # bin i holds values above edge i - 1, up to edge i
+ZERO = len(OCTAVES) + 1  # the bin of what is exactly 0
+
+
+@dataclass
+class Tallies:
+    """Of m targets: `count` places; `sums` [m 4] of the first four powers of values; `histogram` [m bins]; `best` [m levels].
+
+    `tokens` [levels] of documents at each level. `priority` [r], ascending, `document`, `position` [r] and `values` [m r] are the
+    random sample of at most r places: those with the smallest hashes. Sums hang in their last bits on the order of addition;
+    all else does not.
+    """
+
+    count: int
+    broken: int
+    sums: Float[np.ndarray, "m 4"]
+    histogram: Int[np.ndarray, "m bins"]
+    tokens: Int[np.ndarray, " levels"]
+    best: Float[np.ndarray, "m levels"]
+    priority: Int[np.ndarray, " r"]
+    document: Int[np.ndarray, " r"]
+    position: Int[np.ndarray, " r"]
+    values: Float[np.ndarray, "m r"]
+
+    @classmethod
+    def empty(cls, targets: int) -> "Tallies":
+        """Nothing seen yet."""
+        none = np.zeros(0, np.int64)
+        return cls(
+            0,
+            0,
+            np.zeros((targets, 4)),
+            np.zeros((targets, BINS), np.int64),
+            np.zeros(LEVELS, np.int64),
+            np.full((targets, LEVELS), -np.inf, np.float32),
+            *(none, none, none),
+            np.zeros((targets, 0), np.float32),
+        )
+
+    def sampled(self, most: int) -> "Tallies":
+        """The same with the `most` places of the smallest hashes."""
+        order = np.lexsort((self.position, self.document, self.priority))[:most]
+        parts = self.priority[order], self.document[order], self.position[order], self.values[:, order]
+        return Tallies(self.count, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
+
+    def merged(self, other: "Tallies", most: int) -> "Tallies":
+        """Both together; the two must not have seen the same places."""
+        return Tallies(
+            self.count + other.count,
+            self.broken + other.broken,
+            self.sums + other.sums,
+            self.histogram + other.histogram,
+            self.tokens + other.tokens,
+            np.maximum(self.best, other.best),
+            np.concatenate([self.priority, other.priority]),
+            np.concatenate([self.document, other.document]),
+            np.concatenate([self.position, other.position]),
+            np.concatenate([self.values, other.values], axis=1),
+        ).sampled(most)
+
+    def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
+        """Count the tokens of pieces by the level of their documents; give the levels."""
+        found = levels(documents, LEVELS, seed)
+        np.add.at(self.tokens, found, tokens)
+        return found
+
+    def curve(self) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "m n"]]:
+        """Tokens of each random part of the corpus, from the smallest, and the best value of every target in it."""
+        tokens = self.tokens[::-1].cumsum()
+        best = np.maximum.accumulate(self.best[:, ::-1], axis=1)
+        seen = np.concatenate([tokens[:1] > 0, np.diff(tokens) > 0])
+        return tokens[seen], best[:, seen]
+
+
+def moments(count: int, sums: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "m 4"]:
+    """Mean, variance, skewness and kurtosis (of the normal distribution: 3) [m 4] from sums of powers; NaN where undefined."""
+    first, second, third, fourth = (sums / max(count, 1)).T
+    variance = np.maximum(second - first**2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skewness = (third - 3 * first * second + 2 * first**3) / variance**1.5
+        kurtosis = (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / variance**2
+    return np.stack([first, variance, skewness, kurtosis], axis=1)

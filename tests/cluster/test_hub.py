@@ -1,0 +1,22 @@
+"""Data sets as the library datasets streams them, here from a folder of files: the same rows in any shards."""
+
+import json
+
+from optigram.scanning.documents import documents
+from optigram.scanning.fetching import fetch
+from optigram.scanning.sources import shards, sources
+
+
+def test_a_data_set_is_streamed_shard_by_shard(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in range(3):
+        rows = (json.dumps({"text": f"text {file} {row}"}) + "\n" for row in range(5))
+        (data / f"train-{file}.jsonl").write_text("".join(rows))
+    known = sources([f"hf:{data}"])
+    assert known[0].size == 3
+    found = [document for shard in shards(known, 2, 0) for part in shard for document in documents(known, part)]
+    assert sorted(document.text for document in found) == sorted(f"text {file} {row}" for file in range(3) for row in range(5))
+    assert len({document.number for document in found}) == 15
+    assert list(fetch(known, [found[7].number])) == [found[7]]

@@ -1,0 +1,141 @@
+"""A cluster of two nodes on this machine: the same results as in one process, and workers and nodes may die.
+
+Run by `make test-ray`, not with the other tests: a cluster takes seconds to come up, and ray is large.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+
+ray = pytest.importorskip("ray")
+from ray.cluster_utils import Cluster  # noqa: E402
+from slow_work import fail, slowly  # noqa: E402
+
+from optigram.engine import local  # noqa: E402
+from optigram.engine.clusters import run  # noqa: E402
+from optigram.errors import InputError  # noqa: E402
+from optigram.models.imaginet import Imaginet, Sizes  # noqa: E402
+from optigram.models.loading import load, save  # noqa: E402
+from optigram.scanning.merging import merged  # noqa: E402
+from optigram.scanning.plan import Plan, write_plan  # noqa: E402
+from optigram.scanning.scan import plan_of  # noqa: E402
+from optigram.scanning.settings import Settings  # noqa: E402
+from optigram.scanning.state import State  # noqa: E402
+from optigram.scanning.work import job_of  # noqa: E402
+
+SHARDS = 8
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    import torch
+
+    torch.manual_seed(1)
+    made = Imaginet(tuple("abcdefg"), ("cat", "dog"), Sizes(8, 8, 2))
+    folder = tmp_path_factory.mktemp("model")
+    save(made, folder, {})
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("".join(f"{'abcdefg'[i % 7]} {'gfedcba'[i % 5]} {'abc'[i % 3]} d e f\n" for i in range(4000)))
+    return str(path)
+
+
+def planned(folder: Path, model: str, corpus: str) -> Plan:
+    plan = plan_of(load(model), model, ["language.hidden:*", "visual:*"], [corpus], Settings(skipped=0, sample=40), SHARDS)
+    write_plan(plan, folder)
+    return plan
+
+
+@pytest.fixture(scope="module")
+def expected(model, corpus, tmp_path_factory) -> State:
+    folder = tmp_path_factory.mktemp("local")
+    plan = planned(folder, model, corpus)
+    list(local.run(job_of(folder), plan.missing(folder)))
+    return merged(plan, folder)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 << 20})
+    made.add_node(num_cpus=1, object_store_memory=80 << 20)
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def same(one: State, two: State) -> bool:
+    ends = [(getattr(one, end), getattr(two, end)) for end in ("top", "bottom")]
+    return one.tokens == two.tokens and all((vars(a)[name] == vars(b)[name]).all() for a, b in ends for name in vars(a))
+
+
+def test_the_cluster_finds_what_one_process_finds(cluster, model, corpus, expected, tmp_path):
+    plan = planned(tmp_path, model, corpus)
+    done = list(run(job_of(tmp_path), plan.missing(tmp_path), workers=2))
+    assert sorted(done) == list(range(SHARDS))
+    assert same(merged(plan, tmp_path), expected)
+
+
+def test_a_worker_is_killed_in_the_middle_of_a_shard_and_then_its_node(cluster, model, corpus, expected, tmp_path):
+    plan = planned(tmp_path, model, corpus)
+    node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    killed = []
+
+    def kill() -> None:
+        while len(list((tmp_path / "at_work").glob("*"))) < 2:
+            time.sleep(0.05)
+        worker = int(next((tmp_path / "at_work").glob("*")).read_text())
+        os.kill(worker, signal.SIGKILL)
+        killed.append(worker)
+        while len(plan.missing(tmp_path)) > SHARDS - 3:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        killed.append("node")
+
+    threading.Thread(target=kill, daemon=True).start()
+    done = list(run(slowly(tmp_path), plan.missing(tmp_path), workers=3))
+    assert killed[1:] == ["node"]
+    assert sorted(done) == list(range(SHARDS))
+    assert same(merged(plan, tmp_path), expected)
+
+
+def test_a_run_that_was_killed_as_a_whole_does_only_what_is_missing(model, corpus, expected, tmp_path):
+    plan = planned(tmp_path, model, corpus)
+    script = """
+import sys
+from pathlib import Path
+from slow_work import slowly
+from optigram.engine.clusters import run
+from optigram.scanning.plan import read_plan
+folder = Path(sys.argv[1])
+list(run(slowly(folder), read_plan(folder).missing(folder), workers=2))
+"""
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], start_new_session=True)
+    while len(plan.missing(tmp_path)) > SHARDS - 2 and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(3)
+    left = plan.missing(tmp_path)
+    assert 0 < len(left) < SHARDS
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
+    assert sorted(local.run(job_of(tmp_path), left)) == left
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    assert same(merged(plan, tmp_path), expected)
+
+
+def test_an_error_of_a_task_is_raised_in_one_line(cluster, tmp_path):
+    with pytest.raises(InputError, match="bad task 1"):
+        list(run(fail(tmp_path), [1, 2], workers=1))

@@ -1,0 +1,144 @@
+"""The commands scan, work and merge: resumed, shared among processes, refused where input is bad."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optigram import cli
+from optigram.files import written_whole
+from optigram.models.loading import save
+from optigram.scanning.findings import Findings
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    save(tiny, path, {})
+    return str(path)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text("".join(f"{'abcdefg'[i % 7]} {'gfedcba'[i % 5]} {'abc'[i % 3]} d\n" for i in range(300)))
+    return str(path)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def tops(out: str) -> list[dict]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_scan_prints_a_table_with_the_real_text(run, folder, corpus):
+    code, out, err = run("scan", folder, "visual:*", "-language:a", "--corpus", corpus)
+    assert code == 0
+    assert "visual:dog" in out
+    assert "300 documents, 1,200 tokens" in err
+
+
+def test_a_plan_is_worked_on_by_several_and_merged_at_any_time(run, folder, corpus, tmp_path):
+    words = ("scan", folder, "visual:*", "language:*", "--corpus", corpus, "--json", "--quiet", "--top", 3)
+    code, whole, _ = run(*words)
+    assert code == 0
+    out = tmp_path / "out"
+    assert run(*words, "--out", out, "--shards", 5, "--plan")[0] == 0
+    assert run("merge", out)[0] == 2  # nothing is done yet
+    assert run("work", out, "--rank", 1, "--world", 2, "--quiet")[0] == 0
+    code, _, err = run("merge", out)
+    assert code == 0
+    assert "Only 2 of 5 shards are in" in err
+    before = {path: path.stat().st_mtime_ns for path in (out / "parts").iterdir()}
+    code, parts, _ = run(*words, "--out", out, "--shards", 5)
+    assert code == 0
+    assert tops(parts) == tops(whole)
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+    found = Findings.load(out)
+    assert found["visual:dog"] == [row for row in tops(whole) if row["target"] == "visual:dog"]
+    assert run(*words, "--out", out, "--shards", 5, "--fold", 2)[0] == 2  # another scan
+
+
+def test_processes_started_from_outside_take_their_share(folder, corpus, run, tmp_path):
+    out = tmp_path / "out"
+    run("scan", folder, "visual:*", "--corpus", corpus, "--out", out, "--shards", 4, "--plan")
+    for rank, names in ((0, ("RANK", "WORLD_SIZE")), (1, ("SLURM_PROCID", "SLURM_NTASKS"))):
+        environment = os.environ | dict(zip(names, (str(rank), "2"), strict=True))
+        subprocess.run([sys.executable, "-m", "optigram", "work", str(out), "--quiet"], env=environment, check=True)
+        assert len(list((out / "parts").glob("*.parquet"))) == 2 * (rank + 1)
+
+
+def test_processes_find_the_same(run, folder, corpus, tmp_path):
+    words = ("scan", folder, "visual:*", "--corpus", corpus, "--json", "--quiet", "--shards", 3)
+    one, two = run(*words), run(*words, "--engine", "processes", "--workers", 1, "--tokenizers", 1, "--out", tmp_path / "out")
+    assert one[0] == two[0] == 0
+    assert tops(one[1]) == tops(two[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--question", "both"), "context or alone"),
+        (("--context", "1"), "at least 2"),
+        (("--engine", "spark"), "local, processes, ray"),
+        (("--plan",), "--out"),
+        (("--corpus", "nowhere.txt"), "no corpus file"),
+        (("--corpus", "sampled:10"), "reads files"),
+    ],
+)
+def test_bad_input_is_one_line(run, folder, corpus, words, said):
+    code, _, err = run("scan", folder, "visual:*", "--corpus", corpus, *words)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_pools_belong_to_ngrams_alone(run, folder, corpus):
+    code, _, err = run("scan", folder, "visual:dog@mean", "--corpus", corpus)
+    assert code == 2
+    assert "leave the pool out" in err
+    assert run("scan", folder, "visual:dog@mean", "--corpus", corpus, "--question", "alone", "--length", 3)[0] == 0
+
+
+def test_a_corpus_that_changed_since_the_plan_is_refused(run, folder, corpus, tmp_path):
+    out = tmp_path / "out"
+    run("scan", folder, "visual:*", "--corpus", corpus, "--out", out, "--plan")
+    with Path(corpus).open("a") as file:
+        file.write("g g g\n")
+    code, _, err = run("work", out)
+    assert code == 2
+    assert "is not what it was when the scan was planned" in err
+    assert not list((out / "parts").glob("*"))
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path):
+    def full():
+        with written_whole(tmp_path / "part.parquet") as path:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        full()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_is_told_before_the_work(run, folder, corpus, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code, _, err = run("scan", folder, "visual:*", "--corpus", corpus, "--out", blocked / "out")
+    assert code == 2
+    assert "cannot write to the folder" in err

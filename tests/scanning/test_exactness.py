@@ -1,0 +1,211 @@
+"""The best places are those of a brute-force ranking, ties included, whatever the batches, shards, and the order of merging."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import network
+
+from optigram.scanning.documents import documents
+from optigram.scanning.forward import Forward
+from optigram.scanning.merging import merged
+from optigram.scanning.panels import panels
+from optigram.scanning.pieces import Queue, reading, rounded
+from optigram.scanning.plan import write_plan
+from optigram.scanning.scan import plan_of, scan, suited
+from optigram.scanning.settings import Settings
+from optigram.scanning.sources import shards, sources
+from optigram.scanning.state import State, merge_states, read_state, write_state
+from optigram.scanning.work import Desk
+from optigram.targets import resolve
+
+TOP = 20
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> str:
+    """70 lines, many of them equal or with equal beginnings, some longer than the context."""
+    rng = np.random.default_rng(0)
+    words = ["a", "woman", "two", "dogs", "umbrella", "snow", "rides", "café", "the", "wave"]
+    lines = [" ".join(rng.choice(words, rng.integers(1, 26))) for _ in range(50)]
+    lines += [lines[int(i)] for i in rng.integers(0, 50, 10)]
+    lines += [" ".join(line.split()[:5]) for line in lines[:10]]
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def asked(model, **changes) -> Settings:
+    return dataclasses.replace(suited(Settings(top=TOP, context=24, tokens=64, fold=4, sample=30), model), **changes)
+
+
+def states(model, targets, corpus, how: Settings, count: int, batch: int | None = None) -> list[State]:
+    plan = plan_of(model, model.name, targets, [corpus], how, count)
+    return [Desk(plan, model, batch=batch).read(shard) for shard in range(len(plan.shards))]
+
+
+def same(one: State, two: State) -> bool:
+    """Whether two states say the same, sums of powers but for rounding."""
+    ends = [(getattr(one, end), getattr(two, end)) for end in ("top", "bottom")]
+    leaders = all((vars(a)[name] == vars(b)[name]).all() for a, b in ends for name in vars(a))
+    a, b = vars(one.tallies), vars(two.tallies)
+    exact = all(np.array_equal(a[name], b[name]) for name in a if name != "sums")
+    assert np.allclose(a["sums"], b["sums"], rtol=1e-5, atol=1e-3)
+    return leaders and exact and one.tokens == two.tokens
+
+
+def brute_force(model, targets, corpus, how: Settings) -> dict[str, list[tuple[float, int, int]]]:
+    """Every counted place of every document, each piece in a forward of its own, and the ranking by Python's own sort."""
+    known = sources([corpus])
+    read = reading(model.vocabulary, how.context, how.skipped, how.special)
+    panel = panels(model, targets)
+    forward = Forward(model, panel.sites)
+    queue = Queue(how.tokens, forward.spare)
+    found: dict[str, dict] = {str(target): {} for target in panel.targets}
+    for number, text in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
+        ids = model.vocabulary.encode(text)
+        for piece in read.pieces(number, ids):
+            width = rounded(len(piece.ids) + forward.spare)
+            with torch.no_grad():
+                ((_, got),) = forward.run([piece], width, queue.rows(width))
+            values = torch.cat([part.values(got)[0] for part in panel.parts], dim=-1).numpy()
+            for column in np.nonzero(piece.counted)[0]:
+                position = piece.begin + int(column) - piece.lead
+                ending = tuple(piece.ids[max(column - how.fold + 1, piece.lead) : column + 1])
+                for target, value in zip(found, values[column], strict=True):
+                    place = (-float(value), number, position)
+                    best = found[target].get(number)
+                    if best is None or place < best[0]:
+                        found[target][number] = (place, ending)
+    ranked = {}
+    for target, by_document in found.items():
+        kept: dict[tuple, tuple] = {}
+        for place, ending in sorted(by_document.values()):
+            kept.setdefault(ending if how.fold else place, place)
+        ranked[target] = [(-score, document, position) for score, document, position in kept.values()][: how.top]
+    return ranked
+
+
+@pytest.mark.parametrize(("name", "fold"), [("gpt2", 4), ("bert", 4), ("gpt2", 0), ("tiny", 4)])
+def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, corpus):
+    model = tiny if name == "tiny" else network(name)
+    sites = ["visual.hidden:*", "language:*"] if name == "tiny" else [f"mlp_act.{layer}:*" for layer in range(3)]
+    targets = resolve(sites, model.sites)
+    how = asked(model, fold=fold)
+    (state,) = states(model, list(map(str, targets)), corpus, how, 1)
+    expected = brute_force(model, targets, corpus, how)
+    for row, target in enumerate(state.targets):
+        got = list(zip(state.top.score[row].tolist(), state.top.document[row].tolist(), state.top.position[row].tolist(), strict=True))
+        assert [place for place in got if place[0] > -np.inf] == expected[target]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "tiny"])
+@pytest.mark.parametrize("question", ["context", "alone"])
+def test_batches_and_shards_change_nothing(name, question, tiny, corpus):
+    model = tiny if name == "tiny" else network(name)
+    targets = ["visual.hidden:*", "-language:a"] if name == "tiny" else ["mlp_act.0:*", "resid_post.2:0-7", "-mlp_act.1:3"]
+    how = asked(model, question=question, length=3)
+    (whole,) = states(model, targets, corpus, how, 1)
+    assert (whole.top.score[:, 0] > -np.inf).all()
+    parts = states(model, targets, corpus, how, 8)
+    if question == "context":
+        for batch in (1, 7, 64):
+            (other,) = states(model, targets, corpus, how, 1, batch)
+            assert same(whole, other)
+        joined = merge_states(parts, how.sample)
+        assert same(dataclasses.replace(whole, plan=joined.plan), joined)
+    else:
+        joined = merge_states(parts, how.sample)
+        for end in ("top", "bottom"):
+            for field in ("score", "document", "position"):
+                assert (getattr(getattr(whole, end), field) == getattr(getattr(joined, end), field)).all()
+        for one, two in zip(whole.tallies.curve(), joined.tallies.curve(), strict=True):
+            assert (one == two).all()
+
+
+@pytest.fixture(scope="module")
+def eight(corpus) -> tuple[list[State], Settings]:
+    model = network("gpt2")
+    how = asked(model)
+    return states(model, ["mlp_act.1:*"], corpus, how, 8), how
+
+
+@settings(max_examples=30, deadline=None)
+@given(order=st.permutations(range(8)), cut=st.integers(1, 7))
+def test_the_order_of_merging_changes_nothing(eight, order, cut):
+    parts, how = eight
+    one = merge_states(parts, how.sample)
+    left, right = ([parts[i] for i in some] for some in (order[:cut], order[cut:]))
+    two = merge_states([merge_states(left, how.sample), merge_states(right, how.sample)], how.sample)
+    assert same(one, two)
+
+
+def test_500_targets_with_ties_in_full(tmp_path):
+    """Activations that are small whole numbers, so that ties abound: the ranking is that of sorting all of them."""
+    from optigram.scanning.leaders import Entries, Leaders
+
+    rng = np.random.default_rng(1)
+    documents, m = 300, 500
+    scores = rng.integers(0, 6, (m, documents)).astype(np.float32)
+    positions, folds = rng.integers(0, 9, (m, documents)), rng.integers(1, 60, (m, documents))
+    leaders = Leaders.empty(m, TOP)
+    order = rng.permutation(documents)
+    for some in np.array_split(order, 17):
+        target, document = np.repeat(np.arange(m), len(some)), np.tile(some, m)
+        leaders.add(Entries(target, scores[target, document], document, positions[target, document], folds[target, document]))
+    for row in range(m):
+        kept: dict[int, tuple] = {}
+        for score, document, position, fold in sorted(zip(-scores[row], range(documents), positions[row], folds[row], strict=True)):
+            kept.setdefault(int(fold), (-score, document, position))
+        expected = list(kept.values())[:TOP]
+        got = list(zip(leaders.score[row], leaders.document[row], leaders.position[row], strict=True))
+        assert got == expected
+
+
+def test_states_survive_the_disk_and_are_never_mixed(eight, tmp_path, corpus):
+    parts, how = eight
+    write_state(parts[0], tmp_path / "a.parquet")
+    again = read_state(tmp_path / "a.parquet")
+    assert same(parts[0], again)
+    assert again.shards == (0,)
+    with pytest.raises(Exception, match="shard 0 is in two"):
+        merge_states([parts[0], again], how.sample)
+    (other,) = states(network("gpt2"), ["mlp_act.1:*"], corpus, dataclasses.replace(how, top=3), 1)
+    with pytest.raises(Exception, match="different scans"):
+        merge_states([parts[0], other], how.sample)
+
+
+def test_any_subset_of_shards_is_merged(corpus, tmp_path):
+    model = network("gpt2")
+    plan = plan_of(model, "gpt2", ["mlp_act.1:0-3"], [corpus], asked(model), 5)
+    write_plan(plan, tmp_path)
+    desk = Desk(plan, model)
+    for shard in (3, 1):
+        write_state(desk.read(shard), plan.part(tmp_path, shard))
+    assert merged(plan, tmp_path).shards == (1, 3)
+    assert plan.missing(tmp_path) == [0, 2, 4]
+
+
+def test_windows_show_the_text_and_repeat_the_scores(corpus):
+    model = network("gpt2")
+    found = scan(model, ["mlp_act.1:0-5"], corpus, asked(model))
+    lines, offset = {}, 0
+    for line in Path(corpus).read_bytes().splitlines(keepends=True):
+        lines[offset] = line.decode().rstrip("\n")
+        offset += len(line)
+    assert len(found) == 6
+    for row in found.examples.to_pylist():
+        text = lines[row["place"]]
+        assert row["text"] == text[row["text_begin"] : row["text_begin"] + len(row["text"])]
+        index = row["position"] - row["begin"]
+        assert row["activations"][index] == row["activation"]  # the same bits: a forward has one shape
+        assert len(row["ids"]) == len(row["activations"]) == len(row["spans"]) // 2
+        assert model.vocabulary.encode(text)[row["position"]] == row["ids"][index]
+        begin, end = row["spans"][2 * index : 2 * index + 2]
+        assert text[row["char_begin"] : row["char_end"]] == row["text"][begin:end]
+    assert {"top", "bottom", "random", "quantile 5 of 5"} <= set(found.examples["split"].to_pylist())
