@@ -21,12 +21,12 @@ import torch
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.study.cells import Cell, Workshop, missing
+from optigram.study.folders import CELLS, MANIFEST, RECORDS
 from optigram.study.records import Record, read, write
-from optigram.study.runs import MANIFEST, RECORDS, versions
+from optigram.study.runs import versions
 from optigram.study.spec import Study, differences
 from optigram.study.threads import one_thread
 
-CELLS = "cells"
 LOOK = 0.2  # seconds between two looks of a worker at whether it is still wanted
 
 Show = Callable[[int, int, str], None]  # cells done, of how many, what was done last

@@ -18,10 +18,9 @@ from optigram.loop import Budget
 from optigram.methods import presets
 from optigram.study.corpus import sentences_for
 from optigram.study.find import Finds, Watch, find
+from optigram.study.folders import MANIFEST, RECORDS
 from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.records import Record, write
-
-MANIFEST, RECORDS = "manifest.json", "records.parquet"
 
 
 def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[Finds]:
