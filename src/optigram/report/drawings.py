@@ -100,11 +100,11 @@ def _box(x: Scale, y: float, method: str, values: Mapping[str, float], colour: s
         for (target, value), shift in zip(values.items(), sideways.tolist(), strict=True)
     ]
     parts = [
+        *dots,
         line(x.at(float(least)), y, x.at(float(most)), y, f"whisker {colour}"),
         element(
             "rect", {"x": x.at(low), "y": y - 9, "width": max(x.at(high) - x.at(low), 1.0), "height": 18, "rx": 3, "class": f"box {colour}"}
         ),
-        *dots,
         line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
     ]
     return element("g", {}, text(LEFT - 10, y, method, "name", "end"), *parts)
