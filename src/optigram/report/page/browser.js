@@ -12,6 +12,7 @@ const COLUMNS = [
 const RATIOS = [["", "any"], ["above 1", "above 1: beats the corpus"], ["above 1.1", "above 1.1"], ["above 1.25", "above 1.25"], ["below 1", "below 1: does not"]];
 const wanted = { search: "", site: "", model: "", series: "", ratio: "", sort: "", down: false, all: false };
 let rows = []; // what is shown, in order
+const made = new Map(); // table rows by text, made once
 
 const neurons = DATA.neurons.map((neuron, number) => {
   const best = new Map();
@@ -53,7 +54,7 @@ function ordered(found) {
 function list() {
   rows = ordered(neurons.map(rowOf).filter(Boolean));
   const part = wanted.all ? rows : rows.slice(0, FIRST);
-  found("list").tBodies[0].replaceChildren(...part.map(tableRow));
+  found("list").tBodies[0].replaceChildren(...part.map(tableRowOnce));
   for (const cell of found("list").tHead.rows[0].cells) {
     if (cell.dataset.key === wanted.sort) cell.setAttribute("aria-sort", wanted.down ? "descending" : "ascending");
     else cell.removeAttribute("aria-sort");
@@ -62,13 +63,17 @@ function list() {
   found("more").hidden = part.length === rows.length;
 }
 
+function tableRowOnce(row) {
+  if (!made.has(row.text)) made.set(row.text, tableRow(row));
+  return made.get(row.text);
+}
+
 function tableRow(row) {
-  const several = new Set(neurons.map((neuron) => neuron.model)).size > 1 && !wanted.model;
   const link = make("a", { href: address(row.neuron) }, make("bdi", {}, row.target));
   return make(
     "tr",
     { "data-number": row.neuron.number },
-    make("td", {}, link, several && row.neuron.model !== neurons[0].model ? make("span", { class: "muted" }, ` ${row.neuron.model}`) : null),
+    make("td", {}, link, row.neuron.model !== neurons[0].model ? make("span", { class: "muted" }, ` ${row.neuron.model}`) : null),
     make("td", { class: "site muted" }, row.site),
     make("td", {}, heated(row.text, hottest([row.text]))),
     make("td", { class: "method muted" }, row.method),
