@@ -15,16 +15,31 @@ if TYPE_CHECKING:
     from optigram.loop import Budget, search
     from optigram.models.loading import load
     from optigram.objective import Objective
+    from optigram.report.results import Results
     from optigram.study.find import find
     from optigram.targets import Target, resolve
     from optigram.text import Template
 
-__all__ = ["Budget", "InputError", "Objective", "Target", "Template", "find", "load", "methods", "resolve", "search", "sentences"]
+__all__ = [
+    "Budget",
+    "InputError",
+    "Objective",
+    "Results",
+    "Target",
+    "Template",
+    "find",
+    "load",
+    "methods",
+    "resolve",
+    "search",
+    "sentences",
+]
 
 _HOMES = {
     "Budget": "loop",
     "InputError": "errors",
     "Objective": "objective",
+    "Results": "report.results",
     "Target": "targets",
     "Template": "text",
     "find": "study.find",

@@ -70,6 +70,13 @@ def test_report_gathers_once_and_writes_the_page(run, folder, tmp_path):
     assert run("evidence", folder)[0] == 0
 
 
+def test_show_prints_one_neuron(run, folder):
+    code, out, _ = run("show", folder, "--target", "visual:dog", "--top", 1)
+    assert (code, out.count("visual:dog")) == (0, 1)
+    assert len(run("show", folder, "--json")[1].splitlines()) == 4
+    assert run("show", folder, "--target", "visual:cat")[0] == 2
+
+
 def test_bad_folders_are_one_line_and_exit_2(run, folder, tmp_path):
     for words in (("report", tmp_path), ("evidence", tmp_path / "none")):
         code, _, err = run(*words)

@@ -1,12 +1,12 @@
-"""Commands that show what a run found: report, evidence."""
+"""Commands that show what a run found: report, evidence, show."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from optigram.cli.options import Device, Quiet
-from optigram.cli.showing import progress, remark
+from optigram.cli.options import Device, Json, Quiet
+from optigram.cli.showing import console, print_records, progress, remark
 from optigram.errors import InputError
 
 app = typer.Typer()
@@ -47,6 +47,26 @@ def evidence(folder: Folder, device: Device = "cpu", quiet: Quiet = False) -> No
     rows = _gather(folder, device, quiet)
     if not quiet:
         remark(f"evidence of {len(rows)} neurons is in {folder}")
+
+
+@app.command()
+def show(
+    folder: Folder,
+    target: Annotated[str | None, typer.Option(help="only this neuron, by its address")] = None,
+    top: Annotated[int | None, typer.Option(help="only so many texts of each neuron, the best first", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a run's texts; where there is evidence, words in the colour of what they add."""
+    from optigram.report.results import Results
+    from optigram.report.tables import ngram_table
+
+    found = Results.open(folder)
+    found = found if target is None else found[target]
+    found = found if top is None else found.top(top)
+    if as_json:
+        print_records(found.records, as_json)
+    else:
+        console().print(ngram_table(found.records, found.evidence))
 
 
 def _gather(folder: Path, device: str, quiet: bool) -> list:
