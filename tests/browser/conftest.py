@@ -4,10 +4,12 @@ import os
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from made_runs import HOSTILE, made_run
 from optigram.report.html import write_report
+
+expect.set_options(timeout=60_000)  # a search may have to share the machine
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [

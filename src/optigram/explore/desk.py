@@ -127,6 +127,7 @@ class Desk:
 
     def _do(self, job: Job) -> None:
         job.state = "running"
+        job.tell()
         try:
             objective = self._objective(job.target, job.length)
             method = method_named(job.by, objective, self.corpus, job.budget)
