@@ -150,7 +150,7 @@ function budgets(neuron) {
   const plots = arms.map((arm) => [arm, budgetPlot(neuron, arm)]).filter(([, plot]) => plot);
   if (!plots.length) return null;
   const figures = plots.map(([arm, plot]) => make("figure", {}, arm && plots.length > 1 ? make("figcaption", {}, arm) : null, plot));
-  return make("div", { class: "panel" }, make("h3", {}, "Best so far"), legend(neuron), ...figures, make("p", { class: "muted" }, "Dots: the best text found. Diamonds: what the method's soft text was worth."));
+  return make("div", { class: "panel" }, make("h3", {}, "Best so far"), legend(neuron), ...figures, make("p", { class: "muted" }, "Dots: the best text found. Diamonds: what the method's soft text was worth; at the edge, more than is shown."));
 }
 
 function legend(neuron) {
