@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +29,12 @@ SHOWN = 60  # rows of a table in a notebook
 CELL = "padding:.2em .8em .2em 0;text-align:{};vertical-align:top"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """Records, in their order; and the evidence of their neurons, where there is any."""
 
     records: Sequence[Record]
-    evidence: Sequence[Evidence] = field(default=(), repr=False)
+    evidence: Sequence[Evidence] = ()
 
     @classmethod
     def open(cls, folder: str | Path) -> "Results":
@@ -45,6 +45,10 @@ class Results:
     def of(cls, finds: "Iterable[Finds]") -> "Results":
         """What `find` yields, of all methods together."""
         return cls([record for one in finds for record in one.records])
+
+    def __repr__(self) -> str:
+        targets, methods = {record.target for record in self.records}, dict.fromkeys(record.method for record in self.records)
+        return f"Results({len(self.records)} texts of {len(targets)} targets by {', '.join(methods)})"
 
     def __len__(self) -> int:
         return len(self.records)
