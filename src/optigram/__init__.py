@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optigram.loop import Budget, search
     from optigram.models.loading import load
     from optigram.objective import Objective
+    from optigram.report.results import Results
     from optigram.scanning.findings import Findings
     from optigram.scanning.scan import scan
     from optigram.scanning.settings import Settings
@@ -27,6 +28,7 @@ __all__ = [
     "Findings",
     "InputError",
     "Objective",
+    "Results",
     "Settings",
     "Target",
     "Template",
@@ -44,6 +46,7 @@ _HOMES = {
     "Findings": "scanning.findings",
     "InputError": "errors",
     "Objective": "objective",
+    "Results": "report.results",
     "Target": "targets",
     "Template": "text",
     "find": "study.find",

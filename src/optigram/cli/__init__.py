@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn, cast
 import typer
 
 from optigram import __version__
-from optigram.cli import models, scanning, searching, studies
+from optigram.cli import exploring, models, reporting, scanning, searching, studies
 from optigram.cli.showing import INTERRUPTED
 from optigram.errors import InputError
 
@@ -15,7 +15,7 @@ FAILED = 2
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(name="optigram", add_completion=False, no_args_is_help=True)
-for part in (searching, scanning, models, studies):
+for part in (searching, scanning, models, studies, reporting, exploring):
     app.add_typer(part.app)
 
 

@@ -6,13 +6,20 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from optigram.report.heat import INK, key_of, shade
+from optigram.report.words import visible
+from optigram.study.evidence import Evidence, Heat
 from optigram.study.records import Record
 
 BASELINE = "crp"
 
 
-def ngram_table(records: Sequence[Record]) -> Table:
-    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best."""
+def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) -> Table:
+    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best.
+
+    With evidence, what each word adds is its colour: orange adds, blue takes away, and the word that adds most is underlined.
+    """
+    heats = {key_of(one, heat): heat for one in evidence for heat in one.heats}
     baseline = {record.target: record.activation for record in records if record.method == BASELINE and record.rank == 1}
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
@@ -26,12 +33,29 @@ def ngram_table(records: Sequence[Record]) -> Table:
         rows = [record for record in records if record.target == target]
         best = max(record.activation for record in rows)
         for number, record in enumerate(rows):
-            cells = [Text(target if number == 0 else ""), Text(record.method), Text(record.text), Text(f"{record.activation:.3f}")]
+            cells = [
+                Text(target if number == 0 else ""),
+                Text(record.method),
+                heated(record, heats.get(key_of(record, record))),
+                Text(f"{record.activation:.3f}"),
+            ]
             if baseline:
                 cells.append(Text(ratio(record.activation, baseline.get(target))))
             cells.append(Text(f"{record.forwards + record.backwards:,.0f}" if record.rank == 1 else ""))
             table.add_row(*cells, style="bold" if record.activation == best else None, end_section=number == len(rows) - 1)
     return table
+
+
+def heated(record: Record, heat: Heat | None) -> Text:
+    """A record's text, coloured where it is known what each word adds."""
+    if heat is None:
+        return Text(record.text)
+    shades, top = shade(record.activation, heat.without)
+    blank = "" if any(word.startswith(" ") for word in heat.words) else " "
+    words = [Text(visible(word), f"{INK} on {colour}" if colour else "") for word, colour in zip(heat.words, shades, strict=True)]
+    if top is not None:
+        words[top].stylize("underline")
+    return Text(blank).join(words)
 
 
 def ratio(activation: float, baseline: float | None) -> str:

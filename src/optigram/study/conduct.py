@@ -16,11 +16,9 @@ from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.fingerprints import versions
 from optigram.study.cells import Cell, Workshop, missing
+from optigram.study.folders import CELLS, MANIFEST, RECORDS
 from optigram.study.records import Record, read, write
-from optigram.study.runs import MANIFEST, RECORDS
 from optigram.study.spec import Study, differences
-
-CELLS = "cells"
 
 Show = Callable[[int, int, str], None]  # cells done, of how many, what was done last
 

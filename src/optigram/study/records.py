@@ -69,11 +69,16 @@ class Record:
         return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
 
 
-def write(records: Iterable[Record], path: Path) -> None:
-    """Write a Parquet file, whole. `notes` become a JSON string."""
+def table(records: Iterable[Record]) -> pa.Table:
+    """Records as an Arrow table. `notes` become a JSON string."""
     rows = [asdict(record) | {"notes": json.dumps(record.notes)} for record in records]
+    return pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS))
+
+
+def write(records: Iterable[Record], path: Path) -> None:
+    """Write `table` as a Parquet file, whole."""
     with written_whole(path) as temporary:
-        parquet.write_table(pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS)), temporary, compression="zstd")
+        parquet.write_table(table(records), temporary, compression="zstd")
 
 
 def read(path: Path) -> list[Record]:

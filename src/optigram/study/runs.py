@@ -14,12 +14,11 @@ from optigram.methods import chains
 from optigram.models.loading import BUNDLED
 from optigram.study.corpus import sentences_for
 from optigram.study.find import Finds, Watch, find
+from optigram.study.folders import MANIFEST, RECORDS
 from optigram.study.judging import Request, judge_of, remarks_on
 from optigram.study.plans import reads_corpus
 from optigram.study.records import Record, write
 from optigram.study.starting import starts_from
-
-MANIFEST, RECORDS = "manifest.json", "records.parquet"
 
 
 def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[Finds]:

@@ -1,0 +1,45 @@
+"""The command that repeats a record, made from what its run's manifest says."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from optigram.study.records import Record
+
+OPTIONS = {
+    "length": "--length",
+    "corpus": "--corpus",
+    "template": "--template",
+    "matching": "--matching",
+    "seen_in": "--seen-in",
+    "surprisal": "--surprisal",
+    "fluency_model": "--fluency-model",
+}
+SWITCHES = {"chat": "--chat", "special": "--special", "must_survive": "--must-survive"}
+USUAL = {"words": ("--words", "any"), "dtype": ("--dtype", "float32"), "fluency": ("--fluency", 0.0)}
+BASELINE = "crp"
+
+
+def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
+    """What to type; None for a placebo, which no address names."""
+    study = manifest.get("study")
+    settings = manifest["settings"] if study is None else study
+    arm: Mapping[str, Any] = {} if study is None else next(arm for arm in study["arms"] if arm["name"] == record.arm)
+    if arm.get("placebo"):
+        return None
+    budget = arm.get("budget") if study is not None else settings.get("budget")
+    words = ["optigram", "find", settings["model"], record.target, "--by", record.method]
+    words += [part for name, option in OPTIONS.items() if settings.get(name) is not None for part in (option, str(settings[name]))]
+    words += [option for name, option in SWITCHES.items() if settings.get(name)]
+    words += [
+        part for name, (option, usual) in USUAL.items() if settings.get(name, usual) != usual for part in (option, str(settings[name]))
+    ]
+    words += [part for word in settings.get("without", ()) for part in ("--without", word)]
+    if budget is not None and record.method != BASELINE:
+        words += ["--budget", f"{budget:g}"]
+    words += _unless(1, "--top", settings.get("top", 1)) + _unless(0, "--seed", record.seed)
+    return shlex.join(words)
+
+
+def _unless(usual: int, option: str, value: int) -> list[str]:
+    return [] if value == usual else [option, str(value)]

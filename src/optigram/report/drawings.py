@@ -1,0 +1,130 @@
+"""The overview's drawings: boxes by method (the paper's Figure 1), best so far against cost, and best against corpus size."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from optigram.report.svg import Scale, brief, drawing, element, line, path, text
+from optigram.study.evidence import Evidence
+from optigram.study.records import Record
+from optigram.study.statistics import BASELINE, activations, curve, grouped
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400.0, 84.0, 14.0, 8.0, 40.0
+ROW = 46.0  # height of a box's row
+TALL = 250.0  # of the curves
+Colours = Mapping[str, str]  # class by method
+
+
+def boxes(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
+    """A row a method: each neuron's activation over its best of the corpus, quartiles, whiskers to 1.5 quartile distances."""
+    base = activations(records, BASELINE)
+    found = {
+        method: {target: value / base[target] for target, value in activations(records, method).items() if base.get(target, 0) > 0}
+        for method in methods
+        if method != BASELINE
+    }
+    found = {method: values for method, values in found.items() if values}
+    if not found:
+        return None
+    everything = [value for values in found.values() for value in values.values()]
+    x = Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), LEFT, WIDTH - RIGHT)
+    height = TOP + ROW * len(found) + BOTTOM
+    parts = [*_axis(x, height - BOTTOM, TOP, "activation / best of the corpus"), line(x.at(1), TOP, x.at(1), height - BOTTOM, "rule")]
+    for row, (method, values) in enumerate(found.items()):
+        parts.append(_box(x, TOP + ROW * (row + 0.5), method, values, colours[method]))
+    return drawing(WIDTH, height, f"{title}: each neuron's activation over its best of the corpus, by method", *parts)
+
+
+def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
+    """A line a method: the median neuron's best so far over its best of the corpus, with quartiles, against what it cost."""
+    lines = {
+        method: [point for point in curve(records, method) if all(map(math.isfinite, point))] for method in methods if method != BASELINE
+    }
+    lines = {method: points for method, points in lines.items() if len(points) > 1}
+    if not lines:
+        return None
+    points = [point for found in lines.values() for point in found]
+    x = Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT / 2, WIDTH - RIGHT, log=True)
+    y = Scale(min(0.0, min(p[1] for p in points)), max(1.1, max(p[3] for p in points) * 1.03), TALL - BOTTOM, TOP)
+    parts = [*_frame(x, y, "forward-equivalents a neuron"), line(x.start, y.at(1), x.end, y.at(1), "rule")]
+    for method, found in lines.items():
+        upper, lower = [(x.at(p[0]), y.at(p[3])) for p in found], [(x.at(p[0]), y.at(p[1])) for p in found]
+        parts.append(path([*upper, *lower[::-1]], f"band {colours[method]}", closed=True))
+        parts.append(path([(x.at(p[0]), y.at(p[2])) for p in found], f"line {colours[method]}"))
+    return drawing(WIDTH, TALL, f"{title}: best so far over the best of the corpus, against forward-equivalents", *parts)
+
+
+def growth(evidence: Sequence[Evidence], levels: Mapping[str, float], colours: Colours, title: str) -> Markup | None:
+    """The best of the first n-grams of the corpus over that of all, against their number, with each method's median as a line."""
+    known = [np.array(one.best) / one.best[-1] for one in evidence if one.best and one.best[-1] > 0]
+    if not known:
+        return None
+    sizes = next(one.sizes for one in evidence if one.best)
+    low, middle, high = np.quantile(np.stack(known), [0.25, 0.5, 0.75], axis=0)
+    x = Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT / 2, WIDTH - RIGHT, log=True)
+    y = Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
+    upper, lower = ([(x.at(size), y.at(value)) for size, value in zip(sizes, values, strict=True)] for values in (high, low))
+    parts = [*_frame(x, y, "n-grams of the corpus, in a random order")]
+    parts.append(path([*upper, *lower[::-1]], f"band {colours[BASELINE]}", closed=True))
+    parts.append(path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
+    for method, level in levels.items():
+        parts.append(line(x.start, y.at(level), x.end, y.at(level), f"level {colours[method]}"))
+    return drawing(WIDTH, TALL, f"{title}: the best of the corpus against its size, with each method's median", *parts)
+
+
+def interval(low: float, value: float, high: float, colour: str, least: float = 0.0, most: float = 1.0) -> Markup:
+    """An estimate and its interval on a line from `least` to `most`, for a table's cell."""
+    x = Scale(least, most, 4, 116)
+    parts = [line(4, 9, 116, 9, "grid"), line(x.at((least + most) / 2), 3, x.at((least + most) / 2), 15, "rule")]
+    parts += [
+        line(x.at(low), 9, x.at(high), 9, f"whisker {colour}"),
+        element("circle", {"cx": x.at(value), "cy": 9, "r": 4, "class": f"dot {colour}"}),
+    ]
+    return element("svg", {"viewBox": "0 0 120 18", "class": "interval", "aria-hidden": "true"}, *parts)
+
+
+def _box(x: Scale, y: float, method: str, values: Mapping[str, float], colour: str) -> Markup:
+    numbers = np.array(list(values.values()))
+    low, middle, high = np.quantile(numbers, [0.25, 0.5, 0.75])
+    reach = 1.5 * (high - low)
+    least, most = numbers[numbers >= low - reach].min(), numbers[numbers <= high + reach].max()
+    sideways = np.random.default_rng(0).uniform(-13, 13, len(numbers))
+    dots = [
+        element(
+            "circle",
+            {"cx": x.at(value), "cy": y + shift, "r": 1.8, "class": f"point {colour}"},
+            element("title", {}, f"{target} {value:.2f}"),
+        )
+        for (target, value), shift in zip(values.items(), sideways.tolist(), strict=True)
+    ]
+    parts = [
+        *dots,
+        line(x.at(float(least)), y, x.at(float(most)), y, f"whisker {colour}"),
+        element(
+            "rect", {"x": x.at(low), "y": y - 9, "width": max(x.at(high) - x.at(low), 1.0), "height": 18, "rx": 3, "class": f"box {colour}"}
+        ),
+        line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
+    ]
+    return element("g", {}, text(LEFT - 10, y, method, "name", "end"), *parts)
+
+
+def _axis(x: Scale, bottom: float, top: float, title: str) -> list[Markup]:
+    parts = []
+    for tick in x.ticks():
+        parts += [line(x.at(tick), top, x.at(tick), bottom, "grid"), text(x.at(tick), bottom + 12, brief(tick), "tick", "middle")]
+    return [*parts, text((x.start + x.end) / 2, bottom + 30, title, "axis", "middle")]
+
+
+def _frame(x: Scale, y: Scale, title: str) -> list[Markup]:
+    parts = _axis(x, y.start, y.end, title)
+    for tick in y.ticks(5):
+        parts += [line(x.start, y.at(tick), x.end, y.at(tick), "grid"), text(x.start - 6, y.at(tick), brief(tick), "tick", "end")]
+    return parts
+
+
+def by_site(evidence: Sequence[Evidence], sites: Mapping[tuple[str, str], str]) -> dict[str, list[Evidence]]:
+    """Evidence of the neurons that `sites` (by model and target) names, by their site."""
+    here = [one for one in evidence if (one.model, one.target) in sites]
+    return grouped(here, lambda one: sites[one.model, one.target])

@@ -1,0 +1,132 @@
+"""Evidence: what surrounds the records of a neuron and only its model can tell, kept beside them as one Parquet file.
+
+What each word adds, which other words would do, what the corpus has to offer, and how that grows with the corpus. It is
+made by `gather`, which has the model; whoever shows it needs none.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from optigram.files import written_whole
+
+EVIDENCE = "evidence.parquet"
+
+NUMBERS = pa.list_(pa.float32())
+HEAT = {
+    "arm": pa.string(),
+    "method": pa.string(),
+    "seed": pa.int64(),
+    "rank": pa.int64(),
+    "words": pa.list_(pa.string()),
+    "without": NUMBERS,
+}
+EXAMPLE = {
+    "share": pa.float64(),
+    "words": pa.list_(pa.string()),
+    "activation": pa.float32(),
+    "without": NUMBERS,
+    "before": pa.string(),
+    "after": pa.string(),
+}
+SUBSTITUTE = {"position": pa.int64(), "word": pa.string(), "activation": pa.float32()}
+COLUMNS = {
+    "model": pa.string(),
+    "target": pa.string(),
+    "aliases": pa.list_(pa.string()),
+    "heats": pa.list_(pa.struct(HEAT)),
+    "substitutes": pa.list_(pa.struct(SUBSTITUTE)),
+    "tried": pa.int64(),
+    "examples": pa.list_(pa.struct(EXAMPLE)),
+    "edges": NUMBERS,
+    "counts": pa.list_(pa.int64()),
+    "sizes": pa.list_(pa.int64()),
+    "best": NUMBERS,
+}
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The free `words` of a record's text, and the judge's activation `without` each of them (None: nothing would be left)."""
+
+    arm: str
+    method: str
+    seed: int
+    rank: int
+    words: Sequence[str]
+    without: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Substitute:
+    """The activation of the neuron's best text with another `word` at a `position` among the free ones, counted from 0."""
+
+    position: int
+    word: str
+    activation: float
+
+
+@dataclass(frozen=True)
+class Example:
+    """An n-gram of the corpus, judged alone, with what stands `before` and `after` it in the first sentence that has it.
+
+    `share`: 0 for one of the best of the corpus; else the share of sampled n-grams that are above this one.
+    """
+
+    share: float
+    words: Sequence[str]
+    activation: float
+    without: Sequence[float | None]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of one neuron, which `model` (as records call it) and `target` name.
+
+    `aliases` are other tools' names of its site. `tried` words stood in for each word of the best text. `counts` [b] are sampled
+    n-grams with an activation between `edges` [b + 1]. `best` [m] is the highest activation among the first `sizes` [m]
+    n-grams of the corpus in a random order.
+    """
+
+    model: str
+    target: str
+    aliases: Sequence[str]
+    heats: Sequence[Heat]
+    substitutes: Sequence[Substitute]
+    tried: int
+    examples: Sequence[Example]
+    edges: Sequence[float]
+    counts: Sequence[int]
+    sizes: Sequence[int]
+    best: Sequence[float]
+
+
+def write_evidence(rows: Iterable[Evidence], folder: Path) -> None:
+    """Write a run's evidence into its folder, whole."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=pa.schema(COLUMNS))
+    with written_whole(folder / EVIDENCE) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
+
+
+def read_evidence(folder: Path) -> list[Evidence]:
+    """The evidence in a run's folder; empty if none was gathered."""
+    path = folder / EVIDENCE
+    if not path.exists():
+        return []
+    rows = parquet.read_table(path).to_pylist()
+    return [
+        Evidence(
+            **row
+            | {
+                "heats": [Heat(**heat) for heat in row["heats"]],
+                "substitutes": [Substitute(**one) for one in row["substitutes"]],
+                "examples": [Example(**one) for one in row["examples"]],
+            }
+        )
+        for row in rows
+    ]

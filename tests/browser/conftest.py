@@ -1,0 +1,87 @@
+"""A headless Chromium with the network off, and pages that were made for it; `make test-browser` installs what this needs."""
+
+import os
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from made_runs import HOSTILE, made_run
+from optigram.report.html import write_report
+
+expect.set_options(timeout=60_000)  # a search may have to share the machine
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory) -> dict[str, str]:
+    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out."""
+    folder = tmp_path_factory.mktemp("reports")
+    runs = {"small": made_run(6), "large": made_run(320), "hostile": made_run(len(HOSTILE), HOSTILE)}
+    for name, (kept, evidence) in runs.items():
+        write_report(kept, evidence, folder / f"{name}.html")
+    return {name: (folder / f"{name}.html").as_uri() for name in runs}
+
+
+class Visit:
+    """An open page, with all that it asked for and complained of."""
+
+    def __init__(self, page: Page):
+        self.page, self.requests, self.complaints = page, [], []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+
+    def faults(self) -> list[str]:
+        """Serious accessibility faults of the page as it stands."""
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]})
+        return [
+            f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+            for one in found.response["violations"]
+            if one["impact"] in ("serious", "critical")
+        ]
+
+
+@pytest.fixture
+def visit(browser: Browser):
+    """Open an address in a new context without a network; whatever the page did must have been quiet and local."""
+    visits, contexts = [], []
+
+    def open_page(url: str, **settings) -> Visit:
+        settings = {"offline": url.startswith("file:"), "viewport": {"width": 1280, "height": 900}} | settings
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        made = Visit(context.new_page())
+        visits.append(made)
+        made.page.goto(url)
+        if settings.get("java_script_enabled", True):
+            made.page.wait_for_selector("html.ready")
+        return made
+
+    yield open_page
+    for one in visits:
+        assert one.complaints == []
+        origin = one.page.url.split("#")[0].rsplit("/", 1)[0]
+        assert [url for url in one.requests if not url.startswith((origin, "data:"))] == []
+    for context in contexts:
+        context.close()

@@ -1,0 +1,175 @@
+"""Evidence is what the judge says of texts next to those that were found, and of the corpus: compared with judging them one by one."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from optigram.errors import InputError
+from optigram.models import loading
+from optigram.objective import Objective
+from optigram.study import neighbours
+from optigram.study.cells import Workshop
+from optigram.study.conduct import conduct
+from optigram.study.corpus_view import in_context, view
+from optigram.study.evidence import read_evidence, write_evidence
+from optigram.study.find import Sentences
+from optigram.study.folders import MANIFEST, RECORDS, open_folder
+from optigram.study.gather import gather
+from optigram.study.judging import Request
+from optigram.study.neighbours import with_others, without_each
+from optigram.study.runs import run
+from optigram.study.spec import Arm, Study
+from optigram.targets import resolve
+from optigram.text import Template
+
+
+def judged(model, targets, template, text):
+    return Objective(model, targets, len(text), template).score(torch.tensor([[text]])).activation[:, 0]
+
+
+@pytest.mark.parametrize("around", ["{}", "a {} b", "a {2} b {1}"])
+def test_without_each_leaves_one_word_out(tiny, around):
+    targets = resolve(["language:a", "visual:dog@max", "visual.hidden:0@2"], tiny.sites)
+    template = Template.parse(around, tiny.vocabulary)
+    texts = torch.tensor([[[3, 4, 5], [6, 6, 7]]]).expand(3, -1, -1)
+    found = without_each(Objective(tiny, targets, 3, template), texts)
+    fixed = {"{}": ([], [], []), "a {} b": ([3], [], [4]), "a {2} b {1}": ([3], [4], [])}[around]
+    for c, text in enumerate(texts[0].tolist()):
+        for place in range(3):
+            cut = 2 if around.startswith("a {2}") else 3
+            parts = [[word for i, word in enumerate(text) if i != place and i in span] for span in (range(cut), range(cut, 3))]
+            whole = [*fixed[0], *parts[0], *fixed[1], *parts[1], *fixed[2]]
+            lasting = 3 if len(whole) > 2 else 2
+            expected = judged(tiny, targets[:lasting], Template(), whole)
+            torch.testing.assert_close(found[:lasting, c, place], expected)
+            assert found[lasting:, c, place].isnan().all()
+
+
+def test_of_one_word_nothing_is_left(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 1)
+    assert without_each(objective, torch.tensor([[[3]]])).isnan().all()
+
+
+def test_with_others_tries_every_word(objective):
+    ids = torch.tensor([[3, 4, 5]]).repeat(len(objective.targets), 1)
+    found, tried = with_others(objective, ids, 4)
+    assert tried == 7
+    for place in range(3):
+        texts = ids[0].repeat(7, 1)
+        texts[:, place] = objective.lexicon
+        values = objective.score(texts[None]).activation
+        for member, row in enumerate(values.tolist()):
+            others = sorted((value for word, value in zip(range(3, 10), row, strict=True) if word != ids[0, place]), reverse=True)
+            assert [value for _, value in found[member][place]] == pytest.approx(others[:4], abs=1e-5)
+
+
+def test_a_large_vocabulary_is_tried_along_the_gradient(objective, monkeypatch):
+    ids = torch.tensor([[3, 4, 5]]).repeat(len(objective.targets), 1)
+    monkeypatch.setattr(neighbours, "ALL", 6)
+    monkeypatch.setattr(neighbours, "SHORTLIST", 7)  # all words, by another way
+    some, tried = with_others(objective, ids, 3)
+    monkeypatch.undo()
+    every, _ = with_others(objective, ids, 3)
+    assert tried == 7
+    assert [[[round(value, 4) for _, value in place] for place in one] for one in some] == [
+        [[round(value, 4) for _, value in place] for place in one] for one in every
+    ]
+
+
+def test_the_corpus_is_judged_whole(objective, every_text):
+    found = view(objective, every_text)
+    values = objective.score(torch.from_numpy(every_text)[None]).activation.numpy()
+    assert found.sizes == [256, 343]
+    np.testing.assert_allclose(found.best[:, -1], values.max(1), rtol=1e-5)
+    assert (found.best[:, 0] <= found.best[:, 1]).all()
+    assert (found.counts.sum(1) == 343).all()
+    for row, shown in enumerate(found.shown):
+        tops = [ids for share, ids, _ in shown if share == 0]
+        assert tops[0] == every_text[values[row].argmax()].tolist()
+        assert all(len(set(ids) - set(other)) >= 2 for i, ids in enumerate(tops) for other in tops[:i])
+        for share, ids, value in shown:
+            assert value == pytest.approx(values[row][(every_text == ids).all(1)][0], abs=1e-5)
+            assert share == 0 or (values[row] > value + 1e-5).mean() <= share + 1e-9
+
+
+def test_contexts_are_those_of_the_first_sentence(tiny, objective):
+    corpus = Sentences("c", ["a b", "g a b c d", "a b c"])
+    assert in_context([[3, 4, 5]], corpus, objective) == {(3, 4, 5): ("g", "d")}
+
+
+@pytest.fixture(scope="module")
+def model(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    loading.save(tiny, path, {})
+    return str(path)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text("a b c d\ne f g a b\nc c c\nd a g e\n")
+    return str(path)
+
+
+def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
+    request = Request(model, ["visual:dog", "-language:a"], ("crp", "gbl"), 3, corpus, budget=200, top=2, template="a {} b")
+    run(request, tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    rows = gather(tmp_path / "run")
+    assert [row.target for row in rows] == ["visual:dog", "-language:a"]
+    assert [len(row.heats) for row in rows] == [4, 4]
+    for row in rows:
+        assert len(row.substitutes) == 15
+        top = max((record for record in open_folder(tmp_path / "run").records if record.target == row.target), key=lambda r: r.activation)
+        heat = next(heat for heat in row.heats if (heat.method, heat.rank) == (top.method, top.rank))
+        assert " ".join(heat.words) == top.text
+    again = read_evidence(tmp_path / "run")
+    write_evidence(again, tmp_path / "copy")
+    assert read_evidence(tmp_path / "copy") == again
+    assert [row.target for row in again] == [row.target for row in rows]
+
+
+def test_evidence_of_a_study_reads_placebos_too(model, corpus, tmp_path):
+    arms = (
+        Arm(name="plain", targets=("visual:*",), methods=("crp", "gbl"), budget=200),
+        Arm(name="random", targets=("visual:dog",), methods=("crp",), placebo="directions"),
+    )
+    study = Study(name="s", model=model, corpus=corpus, length=3, seeds=(0, 1), arms=arms)
+    conduct(study, Workshop(study), tmp_path / "out", workers=0)
+    (tmp_path / "out" / RECORDS).unlink()  # as if it had been killed at the end
+    assert not open_folder(tmp_path / "out").whole
+    rows = gather(tmp_path / "out")
+    assert len({row.model for row in rows}) == 2
+    assert [row.target for row in rows] == ["visual:cat", "visual:dog", "visual:traffic light", "visual:dog"]
+    assert rows[1].best != rows[3].best
+
+
+def test_another_model_is_refused(model, corpus, tmp_path):
+    run(Request(model, ["visual:dog"], ("crp",), 3, corpus), tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
+    manifest["fingerprints"]["model"] = "0"
+    (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="other weights"):
+        gather(tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", [None, "no json", "[]", '{"other": 1}'])
+def test_a_folder_without_a_run_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(InputError):
+        open_folder(tmp_path)
+
+
+def test_a_folder_without_records_is_refused(tmp_path):
+    (tmp_path / MANIFEST).write_text(json.dumps({"study": {"arms": []}}))
+    with pytest.raises(InputError, match="no records yet"):
+        open_folder(tmp_path)
+
+
+def test_broken_records_are_named(tmp_path):
+    (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}}))
+    (tmp_path / RECORDS).write_text("nothing")
+    with pytest.raises(InputError, match="cannot read the records"):
+        open_folder(tmp_path)

@@ -1,0 +1,81 @@
+"""Every snippet of the documentation is run, page by page, as a reader would type it; notebooks too."""
+
+import gzip
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny_documents
+from optigram import cli
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if re.search(r"^```(python|sh)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+NOTEBOOKS = sorted(DOCS.rglob("*.ipynb"))
+INSTALLING = ("python -m venv", ". .venv", "pip install")  # what a test environment has done already
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_corpus(tmp_path_factory):
+    """The first sentences of the bundled corpus stand for all of it."""
+    from optigram.models.loading import CAPTIONS, bundled
+
+    folder = tmp_path_factory.mktemp("bundled")
+    with gzip.open(bundled() / CAPTIONS, "rt", encoding="utf-8") as file:
+        few = "".join(file.readlines()[:300])
+    with gzip.open(folder / CAPTIONS, "wt", encoding="utf-8") as file:
+        file.write(few)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optigram.study.corpus.bundled", lambda: folder)
+        yield
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(line: str, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_the_snippets_of_a_page(page, place, monkeypatch, capsys):
+    names: dict = {}
+    text = page.read_text(encoding="utf-8")
+    if "gpt2" in text:
+        tiny_documents.save_gpt2(place / "gpt2")  # a random one, for there is no network
+    for kind, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        match kind:
+            case "python":
+                exec(compile(block, str(page), "exec"), names)
+            case "toml":
+                (place / "study.toml").write_text(block)
+            case "sh":
+                for line in block.splitlines():
+                    if not line.startswith(INSTALLING):
+                        typed(line, monkeypatch)
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_holds_its_outputs(path, place):
+    names: dict = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["execution_count"], "execute it: python docs/execute.py"
+            assert all(output["output_type"] != "error" for output in cell["outputs"])
+            exec(compile("".join(cell["source"]), str(path), "exec"), names)
+
+
+def test_every_page_is_in_the_contents():
+    contents = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if str(page.relative_to(DOCS)) not in contents] == []
