@@ -34,14 +34,17 @@ def template_without(template: Template, place: int) -> Template:
     return dataclasses.replace(template, between=between, length=None)
 
 
-def with_others(objective: Objective, ids: Int[torch.Tensor, "k t"], most: int) -> tuple[list[list[list[tuple[int, float]]]], int]:
+def with_others(
+    objective: Objective, ids: Int[torch.Tensor, "k t"], most: int, shortlist: int | None = None
+) -> tuple[list[list[list[tuple[int, float]]]], int]:
     """For each target and place of its text the `most` best other words, as (id, activation); and how many were tried.
 
-    All words of the lexicon are tried if there are no more than 4,096; else the 64 whose weight the activation would rise
-    most with, to first order.
+    Tried are the `shortlist` words whose weight the activation would rise most with, to first order. Without one all words of the
+    lexicon are tried if there are no more than 4,096, else 64.
     """
     words = objective.lexicon.cpu()
-    tried = words.expand(*ids.shape, -1) if len(words) <= ALL else words[_steepest(objective, ids)]
+    count = shortlist or (SHORTLIST if len(words) > ALL else len(words))
+    tried = words.expand(*ids.shape, -1) if count >= len(words) else words[_steepest(objective, ids, count)]
     exact = objective.viewed("exact")
     found: list[list[list[tuple[int, float]]]] = [[] for _ in ids]
     for place in range(ids.shape[1]):
@@ -60,6 +63,6 @@ def with_others(objective: Objective, ids: Int[torch.Tensor, "k t"], most: int) 
     return found, tried.shape[-1]
 
 
-def _steepest(objective: Objective, ids: Int[torch.Tensor, "k t"]) -> Int[torch.Tensor, "k t w"]:
-    """Rows of the lexicon, a few for each place."""
-    return objective.gradient(ids[:, None])[:, 0].topk(SHORTLIST, dim=-1).indices.cpu()
+def _steepest(objective: Objective, ids: Int[torch.Tensor, "k t"], count: int) -> Int[torch.Tensor, "k t w"]:
+    """Rows of the lexicon, so many for each place."""
+    return objective.gradient(ids[:, None])[:, 0].topk(count, dim=-1).indices.cpu()
