@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray test-browser docs check bench bench-transformers bench-scan clean
+.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -25,6 +25,9 @@ test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die
 
 test-browser: $(VENV)/.browser  ## the report in a headless Chromium (CHROMIUM=PATH names another one than Debian's)
 	$(BIN)/pytest -s tests/browser
+
+test-docs: $(VENV)/.dev  ## every snippet of the documentation, and the notebooks (some minutes)
+	$(BIN)/pytest -n 2 tests/documents
 
 docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
 	$(BIN)/mkdocs build --strict --quiet

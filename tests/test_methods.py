@@ -18,8 +18,8 @@ from optigram.targets import resolve
 SMALL = {
     "coordinate": {"chains": 2, "candidates": 3, "block": 96},
     "gcg": {"candidates": 5, "among": 3, "block": 80},
-    "genetic": {"population": 8},
-    "random": {"texts": 16},
+    "genetic": {"population": 8, "block": 32},
+    "random": {"texts": 16, "block": 64},
 }
 FEW = 250  # forward-equivalents a target
 BUDGET = Budget(forwards=FEW)

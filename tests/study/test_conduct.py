@@ -97,7 +97,7 @@ def test_a_study_killed_at_random_ends_the_same(study, undisturbed, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(code)
     waits = np.random.default_rng(0)
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen([sys.executable, str(script), str(path), str(out)])
         begun = len(list((out / CELLS).glob("*.parquet"))) if out.exists() else 0
         while process.poll() is None:

@@ -9,7 +9,7 @@ from optigram.errors import InputError, nearest
 from optigram.methods import presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.base import Method
-from optigram.methods.searches import SEARCHES
+from optigram.methods.searches import SEARCHES, Search
 from optigram.methods.then import Then
 
 AUTO = "auto"
@@ -48,15 +48,15 @@ def parse(name: str, corpus: bool = True) -> Chain:
 
 
 def method(chain: Chain, budget: float, block: int | None = None) -> Method:
-    """The methods of a chain after its corpus search, the budget shared out evenly; `block` soft texts make a batch, if it is given."""
+    """The methods of a chain after its corpus search, the budget shared out evenly; `block` texts make a batch, if it is given."""
     share = budget / len(chain.links)
     built = [_link(link, share) for link in chain.links]
     if block is not None:
-        built = [dataclasses.replace(one, block=block) if isinstance(one, Ascent) else one for one in built]
+        built = [dataclasses.replace(one, block=block) for one in built]
     return functools.reduce(Then, built)
 
 
-def _link(name: str, budget: float) -> Method:
+def _link(name: str, budget: float) -> Search:
     return SEARCHES[name](budget) if name in SEARCHES else presets.named(name, budget)
 
 

@@ -1,6 +1,6 @@
 """Genetic search: texts are crossed and mutated, the fittest live on; it needs no gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from optigram.methods.base import Ids, Proposal, Proposals, begin
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.shapes import Int
+
+ROUND = 2048  # texts that the targets of a batch have judged at once
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,14 @@ class Genetic:
 
     population: int = 48
     mutations: float = 1.5
+    block: int = field(default=ROUND, repr=False)
 
     patience = None
-    side_by_side = 32
+
+    @property
+    def side_by_side(self) -> int:
+        """Targets in a batch."""
+        return max(self.block // self.population, 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first population, then the children of every round."""

@@ -1,10 +1,12 @@
 """Random search: the control that every other method must beat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
 from optigram.objective import Objective
+
+ROUND = 2048  # texts that the targets of a batch have judged at once
 
 
 @dataclass(frozen=True)
@@ -12,9 +14,14 @@ class Random:
     """`texts` at a time, every word drawn from the lexicon with the same chance, without an end."""
 
     texts: int = 64
+    block: int = field(default=ROUND, repr=False)
 
     patience = None
-    side_by_side = 32
+
+    @property
+    def side_by_side(self) -> int:
+        """Targets in a batch."""
+        return max(self.block // self.texts, 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """Texts that hang on nothing but the seed; those of `start` first."""

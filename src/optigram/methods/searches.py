@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from optigram.methods.ascent import Ascent
-from optigram.methods.base import Method
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
@@ -42,7 +41,8 @@ def coordinate(budget: float) -> Coordinate:
     return Coordinate(chains, candidates)
 
 
-SEARCHES: dict[str, Callable[[float], Method]] = {
+Search = Ascent | Coordinate | Gcg | Genetic | Random
+SEARCHES: dict[str, Callable[[float], Search]] = {
     "random": lambda budget: Random(),
     "genetic": lambda budget: Genetic(),
     "coordinate": coordinate,

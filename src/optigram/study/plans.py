@@ -10,7 +10,7 @@ from optigram.loop import Budget
 from optigram.methods import Ascent, Corpus, Method, chains, presets
 from optigram.objective import Objective
 
-HEAVY_BLOCK = 4  # soft texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
+HEAVY_BLOCK = 4  # texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import tiny_documents
 from optigram import cli
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if re.search(r"^```(python|sh)$", path.read_text(encoding="utf-8"), re.MULTILINE))
 NOTEBOOKS = sorted(DOCS.rglob("*.ipynb"))
 INSTALLING = ("python -m venv", ". .venv", "pip install")  # what a test environment has done already
