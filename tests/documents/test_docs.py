@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import tiny_documents
+
 from optigram import cli
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -14,10 +14,12 @@ OPTIONS = {
     "seen_in": "--seen-in",
     "surprisal": "--surprisal",
     "fluency_model": "--fluency-model",
+    "start": "--start",
 }
 SWITCHES = {"chat": "--chat", "special": "--special", "must_survive": "--must-survive"}
 USUAL = {"words": ("--words", "any"), "dtype": ("--dtype", "float32"), "fluency": ("--fluency", 0.0)}
 BASELINE = "crp"
+APART, TOGETHER = 0.6, 1.0  # how far several texts of a neuron are apart, as `find` asks for, and as a study does
 
 
 def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
@@ -37,9 +39,10 @@ def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
     words += [part for word in settings.get("without", ()) for part in ("--without", word)]
     if budget is not None and record.method != BASELINE:
         words += ["--budget", f"{budget:g}"]
-    words += _unless(1, "--top", settings.get("top", 1)) + _unless(0, "--seed", record.seed)
+    top, apart = settings.get("top", 1), settings.get("apart", TOGETHER)
+    words += _unless(1, "--top", top) + (_unless(APART, "--apart", apart) if top > 1 else []) + _unless(0, "--seed", record.seed)
     return shlex.join(words)
 
 
-def _unless(usual: int, option: str, value: int) -> list[str]:
-    return [] if value == usual else [option, str(value)]
+def _unless(usual: float, option: str, value: float) -> list[str]:
+    return [] if value == usual else [option, f"{value:g}"]
