@@ -12,7 +12,10 @@ from optigram.cli.showing import console, progress, remark
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
+    from optigram.engine.job import Engine, Job
+    from optigram.models.base import Model as LoadedModel
     from optigram.scanning.findings import Findings
+    from optigram.scanning.plan import Plan
 
 app = typer.Typer()
 
@@ -62,6 +65,7 @@ def scan(
     from optigram.scanning.plan import write_plan
     from optigram.scanning.scan import plan_of, suited
     from optigram.scanning.settings import Settings
+    from optigram.scanning.work import Desk, job_of
 
     refuse_options(targets)
     if plan and out is None:
@@ -76,8 +80,13 @@ def scan(
         write_plan(made, out)
         remark(f"{len(made.shards)} shards are planned in {out}; read them with: optigram work {out} --rank R --world N")
         return
+    run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
-        found = _read(made, network, out or Path(temporary), engine, workers, ray_address, device, tokenizers, batch, quiet)
+        folder = out or Path(temporary)
+        job = job_of(folder, device, tokenizers, batch)
+        if engine == "local":  # this process has the model already
+            job = dataclasses.replace(job, build=lambda: Desk(made, network, tokenizers, batch))
+        found = _carry_out(made, network, folder, run, job, quiet)
     _show(found, as_json, quiet)
 
 
@@ -128,26 +137,19 @@ def merge(folder: Folder, as_json: Json = False, device: Device = "cpu", quiet: 
     _show(Findings.load(folder), as_json, quiet)
 
 
-def _engine(name: str, workers: int | None, address: str | None, device: str):
+def _engine(name: str, workers: int | None, address: str | None, device: str) -> "Engine":
     from optigram.engine.choosing import engine_named
     from optigram.engine.threads import cores
 
     return engine_named(name, workers or cores(), address, device != "cpu")
 
 
-def _read(made, network, folder: Path, engine: str, workers, address, device: str, tokenizers: int, batch, quiet: bool) -> "Findings":
-    """Read what is missing, here with the model that is loaded already, or by an engine's workers; and merge."""
-    import functools
-
-    from optigram.engine.job import Job
+def _carry_out(plan: "Plan", network: "LoadedModel", folder: Path, engine: "Engine", job: "Job | None", quiet: bool) -> "Findings":
+    """Read what is missing, with the model at hand or as a job says, and merge."""
     from optigram.scanning.scan import carry_out
-    from optigram.scanning.work import Desk, job_of, read_shard
 
-    job = job_of(folder, device, tokenizers, batch)
-    if engine == "local":
-        job = Job(functools.partial(Desk, made, network, tokenizers, batch), functools.partial(read_shard, folder))
     with progress(quiet) as show:
-        return carry_out(made, network, folder, show, _engine(engine, workers, address, device), job)
+        return carry_out(plan, network, folder, show, engine, job)
 
 
 def _show(found: "Findings", as_json: bool, quiet: bool) -> None:
