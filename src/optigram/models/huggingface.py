@@ -135,7 +135,7 @@ def _in_one_line(source: str) -> Iterator[None]:
     """Say what the library could not do in one line, with the remedy."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"cannot load {source!r} ({type(error).__name__}: {reason}); expected imaginet, a folder, a GGUF file or the id of a model on "
