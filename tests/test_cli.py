@@ -1,5 +1,6 @@
 import contextlib
 import copy
+import functools
 import json
 import os
 import signal
@@ -200,7 +201,9 @@ def interrupted(folder, out, patience: float) -> tuple[int, int]:
     """Exit code and lines of a `find` that gets a SIGINT some seconds after it has begun."""
     words = ("find", folder, "visual:*", "--by", "gbl:faithful", "--length", "2", "--json", "--quiet", "--out", str(out))
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "optigram", *words], stdout=subprocess.PIPE, text=True, env=environment)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell lets its background jobs ignore it
+    command = [sys.executable, "-m", "optigram", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heard)
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
