@@ -9,11 +9,13 @@ from jaxtyping import install_import_hook
 install_import_hook("optigram", "shape_checks.check")
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from optigram import cli
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective import Objective
 from optigram.targets import resolve
@@ -49,3 +51,16 @@ def objective(tiny) -> Objective:
     """Targets of every kind: both paths, projections and hidden states, all pools, both signs."""
     addresses = ["language:a", "visual:dog", "-visual:cat@mean", "language:*@max", "visual.hidden:0-2@1", "-language.hidden:3@max"]
     return Objective(tiny, resolve(addresses, tiny.sites), LENGTH)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return call

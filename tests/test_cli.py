@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from optigram import cli
 from optigram.models.loading import load, save
 from optigram.study.records import read
 
@@ -22,19 +21,6 @@ def folder(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("model")
     save(tiny, path, {})
     return str(path)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """What a request on the command line becomes: lexicon, template, fluency, and remarks on autoencoders that do not fit."""
 
 import json
-import sys
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from optigram import cli
 from optigram.errors import InputError
 from optigram.fluency import Fluency
 from optigram.models.loading import save
@@ -22,17 +20,6 @@ def folder(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("model")
     save(tiny, path, {})
     return str(path)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return call
 
 
 def asked(*targets, **more) -> Request:

@@ -2,28 +2,15 @@
 
 import json
 import shlex
-import sys
 from shutil import copytree
 
 import pytest
 
-from optigram import cli
 from optigram.models.loading import save
 from optigram.report.commands import command
 from optigram.study.folders import open_folder
 from optigram.study.judging import Request
 from optigram.study.runs import run as run_request
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from optigram import cli
 from optigram.files import written_whole
 from optigram.models.loading import save
 from optigram.scanning.findings import Findings
@@ -26,19 +25,6 @@ def corpus(tmp_path):
     path = tmp_path / "corpus.txt"
     path.write_text("".join(f"{'abcdefg'[i % 7]} {'gfedcba'[i % 5]} {'abc'[i % 3]} d\n" for i in range(300)))
     return str(path)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["optigram", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code, *capsys.readouterr()
-
-    return call
 
 
 def tops(out: str) -> list[dict]:
