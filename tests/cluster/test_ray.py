@@ -15,21 +15,21 @@ import pytest
 
 os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
-ray = pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402
-from slow_work import fail, slowly  # noqa: E402
+import ray
+from ray.cluster_utils import Cluster
+from slow_work import fail, slowly
 
-from optigram.engine import local  # noqa: E402
-from optigram.engine.clusters import run  # noqa: E402
-from optigram.errors import InputError  # noqa: E402
-from optigram.models.imaginet import Imaginet, Sizes  # noqa: E402
-from optigram.models.loading import load, save  # noqa: E402
-from optigram.scanning.merging import merged  # noqa: E402
-from optigram.scanning.plan import Plan, write_plan  # noqa: E402
-from optigram.scanning.scan import plan_of  # noqa: E402
-from optigram.scanning.settings import Settings  # noqa: E402
-from optigram.scanning.state import State  # noqa: E402
-from optigram.scanning.work import job_of  # noqa: E402
+from optigram.engine import local
+from optigram.engine.clusters import run
+from optigram.errors import InputError
+from optigram.models.imaginet import Imaginet, Sizes
+from optigram.models.loading import load, save
+from optigram.scanning.merging import merged
+from optigram.scanning.plan import Plan, write_plan
+from optigram.scanning.scan import plan_of
+from optigram.scanning.settings import Settings
+from optigram.scanning.state import State
+from optigram.scanning.work import job_of
 
 SHARDS = 8
 

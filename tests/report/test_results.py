@@ -58,7 +58,6 @@ def test_a_notebook_is_not_flooded(results):
 
 
 def test_figures_are_matplotlib_s(results):
-    pytest.importorskip("matplotlib")
     assert results.figure().axes[0].get_ylabel() == "activation / best of the corpus"
     alone = Results([record for record in results if record.method == "gbl"])
     assert alone.figure().axes[0].get_ylabel() == "activation (model's own units)"
