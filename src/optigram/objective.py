@@ -117,6 +117,11 @@ class Objective:
         """Whether `relax` counts the surprisal."""
         return self._listener is not None and self._listener.hears_mixtures
 
+    @property
+    def speaks(self) -> bool:
+        """Whether there is a language model with the same tokens, so that it can say which word it expects."""
+        return self._listener is not None and self._listener.same_tokens
+
     def rows_of(self, ids: Int[Tensor, "k n t"], most: int) -> Int[Tensor, "k most t"]:
         """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
         ids = ids[:, :most].to(self.device).contiguous()
@@ -146,7 +151,7 @@ class Objective:
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
         """Exact activations of texts [k1 c t], without a gradient; and their surprisal, if fluency counts."""
         with torch.no_grad():
-            inputs = self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
+            inputs = self._whole(ids)
             activation = self._by_source(inputs, self._exactly)
             if self._listener is None and not self.must_survive and self.known is None:
                 return Scores(activation)
@@ -154,7 +159,7 @@ class Objective:
             if self._listener is not None:
                 surprisal = self._listener.hard(inputs).expand_as(activation)
                 self.meter.charge(forwards=float(inputs.shape[1]))
-                merit = self._listener.merit(activation, surprisal)
+                merit = self._listener.merit(activation, surprisal, ids.to(self.device))
             if self.must_survive:
                 survive = [self._survives(tuple(text)) for text in inputs.flatten(0, 1).tolist()]
                 alive = torch.tensor(survive, device=self.device).view(inputs.shape[:2])
@@ -163,37 +168,65 @@ class Objective:
                 merit = merit.masked_fill(self.known.near(ids.to(self.device)), -torch.inf)
             return Scores(activation, surprisal, merit)
 
-    def relax(self, text: SoftText) -> Scores:
+    def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
+        """Scores, before the softmax, that the language model gives the words of `lexicon` at each place, by what stands before it.
+
+        Only where the objective `speaks`. The first word of an input is expected like any other. A text costs a forward.
+        """
+        assert self._listener is not None
+        self.meter.charge(forwards=float(ids.shape[1]))
+        return self._listener.next_words(self._whole(ids))
+
+    def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
+        """The surprisal of texts to the second language model, if there is one; it is not charged."""
+        if self.fluency is None or self.fluency.second is None:
+            return None
+        asked = Fluency(model=self.fluency.second)
+        return Listener(asked, self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
+
+    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, but for the -inf.
 
-        The surprisal is left out where the language model has other tokens: it cannot read mixtures.
+        The surprisal is left out where the language model has other tokens: it cannot read mixtures. `penalty` is what a nat
+        costs each text beyond the fluency's own weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         activation = self._by_source(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
         scores, passes = Scores(activation), 1
-        if self._listener is not None and self.hears_mixtures:
+        if self._listener is not None and self._hears(penalty):
             surprisal = self._listener.soft(embeds, text.weights).expand_as(activation)
-            scores, passes = Scores(activation, surprisal, activation - self._listener.weight * surprisal), 2
+            assert text.weights is not None
+            merit = self._listener.soft_merit(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
+            scores, passes = Scores(activation, surprisal, merit), 2
         texts = float(activation.shape[1] * passes)
         self.meter.charge(forwards=texts)
         if scores.value.requires_grad:
             scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return scores
 
-    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c p v"]:
+    def gradient(
+        self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None, penalty: Float[Tensor, "k1 c"] | None = None
+    ) -> Float[Tensor, "k1 c p v"]:
         """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
 
         The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
-        Words of the texts themselves may be outside the lexicon.
+        Words of the texts themselves may be outside the lexicon. `penalty` is that of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         embeds = self.model.embedding.detach()[ids].float().requires_grad_()
-        if not self.hears_mixtures:
+        if not self._hears(penalty):
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
             return slope[:, :, places] @ self.table.T
         weights = (ids[..., None] == self.lexicon).float().requires_grad_()
-        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights)).value.sum(), (embeds, weights))
+        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
         return slope[:, :, places] @ self.table.T + own[:, :, places]
+
+    def _hears(self, penalty: Tensor | None) -> bool:
+        return self.hears_mixtures or (penalty is not None and self.speaks)
+
+    def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
+        """Texts with the template's ids around them."""
+        return self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
 
     def _surround(self, free: Tensor, fixed: Tensor) -> Tensor:
         """Put the rows of `fixed` [v ...] for the template's ids around free ones [k1 c t ...]."""
