@@ -114,8 +114,11 @@ class Objective:
 
     @property
     def hears_mixtures(self) -> bool:
-        """Whether `relax` counts the surprisal."""
+        """Whether `relax` counts the surprisal, and repetition."""
         return self._listener is not None and self._listener.hears_mixtures
+
+    def _hears(self, penalty: Tensor | None) -> bool:
+        return self.hears_mixtures or (penalty is not None and self.speaks)
 
     @property
     def speaks(self) -> bool:
@@ -169,10 +172,7 @@ class Objective:
             return Scores(activation, surprisal, merit)
 
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
-        """Scores, before the softmax, that the language model gives the words of `lexicon` at each place, by what stands before it.
-
-        Only where the objective `speaks`. The first word of an input is expected like any other. A text costs a forward.
-        """
+        """Scores (logits) of the words of `lexicon` at each place, by what stands before it; only where the objective `speaks`."""
         assert self._listener is not None
         self.meter.charge(forwards=float(ids.shape[1]))
         return self._listener.next_words(self._whole(ids))
@@ -181,14 +181,12 @@ class Objective:
         """The surprisal of texts to the second language model, if there is one; it is not charged."""
         if self.fluency is None or self.fluency.second is None:
             return None
-        asked = Fluency(model=self.fluency.second)
-        return Listener(asked, self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
+        return Listener(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
     def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, but for the -inf.
 
-        The surprisal is left out where the language model has other tokens: it cannot read mixtures. `penalty` is what a nat
-        costs each text beyond the fluency's own weight.
+        A language model with other tokens cannot read mixtures, and is left out. `penalty` is what a nat costs beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         activation = self._by_source(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
@@ -220,9 +218,6 @@ class Objective:
         weights = (ids[..., None] == self.lexicon).float().requires_grad_()
         slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
         return slope[:, :, places] @ self.table.T + own[:, :, places]
-
-    def _hears(self, penalty: Tensor | None) -> bool:
-        return self.hears_mixtures or (penalty is not None and self.speaks)
 
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
         """Texts with the template's ids around them."""

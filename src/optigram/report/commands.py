@@ -14,10 +14,16 @@ OPTIONS = {
     "seen_in": "--seen-in",
     "surprisal": "--surprisal",
     "fluency_model": "--fluency-model",
+    "second_opinion": "--second-opinion",
     "start": "--start",
 }
-SWITCHES = {"chat": "--chat", "special": "--special", "must_survive": "--must-survive"}
-USUAL = {"words": ("--words", "any"), "dtype": ("--dtype", "float32"), "fluency": ("--fluency", 0.0)}
+SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
+USUAL = {
+    "words": ("--words", "any"),
+    "dtype": ("--dtype", "float32"),
+    "fluency": ("--fluency", 0.0),
+    "repetition": ("--repetition", 0.0),
+}
 BASELINE = "crp"
 APART, TOGETHER = 0.6, 1.0  # how far several texts of a neuron are apart, as `find` asks for, and as a study does
 
