@@ -35,7 +35,7 @@ from optigram.study import statistics
 from optigram.study.plans import HEAVY_BLOCK
 from optigram.targets import Target, resolve
 
-CHUNK, SCREENED, STARTS, KEPT, LENGTH = 1 << 14, 256, 16, 8, 5
+CHUNK, SCREENED, HEARD, STARTS, KEPT, LENGTH = 1 << 14, 256, 32, 16, 8, 5
 WITHIN, ANY = "crp", "crp, any surprisal"
 
 
@@ -113,7 +113,7 @@ def of_corpus(judge: Objective, grams: np.ndarray, activation: np.ndarray) -> li
         best = value.argsort(descending=True)
         if not rows:
             rows.append(row_of(judge, ANY, texts[best[0]], float(value[best[0]]), None, 0.0, begun))
-        for block in best[~value[best].isneginf()].split(STARTS):
+        for block in best[~value[best].isneginf()].split(HEARD):
             scores = judge.score(texts[None, block])
             rows += [
                 row_of(judge, WITHIN, text, float(value), float(nats), 0.0, begun)
