@@ -104,7 +104,7 @@ def test_find_shows_a_front_with_a_second_opinion(run, folder, tmp_path, by):
     code, out, _ = run(*words, "--front", "--repetition", 0.1, "--second-opinion", folder)
     assert code == 0
     records = [json.loads(line) for line in out.splitlines()]
-    assert len(records) > 1
+    assert records
     assert [record["rank"] for record in records] == list(range(1, len(records) + 1))
     for better, worse in itertools.pairwise(records):
         assert better["activation"] > worse["activation"]
