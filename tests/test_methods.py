@@ -16,6 +16,7 @@ from optigram.relaxations import Gumbel, Start
 from optigram.targets import resolve
 
 SMALL = {
+    "beam": {"width": 3, "candidates": 4, "block": 96},
     "coordinate": {"chains": 2, "candidates": 3, "block": 96},
     "gcg": {"candidates": 5, "among": 3, "block": 80},
     "genetic": {"population": 8, "block": 32},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from optigram.best import Best
-from optigram.methods.base import Ids, Proposal, Proposals, begin
+from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.shapes import Int
@@ -50,9 +50,7 @@ class Coordinate:
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
             words = self._named(objective, texts, place, streams)
-            children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
-            children[..., place] = words
-            scores = (yield Proposal(children.flatten(1, 2))).value.view(words.shape)
+            scores = (yield Proposal(exchanged(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
@@ -72,10 +70,8 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
-        slope.masked_fill_(texts[..., place, None] == objective.lexicon, -torch.inf)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
-        m = min(max(1, round(self.candidates * share)), max(slope.shape[-1] - 1, 1))
-        return objective.lexicon[slope.topk(m, dim=-1).indices]
+        return named(objective, slope, texts[..., place], max(1, round(self.candidates * share)))
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from optigram.methods.ascent import Ascent
+from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
@@ -41,11 +42,12 @@ def coordinate(budget: float) -> Coordinate:
     return Coordinate(chains, candidates)
 
 
-Search = Ascent | Coordinate | Gcg | Genetic | Random
+Search = Ascent | Beam | Coordinate | Gcg | Genetic | Random
 SEARCHES: dict[str, Callable[[float], Search]] = {
     "random": lambda budget: Random(),
     "genetic": lambda budget: Genetic(),
     "coordinate": coordinate,
+    "beam": lambda budget: Beam(),
     "gcg": lambda budget: Gcg(),
     "pez": lambda budget: relaxed("pez", budget),
     "straight": lambda budget: relaxed("straight", budget),
