@@ -180,18 +180,27 @@ class Objective:
             scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return scores
 
-    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c p v"]:
+    def gradient(
+        self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None, blend: Int[Tensor, "k1 c m"] | None = None
+    ) -> Float[Tensor, "k1 c p v"]:
         """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
 
         The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
-        Words of the texts themselves may be outside the lexicon.
+        Words of the texts themselves may be outside the lexicon. With a `blend` of m words there stands, at each of these
+        positions, their even mixture instead of the text's own word.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        embeds = self.model.embedding.detach()[ids].float().requires_grad_()
+        embeds = self.model.embedding.detach()[ids].float()
+        if blend is not None:
+            embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
+        embeds.requires_grad_()
         if not self.hears_mixtures:
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
             return slope[:, :, places] @ self.table.T
-        weights = (ids[..., None] == self.lexicon).float().requires_grad_()
+        weights = (ids[..., None] == self.lexicon).float()
+        if blend is not None:
+            weights[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
+        weights.requires_grad_()
         slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights)).value.sum(), (embeds, weights))
         return slope[:, :, places] @ self.table.T + own[:, :, places]
 

@@ -13,7 +13,7 @@ ROUND = 4096  # texts that the targets of a batch have judged at once
 
 @dataclass(frozen=True)
 class Beam:
-    """`width` texts a target; at each position in turn every one is tried with `candidates` other words, and of old and new the best live on.
+    """`width` texts a target; at each position in turn every one is tried with `candidates` other words, and the best live on.
 
     Tried are the words that the gradient likes best; the whole lexicon where it has no more than so many. Words to the right
     of the position are those of the text so far, so that whole texts are judged always. After `sweeps` over all positions
