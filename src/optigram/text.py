@@ -142,6 +142,11 @@ class Template:
         yield range(begin, length)
         yield self.suffix
 
+    def ends(self, length: int) -> list[int]:
+        """Where each free word of a whole input ends, and each run of fixed ids."""
+        runs = [run for piece in self.pieces(length) for run in ([1] * len(piece) if isinstance(piece, range) else [len(piece)])]
+        return list(itertools.accumulate(run for run in runs if run))
+
     def fill(self, free: Sequence[int]) -> list[int]:
         """The whole input around one free text."""
         return [free[part] if isinstance(piece, range) else part for piece in self.pieces(len(free)) for part in piece]
