@@ -5,7 +5,7 @@ one part, and texts for each of its members.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -135,7 +135,7 @@ def _step_on(step: Step, level: Level, carried: States | None, sites: list[str],
     """The states {site: [n r h]} of a level and what is carried on, if it is not the last, from what the level before it carries."""
 
     def run(rows: Tensor) -> tuple[States, States]:
-        before = None if carried is None else {name: state[level.parents[rows]] for name, state in carried.items()}
+        before = None if carried is None else {name: state.index_select(0, level.parents[rows]) for name, state in carried.items()}
         return step.run(level.words[rows], before, sites)
 
     everyone = torch.arange(len(level.words), device=level.words.device)
@@ -148,8 +148,14 @@ def _step_on(step: Step, level: Level, carried: States | None, sites: list[str],
         for kept, parts in ((found, states), (after, {} if last else on)):
             for name, state in parts.items():
                 kept[name].append(state[: len(rows)])
-    back = torch.cat(places).argsort()
-    return {site: torch.cat(parts)[back] for site, parts in found.items()}, {name: torch.cat(parts)[back] for name, parts in after.items()}
+    order = torch.cat(places)
+    back = None if torch.equal(order, everyone) else order.argsort()
+    return _joined(found, back), _joined(after, back)
+
+
+def _joined(parts: Mapping[str, list[Tensor]], back: Int[Tensor, " n"] | None) -> States:
+    whole = {name: states[0] if len(states) == 1 else torch.cat(states) for name, states in parts.items()}
+    return whole if back is None else {name: state.index_select(0, back) for name, state in whole.items()}
 
 
 def _sites(parts: list[Readouts]) -> list[str]:

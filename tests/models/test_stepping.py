@@ -16,7 +16,7 @@ BOTH_SIDES = {"bert", "minilm", "roberta", "distilbert", "modernbert", "t5", "fl
 CAUSAL = [name for name in ARCHITECTURES if name not in BOTH_SIDES]
 WORDS = 10, 20, 30, 40, 50, 60
 LAYOUTS = {"bare": Template(), "surrounded": Template((7, 8, 9, 11, 12), (13, 14)), "slots": Template((7,), (9,), ((1, (8, 12)),), 3)}
-ADDRESSES = ["mlp_act.0:3@last", "mlp_act.1:5@max", "resid_post.2:1@mean", "-resid_pre.1:2@anywhere", "mlp_act.1:7@1", "mlp_act.0:1@0"]
+ADDRESSES = ["mlp_act.1:3@last", "mlp_act.1:5@max", "resid_post.2:1@mean", "-resid_pre.1:2@anywhere", "mlp_act.1:7@1", "mlp_act.0:1@0"]
 
 
 def every_text(count: int = 3) -> torch.Tensor:
@@ -48,7 +48,7 @@ def test_scores_are_those_of_texts_read_whole(name, layout):
     scores = objective.score(texts).activation
     expected = whole(objective, texts)
     torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)
-    assert expected.std(1).min() > 0
+    assert expected[:3].std(1).min() > 0
     s = len(objective.template.fill([0, 0, 0]))
     after = {"bare": 0, "surrounded": 216 * 2, "slots": 6 * 2 + 216}[layout]
     assert objective.meter.spent.tolist() == pytest.approx([(len(objective.template.prefix) + 6 + 36 + 216 + after) / s] * len(ADDRESSES))
