@@ -42,17 +42,26 @@ def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Lev
 
 
 def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[Int[Tensor, " m"], int]]:
-    """The rows of sorted `owners` in blocks of these sizes, the largest first: (their numbers, the size); the last may not be full.
+    """The rows of sorted `owners` in blocks of these sizes, the largest first: (their numbers, the size); one may not be full.
 
-    An owner's rows fill as many of the largest blocks as they can, then of the next size; so the size of a row's block does
-    not hang on other owners.
+    The size of a row's block does not hang on other owners.
     """
     counts = torch.bincount(owners)
     rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
     begin = torch.zeros_like(counts)
-    for size in sizes:
-        end = counts if size == sizes[-1] else begin + (counts - begin) // size * size
+    for size, blocks in zip(sizes, blocks_of(counts, sizes), strict=True):
+        end = begin + blocks * size
         rows = torch.nonzero((rank >= begin[owners]) & (rank < end[owners])).flatten()
         for part in rows.split(size) if len(rows) else ():
             yield part, size
         begin = end
+
+
+def blocks_of(counts: Int[Tensor, " k"], sizes: Sequence[int]) -> list[Int[Tensor, " k"]]:
+    """How many blocks of each size hold so many rows: one that would be more than half full is taken before smaller ones."""
+    found = []
+    for size in sizes:
+        spare = size - 1 if size == sizes[-1] else size // 2 - 1
+        found.append((counts + spare) // size)
+        counts = (counts - found[-1] * size).clamp(min=0)
+    return found

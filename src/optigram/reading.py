@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model, States, Step, in_blocks
-from optigram.prefixes import Level, in_sizes, prefix_tree, sorted_order
+from optigram.prefixes import Level, blocks_of, in_sizes, prefix_tree, sorted_order
 from optigram.readouts import Readouts
 from optigram.shapes import Bool, Float, Int
 
@@ -35,7 +35,7 @@ def read(
     """Activations of texts, and what they cost each owner in forwards.
 
     An owner's texts are read by prefix if the model can and that is less work, else whole. `ends` are where each free word
-    of a text ends, and each run of words that stand in all of them.
+    of a text ends with the fixed ones after it (`Template.ends`).
     """
     (k1, c, s), shared = ids.shape, len(ids) == 1
     rows = _with_owners(ids)
@@ -86,11 +86,9 @@ def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1
     tree, _ = prefix_tree(rows[sorted_order(rows)], ends)
     work = torch.zeros(k1, device=rows.device)
     for level in tree:
-        left = torch.bincount(level.owners, minlength=k1)
-        for size in step.blocks:
-            calls = -(-left // size) if size == step.blocks[-1] else left // size
-            work += calls * (step.overhead + size * level.words.shape[1])
-            left = left - calls * size
+        counts = torch.bincount(level.owners, minlength=k1)
+        for size, blocks in zip(step.blocks, blocks_of(counts, step.blocks), strict=True):
+            work += blocks * (step.overhead + size * level.words.shape[1])
     block = _block(len(rows))
     return work * k1 <= -(-len(rows) // block) * (step.overhead + block * ends[-1])
 

@@ -143,9 +143,9 @@ class Template:
         yield self.suffix
 
     def ends(self, length: int) -> list[int]:
-        """Where each free word of a whole input ends, and each run of fixed ids."""
-        runs = [run for piece in self.pieces(length) for run in ([1] * len(piece) if isinstance(piece, range) else [len(piece)])]
-        return list(itertools.accumulate(run for run in runs if run))
+        """Where the beginning of a whole input ends that all texts share, if there is one, and each free word with the fixed ids after it."""
+        free = [isinstance(piece, range) for piece in self.pieces(length) for _ in piece]
+        return [place for place in range(1, len(free) + 1) if place == len(free) or free[place]]
 
     def fill(self, free: Sequence[int]) -> list[int]:
         """The whole input around one free text."""

@@ -5,6 +5,8 @@ Whether a network can do that is tried, not looked up: attention windows, positi
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,8 @@ from optigram.shapes import Int
 if TYPE_CHECKING:
     from optigram.models.network import Network
 
-BLOCKS = 128, 32, 8  # texts in a call; measured: one word each of 128 texts is at full speed
-OVERHEAD = 16  # words; measured on a processor: a call costs as much as that beside its words
+BLOCKS = 128, 32, 8  # texts in a call; measured: one word each of 128 texts is nearly at full speed
+LEAST, PARTED, MOST = 8, 1 << 25, 64  # what a call costs beside its words, in words; measured on a processor: large for small layers
 LAUNCHES = 1024  # the same elsewhere, where small calls cost next to what large ones do; not measured
 CLOSE, CLOSE_HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights in single and in half precision
 FRONT = 3  # words of the trial that are run at once
@@ -61,13 +63,20 @@ def reads_on(network: Network, cached: Cached, ids: Int[Tensor, "b s"]) -> Step 
                 parts.append(found)
         except Exception:  # whatever stands against it
             return None
-    width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
     close = CLOSE_HALF if network.dtype in (torch.float16, torch.bfloat16) else CLOSE
     for site, state in whole.items():
         distance = (torch.cat([found[site] for found in parts], 1) - state).abs().max()
         if not distance <= close * state.abs().max():
             return None
-    return Step(cached.read_on, lambda words: width * words, BLOCKS, OVERHEAD if ids.device.type == "cpu" else LAUNCHES)
+    width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
+    return Step(cached.read_on, functools.partial(operator.mul, width), BLOCKS, _overhead(network, len(carried) // 2))
+
+
+def _overhead(network: Network, layers: int) -> int:
+    if network.embedding.device.type != "cpu":
+        return LAUNCHES
+    weights = sum(part.numel() for part in network.module.parameters() if part.ndim > 1 and len(part) != len(network.embedding))
+    return min(LEAST + PARTED * max(layers, 1) // max(weights, 1), MOST)
 
 
 def _parts(layer: Any) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:
