@@ -100,7 +100,10 @@ def shared_prefixes(model: Network, site: str, texts: list[str], count: int) -> 
             one.score(ids[None])
             whole, by_prefix = min(whole, middle - begun), min(by_prefix, time.process_time() - middle)
             difference = float((plain - shared).abs().max())
-        print(f"{site} {name:28s} whole / by prefix: cells {cells:5.2f}, time {whole / by_prefix:5.2f}; differ by {difference:.0e}", flush=True)
+        print(
+            f"{site} {name:28s} whole / by prefix: cells {cells:5.2f}, time {whole / by_prefix:5.2f}; differ by {difference:.0e}",
+            flush=True,
+        )
 
 
 def contest(model: Network, site: str, corpus: Sentences, count: int, budget: float, by: list[str]) -> None:

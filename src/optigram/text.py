@@ -143,7 +143,7 @@ class Template:
         yield self.suffix
 
     def ends(self, length: int) -> list[int]:
-        """Where the beginning of a whole input ends that all texts share, if there is one, and each free word with the fixed ids after it."""
+        """Where the fixed beginning of a whole input ends, if there is one, and each free word with the fixed ids after it."""
         free = [isinstance(piece, range) for piece in self.pieces(length) for _ in piece]
         return [place for place in range(1, len(free) + 1) if place == len(free) or free[place]]
 

@@ -54,9 +54,13 @@ class Network(nn.Module):
         self.sites = Sites(module, widths, logits)
         self.eval()
 
-    @functools.cached_property
+    @property
     def step(self) -> Step | None:
         """By keys and values that are carried on, where trying shows that this is the same as reading whole."""
+        return self._tried
+
+    @functools.cached_property
+    def _tried(self) -> Step | None:
         if self.new_cache is None or not self.entrance.cached:
             return None
         ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
