@@ -21,7 +21,7 @@ from optigram.lexicon import lexicon
 from optigram.listener import Listener, counted_places
 from optigram.meter import Meter
 from optigram.models.base import Model
-from optigram.reading import members_of, read_by_prefix, read_soft, read_whole
+from optigram.reading import members_of, read, read_soft
 from optigram.readouts import Readouts, View, readouts
 from optigram.shapes import Float, Int
 from optigram.targets import Target
@@ -82,7 +82,7 @@ class Objective:
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: Known | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
-        self._positions = len(template.fill([0] * length))
+        self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
             if isinstance(target.pool, int) and target.pool >= self._positions:
                 raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
@@ -96,7 +96,7 @@ class Objective:
         self.table = model.embedding.detach()[self.lexicon].float()
         self.meter = Meter.at_zero(len(self.targets))
         counted = counted_places(self.template, self.length, model.vocabulary)
-        self._looked = torch.tensor(counted) if model.step is None else torch.ones(self._positions, dtype=torch.bool)
+        self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._readouts = readouts(model, self.targets, self._looked, view)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._listener = None if self.fluency is None else Listener(self.fluency, model, self.template, self.length, self.lexicon)
@@ -225,7 +225,7 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = (read_whole if self.model.step is None else read_by_prefix)(self.model, inputs, parts)
+        values, cost = read(self.model, inputs, parts, self._ends)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.meter.charge(forwards=costs)

@@ -73,5 +73,5 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
         raise InputError(
             f"{unmixed} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency"
         )
-    heavy = objective.model.step is None and objective.device.type == "cpu"
+    heavy = objective.model.attends and objective.device.type == "cpu"
     return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, HEAVY_BLOCK if heavy else None)
