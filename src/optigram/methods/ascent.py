@@ -17,7 +17,8 @@ BLOCK = 32  # soft texts in one batch; large enough for products at full speed, 
 class Ascent:
     """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
 
-    `decay` is the weight decay of AdamW. With a `shortlist` only so many words are tried at a position. `block` soft texts make a batch. It changes speed and memory, not results.
+    `decay` is the weight decay of AdamW. With a `shortlist` only so many words are tried at a position. `block` soft texts make
+    a batch. It changes speed and memory, not results.
     """
 
     relaxation: Relaxation
