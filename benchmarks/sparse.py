@@ -1,6 +1,6 @@
 """Gumbel over a shortlist of words against gumbel over all of them: what it finds, what it costs, and where the time goes.
 
-    python benchmarks/sparse.py [--words 50000] [--most 32] [--budget 5000] [--by sgbl] [--sites language,visual] [--longer]
+    python benchmarks/sparse.py [--words 50000] [--most 32] [--budget 5000] [--tried 64,128] [--sites language,visual] [--longer]
 
 Both take turns, 16 neurons at a time, on one thread; seconds are those of the processor, so that what else runs on the machine counts
 little. With `--words` the bundled model's vocabulary is filled up with disturbed copies of its words, in the embedding and in
@@ -8,6 +8,7 @@ the projection. With `--longer` the sparse method runs once more, at as many tim
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -16,8 +17,9 @@ import torch
 
 from methods import neurons
 from optigram.loop import search
-from optigram.methods import chains
 from optigram.methods.ascent import Ascent
+from optigram.methods.presets import modern
+from optigram.methods.searches import sparse
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.noise import Streams
@@ -47,11 +49,9 @@ def widened(model: Imaginet, words: int) -> Imaginet:
     return larger.eval().requires_grad_(False)
 
 
-def made(name: str, budget: float) -> Ascent:
-    """The method of a name."""
-    method = chains.method(chains.parse(name), budget)
-    assert isinstance(method, Ascent)
-    return method
+def made(tried: int, budget: float) -> Ascent:
+    """The sparse method with a shortlist of so many words."""
+    return dataclasses.replace(sparse(budget), shortlist=tried)
 
 
 def run(objective: Objective, method: Ascent) -> tuple[np.ndarray, float, float]:
@@ -83,8 +83,9 @@ def timed(work: Callable[[], object], times: int = 6) -> float:
 
 
 def parts(objective: Objective, method: Ascent) -> dict[str, float]:
-    """Milliseconds of each part of a step for TURN targets."""
-    relaxation, part = method.relaxation, objective.only(range(TURN))
+    """Milliseconds a target of each part of a step, in a batch of the method's size."""
+    size = method.side_by_side
+    relaxation, part = method.relaxation, objective.only(range(size))
     assert isinstance(relaxation, Gumbel)
     streams = Streams(0, [str(target) for target in part.targets], method.restarts, part.device)
     words = None if method.shortlist is None else shortlist(part, streams, method.shortlist, None)
@@ -102,7 +103,7 @@ def parts(objective: Objective, method: Ascent) -> dict[str, float]:
     noise = timed(lambda: relaxation.noisy(theta.detach(), streams))
     product = timed(lambda: mixed(weights, table))
     naming = 0.0 if words is None else timed(lambda: part.table[shortlist(part, streams, method.shortlist or 0, None)], 2)
-    return {
+    found = {
         "noise": noise,
         "product": product,
         "softmax": timed(lambda: relaxation.soften(theta.detach(), table, 0, streams)) - noise - product,
@@ -114,17 +115,18 @@ def parts(objective: Objective, method: Ascent) -> dict[str, float]:
         / method.every,
         "naming": naming / method.steps,
     }
+    return {name: value / size for name, value in found.items()}
 
 
 def show_parts(objective: Objective, methods: dict[str, Ascent]) -> None:
     """The parts of a step of each method, as shares of the first's step; `floor` is what none can leave out."""
     found = {name: parts(objective, method) for name, method in methods.items()}
     whole = sum(found[next(iter(found))].values())
-    print(f"parts of a step, as shares of a step of {next(iter(found))} ({whole:.0f} ms for {TURN} neurons)")
+    print(f"parts of a step, as shares of a step of {next(iter(found))} ({whole:.2f} ms a neuron)")
     for name, row in found.items():
         floor = row["forward"] + row["backward"]
-        print(f"  {name:8}" + "  ".join(f"{part} {value / whole:.3f}" for part, value in row.items()))
-        print(f"  {'':8}all {sum(row.values()) / whole:.3f}  the model's forward and backward alone {floor / whole:.3f}", flush=True)
+        print(f"  {name:10}" + "  ".join(f"{part} {value / whole:.3f}" for part, value in row.items()))
+        print(f"  {'':10}all {sum(row.values()) / whole:.3f}  the model's forward and backward alone {floor / whole:.3f}", flush=True)
 
 
 def main() -> None:
@@ -133,7 +135,7 @@ def main() -> None:
     options.add_argument("--words", type=int)
     options.add_argument("--most", type=int, default=32, help="neurons of a path")
     options.add_argument("--budget", type=float, default=5000)
-    options.add_argument("--by", default="sgbl")
+    options.add_argument("--tried", default="64", help="words of a shortlist")
     options.add_argument("--sites", default="language,visual")
     options.add_argument("--longer", action="store_true")
     chosen = options.parse_args()
@@ -141,8 +143,8 @@ def main() -> None:
     model = load("imaginet")
     assert isinstance(model, Imaginet)
     model = model if chosen.words is None else widened(model, chosen.words)
-    names = [DENSE, *chosen.by.split(",")]
-    methods = {name: made(name, chosen.budget) for name in names}
+    tried = {f"sgbl, {words}": int(words) for words in chosen.tried.split(",")}
+    methods = {DENSE: modern(DENSE, chosen.budget)} | {name: made(words, chosen.budget) for name, words in tried.items()}
     print(f"{model.name}: {len(model.vocabulary):,} words, {chosen.budget:,.0f} forward-equivalents, one thread")
     show_parts(Objective(model, neurons(model, "language", TURN), LENGTH), methods)
     for site in chosen.sites.split(","):
@@ -150,13 +152,13 @@ def main() -> None:
         found = compare(objective, methods)
         dense, seconds, _ = found[DENSE]
         if chosen.longer:
-            for name in names[1:]:
+            for name, words in tried.items():
                 times = seconds / found[name][1]
-                found[f"{name} x {times:.1f}"] = run(objective, made(name, times * chosen.budget))
+                found[f"{name} x {times:.1f}"] = run(objective, made(words, times * chosen.budget))
         for name, (values, spent, cost) in found.items():
             ratio = statistics.median(values / dense)
             print(
-                f"{site:10}{name:14} mean {values.mean():6.2f}  / {DENSE}: median {ratio.value:.4f} [{ratio.low:.4f}, {ratio.high:.4f}]"
+                f"{site:10}{name:16} mean {values.mean():6.2f}  / {DENSE}: median {ratio.value:.4f} [{ratio.low:.4f}, {ratio.high:.4f}]"
                 f"  mean {(values / dense).mean():.4f}  f.e. {cost:,.0f}  seconds {spent:.1f}  / {DENSE} {spent / seconds:.3f}",
                 flush=True,
             )

@@ -132,6 +132,18 @@ def test_unknown_methods_are_refused(name):
         presets.parse(name)
 
 
+@pytest.mark.parametrize(("label", "words"), [("emb", 5), ("gbl", 0)])
+def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
+    with pytest.raises(InputError, match="shortlist"):
+        dataclasses.replace(presets.modern(label), shortlist=words)
+
+
+def test_sparse_gumbel_hears_no_surprisal(tiny, corpus):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=1.0))
+    with pytest.raises(InputError, match="sgbl"):
+        plan_of("sgbl", objective, None, None)
+
+
 def test_a_budget_stops_an_ascent(objective):
     outcome = search(objective, presets.modern("smx", 5000), Budget(forwards=400))
     assert all(found.forwards + found.backwards <= 400 for found in outcome.found)

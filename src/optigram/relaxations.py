@@ -1,7 +1,7 @@
 """Seam 2: texts as free parameters theta that a gradient can climb (paper, section 4).
 
-`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t]. Where each target and
-position has words of its own it is [k t v d], which mixtures of words (logit, smx, gbl) can do with.
+`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t]. Where each text and
+position has words of its own it is [k c t v d], which mixtures of words (logit, smx, gbl) can do with.
 """
 
 import math
@@ -16,7 +16,7 @@ from optigram.objective import SoftText
 from optigram.shapes import Float, Int
 
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
-Table = Float[Tensor, "*lists v d"]  # lists: k t, or nothing
+Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
 Given = Int[Tensor, "k c t"] | None  # words to start from, -1 where any will do
 MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all others have together
@@ -69,11 +69,12 @@ class Start:
         return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
 
 
-def mixed(weights: Float[Tensor, "k *c t v"], table: Table) -> Float[Tensor, "k *c t d"]:
+def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
     """Mixtures of the words of a table."""
     if table.dim() == 2:
         return weights @ table
-    return (weights.flatten(1, -3).transpose(1, 2) @ table).transpose(1, 2).reshape(*weights.shape[:-1], table.shape[-1])
+    lists = table if weights.dim() == 4 else table[:, :, None]
+    return (weights[..., None, :] @ lists)[..., 0, :]
 
 
 def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 import torch
 
+from optigram.errors import InputError
 from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
 from optigram.objective import Objective, SoftText
-from optigram.relaxations import Gumbel, Relaxation
+from optigram.relaxations import Embeddings, Gumbel, Relaxation
 from optigram.shortlist import COST, places, shortlist, spelled
 
 BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache
@@ -30,6 +31,10 @@ class Ascent:
     decay: float = 0.0
     shortlist: int | None = None
     block: int = field(default=BLOCK, repr=False)
+
+    def __post_init__(self):
+        if self.shortlist is not None and (self.shortlist < 1 or isinstance(self.relaxation, Embeddings)):
+            raise InputError(f"expected a shortlist of at least 1 word, for mixtures of words; got {self.shortlist} for {self.relaxation}")
 
     @property
     def side_by_side(self) -> int:

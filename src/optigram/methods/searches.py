@@ -21,7 +21,7 @@ DECAY = 0.1  # of PEZ's AdamW
 WIDTHS = ((600, 1, 16), (3000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below this budget so many chains, and candidates of each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
-TRIED, BLOCK = 128, 64  # of sparse gumbel: words at a position, texts in a batch
+TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
 
 
 def relaxed(name: str, budget: float) -> Ascent:
