@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from optigram.errors import InputError
+from optigram.fluency import Fluency
 from optigram.loop import Budget, search
 from optigram.methods import Corpus, presets
 from optigram.methods.ascent import Ascent
@@ -13,6 +14,7 @@ from optigram.methods.searches import SEARCHES
 from optigram.methods.then import Repeat, Then
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Start
+from optigram.study.plans import plan_of
 from optigram.targets import resolve
 
 SMALL = {
@@ -138,7 +140,7 @@ def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
         dataclasses.replace(presets.modern(label), shortlist=words)
 
 
-def test_sparse_gumbel_hears_no_surprisal(tiny, corpus):
+def test_sparse_gumbel_hears_no_surprisal(tiny):
     objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=1.0))
     with pytest.raises(InputError, match="sgbl"):
         plan_of("sgbl", objective, None, None)
