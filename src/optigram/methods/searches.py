@@ -1,7 +1,9 @@
 """The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
 
+import dataclasses
 from collections.abc import Callable
 
+from optigram.methods import presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
@@ -9,6 +11,7 @@ from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
 from optigram.methods.random import Random
 from optigram.relaxations import Embeddings, Gumbel, Relaxation, Start
+from optigram.shortlist import COST
 from optigram.simplex import Simplex
 
 EVERY = 10  # steps between two looks at the discrete texts
@@ -18,6 +21,7 @@ DECAY = 0.1  # of PEZ's AdamW
 WIDTHS = ((600, 1, 16), (3000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below this budget so many chains, and candidates of each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
+TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
 
 
 def relaxed(name: str, budget: float) -> Ascent:
@@ -34,6 +38,13 @@ def relaxed(name: str, budget: float) -> Ascent:
         "gbda": Gumbel(1.0, 1.0, 1.0, samples=SAMPLES, draws=DRAWS, begin=Start(lead=LEAD)),
     }
     return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
+
+
+def sparse(budget: float) -> Ascent:
+    """Gumbel over a shortlist of words, otherwise as usual."""
+    restarts = presets.modern("gbl", budget).restarts
+    usual = presets.modern("gbl", max(budget - restarts * COST, 1))
+    return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
 
 
 def coordinate(budget: float) -> Coordinate:
@@ -53,4 +64,5 @@ SEARCHES: dict[str, Callable[[float], Search]] = {
     "straight": lambda budget: relaxed("straight", budget),
     "pgd": lambda budget: relaxed("pgd", budget),
     "gbda": lambda budget: relaxed("gbda", budget),
+    "sgbl": sparse,
 }
