@@ -38,7 +38,7 @@ from optigram.text import known_ids
 from standing import Known, best_known, plot, tables
 
 BASELINE = "crp"
-EVERY = "auto,coordinate,beam,gcg,epo,genetic,random,gbl,gbl+coordinate,smx,emb,pez,straight,pgd,gbda"
+EVERY = "auto,coordinate,beam,gcg,genetic,random,gbl,sgbl,gbl+coordinate,sgbl+coordinate,smx,emb,pez,straight,pgd,gbda"
 
 
 def main() -> None:
