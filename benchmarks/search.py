@@ -5,7 +5,7 @@
     python benchmarks/search.py show OUT [--plot FILE.svg] [--optimality] [--by ...]
     python benchmarks/search.py rescore KNOWN.json [--model imaginet]
 
-`run` keeps records in OUT, a file for each site, method, budget and seed; started again, it does only what is missing. Neurons
+`run` keeps records in OUT, a file for each method, budget and seed; started again, it does only what is missing. Neurons
 of Imaginet are those of `benchmarks/methods.py`, with `--placebo` those of a model with random directions for neurons; of other
 models `--most` units of each site, drawn with a fixed seed, their maximum over the text, whose texts must survive being
 written out. `--long` are further runs that serve only to know better texts: the best of all runs of a neuron is its best known.
@@ -25,10 +25,12 @@ import torch
 from methods import LANGUAGE, neurons
 from optigram.corpora import sentences
 from optigram.errors import InputError
-from optigram.loop import Budget, search
+from optigram.loop import Budget, Found, Outcome
+from optigram.methods.then import HANDED_ON
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective import Objective
+from optigram.study import statistics
 from optigram.study.find import find_by
 from optigram.study.placebo import placebo
 from optigram.study.plans import Sentences, corpus_search, plan_of
@@ -80,39 +82,50 @@ def run(asked: argparse.Namespace) -> None:
     texts = [one.text for file in asked.corpus for one, _ in zip(sentences(file), range(asked.sentences), strict=False)]
     corpus = Sentences(" + ".join(Path(file).name for file in asked.corpus), texts)
     asked.out.mkdir(parents=True, exist_ok=True)
-    for site in asked.sites.split(","):
-        judge = objective_of(model, site, asked.most, asked.length)
-        begun = corpus_search(judge, corpus)
-        outcome = search(judge, begun, None, 0, 16)
-        baseline = asked.out / f"{site}.{BASELINE}.parquet"
-        if not baseline.exists():
-            plan = plan_of(BASELINE, judge, begun, None)
-            write(find_by(judge, plan, Budget(), known=outcome).records, baseline)
-        for name, budget, seed, file in _missing(asked, site):
-            plan = plan_of(name, judge, begun, budget)
-            found = find_by(judge, plan, Budget(forwards=budget), seed, arm=f"{budget:.0f}", known=outcome)
-            write(found.records, file)
-            print(f"{site}: {name} at {budget:,.0f} (seed {seed}) done", flush=True)
+    judge = objective_of(model, asked.sites.split(","), asked.most, asked.length)
+    searched = corpus_search(judge, corpus)
+    baseline = asked.out / f"{BASELINE}.parquet"
+    if not baseline.exists():
+        write(find_by(judge, plan_of(BASELINE, judge, searched, None), Budget(), top=HANDED_ON).records, baseline)
+    known = outcome_of(read(baseline), judge)
+    for name, budget, seed, file in _missing(asked):
+        plan = plan_of(name, judge, searched, budget)
+        found = find_by(judge, plan, Budget(forwards=budget), seed, arm=f"{budget:.0f}", known=known)
+        write(found.records, file)
+        print(f"{name} at {budget:,.0f} (seed {seed}) done", flush=True)
 
 
-def _missing(asked: argparse.Namespace, site: str) -> Iterator[tuple[str, float, int, Path]]:
+def _missing(asked: argparse.Namespace) -> Iterator[tuple[str, float, int, Path]]:
     """(method, budget, seed, file) of every search that is not done, the small budgets first."""
     wanted = [(name, float(budget)) for budget in asked.budgets.split(",") for name in asked.by.split(",")]
     wanted += [(name, float(budget)) for name, _, budget in (long.partition("@") for long in asked.long.split(",") if long)]
     for name, budget in wanted:
         for seed in range(asked.seeds):
-            file = asked.out / f"{site}.{name.replace(':', '-').replace('/', '-')}.{budget:.0f}.{seed}.parquet"
+            file = asked.out / f"{name.replace(':', '-').replace('/', '-')}.{budget:.0f}.{seed}.parquet"
             if not file.exists():
                 yield name, budget, seed, file
 
 
-def objective_of(model: Model, site: str, most: int, length: int) -> Objective:
-    """The judge of a site's neurons."""
-    if site in ("language", "visual"):
-        return Objective(model, neurons(model, site, most), length)
-    units = np.random.default_rng(0).choice(model.sites[site].width, most, replace=False)
-    targets = resolve([f"{site}:{','.join(map(str, sorted(units.tolist())))}@max"], model.sites)
+def objective_of(model: Model, sites: Sequence[str], most: int, length: int) -> Objective:
+    """The judge of the neurons of some sites."""
+    if set(sites) <= {"language", "visual"}:
+        return Objective(model, [target for site in sites for target in neurons(model, site, most)], length)
+    rng = np.random.default_rng(0)
+    units = {site: sorted(rng.choice(model.sites[site].width, most, replace=False).tolist()) for site in sites}
+    targets = resolve([f"{site}:{','.join(map(str, drawn))}@max" for site, drawn in units.items()], model.sites)
     return Objective(model, targets, length, must_survive=True)
+
+
+def outcome_of(records: Sequence[Record], judge: Objective) -> Outcome:
+    """What a corpus search found, from its records."""
+    free = [place for place, id_ in enumerate(judge.template.fill([-1] * judge.length)) if id_ == -1]
+    texts = statistics.grouped(records, lambda record: record.target)
+    found: list[Found | None] = []
+    for target in map(str, judge.targets):
+        ids = torch.tensor([[record.ids[place] for place in free] for record in texts[target]])
+        values = torch.tensor([record.activation for record in texts[target]])
+        found.append(Found(ids, values, texts[target][0].forwards, 0.0, texts[target][0].seconds, {}, 0, []))
+    return Outcome(found)
 
 
 def show(asked: argparse.Namespace) -> None:
