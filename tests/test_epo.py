@@ -44,9 +44,9 @@ def test_each_slot_keeps_what_is_best_at_its_own_price():
 class Overheard(Objective):
     """Remembers the texts and prices at which gradients were taken."""
 
-    def gradient(self, ids, at=None, penalty=None):
+    def gradient(self, ids, at=None, blend=None, penalty=None):
         self.asked = [*getattr(self, "asked", []), (ids.clone(), penalty.clone())]
-        return super().gradient(ids, at, penalty)
+        return super().gradient(ids, at, blend, penalty)
 
 
 def test_gradients_and_children_of_a_slot_are_of_its_own_price():

@@ -71,7 +71,7 @@ class LanguageModel:
         if head is None or len(head.weight) != len(model.vocabulary):
             raise InputError(f"{model.name} does not say which word comes next; name a language model for the fluency")
         found = cls(model, head)
-        if model.step is None and not found._looks_back_only():
+        if not found._looks_back_only():
             raise InputError(f"{model.name} reads a text from both sides, so what comes next is no surprise to it; name a causal model")
         return found
 

@@ -21,7 +21,7 @@ from optigram.lexicon import lexicon
 from optigram.listener import Listener, counted_places
 from optigram.meter import Meter
 from optigram.models.base import Model
-from optigram.reading import members_of, read_by_prefix, read_soft, read_whole
+from optigram.reading import members_of, read, read_soft
 from optigram.readouts import Readouts, View, readouts
 from optigram.shapes import Float, Int
 from optigram.targets import Target
@@ -82,7 +82,7 @@ class Objective:
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: Known | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
-        self._positions = len(template.fill([0] * length))
+        self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
             if isinstance(target.pool, int) and target.pool >= self._positions:
                 raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
@@ -96,7 +96,7 @@ class Objective:
         self.table = model.embedding.detach()[self.lexicon].float()
         self.meter = Meter.at_zero(len(self.targets))
         counted = counted_places(self.template, self.length, model.vocabulary)
-        self._looked = torch.tensor(counted) if model.step is None else torch.ones(self._positions, dtype=torch.bool)
+        self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._readouts = readouts(model, self.targets, self._looked, view)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._listener = None if self.fluency is None else Listener(self.fluency, model, self.template, self.length, self.lexicon)
@@ -203,19 +203,30 @@ class Objective:
         return scores
 
     def gradient(
-        self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None, penalty: Float[Tensor, "k1 c"] | None = None
+        self,
+        ids: Int[Tensor, "k1 c t"],
+        at: Sequence[int] | None = None,
+        blend: Int[Tensor, "k1 c m"] | None = None,
+        penalty: Float[Tensor, "k1 c"] | None = None,
     ) -> Float[Tensor, "k1 c p v"]:
         """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
 
         The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
-        Words of the texts themselves may be outside the lexicon. `penalty` is that of `relax`.
+        Words of the texts themselves may be outside the lexicon. With a `blend` of m words there stands, at each of these
+        positions, their even mixture instead of the text's own word. `penalty` is that of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        embeds = self.model.embedding.detach()[ids].float().requires_grad_()
+        embeds = self.model.embedding.detach()[ids].float()
+        if blend is not None:
+            embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
+        embeds.requires_grad_()
         if not self._hears(penalty):
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
             return slope[:, :, places] @ self.table.T
-        weights = (ids[..., None] == self.lexicon).float().requires_grad_()
+        weights = (ids[..., None] == self.lexicon).float()
+        if blend is not None:
+            weights[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
+        weights.requires_grad_()
         slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
         return slope[:, :, places] @ self.table.T + own[:, :, places]
 
@@ -244,7 +255,7 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = (read_whole if self.model.step is None else read_by_prefix)(self.model, inputs, parts)
+        values, cost = read(self.model, inputs, parts, self._ends)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.meter.charge(forwards=costs)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from optigram.noise import Streams
 from optigram.objective import Objective, Scores
-from optigram.shapes import Int
+from optigram.shapes import Float, Int
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,19 @@ def judged_first(objective: Objective, start: Ids) -> Proposal:
     """The texts of a start as a proposal, so that nothing that is found is worse; the first stands in for missing ones."""
     texts = torch.where(start < 0, start[:, :1], start).to(objective.device)
     return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
+
+
+def named(objective: Objective, slope: Float[Tensor, "k c v"], there: Int[Tensor, "k c"], count: int) -> Int[Tensor, "k c m"]:
+    """The words that a gradient [k c v] likes best at one position, `count` or as many as there are, but for those that are `there`."""
+    slope = slope.masked_fill(there[..., None] == objective.lexicon, -torch.inf)
+    return objective.lexicon[slope.topk(min(count, max(slope.shape[-1] - 1, 1)), dim=-1).indices]
+
+
+def exchanged(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c m"]) -> Int[Tensor, "k c m t"]:
+    """Each text with each of its `words` at a position."""
+    children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
+    children[..., place] = words
+    return children
 
 
 @runtime_checkable

@@ -1,23 +1,28 @@
 """The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
 
+import dataclasses
 from collections.abc import Callable
 
+from optigram.methods import presets
 from optigram.methods.ascent import Ascent
+from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.epo import Epo
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
 from optigram.methods.random import Random
 from optigram.relaxations import Embeddings, Gumbel, Relaxation, Start
+from optigram.shortlist import COST
 from optigram.simplex import Simplex
 
 EVERY = 10  # steps between two looks at the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
-WIDTHS = ((600, 1, 16), (3000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below this budget so many chains, and candidates of each
+WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below a budget so many chains, and candidates
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
+TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
 
 
 def relaxed(name: str, budget: float) -> Ascent:
@@ -36,21 +41,30 @@ def relaxed(name: str, budget: float) -> Ascent:
     return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
 
 
+def sparse(budget: float) -> Ascent:
+    """Gumbel over a shortlist of words, otherwise as usual."""
+    restarts = presets.modern("gbl", budget).restarts
+    usual = presets.modern("gbl", max(budget - restarts * COST, 1))
+    return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
+
+
 def coordinate(budget: float) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
     chains, candidates = next((chains, candidates) for below, chains, candidates in WIDTHS if budget < below)
     return Coordinate(chains, candidates)
 
 
-Search = Ascent | Coordinate | Epo | Gcg | Genetic | Random
+Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
 SEARCHES: dict[str, Callable[[float], Search]] = {
     "random": lambda budget: Random(),
     "genetic": lambda budget: Genetic(),
     "coordinate": coordinate,
     "epo": lambda budget: Epo(),
+    "beam": lambda budget: Beam(),
     "gcg": lambda budget: Gcg(),
     "pez": lambda budget: relaxed("pez", budget),
     "straight": lambda budget: relaxed("straight", budget),
     "pgd": lambda budget: relaxed("pgd", budget),
     "gbda": lambda budget: relaxed("gbda", budget),
+    "sgbl": sparse,
 }
