@@ -23,8 +23,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from optigram.corpora import sentences
 from optigram.lexicon import Rules, lexicon
-from optigram.models.network import Network
 from optigram.models.huggingface import wrap_model
+from optigram.models.network import Network
 
 LAYER, LENGTH = 9, 5
 READ_AT = "."  # the last token, after the free words and a blank: the residual stream is read there
@@ -83,7 +83,9 @@ def converted(source: Path, working: Path) -> tuple[PreTrainedModel, PreTrainedT
     return network, tokenizer
 
 
-def directions(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
+def directions(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], rng: np.random.Generator
+) -> dict[str, Tensor]:
     """A direction for each theme, and the placebos."""
     found = {}
     for theme in THEMES:

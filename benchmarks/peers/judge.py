@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from run import KEY, Line, objective
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from optigram import load
-from run import KEY, Line, objective
 
 RANDOM = 200  # texts of random tokens, whose mean is the floor of each target
 
@@ -86,7 +86,10 @@ def by_transformers(working: Path) -> Callable[[Line], Line]:
             (unit,) = tokenizer.encode(line["target"])
             logits = output.logits[0, -1]
             return {"independent": float(logits[unit]), "log_probability": float(logits.log_softmax(0)[unit]), "survives": survives}
-        return {"independent": worth(output.hidden_states[contest["layer"] + 1][0, -1], probe[line["target"]], line["contest"]), "survives": survives}
+        return {
+            "independent": worth(output.hidden_states[contest["layer"] + 1][0, -1], probe[line["target"]], line["contest"]),
+            "survives": survives,
+        }
 
     return score
 

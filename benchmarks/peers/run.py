@@ -9,6 +9,7 @@ begin from its best texts, and their names end in `:corpus`.
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -17,7 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from setup import python_of
 
 import optigram
 from optigram import Budget, Objective, load, resolve, sentences
@@ -25,7 +28,6 @@ from optigram.models.base import Model
 from optigram.study.find import find
 from optigram.study.plans import Sentences
 from optigram.text import Template
-from setup import python_of
 
 CONTESTS = {"whisperers": ("cosine",), "tropt": ("projection", "cosine"), "nanogcg": ("word",)}  # what each can express
 OURS = "optigram"
@@ -131,10 +133,10 @@ def by_peer(working: Path, tool: str, contest: Line, wanted: list[Line]) -> Iter
 
 def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None) -> Iterator[Line]:
     """Run our methods, one target after the other, so that each has its own time."""
-    models = {folder: load(str(working / folder)) for folder in ("blocks", "whole")} if wanted else {}
+    opened = functools.cache(lambda folder: load(str(working / folder)))
     texts = None if corpus is None else Sentences(corpus, [one.text for one, _ in zip(sentences(corpus), range(SENTENCES), strict=False)])
     for line in wanted:
-        task = objective(models["whole" if line["contest"] == "word" else "blocks"], working, contest, line["contest"], line["target"])
+        task = objective(opened("whole" if line["contest"] == "word" else "blocks"), working, contest, line["contest"], line["target"])
         begun, worked = time.perf_counter(), time.process_time()
         (found,) = find(task, [line["method"].removesuffix(":corpus")], texts, Budget(forwards=line["budget"]), line["seed"])
         record = found.records[0]
@@ -152,8 +154,6 @@ def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None
 
 def objective(model: Model, working: Path, contest: Line, kind: str, target: str) -> Objective:
     """Our judge of a target: what all tools are scored by."""
-    import numpy as np
-
     words = np.array(contest["allowed"], dtype=np.int64)
     targets = resolve([address(working, contest, kind, target)], model.sites, model.vocabulary)
     template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
@@ -164,8 +164,10 @@ def address(working: Path, contest: Line, kind: str, target: str) -> str:
     """A target as optigram names it. The next block's norm makes a projection on its output the cosine before it."""
     if kind == "word":
         return f"logits:{json.dumps(target)}"
-    site, name = (f"resid_post.{contest['layer']}", target) if kind == "projection" else (
-        f"model.layers.{contest['layer'] + 1}.input_layernorm", f"{target}.cosine"
+    site, name = (
+        (f"resid_post.{contest['layer']}", target)
+        if kind == "projection"
+        else (f"model.layers.{contest['layer'] + 1}.input_layernorm", f"{target}.cosine")
     )
     return f"{site}:{working / 'probe.safetensors'}#{name}"
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from judge import judged
-from optigram.study.statistics import Interval, grouped, median, share
 from run import OURS, Line
 
-HEAD = (
-    "| contest | budget | tool | targets | median worth | median nats | forward-equivalents | processor s | ours wins | survive | reported - judged | independent - judged |",
-    "|---|---:|---|---:|---|---:|---:|---:|---|---:|---:|---:|",
+from optigram.study.statistics import Interval, grouped, median, share
+
+COLUMNS = (
+    *("contest", "budget", "tool", "targets", "median worth", "median nats", "f.e.", "processor s"),
+    *("ours wins", "survive", "reported - judged", "independent - judged"),
 )
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found = judged(asked.working)
     best = {key: max(line["judged"] for line in group) for key, group in grouped(found, target_of).items()}
-    print(*HEAD, sep="\n")
+    print(f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}", sep="\n")
     for (contest, budget), group in sorted(grouped(found, lambda line: (line["contest"], line["budget"])).items()):
         ours = {line["target"]: line["judged"] for line in group if (line["tool"], line["method"]) == (OURS, asked.ours)}
         for (tool, method), lines in sorted(grouped(group, lambda line: (line["tool"], line["method"])).items()):

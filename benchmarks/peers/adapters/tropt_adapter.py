@@ -44,7 +44,9 @@ def main() -> None:
         constraints = TokenConstraints(disallow_custom_token_ids=forbidden)
         optimizer = kind(model=model, loss=loss, seed=request["seed"], num_steps=NEVER, token_constraints=constraints, **settings)
         tokens = request["length"] + 1
-        optimizer.set_budget(int((request["budget"] - step) * tokens * 2 * model._model.num_parameters(exclude_embeddings=True)), "total_flops")
+        optimizer.set_budget(
+            int((request["budget"] - step) * tokens * 2 * model._model.num_parameters(exclude_embeddings=True)), "total_flops"
+        )
         before = counter.spent
         found = optimizer.optimize_trigger(
             templates=[f"{{{{OPTIMIZED_TRIGGER}}}} {request['read_at']}"],
