@@ -14,12 +14,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from optigram.corpora import sentences
 from optigram.lexicon import Rules, lexicon
@@ -65,13 +66,13 @@ def main() -> None:
     print(f"{len(probes)} directions, {len(WORDS)} words, {len(words):,} of {len(tokenizer):,} tokens allowed, in {asked.working}")
 
 
-def converted(source: Path, working: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def converted(source: Path, working: Path) -> tuple[PreTrainedModel, Any]:
     """Save the model whole and cut short; return the whole one."""
     where, file = str(source.parent), source.name
     packed = AutoModelForCausalLM.from_pretrained(where, gguf_file=file, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=file)
     tokenizer.chat_template = PLAIN
-    del packed.config.quantization_config
+    delattr(packed.config, "quantization_config")  # or it is not saved, for how it was packed
     for name, blocks in (("blocks", LAYER + 2), ("whole", packed.config.num_hidden_layers)):
         config = copy.deepcopy(packed.config)
         config.num_hidden_layers = blocks
@@ -83,22 +84,20 @@ def converted(source: Path, working: Path) -> tuple[PreTrainedModel, PreTrainedT
     return network, tokenizer
 
 
-def directions(
-    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, captions: Sequence[str], rng: np.random.Generator
-) -> dict[str, Tensor]:
+def directions(network: PreTrainedModel, tokenizer: Any, captions: Sequence[str], rng: np.random.Generator) -> dict[str, Tensor]:
     """A direction for each theme, and the placebos."""
     found = {}
     for theme in THEMES:
         naming = [text for text in captions if re.search(rf"\b{theme}\b", text.lower())]
         others = [text for text in captions if not re.search(rf"\b{theme}\b", text.lower())]
-        means = [mean_state(network, tokenizer, rng.choice(texts, CAPTIONS, replace=False)) for texts in (naming, others)]
+        means = [mean_state(network, tokenizer, rng.choice(texts, CAPTIONS, replace=False).tolist()) for texts in (naming, others)]
         found[theme] = means[0] - means[1]
     for number in range(PLACEBOS):
         found[f"placebo-{number}"] = torch.from_numpy(rng.standard_normal(network.config.hidden_size)).float()
     return {name: vector / vector.norm() for name, vector in found.items()}
 
 
-def mean_state(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
+def mean_state(network: PreTrainedModel, tokenizer: Any, texts: Sequence[str]) -> Tensor:
     """The mean residual stream at the last token of some texts, one by one, so that nothing is padded."""
     states = []
     for text in texts:
@@ -108,14 +107,14 @@ def mean_state(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tex
     return torch.stack(states).mean(0)
 
 
-def allowed(model: Network, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def allowed(model: Network, tokenizer: Any) -> list[int]:
     """Tokens of ASCII that print and, typed, are that one token again: what every peer allows, or can be held to."""
     found = lexicon(model.vocabulary, Rules(matching=ASCII)).tolist()
     added = set(tokenizer.get_added_vocab().values())
     return [i for i in found if i not in added and tokenizer.encode(tokenizer.decode([i]), add_special_tokens=False) == [i]]
 
 
-def start(tokenizer: PreTrainedTokenizerBase, words: Sequence[int], rng: np.random.Generator) -> str:
+def start(tokenizer: Any, words: Sequence[int], rng: np.random.Generator) -> str:
     """A text of random allowed tokens that is typed back to the same ones: what every peer begins from."""
     while True:
         ids = rng.choice(words, LENGTH).tolist()
