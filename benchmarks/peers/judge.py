@@ -1,12 +1,13 @@
-"""Every text that was found, scored twice: by optigram on the model file as it came, and by transformers alone on its copy.
+"""Every text that was found, scored twice: by optigram, and by transformers alone as a reader would type it.
 
     python benchmarks/peers/judge.py --working DIR
 
 `judged.jsonl` holds the lines of `results.jsonl` with `judged`, `independent`, `survives` (the ids are what a reader's typing
-gives), and the same of random texts in `floor.jsonl`. Lines that stand there are not judged again.
+gives), and `floor`, the mean of random texts. Lines that stand there are not judged again.
 """
 
 import argparse
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from optigram import load
 
-RANDOM = 200  # texts of random tokens, whose mean is the floor of each target
+RANDOM = 100  # texts of random tokens, whose mean is the floor of each target
 
 
 def main() -> None:
@@ -38,34 +39,34 @@ def main() -> None:
 def judged(working: Path) -> list[Line]:
     """The lines of all searches, the last of each, with their scores."""
     found = {key_of(line): line for line in read(working / "results.jsonl")}
-    known = {json.dumps([line["contest"], line["target"], line["ids"]]): line for line in read(working / "judged.jsonl")}
-    new = [line for line in found.values() if json.dumps([line["contest"], line["target"], line["ids"]]) not in known]
+    known = {text_of(line): line for line in read(working / "judged.jsonl")}
+    new = [line for line in found.values() if text_of(line) not in known]
     if new:
         ours, theirs = by_optigram(working), by_transformers(working)
         with (working / "judged.jsonl").open("a", encoding="utf-8") as file:
             for line in new:
-                known[json.dumps([line["contest"], line["target"], line["ids"]])] = line | ours(line) | theirs(line)
-                file.write(json.dumps(line | ours(line) | theirs(line)) + "\n")
+                scored = line | ours(line) | theirs(line)
+                known[text_of(line)] = scored
+                file.write(json.dumps(scored) + "\n")
     scores = ("judged", "floor", "independent", "survives", "log_probability")
-    return [
-        line | {name: value for name, value in known[json.dumps([line["contest"], line["target"], line["ids"]])].items() if name in scores}
-        for line in found.values()
-    ]
+    return [line | {name: value for name, value in known[text_of(line)].items() if name in scores} for line in found.values()]
 
 
 def by_optigram(working: Path) -> Callable[[Line], Line]:
-    """The judge, on the model's own file; and the mean of random texts."""
+    """The judge; and the mean of random texts."""
     contest = json.loads((working / "contest.json").read_text(encoding="utf-8"))
-    model = load(contest["model"])
+    model = load(str(working / "whole"))
     random = torch.from_numpy(np.random.default_rng(1).choice(contest["allowed"], (1, RANDOM, contest["length"])))
-    floors: dict[tuple[str, str], float] = {}
+
+    @functools.cache
+    def floors(kind: str) -> dict[str, float]:
+        targets = contest["words"] if kind == "word" else contest["directions"]
+        means = objective(model, working, contest, kind, targets).score(random).activation.mean(1)
+        return dict(zip(targets, means.tolist(), strict=True))
 
     def score(line: Line) -> Line:
-        judge = objective(model, working, contest, line["contest"], line["target"])
-        named = line["contest"], line["target"]
-        if named not in floors:
-            floors[named] = float(judge.score(random).activation.mean())
-        return {"judged": float(judge.score(torch.tensor([[line["ids"]]])).activation), "floor": floors[named]}
+        judge = objective(model, working, contest, line["contest"], [line["target"]])
+        return {"judged": float(judge.score(torch.tensor([[line["ids"]]])).activation), "floor": floors(line["contest"])[line["target"]]}
 
     return score
 
@@ -102,6 +103,11 @@ def worth(state: Tensor, vector: Tensor, contest: str) -> float:
 def key_of(line: Line) -> tuple[Any, ...]:
     """What tells searches apart."""
     return tuple(line[name] for name in KEY)
+
+
+def text_of(line: Line) -> str:
+    """What is scored: a text for a target."""
+    return json.dumps([line["contest"], line["target"], line["ids"]])
 
 
 def read(path: Path) -> list[Line]:

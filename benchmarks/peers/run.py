@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None
     opened = functools.cache(lambda folder: load(str(working / folder)))
     texts = None if corpus is None else Sentences(corpus, [one.text for one, _ in zip(sentences(corpus), range(SENTENCES), strict=False)])
     for line in wanted:
-        task = objective(opened("whole" if line["contest"] == "word" else "blocks"), working, contest, line["contest"], line["target"])
+        task = objective(opened("whole" if line["contest"] == "word" else "blocks"), working, contest, line["contest"], [line["target"]])
         begun, worked = time.perf_counter(), time.process_time()
         (found,) = find(task, [line["method"].removesuffix(":corpus")], texts, Budget(forwards=line["budget"]), line["seed"])
         record = found.records[0]
@@ -152,12 +152,12 @@ def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None
         }
 
 
-def objective(model: Model, working: Path, contest: Line, kind: str, target: str) -> Objective:
-    """Our judge of a target: what all tools are scored by."""
+def objective(model: Model, working: Path, contest: Line, kind: str, targets: Sequence[str]) -> Objective:
+    """Our judge of some targets: what all tools are scored by."""
     words = np.array(contest["allowed"], dtype=np.int64)
-    targets = resolve([address(working, contest, kind, target)], model.sites, model.vocabulary)
+    found = resolve([address(working, contest, kind, target) for target in targets], model.sites, model.vocabulary)
     template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
-    return Objective(model, targets, contest["length"], template, words, must_survive=True)
+    return Objective(model, found, contest["length"], template, words, must_survive=True)
 
 
 def address(working: Path, contest: Line, kind: str, target: str) -> str:

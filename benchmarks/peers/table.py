@@ -1,6 +1,6 @@
 """The table of all that was found: python benchmarks/peers/table.py --working DIR [--ours auto]
 
-A target's worth is counted from the mean of 200 random texts (0) to the best text that anything in the file found for it (1).
+A target's worth is counted from the mean of 100 random texts (0) to the best text that anything in the file found for it (1).
 Wins are of `--ours` against each entrant at the same budget, on the targets that both were asked for.
 """
 
