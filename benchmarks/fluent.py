@@ -115,6 +115,7 @@ def of_corpus(judge: Objective, grams: np.ndarray, activation: np.ndarray) -> li
             rows.append(row_of(judge, ANY, texts[best[0]], float(value[best[0]]), None, 0.0, begun))
         for block in best[~value[best].isneginf()].split(HEARD):
             scores = judge.score(texts[None, block])
+            assert scores.surprisal is not None
             rows += [
                 row_of(judge, WITHIN, text, float(value), float(nats), 0.0, begun)
                 for text, value, nats in zip(texts[block], scores.value[0], scores.surprisal[0], strict=True)
@@ -127,7 +128,7 @@ def of_corpus(judge: Objective, grams: np.ndarray, activation: np.ndarray) -> li
 
 def searched(judge: Objective, name: str, budget: float, start: Tensor) -> Row:
     """The best text of a search from the best of the corpus."""
-    method, begun = chains.method(chains.parse(name), budget / judge.passes, HEAVY_BLOCK), time.perf_counter()
+    method, begun = chains.method(chains.parse(name), budget / judge.passes, True, HEAVY_BLOCK), time.perf_counter()
     found = search(judge, method, Budget(forwards=budget), n=KEPT, start=start).found[0]
     assert found is not None
     assert found.surprisal is not None

@@ -30,10 +30,10 @@ BUDGET = Budget(forwards=FEW)
 METHODS = [
     *(presets.modern(label, FEW) for label in presets.GRADIENT),
     *(dataclasses.replace(presets.faithful(label), steps=20, every=10) for label in presets.GRADIENT),
-    *(dataclasses.replace(build(FEW), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
+    *(dataclasses.replace(build(FEW, False), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
     Then(presets.modern("smx", FEW / 2), Coordinate(chains=2, candidates=3, block=96)),
-    dataclasses.replace(SEARCHES["sgbl"](FEW), shortlist=4),
-    Then(Coordinate(chains=2, candidates=3, block=96, sweeps=1), dataclasses.replace(SEARCHES["sgbl"](FEW), shortlist=4)),
+    dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4),
+    Then(Coordinate(chains=2, candidates=3, block=96, sweeps=1), dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4)),
     dataclasses.replace(presets.modern("smx", FEW), shortlist=4),
     Repeat(presets.modern("smx", FEW / 2), 2),
 ]

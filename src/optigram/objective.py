@@ -23,7 +23,7 @@ from optigram.meter import Meter
 from optigram.models.base import Model
 from optigram.reading import members_of, read, read_soft
 from optigram.readouts import Readouts, View, readouts
-from optigram.shapes import Float, Int
+from optigram.shapes import Bool, Float, Int
 from optigram.targets import Target
 from optigram.text import Template
 
@@ -156,20 +156,30 @@ class Objective:
         with torch.no_grad():
             inputs = self._whole(ids)
             activation = self._by_source(inputs, self._exactly)
-            if self._listener is None and not self.must_survive and self.known is None:
+            if self._listener is None and not self.choosy:
                 return Scores(activation)
             merit, surprisal = activation, None
             if self._listener is not None:
                 surprisal = self._listener.hard(inputs).expand_as(activation)
                 self.meter.charge(forwards=float(inputs.shape[1]))
                 merit = self._listener.merit(activation, surprisal, ids.to(self.device))
-            if self.must_survive:
-                survive = [self._survives(tuple(text)) for text in inputs.flatten(0, 1).tolist()]
-                alive = torch.tensor(survive, device=self.device).view(inputs.shape[:2])
-                merit = merit.masked_fill(~alive, -torch.inf)
-            if self.known is not None:
-                merit = merit.masked_fill(self.known.near(ids.to(self.device)), -torch.inf)
+            if self.choosy:
+                merit = merit.masked_fill(~self.may_be_kept(ids), -torch.inf)
             return Scores(activation, surprisal, merit)
+
+    @property
+    def choosy(self) -> bool:
+        """Whether a text may be worth nothing by its words alone."""
+        return self.must_survive or self.known is not None
+
+    def may_be_kept(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
+        """Which texts survive being written out, where they must, and are not too near to others; nothing is run, and nothing charged."""
+        ids = ids.to(self.device)
+        kept = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
+        if self.must_survive:
+            texts = self._whole(ids).flatten(0, 1).tolist()
+            kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
+        return kept if self.known is None else kept & ~self.known.near(ids)
 
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """Scores (logits) of the words of `lexicon` at each place, by what stands before it; only where the objective `speaks`."""

@@ -42,7 +42,7 @@ class Beam:
                 known = living.ids.to(texts.device)
                 texts = known.where(known >= 0, texts)  # where fewer are known, those that stood in their places
                 slope = objective.gradient(texts, [place])[:, :, 0]
-                words = named(objective, slope, texts[..., place], self.candidates)
+                words = named(objective, slope, texts, place, self.candidates)
                 children = exchanged(texts, place, words).flatten(1, 2)
                 scores = (yield Proposal(children)).value
                 living = living.merge(Best.of(children.cpu(), scores.cpu(), self.width))

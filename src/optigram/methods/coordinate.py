@@ -17,6 +17,7 @@ from optigram.objective import Objective
 from optigram.shapes import Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
+TRIES = 4  # times a text is shaken, where not every text may be kept
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class Coordinate:
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
             best_end = best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
-            shaken = self._shaken(
-                texts, best_end.ids, streams, objective
-            )  # drawn whether needed or not, for chance must not hang on others
+            shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not hang on others
             texts = torch.where(ended[..., None], shaken, texts)
             values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
 
@@ -79,16 +78,21 @@ class Coordinate:
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
-        return named(objective, slope, texts[..., place], max(1, round(self.candidates * share)))
+        return named(objective, slope, texts, place, max(1, round(self.candidates * share)))
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
-        """The best text of each target, for every chain with other words exchanged."""
-        best = torch.where(best < 0, texts, best.to(texts.device))
-        anywhere = objective.lexicon[streams.integers(len(objective.lexicon), objective.length)]
-        elsewhere = texts.gather(1, streams.integers(self.chains, objective.length))
-        chance = streams.uniform(objective.length + 1)
+        """The best text of each target, for every chain with other words exchanged; of some tries the first that may be kept."""
+        best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.choosy else 1
+        anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
+        chain = streams.integers(self.chains, tries, objective.length)
+        elsewhere = texts.gather(1, chain.flatten(1, 2)).view(chain.shape)
+        chance = streams.uniform(tries, objective.length + 1)
         words = torch.where(chance[..., :1] < 0.5, elsewhere, anywhere)
         places = chance[..., 1:].argsort(dim=-1)[..., : self.shaken]
-        return best.scatter(-1, places, words.gather(-1, places))
+        shaken = best.expand_as(words).scatter(-1, places, words.gather(-1, places))
+        if tries == 1:
+            return shaken[:, :, 0]
+        kept = objective.may_be_kept(shaken.flatten(1, 2)).view(shaken.shape[:3])
+        return shaken.gather(2, kept.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]

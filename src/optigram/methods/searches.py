@@ -20,6 +20,7 @@ STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
 WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below a budget so many chains, and candidates
+ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 8, 16), (float("inf"), 8, 32))  # the same for a transformer
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
 TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
@@ -48,23 +49,24 @@ def sparse(budget: float) -> Ascent:
     return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
 
 
-def coordinate(budget: float) -> Coordinate:
+def coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
-    chains, candidates = next((chains, candidates) for below, chains, candidates in WIDTHS if budget < below)
+    widths = ATTENDING if attends else WIDTHS
+    chains, candidates = next((chains, candidates) for below, chains, candidates in widths if budget < below)
     return Coordinate(chains, candidates)
 
 
 Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
-SEARCHES: dict[str, Callable[[float], Search]] = {
-    "random": lambda budget: Random(),
-    "genetic": lambda budget: Genetic(),
+SEARCHES: dict[str, Callable[[float, bool], Search]] = {  # by the budget, and whether the words of the model attend to each other
+    "random": lambda budget, attends: Random(),
+    "genetic": lambda budget, attends: Genetic(),
     "coordinate": coordinate,
-    "epo": lambda budget: Epo(),
-    "beam": lambda budget: Beam(),
-    "gcg": lambda budget: Gcg(),
-    "pez": lambda budget: relaxed("pez", budget),
-    "straight": lambda budget: relaxed("straight", budget),
-    "pgd": lambda budget: relaxed("pgd", budget),
-    "gbda": lambda budget: relaxed("gbda", budget),
-    "sgbl": sparse,
+    "epo": lambda budget, attends: Epo(),
+    "beam": lambda budget, attends: Beam(),
+    "gcg": lambda budget, attends: Gcg(),
+    "pez": lambda budget, attends: relaxed("pez", budget),
+    "straight": lambda budget, attends: relaxed("straight", budget),
+    "pgd": lambda budget, attends: relaxed("pgd", budget),
+    "gbda": lambda budget, attends: relaxed("gbda", budget),
+    "sgbl": lambda budget, attends: sparse(budget),
 }
