@@ -34,7 +34,7 @@ def check(names: Iterable[str]) -> None:
 
 def parse(name: str, corpus: bool = True) -> Chain:
     """Read a name; `corpus` tells whether there is one, for `auto`. Raises InputError for what is unknown or cannot be joined."""
-    links = tuple((WITH_CORPUS if corpus else WITHOUT).split(JOIN)) if name == AUTO else tuple(name.split(JOIN))
+    links = spelled_out(name, corpus).split(JOIN)
     for link in links:
         _check(link, name)
     begins = links[0] == presets.CORPUS
@@ -44,7 +44,12 @@ def parse(name: str, corpus: bool = True) -> Chain:
     endless = [link for link in rest[:-1] if link in SEARCHES and not isinstance(SEARCHES[link](presets.BUDGET, False), Ascent)]
     if endless:
         raise InputError(f"{endless[0]} goes on until the budget ends, so nothing can follow it; put it last in {name!r}")
-    return Chain(begins, rest)
+    return Chain(begins, tuple(rest))
+
+
+def spelled_out(name: str, corpus: bool) -> str:
+    """The name itself, or what `auto` stands for."""
+    return name if name != AUTO else WITH_CORPUS if corpus else WITHOUT
 
 
 def method(chain: Chain, budget: float, attends: bool = False, block: int | None = None) -> Method:

@@ -37,6 +37,8 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
         remark(f"corpus: {corpus.name}")
     for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
         remark(remarked)
+    if chains.AUTO in request.by:
+        remark(f"{chains.AUTO} is {chains.spelled_out(chains.AUTO, corpus is not None)} here; its settings stand in the records")
     starts = None if request.start is None else starts_from(request.start, objective)
     watched = watch(len(objective.targets))
     finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts, request.front))
