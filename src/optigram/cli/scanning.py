@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.cli.options import Device, Json, Model, Quiet, Seed, Targets
+from optigram.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets
 from optigram.cli.searching import refuse_options
 from optigram.cli.showing import console, progress, remark
 from optigram.errors import InputError
@@ -23,8 +23,6 @@ Folder = Annotated[Path, typer.Argument(help="the folder of a scan, with its pla
 Tokenizers = Annotated[int, typer.Option(help="processes that tokenise ahead of the model (0: a thread)", min=0)]
 Batch = Annotated[int | None, typer.Option(help="texts that wait for one another, at the most; changes memory, not results")]
 Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray  [default: one a core]", min=1)]
-EngineName = Annotated[str, typer.Option("--engine", help="where shards are read: local, processes or ray")]
-Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"  [default: one of its own]')]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
