@@ -107,9 +107,10 @@ def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, co
 def test_500_targets_and_their_ties_are_those_of_a_brute_force_ranking_in_any_batches_and_shards(corpus):
     model = network("gpt2")
     kinds = ("mlp_act", "resid_pre", "resid_post", "attn_out", "mlp_out", "z")
-    targets = list(map(str, resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model.sites)))[:500]
+    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model.sites)[:500]
+    targets = list(map(str, asked_for))
     how = asked(model, fold=0)
-    expected = brute_force(model, targets, corpus, how)
+    expected = brute_force(model, asked_for, corpus, how)
     assert len(expected) == 500
     ties = [sum(one[0] == two[0] for one, two in itertools.pairwise(places)) for places in expected.values()]
     assert sum(ties) > 500  # lines that are there twice
