@@ -1,21 +1,32 @@
 """Files are written whole: to a temporary name beside the target, then renamed over it."""
 
 import contextlib
+import errno
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from optigram.errors import InputError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; rename it to `path` on success, remove it on any failure."""
+    """Yield a temporary path to write to; rename it to `path` on success, remove it on any failure.
+
+    Raises InputError where the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")  # others may write the same file, on other machines too
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise InputError(f"cannot write {path} ({os.strerror(error.errno)}); make room and run the same again") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -26,7 +37,7 @@ def writable_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with written_whole(path / ".writable") as probe:
             probe.touch()
-        (path / ".writable").unlink()
+        (path / ".writable").unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to the folder {path} ({error.strerror}); name another one") from error
     return path

@@ -3,6 +3,7 @@
 Run by `make test-ray`, not with the other tests: a cluster takes seconds to come up, and ray is large.
 """
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from ray.cluster_utils import Cluster
 from slow_work import fail, slowly
 
 from optigram.engine import local
+from optigram.engine.choosing import engine_named
 from optigram.engine.clusters import run
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
@@ -30,6 +32,9 @@ from optigram.scanning.scan import plan_of
 from optigram.scanning.settings import Settings
 from optigram.scanning.state import State
 from optigram.scanning.work import job_of
+from optigram.study.cells import Workshop
+from optigram.study.conduct import conduct
+from optigram.study.spec import Arm, Study
 
 SHARDS = 8
 
@@ -139,3 +144,12 @@ list(run(slowly(folder), read_plan(folder).missing(folder), workers=2))
 def test_an_error_of_a_task_is_raised_in_one_line(cluster, tmp_path):
     with pytest.raises(InputError, match="bad task 1"):
         list(run(fail(tmp_path), [1, 2], workers=1))
+
+
+def test_a_study_runs_its_cells_on_the_cluster(cluster, model, corpus, tmp_path, monkeypatch):
+    arm = Arm(name="one", targets=("visual:*",), methods=("crp", "gbl"), budget=60)
+    study = Study(name="s", model=model, corpus=corpus, length=3, arms=(arm,))
+    monkeypatch.chdir(tmp_path)
+    here = conduct(study, Workshop(study), Path("local"), 0)
+    there = conduct(study, Workshop(study), Path("ray"), 2, engine=engine_named("ray", 2))
+    assert [dataclasses.replace(record, seconds=0) for record in there] == [dataclasses.replace(record, seconds=0) for record in here]

@@ -104,6 +104,26 @@ def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, co
         assert [place for place in got if place[0] > -np.inf] == expected[target]
 
 
+def test_500_targets_and_their_ties_are_those_of_a_brute_force_ranking_in_any_batches_and_shards(corpus):
+    model = network("gpt2")
+    kinds = ("mlp_act", "resid_pre", "resid_post", "attn_out", "mlp_out", "z")
+    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model.sites)[:500]
+    targets = list(map(str, asked_for))
+    how = asked(model, fold=0)
+    expected = brute_force(model, asked_for, corpus, how)
+    assert len(expected) == 500
+    ties = [sum(one[0] == two[0] for one, two in itertools.pairwise(places)) for places in expected.values()]
+    assert sum(ties) > 500  # lines that are there twice
+    found = [
+        *(states(model, targets, corpus, how, 1, batch)[0] for batch in (1, 7, 64)),
+        merge_states(states(model, targets, corpus, how, 8), 0),
+    ]
+    for state in found:
+        for row, target in enumerate(state.targets):
+            got = zip(state.top.score[row].tolist(), state.top.document[row].tolist(), state.top.position[row].tolist(), strict=True)
+            assert list(got) == expected[target]
+
+
 @pytest.mark.parametrize("name", ["gpt2", "bert", "tiny"])
 @pytest.mark.parametrize("question", ["context", "alone"])
 def test_batches_and_shards_change_nothing(name, question, tiny, corpus):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from optigram.engine.choosing import own_device, place_in_world
+from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
 from optigram.scanning.findings import Findings
@@ -59,13 +61,82 @@ def test_a_plan_is_worked_on_by_several_and_merged_at_any_time(run, folder, corp
     assert run(*words, "--out", out, "--shards", 5, "--fold", 2)[0] == 2  # another scan
 
 
+WORLDS = [
+    ({}, None),
+    ({"RANK": "1", "WORLD_SIZE": "4"}, (1, 4)),
+    ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, (3, 4)),
+    ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_COUNT": "3"}, (2, 3)),
+    ({"SLURM_ARRAY_TASK_ID": "4", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_STEP": "2"}, (2, 3)),
+    (
+        {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_PROCID": "1", "SLURM_NTASKS": "4"},
+        (5, 8),
+    ),
+]
+
+
+@pytest.mark.parametrize(("environment", "place"), WORLDS)
+def test_the_place_in_the_world_is_read_from_what_started_the_process(environment, place):
+    assert place_in_world(environment) == place
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"RANK": "4", "WORLD_SIZE": "4"}, "rank from 0 to 3"),
+        ({"RANK": "one", "WORLD_SIZE": "4"}, "expected numbers in RANK"),
+        ({"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_COUNT": "2"}, "array has gaps"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(environment, said):
+    with pytest.raises(InputError, match=said):
+        place_in_world(environment)
+
+
+def test_each_process_of_a_machine_has_a_device_of_its_own():
+    assert own_device("cuda", 8, {"LOCAL_RANK": "3"}) == "cuda:3"
+    assert own_device("cuda", 1, {"SLURM_LOCALID": "3"}) == "cuda:0"  # where each sees its own alone
+    assert own_device("cuda", 8, {}) == "cuda"
+    assert own_device("cpu", 0, {"LOCAL_RANK": "3"}) == "cpu"
+
+
+def started_as(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess:
+    words = [sys.executable, "-m", "optigram", *map(str, words)]
+    return subprocess.run(words, env=os.environ | environment, check=False, capture_output=True, text=True)
+
+
 def test_processes_started_from_outside_take_their_share(folder, corpus, run, tmp_path):
     out = tmp_path / "out"
     run("scan", folder, "visual:*", "--corpus", corpus, "--out", out, "--shards", 4, "--plan")
     for rank, names in ((0, ("RANK", "WORLD_SIZE")), (1, ("SLURM_PROCID", "SLURM_NTASKS"))):
-        environment = os.environ | dict(zip(names, (str(rank), "2"), strict=True))
-        subprocess.run([sys.executable, "-m", "optigram", "work", str(out), "--quiet"], env=environment, check=True)
+        assert started_as(dict(zip(names, (str(rank), "2"), strict=True)), "work", out, "--quiet").returncode == 0
         assert len(list((out / "parts").glob("*.parquet"))) == 2 * (rank + 1)
+
+
+def test_the_last_of_several_processes_that_scan_merges(folder, corpus, run, tmp_path):
+    words = ("scan", folder, "visual:*", "--corpus", corpus, "--shards", 4, "--json")
+    refused = started_as({"RANK": "0", "WORLD_SIZE": "2"}, *words)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "one of 2 processes" in refused.stderr
+    first = started_as({"RANK": "1", "WORLD_SIZE": "2"}, *words, "--out", tmp_path / "out")
+    assert (first.returncode, first.stdout) == (0, "")
+    assert "process 1 of 2 has read its shards; 2 of 4 are missing" in first.stderr
+    last = started_as({"RANK": "0", "WORLD_SIZE": "2"}, *words, "--out", tmp_path / "out")
+    assert tops(last.stdout) == tops(run(*words, "--quiet")[1])
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_no_half_file(folder, corpus, run, tmp_path):
+    out = tmp_path / "out"
+    run("scan", folder, "visual:*", "--corpus", corpus, "--out", out, "--shards", 2, "--plan")
+    limit = (
+        'import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); runpy.run_module("optigram", run_name="__main__")'
+    )
+    code = [sys.executable, "-B", "-c", limit, "work", str(out), "--quiet"]
+    done = subprocess.run(code, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "make room and run the same again" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list((out / "parts").iterdir()) == []
+    assert run("work", out, "--quiet")[0] == 0
 
 
 def test_processes_find_the_same(run, folder, corpus, tmp_path):
@@ -117,7 +188,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path):
             path.write_bytes(b"half")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         full()
     assert list(tmp_path.iterdir()) == []
 

@@ -15,3 +15,5 @@ Around = Annotated[str | None, typer.Option("--template", help='fixed words arou
 Chat = Annotated[bool, typer.Option("--chat", help="the template is what a user says, in the model's chat template")]
 Surprised = Annotated[str | None, typer.Option("--fluency-model", help="whose surprisal counts  [default: the model itself]")]
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json")]
+EngineName = Annotated[str, typer.Option("--engine", help="where the work is done: local, processes or ray")]
+Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"  [default: one of its own]')]

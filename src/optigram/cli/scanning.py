@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.cli.options import Device, Json, Model, Quiet, Seed, Targets
+from optigram.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets
 from optigram.cli.searching import refuse_options
 from optigram.cli.showing import console, progress, remark
 from optigram.errors import InputError
@@ -23,8 +23,6 @@ Folder = Annotated[Path, typer.Argument(help="the folder of a scan, with its pla
 Tokenizers = Annotated[int, typer.Option(help="processes that tokenise ahead of the model (0: a thread)", min=0)]
 Batch = Annotated[int | None, typer.Option(help="texts that wait for one another, at the most; changes memory, not results")]
 Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray  [default: one a core]", min=1)]
-EngineName = Annotated[str, typer.Option("--engine", help="where shards are read: local, processes or ray")]
-Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"  [default: one of its own]')]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -70,6 +68,9 @@ def scan(
     refuse_options(targets)
     if plan and out is None:
         raise InputError("a plan is written to a folder; give --out DIR")
+    place, device = _place_and_device(device)
+    if place[1] > 1 and out is None:
+        raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
     network = load(model, device, None if dtype == "saved" else dtype)
     settings = Settings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
     settings = suited(settings, network)
@@ -86,15 +87,16 @@ def scan(
         job = job_of(folder, device, tokenizers, batch)
         if engine == "local":  # this process has the model already
             job = dataclasses.replace(job, build=lambda: Desk(made, network, tokenizers, batch))
-        found = _carry_out(made, network, folder, run, job, quiet)
-    _show(found, as_json, quiet)
+        found = _carry_out(made, network, folder, run, job, quiet, place)
+    if found is not None:
+        _show(found, as_json, quiet)
 
 
 @app.command()
 def work(
     folder: Folder,
-    rank: Annotated[int | None, typer.Option(help="this process  [default: RANK or SLURM_PROCID, or 0]", min=0)] = None,
-    world: Annotated[int | None, typer.Option(help="of so many  [default: WORLD_SIZE or SLURM_NTASKS, or 1]", min=1)] = None,
+    rank: Annotated[int | None, typer.Option(help="this process  [default: as torchrun, srun or Slurm say, or 0]", min=0)] = None,
+    world: Annotated[int | None, typer.Option(help="of so many  [default: likewise, or 1]", min=1)] = None,
     engine: EngineName = "local",
     workers: Workers = None,
     ray_address: Address = None,
@@ -104,22 +106,20 @@ def work(
     quiet: Quiet = False,
 ) -> None:
     """Read the shards of a plan that fall to this process and are missing; any number of processes may do so at a time."""
-    from optigram.engine.choosing import checked_place, place_in_world, share
+    from optigram.engine.choosing import checked_place
     from optigram.scanning.plan import read_plan
+    from optigram.scanning.scan import go_on
+    from optigram.scanning.work import job_of
 
     if (rank is None) != (world is None):
         raise InputError("give --rank and --world together, or neither")
-    place = (place_in_world() or (0, 1)) if rank is None or world is None else checked_place(rank, world)
-    made = read_plan(folder)
-    mine = [shard for shard in share(range(len(made.shards)), *place) if not made.part(folder, shard).exists()]
-    run = _engine(engine, workers, ray_address, device)
-    from optigram.scanning.work import job_of
-
+    place, device = _place_and_device(device)
+    place = place if rank is None or world is None else checked_place(rank, world)
+    made, run = read_plan(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        for number, _ in enumerate(run(job_of(folder, device, tokenizers, batch), mine), start=1):
-            show(number, len(mine), "shards")
+        read = sum(1 for _ in go_on(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
     if not quiet:
-        remark(f"{len(mine)} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
+        remark(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
 @app.command()
@@ -144,12 +144,29 @@ def _engine(name: str, workers: int | None, address: str | None, device: str) ->
     return engine_named(name, workers or cores(), address, device != "cpu")
 
 
-def _carry_out(plan: "Plan", network: "LoadedModel", folder: Path, engine: "Engine", job: "Job | None", quiet: bool) -> "Findings":
-    """Read what is missing, with the model at hand or as a job says, and merge."""
-    from optigram.scanning.scan import carry_out
+def _place_and_device(device: str) -> tuple[tuple[int, int], str]:
+    """The place of this process among those that were started together, and its device."""
+    import torch
+
+    from optigram.engine.choosing import own_device, place_in_world
+
+    return place_in_world() or (0, 1), own_device(device, torch.cuda.device_count())
+
+
+def _carry_out(
+    plan: "Plan", network: "LoadedModel", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]
+) -> "Findings | None":
+    """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
+    from optigram.scanning.scan import carry_out, go_on
 
     with progress(quiet) as show:
-        return carry_out(plan, network, folder, show, engine, job)
+        for _ in go_on(plan, folder, job, engine, show, place):
+            pass
+        if missing := plan.missing(folder):
+            rank, world = place
+            remark(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
+            return None
+        return carry_out(plan, network, folder, show)
 
 
 def _show(found: "Findings", as_json: bool, quiet: bool) -> None:

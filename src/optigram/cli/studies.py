@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.cli.options import Device, Json, Quiet, Seed
+from optigram.cli.options import Address, Device, EngineName, Json, Quiet, Seed
 from optigram.cli.showing import console, progress, remark
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
+    from optigram.engine.job import Engine
     from optigram.papers.poerner2018.data import Dataset
     from optigram.papers.poerner2018.trainer import Training
 
@@ -28,32 +29,43 @@ def study(
     model: Annotated[str | None, typer.Option(help="of poerner2018: an Imaginet's folder  [default: imaginet]")] = None,
     corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
     data: Annotated[Path | None, typer.Option(help="of poerner2018: the paper's data, to train a model of its size on first")] = None,
+    engine: EngineName = "processes",
     workers: Annotated[int | None, typer.Option(help="processes of one thread each  [default: one a core]", min=0)] = None,
+    ray_address: Address = None,
     plan: Annotated[bool, typer.Option("--plan", help="say what it will cost, and do nothing")] = False,
     seed: Annotated[int, typer.Option(help="of poerner2018: decides every random number", min=0)] = 0,
     device: Device = "cpu",
     quiet: Quiet = False,
 ) -> None:
     """Targets x methods x seeds, cell by cell: may be killed, and goes on where it was."""
+    from optigram.engine.choosing import engine_named
     from optigram.engine.threads import cores
 
-    processes = cores() if workers is None else workers
+    processes = 0 if engine == "local" else cores() if workers is None else workers
+    run = engine_named(engine, processes, ray_address, device != "cpu")
     folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
     tell = (lambda text: None) if quiet else remark
     with progress(quiet) as show:
         if spec == PAPER:
             from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
 
-            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes)
+            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes, run)
             reproduce(asked, folder, tell, show, plan)
         else:
-            _study_file(Path(spec), folder, device, processes, tell, show, plan)
+            _study_file(Path(spec), folder, device, processes, run, tell, show, plan)
     if not plan:
         remark(f"all of it is in {folder}")
 
 
 def _study_file(
-    path: Path, folder: Path, device: str, workers: int, tell: Callable[[str], None], show: Callable[[int, int, str], None], plan: bool
+    path: Path,
+    folder: Path,
+    device: str,
+    workers: int,
+    engine: "Engine",
+    tell: Callable[[str], None],
+    show: Callable[[int, int, str], None],
+    plan: bool,
 ) -> None:
     from optigram.report.comparisons import methods_grid, plan_grid
     from optigram.report.formats import plain
@@ -68,7 +80,7 @@ def _study_file(
     if todo:
         tell(plain(plan_grid(estimate(workshop, todo), workers)))
     if not plan:
-        console().print(plain(methods_grid(conduct(asked, workshop, folder, workers, show))), highlight=False, markup=False)
+        console().print(plain(methods_grid(conduct(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
 
 
 @app.command()

@@ -11,6 +11,8 @@ from optigram.errors import InputError
 
 ENGINES = ("local", "processes", "ray")
 RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))  # of torchrun, of srun
+LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID")
+ARRAY = tuple(f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "COUNT", "STEP"))
 
 Task = TypeVar("Task")
 
@@ -30,11 +32,32 @@ def engine_named(name: str, workers: int, address: str | None = None, graphics: 
 
 
 def place_in_world(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
-    """The rank of this process and the number of all, where torchrun or srun started it as one of several; else None."""
-    for rank, world in RANKS:
-        if rank in environment and world in environment:
-            return checked_place(int(environment[rank]), int(environment[world]))
-    return None
+    """The rank of this process and the number of all, where torchrun, srun or a Slurm array started it as one of several; else None.
+
+    A process that is one of several in a task of an array has a place among the processes of all its tasks. Raises InputError
+    for an array with gaps, whose shards nobody would read.
+    """
+    inner = next((_numbers(environment, names) for names in RANKS if set(names) <= set(environment)), None)
+    if not set(ARRAY[:3]) <= set(environment):
+        return None if inner is None else checked_place(inner[0], inner[1])
+    (rank, world), step = inner or (0, 1), int(environment.get(ARRAY[3], "1"))
+    task, first, count = _numbers(environment, ARRAY[:3])
+    if (task - first) // step >= count:
+        raise InputError(f"the Slurm array has gaps: task {task} of {count} from {first}; give --rank and --world")
+    return checked_place((task - first) // step * world + rank, count * world)
+
+
+def own_device(device: str, devices: int, environment: Mapping[str, str] = os.environ) -> str:
+    """The device of this process where several on a machine were started for "cuda": each has one of the `devices` that it sees."""
+    local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
+    return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
+
+
+def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:
+    try:
+        return [int(environment[name]) for name in names]
+    except ValueError as error:
+        raise InputError(f"expected numbers in {', '.join(names)}, got {[environment[name] for name in names]}; unset them") from error
 
 
 def checked_place(rank: int, world: int) -> tuple[int, int]:

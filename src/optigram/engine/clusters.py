@@ -4,11 +4,14 @@ Tasks leave files, so nothing but their names travels. A task whose actor was lo
 several actors is given up, for it is likely the task that kills them.
 """
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from optigram.engine.job import Job, Task, Worker
@@ -54,7 +57,7 @@ class _Crew:
         waiting, lost, alive = deque(tasks), Counter(), time.monotonic()
         while waiting or self.busy:
             while len(self.coming) + len(self.idle) + len(self.busy) < min(self.size, len(waiting) + len(self.busy)):
-                actor = self.make.remote(self.job)
+                actor = self.make.remote(self.job, str(Path.cwd()))
                 self.coming[actor.ready.remote()] = actor
             while waiting and self.idle:
                 actor, task = self.idle.pop(), waiting.popleft()
@@ -98,9 +101,11 @@ class _Crew:
 class _Actor:
     """A process of the cluster, and the worker in it."""
 
-    def __init__(self, job: Job[Any, Any]):
+    def __init__(self, job: Job[Any, Any], folder: str):
         import torch
 
+        with contextlib.suppress(OSError):  # names of files may be relative; where there is no such folder they must not be
+            os.chdir(folder)
         torch.set_num_threads(1)
         self.job, self.worker = job, job.build()
 

@@ -12,6 +12,7 @@ from optigram.text import Vocabulary
 
 STEPS = ((32, 2), (64, 4), (128, 8), (256, 16))  # up to so many tokens, lengths are rounded up to multiples of
 LAST_STEP = 32
+NARROW = 32  # shorter pieces wait for no more others than those of this length, lest thousands of them wait
 
 
 class Piece(NamedTuple):
@@ -86,7 +87,7 @@ class Queue:
 
     def rows(self, width: int) -> int:
         """Pieces in a batch of this width."""
-        return max(self.tokens // width, 1)
+        return max(self.tokens // max(width, NARROW), 1)
 
     def put(self, piece: Piece) -> tuple[int, list[Piece]] | None:
         """Take a piece; give the width and the pieces of a batch if that made one."""

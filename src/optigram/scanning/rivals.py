@@ -12,6 +12,7 @@ from optigram.scanning.pieces import Piece
 from optigram.scanning.settings import Settings
 
 LEAST = 1 << 16  # candidates that are looked through together, at the least
+LISTS = 1 << 8  # lists of candidates that may wait, however short they are
 
 
 class Rivals:
@@ -37,13 +38,14 @@ class Rivals:
         several = [piece for piece in pieces if piece.pieces > 1]
         if several:
             long = np.isin(found.document, [piece.document for piece in several])
-            for document in {piece.document for piece in several}:
+            for document in np.unique(found.document[long]).tolist():
                 self.open[document].append(found.chosen(found.document == document))
             found = found.chosen(~long)
             for piece in several:
                 self._finish(piece)
-        self.ready.append(found)
-        if sum(map(len, self.ready)) >= self.enough:
+        if len(found):
+            self.ready.append(found)
+        if len(self.ready) >= LISTS or sum(map(len, self.ready)) >= self.enough:
             self.settle()
 
     def settle(self) -> None:
@@ -57,6 +59,8 @@ class Rivals:
         left = self.missing.pop(piece.document, piece.pieces) - 1
         if left:
             self.missing[piece.document] = left
+            return
+        if piece.document not in self.open:
             return
         whole = joined_entries(self.open.pop(piece.document)).ranked()
         self.ready.append(whole.first_of(whole.document, self.most))

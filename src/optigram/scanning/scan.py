@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from optigram.engine import local
+from optigram.engine.choosing import share
 from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
@@ -96,16 +97,17 @@ def carry_out(
     return Findings.load(folder)
 
 
-def go_on(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show) -> Iterator[int]:
-    """Read the shards that are missing; each is yielded when its file is there."""
+def go_on(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
+    """Read the shards that are missing, or those of them that fall to a rank and world; each is yielded when its file is there."""
     writable_folder(folder / PARTS)
     write_plan(plan, folder)
-    todo = plan.missing(folder)
-    done = len(plan.shards) - len(todo)
-    show(done, len(plan.shards), "shards")
+    mine, missing = share(range(len(plan.shards)), *place), set(plan.missing(folder))
+    todo = [shard for shard in mine if shard in missing]
+    done = len(mine) - len(todo)
+    show(done, len(mine), "shards")
     for shard in engine(job, todo):
         done += 1
-        show(done, len(plan.shards), "shards")
+        show(done, len(mine), "shards")
         yield shard
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optigram.engine import processes
-from optigram.engine.job import Job
+from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
 from optigram.files import writable_folder, written_whole
 from optigram.fingerprints import versions
@@ -23,8 +23,15 @@ from optigram.study.spec import Study, differences
 Show = Callable[[int, int, str], None]  # cells done, of how many, what was done last
 
 
-def conduct(study: Study, workshop: Workshop, folder: Path, workers: int, show: Show = lambda done, total, what: None) -> list[Record]:
-    """The records of a study, made by `workers` processes (0: by this one) of one thread each; `folder` may hold a part of them.
+def conduct(
+    study: Study,
+    workshop: Workshop,
+    folder: Path,
+    workers: int,
+    show: Show = lambda done, total, what: None,
+    engine: Engine | None = None,
+) -> list[Record]:
+    """The records of a study, made by `workers` processes (0: by this one) of one thread each, or by `engine`; `folder` may hold some.
 
     Raises InputError if the folder belongs to another study, naming the differences.
     """
@@ -37,7 +44,7 @@ def conduct(study: Study, workshop: Workshop, folder: Path, workers: int, show: 
     job = _job(study, workshop.device, folder / CELLS)
     if workers == 0:
         job = dataclasses.replace(job, build=lambda: workshop)  # this process has one already
-    for cell in processes.run(job, todo, workers):
+    for cell in (engine or functools.partial(processes.run, workers=workers))(job, todo):
         done += 1
         show(done, len(cells), f"{cell.arm} {cell.method}")
     records = [record for cell in cells for record in read(folder / CELLS / cell.file)]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from optigram.engine.job import Engine
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.imaginet import Imaginet
@@ -31,7 +32,10 @@ OMITTED = 2000  # sentences whose words are left out one by one
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What is asked for. `data`: a folder with the paper's data, to train a model of the paper's size on first."""
+    """What is asked for. `data`: a folder with the paper's data, to train a model of the paper's size on first.
+
+    `engine` None: `workers` processes.
+    """
 
     scale: str
     model: str = BUNDLED
@@ -40,6 +44,7 @@ class Reproduction:
     seed: int = 0
     device: str = "cpu"
     workers: int = 1
+    engine: Engine | None = None
 
 
 def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
@@ -65,7 +70,7 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
         tell(plain(plan_grid(estimate(workshop, todo), asked.workers)))
     if plan_only:
         return []
-    records = conduct(recipe, workshop, out, asked.workers, show)
+    records = conduct(recipe, workshop, out, asked.workers, show, asked.engine)
     tell("figures, tables and claims")
     draw(records, out)
     write_tables(records, workshop, out)
