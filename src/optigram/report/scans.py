@@ -40,16 +40,20 @@ def marked(row: Mapping) -> Text:
 def summary(found: Findings) -> str:
     """What was read, in one line, and what was left out."""
     about, settings = found.about, found.about["scan"]["settings"]
-    asked = f"n-grams of {settings['length']} judged alone" if settings["question"] == "alone" else "places in context"
     left = f" First {settings['skipped']} positions left out;" if settings["skipped"] and settings["question"] == "context" else ""
     shards = about["shards"]
     part = "" if len(shards["done"]) == shards["of"] else f" Only {len(shards['done'])} of {shards['of']} shards are in."
     rate = about["tokens"] / max(about["seconds"], 1e-9)
     special = "counted" if settings["special"] else "left out"
     return (
-        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {asked}.{left} special tokens {special}."
+        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}.{left} special tokens {special}."
         f"{part} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
+
+
+def question(settings: Mapping) -> str:
+    """What a scan asked, in a few words."""
+    return f"n-grams of {settings['length']} judged alone" if settings["question"] == "alone" else "places in context"
 
 
 def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
