@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from made_runs import HOSTILE, made_run
-from optigram.report.html import write_report
+from made_runs import HOSTILE, made_run, made_scan
+from optigram.report.html import write_report, write_scan_report
 
 expect.set_options(timeout=60_000)  # a search may have to share the machine
 
@@ -34,12 +34,16 @@ def browser():
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory) -> dict[str, str]:
-    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out."""
+    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out; of scans; of "both"."""
     folder = tmp_path_factory.mktemp("reports")
     runs = {"small": made_run(6), "large": made_run(320), "hostile": made_run(len(HOSTILE), HOSTILE)}
     for name, (kept, evidence) in runs.items():
         write_report(kept, evidence, folder / f"{name}.html")
-    return {name: (folder / f"{name}.html").as_uri() for name in runs}
+    write_report(*runs["small"], folder / "both.html", scan=made_scan(6))
+    hostile = {f"hostile {kind}": made_scan(len(HOSTILE), HOSTILE, alone=kind == "alone") for kind in ("scan", "alone")}
+    for name, scan in {"scan": made_scan(6), **hostile}.items():
+        write_scan_report(scan, list(scan), folder / f"{name}.html", name)
+    return {path.stem: path.as_uri() for path in folder.glob("*.html")}
 
 
 class Visit:

@@ -1,5 +1,7 @@
 """Commands that show what a run found: report, evidence, show."""
 
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,15 +55,19 @@ def evidence(folder: Folder, device: Device = "cpu", quiet: Quiet = False) -> No
 
 @app.command()
 def show(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(help="what find --out, demo --out, study --out or scan --out wrote")],
     target: Annotated[str | None, typer.Option(help="only this neuron, by its address")] = None,
     top: Annotated[int | None, typer.Option(help="only so many texts of each neuron, the best first", min=1)] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a run's texts; where there is evidence, words in the colour of what they add."""
+    """Print a run's texts, with evidence in the colour of what each word adds; of a scan the best places, in that of their activations."""
     from optigram.report.results import Results
     from optigram.report.tables import ngram_table
+    from optigram.scanning.findings import Findings, is_scan
 
+    if is_scan(folder):
+        _show_scan(Findings.load(folder), target, top or 1, as_json)
+        return
     found = Results.open(folder)
     found = found if target is None else found[target]
     found = found if top is None else found.top(top)
@@ -95,6 +101,16 @@ def _report_scan(found: "Findings", only: str | None, out: Path, title: str, qui
     if len(targets) < len(found) and only is None and not quiet:
         remark(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
     write_scan_report(found, targets, out, title)
+
+
+def _show_scan(found: "Findings", target: str | None, top: int, as_json: bool) -> None:
+    from optigram.report.scans import places_table
+
+    rows = [row for name in ([target] if target is not None else found) for row in found.of(name)[:top]]
+    if as_json:
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    else:
+        console().print(places_table(rows))
 
 
 def _gather(folder: Path, device: str, quiet: bool) -> list:

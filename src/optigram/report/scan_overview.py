@@ -56,7 +56,11 @@ def scan_headline(found: Findings) -> list[tuple[str, str]]:
 
 
 def scanned(
-    found: Findings, targets: Sequence[str], colours: Mapping[str, str], records: Sequence[Record] = (), names: Mapping[str, str] | None = None
+    found: Findings,
+    targets: Sequence[str],
+    colours: Mapping[str, str],
+    records: Sequence[Record] = (),
+    names: Mapping[str, str] | None = None,
 ) -> list[Scanned]:
     """A panel a site; with records (`names`: what the scan calls their targets) each method's texts over the best place of the corpus."""
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
@@ -88,6 +92,4 @@ def _far(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, float]]
     """By site and target: how many standard deviations the highest place is above the mean of all; none of n-grams alone."""
     rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}
-    return {
-        site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of_address).items()
-    }
+    return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of_address).items()}

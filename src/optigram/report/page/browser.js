@@ -80,7 +80,7 @@ function tableRowOnce(row) {
 }
 
 function tableRow(row) {
-  const link = make("a", { href: address(row.neuron) }, make("bdi", {}, row.target));
+  const link = make("a", { href: address(row.neuron) }, make("bdi", {}, ...breakable(row.target)));
   const number = (value, extra = "") => make("td", { class: `right${extra}` }, value);
   const rest = SCANNED
     ? [make("td", {}, lit(row.text, strongest(row.neuron), "snippet")), number(shown(row.activation)), number(shown(row.lowest), " extra"), number(shown(row.kurtosis), " extra")]
@@ -92,6 +92,11 @@ function tableRow(row) {
     make("td", { class: "site muted" }, row.site),
     ...rest,
   );
+}
+
+/** An address that may be broken after its site. */
+function breakable(target) {
+  return target.split(/(?<=:)/).flatMap((part) => [part, make("wbr")]);
 }
 
 function sortBy(column) {
