@@ -47,7 +47,7 @@ def scan_contents(found: Findings, targets: Sequence[str]) -> dict[str, Any]:
 
 def places(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of each of some targets, by target."""
-    wanted = compute.is_in(found.examples["target"], value_set=compute.cast(list(targets), found.examples["target"].type))
+    wanted = compute.field("target").isin(list(targets))
     rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
     tallies = {row["target"]: row for row in found.targets.to_pylist()}
@@ -107,7 +107,7 @@ def _facts(tally: Mapping[str, Any]) -> dict[str, str]:
     return told | {"above 0": f"{tally['above_zero']:.1%}"}
 
 
-def _histogram(tally: Mapping[str, Any]) -> dict[str, list[float]] | None:
+def _histogram(tally: Mapping[str, Any]) -> dict[str, list[Any]] | None:
     """Counts between edges: the bins of the scan, cut to the range of the values; neighbours that are too narrow to be seen are one."""
     low, high = tally["lowest"], tally["highest"]
     if not any(tally["histogram"]) or not high > low:
