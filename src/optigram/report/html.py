@@ -24,7 +24,7 @@ from optigram.study.evidence import Evidence
 from optigram.study.folders import Kept
 
 STYLES = ("theme.css", "layout.css")
-SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "neuron.js", "page.js")
+SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")
 
 
 def write_report(kept: Kept, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: Findings | None = None) -> None:

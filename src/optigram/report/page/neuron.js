@@ -24,7 +24,7 @@ function beside(neuron) {
 /** Show a neuron. */
 function showNeuron(neuron) {
   const most = hottest([...neuron.texts, ...(neuron.examples || [])]);
-  const plots = [substitutes(neuron, most), budgets(neuron), corpusPanel(neuron)].filter(Boolean);
+  const plots = [substitutes(neuron, most), budgets(neuron), frontPanel(neuron), corpusPanel(neuron)].filter(Boolean);
   found("neuron").className = `scripted ${view.context}${view.values ? " values" : ""}`;
   found("neuron").replaceChildren(
     heading(neuron),
@@ -105,7 +105,7 @@ function textRow(neuron, text, words, place, best) {
     "tr",
     { class: best ? "best" : "" },
     make("td", { class: "method", title: told.join("; ") || null }, make("i", { class: `key ${kind}` }), named_by(text)),
-    make("td", { class: "text" }, words),
+    make("td", { class: "text" }, words, text.surprisal === undefined ? null : make("span", { class: "nats muted" }, ` ${shown(text.surprisal)} nats`)),
     make("td", { class: "scale" }, track(text, kind, place)),
     make("td", { class: "right number" }, shown(text.activation)),
     make("td", { class: "right ratio" }, ratio),

@@ -58,23 +58,30 @@ function colour(series) {
   return DATA.series[series].colour;
 }
 
-/** A plot's grid and scales: a logarithmic one from left to right, a linear one upwards. */
-function frame([from, to], [low, high], title) {
+/** A plot's grid and scales: from left to right a logarithmic one, unless asked otherwise; a linear one upwards. */
+function frame([from, to], [low, high], title, log = true) {
   const [wide, tall, left, bottom, top] = [520, 270, 44, 36, 8];
-  const span = Math.log(to) - Math.log(from) || 1;
-  const x = (cost) => left + ((wide - left - 12) * (Math.log(Math.max(cost, from)) - Math.log(from))) / span;
+  const way = log ? Math.log : (value) => value;
+  const x = (value) => left + ((wide - left - 12) * (way(Math.max(value, from)) - way(from))) / (way(to) - way(from) || 1);
   const y = (value) => tall - bottom - ((tall - bottom - top) * scale(low, high)(value)) / 100;
   const parts = ticks(low, high).flatMap((tick) => [
     draw("line", { x1: left, x2: wide - 12, y1: y(tick), y2: y(tick), class: "grid" }),
     draw("text", { x: left - 6, y: y(tick), class: "tick", "text-anchor": "end", "dominant-baseline": "central" }, String(tick)),
   ]);
-  for (let power = Math.ceil(Math.log10(from)); 10 ** power <= to; power++) {
-    parts.push(draw("line", { x1: x(10 ** power), x2: x(10 ** power), y1: top, y2: tall - bottom, class: "grid" }));
-    parts.push(draw("text", { x: x(10 ** power), y: tall - bottom + 13, class: "tick", "text-anchor": "middle" }, (10 ** power).toLocaleString("en")));
+  for (const tick of log ? powers(from, to) : ticks(from, to)) {
+    parts.push(draw("line", { x1: x(tick), x2: x(tick), y1: top, y2: tall - bottom, class: "grid" }));
+    parts.push(draw("text", { x: x(tick), y: tall - bottom + 13, class: "tick", "text-anchor": "middle" }, tick.toLocaleString("en")));
   }
   parts.push(draw("text", { x: (left + wide) / 2, y: tall - 6, class: "axis", "text-anchor": "middle" }, title));
   const whole = (label, ...inside) => draw("svg", { viewBox: `0 0 ${wide} ${tall}`, class: "drawing", role: "img", "aria-label": label }, ...parts, ...inside);
   return { x, y, whole };
+}
+
+/** Powers of ten between two values. */
+function powers(from, to) {
+  const made = [];
+  for (let power = Math.ceil(Math.log10(from)); 10 ** power <= to; power++) made.push(10 ** power);
+  return made;
 }
 
 /** Best so far of each method of an arm against forward-equivalents; a diamond is what the method believed of its soft text. */
