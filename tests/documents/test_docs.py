@@ -30,7 +30,8 @@ def small_corpus(tmp_path_factory):
     with gzip.open(folder / CAPTIONS, "wt", encoding="utf-8") as file:
         file.write(few)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optigram.study.corpus.bundled", lambda: folder)
+        for module in ("optigram.study.corpus", "optigram.scanning.scan"):
+            patch.setattr(f"{module}.bundled", lambda: folder)
         yield
 
 

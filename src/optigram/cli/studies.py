@@ -49,7 +49,7 @@ def study(
         else:
             _study_file(Path(spec), folder, device, processes, tell, show, plan)
     if not plan:
-        remark(f"all of it is in {folder}")
+        remark(f"all of it is in {folder}; see it with: optigram report {folder}")
 
 
 def _study_file(
