@@ -130,8 +130,8 @@ def test_links_lead_to_a_neuron_and_back(visit, reports):
 def test_copying(visit, reports):
     page = visit(reports["small"] + TARGET, permissions=["clipboard-read", "clipboard-write"]).page
     page.locator("#neuron .actions button", has_text="Command").first.click()
+    page.wait_for_function("document.getElementById('said').textContent === 'copied'")
     assert page.evaluate("navigator.clipboard.readText()").startswith("optigram find tiny visual:word2 --by ")
-    assert page.inner_text("#said") == "copied"
 
 
 def test_hostile_words_inject_nothing(visit, reports):
