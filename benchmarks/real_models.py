@@ -14,11 +14,15 @@ import numpy as np
 import torch
 
 from optigram import Budget, Objective, load, resolve, sentences
+from optigram.corpora import ngrams
 from optigram.lexicon import lexicon
 from optigram.models.network import Network, ordinary_ids
+from optigram.reading import read_whole
 from optigram.study.find import find
 from optigram.study.plans import Sentences
+from scan import small_gpt2
 
+LENGTH, CHAINS, CANDIDATES = 5, 4, 64
 SHAPE = 32, 8  # texts and tokens of a forward that is timed
 TURNS = 7
 
@@ -31,13 +35,21 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=300, help="forward-equivalents of a method for each target")
     parser.add_argument("--by", default="gbl", help="methods that are held against corpus search")
     parser.add_argument("--sentences", type=int, default=150)
+    parser.add_argument("--prefixes", type=int, default=0, help="sentences whose n-grams are read whole and by prefix, side by side")
+    parser.add_argument("--sites", help="where they are read; default: at the end of the first third of the blocks")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     asked = parser.parse_args()
-    model = load(asked.model)
+    torch.set_num_threads(asked.threads)
+    model = load(asked.model) if asked.model != "small-gpt2" else small_gpt2()
     assert isinstance(model, Network)
     layers = 1 + max(int(site.rpartition(".")[2]) for site in model.sites.canonical)
     site = f"mlp_act.{layers // 3 - 1}"  # the last of the first third of the blocks
     stopping(model, site)
-    if asked.corpus:
+    if asked.corpus and asked.prefixes:
+        texts = [one.text for one, _ in zip(sentences(asked.corpus), range(asked.prefixes), strict=False)]
+        for one in asked.sites.split(",") if asked.sites else [site]:
+            shared_prefixes(model, one, texts, asked.targets)
+    if asked.corpus and asked.budget:
         corpus = Sentences(asked.corpus, [s.text for s, _ in zip(sentences(asked.corpus), range(asked.sentences), strict=False)])
         for kind in (site, *(("logits",) if "logits" in model.sites else ())):
             contest(model, kind, corpus, asked.targets, asked.budget, asked.by.split(","))
@@ -62,6 +74,36 @@ def stopping(model: Network, site: str) -> None:
     for name, taken in times.items():
         middle = statistics.median(taken)
         print(f"{name:24s} {1000 * middle:8.1f} ms   {whole / middle:5.2f} times as fast as the whole forward")
+
+
+def shared_prefixes(model: Network, site: str, texts: list[str], count: int) -> None:
+    """Corpus search, and exchanges of one word at each position, read by prefix against read whole: the two by turns, the faster of two."""
+    objective = Objective(model, resolve([f"{site}:0-{count - 1}"], model.sites), LENGTH)
+    every = torch.from_numpy(ngrams(texts, model.vocabulary, LENGTH, objective.lexicon.numpy()))
+    tried = {f"{len(every):,} unique {LENGTH}-grams": every}
+    draw = torch.Generator().manual_seed(0)
+    for place in range(LENGTH):
+        exchanged = every[torch.randint(len(every), (CHAINS,), generator=draw)].repeat_interleave(CANDIDATES, 0)
+        exchanged[:, place] = objective.lexicon[torch.randint(len(objective.lexicon), (len(exchanged),), generator=draw)]
+        tried[f"{CHAINS} x {CANDIDATES} exchanges at {place}"] = exchanged
+    for name, ids in tried.items():
+        one = objective.only(range(count))
+        inputs = torch.tensor([one.template.fill(text) for text in ids.tolist()])[None]
+        shared, whole = one.score(ids[None]).activation, float("inf")
+        cells = ids.shape[0] / float(one.meter.spent[0])
+        by_prefix, difference = float("inf"), float("nan")
+        for _ in range(2):
+            begun = time.process_time()
+            with torch.no_grad():
+                plain = torch.cat([read_whole(model, inputs, [part]) for part in one._readouts])
+            middle = time.process_time()
+            one.score(ids[None])
+            whole, by_prefix = min(whole, middle - begun), min(by_prefix, time.process_time() - middle)
+            difference = float((plain - shared).abs().max())
+        print(
+            f"{site} {name:28s} whole / by prefix: cells {cells:5.2f}, time {whole / by_prefix:5.2f}; differ by {difference:.0e}",
+            flush=True,
+        )
 
 
 def contest(model: Network, site: str, corpus: Sentences, count: int, budget: float, by: list[str]) -> None:

@@ -77,7 +77,7 @@ def shared_prefixes(model: Imaginet, corpus: str | None) -> None:
 
     def plainly() -> torch.Tensor:
         with torch.no_grad():
-            return read_whole(model, texts, objective._readouts)[0]
+            return read_whole(model, texts, objective._readouts)
 
     begun = time.perf_counter()
     shared = objective.score(texts).activation

@@ -57,3 +57,13 @@ def test_records_tell_the_surprisal(tiny):
     assert [record.activation for record in records] == pytest.approx(
         objective.score(torch.tensor([[[3, 4, 5]]])).activation[:, 0].tolist()
     )
+
+
+def test_a_second_model_says_how_surprised_it_is():
+    toy, second = Toy(), Toy(seed=5)
+    objective = Objective(toy, resolve(["resid:1", "resid:2"], toy.sites), 2, fluency=Fluency(0.1, second=second))
+    free = Objective(toy, objective.targets, 2, fluency=Fluency(0.1, model=second))
+    before = search(Objective(toy, objective.targets, 2, fluency=Fluency(0.1)), every(objective), n=3).found
+    for one, other in zip(search(objective, every(objective), n=3).found, before, strict=True):
+        assert torch.equal(one.ids, other.ids), "it is told nothing of the search"
+        torch.testing.assert_close(one.remarks["second_surprisal"], free.score(one.ids[None]).surprisal[0])

@@ -63,9 +63,10 @@ def test_the_language_path_of_an_imaginet_is_a_language_model(tiny):
 
 @pytest.mark.parametrize("other", [None, Toy(seed=5)])
 @pytest.mark.parametrize("template", ["{}", " a{2} dog{1},"])
-def test_relax_at_one_hot_is_score(other, template):
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_relax_at_one_hot_is_score(other, template, weight):
     toy = Toy(suffix=(1,))
-    objective = judged(toy, template, model=other)
+    objective = judged(toy, template, model=other, weight=weight, repetition=0.3)
     ids = torch.tensor([TEXTS])
     weights = (ids[..., None] == objective.lexicon).float()
     soft, hard = objective.relax(SoftText(toy.embedding[ids], weights)), objective.score(ids)
@@ -187,7 +188,9 @@ def test_bad_bands_are_refused(text):
         parse_band(text)
 
 
-@pytest.mark.parametrize("bad", [{"weight": -1.0}, {"weight": float("nan")}, {"band": (6.0, 2.0)}, {"band": (-1.0, 2.0)}])
+@pytest.mark.parametrize(
+    "bad", [{"weight": -1.0}, {"repetition": -1.0}, {"weight": float("nan")}, {"band": (6.0, 2.0)}, {"band": (-1.0, 2.0)}]
+)
 def test_bad_settings_are_refused(bad):
     with pytest.raises(InputError, match="expected"):
         Fluency(**bad)

@@ -35,7 +35,7 @@ def test_step_follows_the_equations(tiny):
     sites = [f"{path}.hidden" for path in PATHS]
     states = None
     for i in IDS:
-        states = tiny.step(torch.tensor([i]), states, sites)
+        _, states = tiny.read_on(torch.tensor([[i]]), states, sites)
     for path in PATHS:
         np.testing.assert_allclose(states[f"{path}.hidden"][0], gru_by_hand(tiny, path, IDS)[-1], atol=1e-5)
 

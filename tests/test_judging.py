@@ -1,5 +1,6 @@
 """What a request on the command line becomes: lexicon, template, fluency, and remarks on autoencoders that do not fit."""
 
+import itertools
 import json
 
 import pytest
@@ -96,6 +97,21 @@ def test_find_holds_what_it_is_asked_for(run, folder):
         assert json.loads(again)["surprisal"] == pytest.approx(record["surprisal"], abs=1e-5)
 
 
+@pytest.mark.parametrize("by", ["epo", "gbl", "crp+epo"])
+def test_find_shows_a_front_with_a_second_opinion(run, folder, tmp_path, by):
+    (tmp_path / "corpus.txt").write_text("a b c d\ne f g a b\nd a g e\nb b b\n")
+    words = ("find", folder, "visual:dog", "--by", by, "--corpus", tmp_path / "corpus.txt", "--length", 3, "--budget", 400, "--json")
+    code, out, _ = run(*words, "--front", "--repetition", 0.1, "--second-opinion", folder)
+    assert code == 0
+    records = [json.loads(line) for line in out.splitlines()]
+    assert records
+    assert [record["rank"] for record in records] == list(range(1, len(records) + 1))
+    for better, worse in itertools.pairwise(records):
+        assert better["activation"] > worse["activation"]
+        assert better["surprisal"] > worse["surprisal"]
+    assert all(record["notes"]["second_surprisal"] == pytest.approx(record["surprisal"], abs=1e-5) for record in records)
+
+
 def test_find_shows_latents_as_the_autoencoder_says(run, folder, tmp_path):
     save_file({"encoder": torch.eye(8), "threshold": torch.full((8,), 0.5)}, tmp_path / "sae.st")
     code, out, err = run("find", folder, f"visual.hidden:{tmp_path}/sae.st#0-7", "--by", "gbl", "--budget", 200, "--length", 2, "--json")
@@ -120,6 +136,8 @@ BAD = {
     "no chat": (("visual:dog", "--chat"), "no chat template"),
     "bad band": (("visual:dog", "--surprisal", "low"), "such as 2-6"),
     "negative fluency": (("visual:dog", "--fluency", "-1"), "at least 0"),
+    "negative repetition": (("visual:dog", "--repetition", "-1"), "at least 0"),
+    "front and top": (("visual:dog", "--front", "--top", "2"), "leave out --top"),
     "embeddings have no surprisal": (("visual:dog", "--fluency", "1", "--by", "emb"), "use smx or gbl"),
     "half precision": (("visual:dog", "--dtype", "bfloat16"), "float32"),
 }

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from optigram.errors import InputError
+from optigram.fluency import Fluency
 from optigram.loop import Budget, search
 from optigram.methods import Corpus, presets
 from optigram.methods.ascent import Ascent
@@ -13,10 +14,13 @@ from optigram.methods.searches import SEARCHES
 from optigram.methods.then import Repeat, Then
 from optigram.objective import Objective
 from optigram.relaxations import Gumbel, Start
+from optigram.study.plans import plan_of
 from optigram.targets import resolve
 
 SMALL = {
+    "beam": {"width": 3, "candidates": 4, "block": 96},
     "coordinate": {"chains": 2, "candidates": 3, "block": 96},
+    "epo": {"slots": 3, "children": 4, "among": 3, "restart": 3, "block": 48},
     "gcg": {"candidates": 5, "among": 3, "block": 80},
     "genetic": {"population": 8, "block": 32},
     "random": {"texts": 16, "block": 64},
@@ -26,8 +30,11 @@ BUDGET = Budget(forwards=FEW)
 METHODS = [
     *(presets.modern(label, FEW) for label in presets.GRADIENT),
     *(dataclasses.replace(presets.faithful(label), steps=20, every=10) for label in presets.GRADIENT),
-    *(dataclasses.replace(build(FEW), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
+    *(dataclasses.replace(build(FEW, False), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
     Then(presets.modern("smx", FEW / 2), Coordinate(chains=2, candidates=3, block=96)),
+    dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4),
+    Then(Coordinate(chains=2, candidates=3, block=96, sweeps=1), dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4)),
+    dataclasses.replace(presets.modern("smx", FEW), shortlist=4),
     Repeat(presets.modern("smx", FEW / 2), 2),
 ]
 
@@ -126,6 +133,18 @@ def test_emb_notes_the_cosine_to_the_nearest_words(objective):
 def test_unknown_methods_are_refused(name):
     with pytest.raises(InputError, match="expected"):
         presets.parse(name)
+
+
+@pytest.mark.parametrize(("label", "words"), [("emb", 5), ("gbl", 0)])
+def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
+    with pytest.raises(InputError, match="shortlist"):
+        dataclasses.replace(presets.modern(label), shortlist=words)
+
+
+def test_sparse_gumbel_hears_no_surprisal(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=1.0))
+    with pytest.raises(InputError, match="sgbl"):
+        plan_of("sgbl", objective, None, None)
 
 
 def test_a_budget_stops_an_ascent(objective):

@@ -25,7 +25,7 @@ def by_hand(model, target: Target, ids: list[int]) -> float:
 def plain(model):
     """The same model without `step`, as a transformer would be."""
     names = ("name", "vocabulary", "embedding", "sites", "read")
-    return SimpleNamespace(step=None, **{name: getattr(model, name) for name in names})
+    return SimpleNamespace(attends=True, step=None, **{name: getattr(model, name) for name in names})
 
 
 def test_score_is_the_arithmetic_of_the_definition(objective, tiny):
@@ -84,12 +84,26 @@ def test_gradient_agrees_with_finite_differences(tiny):
     ids = torch.tensor([[[3, 5, 9]], [[4, 4, 8]]])
     slopes = objective.gradient(ids)
     hot = torch.nn.functional.one_hot(ids - 3, 7).float()
-    step = 1e-2
     for k, t, v in ((0, 0, 2), (0, 2, 6), (1, 1, 1), (1, 2, 0)):
-        nudge = torch.zeros_like(hot)
-        nudge[k, 0, t, v] = step
-        up, down = (objective.relax(SoftText((hot + sign * nudge) @ objective.table, None)).activation.sum() for sign in (1, -1))
-        assert float((up - down) / (2 * step)) == pytest.approx(float(slopes[k, 0, t, v]), abs=2e-3)
+        assert difference(objective, hot, k, t, v) == pytest.approx(float(slopes[k, 0, t, v]), abs=2e-3)
+
+
+def test_the_gradient_at_a_blend_of_words_agrees_with_finite_differences(tiny):
+    objective = Objective(tiny, resolve(["language:a", "visual:dog@mean"], tiny.sites), 3)
+    ids, blend = torch.tensor([[[3, 5, 9]], [[4, 4, 8]]]), torch.tensor([[[3, 7]], [[6, 9]]])
+    slopes = objective.gradient(ids, [1], blend)
+    mixed = torch.nn.functional.one_hot(ids - 3, 7).float()
+    mixed[:, :, 1] = torch.nn.functional.one_hot(blend - 3, 7).float().mean(2)
+    for k, v in ((0, 2), (1, 6)):
+        assert difference(objective, mixed, k, 1, v) == pytest.approx(float(slopes[k, 0, 0, v]), abs=2e-3)
+
+
+def difference(objective, weights, k, t, v, step=1e-2) -> float:
+    """By how much the sum of activations changes with the weight of a word, measured."""
+    nudge = torch.zeros_like(weights)
+    nudge[k, 0, t, v] = step
+    up, down = (objective.relax(SoftText((weights + sign * nudge) @ objective.table, None)).activation.sum() for sign in (1, -1))
+    return float((up - down) / (2 * step))
 
 
 def test_the_meter_counts_forward_and_backward_rows(tiny):

@@ -102,6 +102,18 @@ class Zero(Streams):
         return logits[:, :, None].repeat(1, 1, samples, 1, 1)
 
 
+@pytest.mark.parametrize("relaxation", [each for each in RELAXATIONS if not isinstance(each, Embeddings)], ids=repr)
+def test_a_list_of_all_words_in_each_place_is_the_whole_vocabulary(relaxation, table):
+    found = []
+    for words in (table, table.expand(K, C, T, V, D)):
+        theta = relaxation.start(streams(), T, words).requires_grad_()
+        soft = relaxation.soften(theta, words, 0, streams())
+        (slope,) = torch.autograd.grad(soft.embeds.square().sum(), theta)
+        found.append((theta, soft.embeds, slope, relaxation.harden(theta.detach(), words, streams())[0]))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_temperature_falls_to_its_floor():
     gumbel = Gumbel(hottest=2.0, cooling=0.99995, coldest=0.1)
     assert gumbel.temperature(0) == 2.0

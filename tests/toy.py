@@ -35,6 +35,7 @@ def vocabulary(prefix=(0,), suffix=(), tokens=TOKENS) -> Vocabulary:
 class Toy:
     """One head of causal attention, read at `resid`; `logits` are a projection of it."""
 
+    attends = True
     step = None
 
     def __init__(self, seed=0, prefix=(0,), suffix=(), softcap=None, causal=True, name="toy", tokens=TOKENS, dtype=torch.float32):

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from optigram.best import Best
+from optigram.front import Front, unbeaten
 from optigram.objective import Objective
 from optigram.shapes import Float, Int
 
 BEFORE = "preactivation"  # the note of a target with latents: the number before it is cut off
+SECOND = "second_surprisal"  # the note of a second language model: nats per token
 SEARCHED = "searched"  # the note of a search in half precision: what it took the activation for
 
 
@@ -23,11 +25,12 @@ class Finals:
     notes: dict[str, Tensor]
 
 
-def finals(objective: Objective, best: Best) -> list[Finals]:
+def finals(objective: Objective, best: Best | Front) -> list[Finals]:
     """The texts of a shelf as they are shown, for every target of `objective`.
 
     Where the objective has an exact model, the texts are ordered anew by it, and what the search took their activation for is
-    noted. Where the search judged exactly, nothing is run again. These forwards are not charged: they are n for a target.
+    noted. Of a front are shown those that are still unbeaten. A second language model says here how surprised it is. Where
+    the search judged exactly, nothing is run again. These forwards are not charged: they are n for a target.
     """
     exact, latent = objective.exact, [target.latent for target in objective.targets]
     if exact is None and objective.fluency is None and not any(latent):
@@ -44,9 +47,14 @@ def finals(objective: Objective, best: Best) -> list[Finals]:
         notes[BEFORE] = objective.viewed("before", model).score(ids).activation.cpu()
     if exact is not None:
         notes[SEARCHED] = objective.viewed("search").score(ids).activation.cpu()
+    second = objective.second_opinion(ids)
+    if second is not None:
+        notes[SECOND] = second.cpu().expand_as(scores.activation)
     found = []
     for row in range(len(ids)):
         order = _order(ids[row], order_by[row])
+        if isinstance(best, Front) and scores.surprisal is not None:
+            order = _unbeaten(ids[row], scores.activation.cpu()[row], scores.surprisal.cpu()[row], among=order)
         told = {name: values[row][order] for name, values in notes.items() if name != BEFORE or latent[row]}
         surprisal = None if scores.surprisal is None else scores.surprisal.cpu()[row][order]
         found.append(Finals(ids[row][order], scores.activation.cpu()[row][order], surprisal, told))
@@ -57,3 +65,9 @@ def _order(ids: Int[Tensor, "n t"], value: Float[Tensor, " n"]) -> Int[Tensor, "
     """The texts that have a value, by value downwards, then by ids."""
     rows = [row for row in range(len(ids)) if value[row] > -torch.inf]
     return torch.tensor(sorted(rows, key=lambda row: (-float(value[row]), ids[row].tolist())), dtype=torch.int64)
+
+
+def _unbeaten(ids: Tensor, activation: Tensor, surprisal: Tensor, among: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
+    """Those of the texts `among` that no other beats, best activation first."""
+    chosen = unbeaten(ids[among].numpy(), activation[among].numpy(), surprisal[among].numpy())[::-1]
+    return among[torch.from_numpy(chosen.copy())]

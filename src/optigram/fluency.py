@@ -24,17 +24,23 @@ ROWS = 32  # texts in one forward, so that every forward has the same shape: the
 class Fluency:
     """What is asked of a text's surprisal: `weight` nats of it are taken off the activation, texts outside `band` are not kept.
 
-    `model` is the language model that is surprised; None is the one that is judged.
+    `model` is the language model that is surprised; None is the one that is judged. `repetition` is what a word that stands
+    there again costs (see `repetition`), for a language model is fond of those. `second` is another language model, which is
+    told nothing and says in the end how surprising it finds what was kept.
     """
 
     weight: float = 0.0
     band: tuple[float, float] = (0.0, float("inf"))
     model: Model | None = None
+    repetition: float = 0.0
+    second: Model | None = None
 
     def __post_init__(self):
         least, most = self.band
         if not 0 <= self.weight < float("inf"):
             raise InputError(f"expected a weight of fluency of at least 0, got {self.weight}")
+        if not 0 <= self.repetition < float("inf"):
+            raise InputError(f"expected a weight of repetition of at least 0, got {self.repetition}")
         if not 0 <= least < most:
             raise InputError(f"expected a band of surprisal such as 2-6, in nats per token, got {least}-{most}")
 
@@ -65,7 +71,7 @@ class LanguageModel:
         if head is None or len(head.weight) != len(model.vocabulary):
             raise InputError(f"{model.name} does not say which word comes next; name a language model for the fluency")
         found = cls(model, head)
-        if model.step is None and not found._looks_back_only():
+        if not found._looks_back_only():
             raise InputError(f"{model.name} reads a text from both sides, so what comes next is no surprise to it; name a causal model")
         return found
 
@@ -100,6 +106,16 @@ class LanguageModel:
         with torch.no_grad():
             return in_blocks(run, ids, ROWS)
 
+    def scores_after(self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"]) -> Float[Tensor, "n p v"]:
+        """Scores of `words` for what comes after each of the places of texts [n s], without a gradient."""
+
+        def run(rows: Tensor) -> Tensor:
+            states = self._states(self.model.embedding[rows])
+            return torch.stack([self._scores(states[:, place])[:, words] for place in places], dim=1)
+
+        with torch.no_grad():
+            return in_blocks(run, ids, ROWS)
+
     def expected(
         self, embeds: Float[Tensor, "n s d"], labels: Sequence[Tensor | int | None], words: Int[Tensor, " v"]
     ) -> Float[Tensor, " n"]:
@@ -130,6 +146,17 @@ class LanguageModel:
             if counted.any():
                 nats[numbers] = self.surprisal(torch.tensor([ids[number] for number in numbers], device=device), counted)
         return nats
+
+
+def repetition(words: Int[Tensor, "*b t"]) -> Float[Tensor, "*b"]:
+    """How much a text repeats itself: (count - 1)^1.5 summed over its different words (FLRT, Thompson & Sklar 2024)."""
+    count = (words[..., :, None] == words[..., None, :]).sum(-1).float()
+    return ((count - 1) ** 1.5 / count).sum(-1)
+
+
+def expected_repetition(weights: Float[Tensor, "*b t v"]) -> Float[Tensor, "*b"]:
+    """The same of mixtures, by the sums of their weights; differentiable, and equal for texts of whole words."""
+    return ((weights.sum(-2) - 1).clamp(min=0) ** 1.5).sum(-1)
 
 
 def are_mixtures(weights: Float[Tensor, "... v"]) -> bool:

@@ -1,10 +1,12 @@
 """The listener: what a language model thinks of the texts of one layout, and what that takes off their worth."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-from optigram.fluency import Fluency, LanguageModel, are_mixtures
+from optigram.fluency import Fluency, LanguageModel, are_mixtures, expected_repetition, repetition
 from optigram.models.base import Model
 from optigram.shapes import Float, Int
 from optigram.text import Template, Vocabulary
@@ -18,7 +20,8 @@ class Listener:
         own = self.language.model.vocabulary
         self.same_model = self.language.model is judged
         self.same_tokens = self.same_model or own.tokens == judged.vocabulary.tokens
-        self.weight, self.band, self.words, self.judged = fluency.weight, fluency.band, words, judged.vocabulary
+        self.weight, self.band, self.repetition = fluency.weight, fluency.band, fluency.repetition
+        self.words, self.judged = words, judged.vocabulary
         self.pieces = list(template.pieces(length))
         self.counted = counted_places(template, length, judged.vocabulary)
         self.around = (len(judged.vocabulary.prefix), len(judged.vocabulary.suffix))
@@ -27,8 +30,8 @@ class Listener:
 
     @property
     def hears_mixtures(self) -> bool:
-        """Whether the surprisal has a weight, and a gradient: another tokenizer cannot read a mixture of this one's words."""
-        return self.weight > 0 and self.same_tokens
+        """Whether something has a weight, and a gradient: another tokenizer cannot read a mixture of this one's words."""
+        return (self.weight > 0 or self.repetition > 0) and self.same_tokens
 
     def hard(self, inputs: Int[Tensor, "k1 c s"]) -> Float[Tensor, "k1 c"]:
         """Nats per token of discrete texts. A model with other tokens hears the whole text anew, template and all."""
@@ -37,6 +40,15 @@ class Listener:
         first, last = self.around
         texts = [self.judged.decode(ids[first : len(ids) - last]) for ids in inputs.flatten(0, 1).tolist()]
         return self.language.of_words(texts).to(inputs.device).view(inputs.shape[:2])
+
+    def next_words(self, inputs: Int[Tensor, "k1 c s"]) -> Float[Tensor, "k1 c t v"]:
+        """Scores of all words for each free place, by what stands before it; 0 where nothing does."""
+        free = [place for place, piece in enumerate(_layout(self.pieces)) if piece is None]
+        before = [max(place - 1, 0) for place in free]
+        scores = self.language.scores_after(inputs.flatten(0, 1), before, self.words)
+        if free[0] == 0:
+            scores[:, 0] = 0
+        return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
     def soft(self, embeds: Float[Tensor, "k1 c s d"], weights: Float[Tensor, "k1 c t v"] | None) -> Float[Tensor, "k1 c"]:
         """Expected nats per token of mixtures of words, differentiable: `embeds` as the judged model reads them, template and all.
@@ -65,11 +77,23 @@ class Listener:
                 parts.append(fixed.expand(len(weights), -1, -1))
         return torch.cat(parts, dim=1)
 
-    def merit(self, activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"]) -> Float[Tensor, "k c"]:
-        """The activation less what the surprisal costs; -inf outside the band."""
+    def merit(self, activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"], free: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k c"]:
+        """The activation less what the surprisal and the repetition of the free words cost; -inf outside the band."""
         least, most = self.band
         outside = (surprisal < least) | (surprisal > most)
-        return (activation - self.weight * surprisal).masked_fill(outside, -torch.inf)
+        worth = activation - self.weight * surprisal - (self.repetition * repetition(free) if self.repetition else 0)
+        return worth.masked_fill(outside, -torch.inf)
+
+    def soft_merit(
+        self,
+        activation: Float[Tensor, "k c"],
+        surprisal: Float[Tensor, "k c"],
+        weights: Float[Tensor, "k1 c t v"],
+        penalty: Float[Tensor, "k c"] | float = 0.0,
+    ) -> Float[Tensor, "k c"]:
+        """The same for mixtures, without the band, and with a further price of a nat of each text; differentiable."""
+        worth = activation - (self.weight + penalty) * surprisal
+        return worth - self.repetition * expected_repetition(weights) if self.repetition else worth
 
 
 def counted_places(template: Template, length: int, vocabulary: Vocabulary) -> list[bool]:
@@ -78,6 +102,11 @@ def counted_places(template: Template, length: int, vocabulary: Vocabulary) -> l
     Before the free words nothing hangs on them, in a model that reads onwards. The very first position of a transformer
     is an attention sink, whose activations are huge whatever stands there.
     """
-    whole = [id_ for piece in template.pieces(length) for id_ in ([None] * len(piece) if isinstance(piece, range) else piece)]
+    whole = _layout(template.pieces(length))
     first = max(whole.index(None), 1)
     return [place >= first and id_ not in vocabulary.special for place, id_ in enumerate(whole)]
+
+
+def _layout(pieces: Iterable[range | Sequence[int]]) -> list[int | None]:
+    """The ids of a whole input, None for the free words."""
+    return [id_ for piece in pieces for id_ in ([None] * len(piece) if isinstance(piece, range) else piece)]

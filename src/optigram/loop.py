@@ -11,8 +11,9 @@ from torch import Tensor
 from optigram.best import Best
 from optigram.errors import InputError
 from optigram.finals import Finals, finals
+from optigram.front import Front
 from optigram.methods.base import Method, Proposal
-from optigram.objective import Objective
+from optigram.objective import Objective, Scores
 from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # told after every round: targets done, and the best activations [k] of those at work
@@ -86,17 +87,22 @@ def search(
     n: int = 1,
     watch: Watch = lambda done, best: None,
     start: Int[Tensor, "k n t"] | None = None,
+    front: bool = False,
 ) -> Outcome:
     """The n best texts of every target of `objective`, by `method`, which may begin from texts of `start` (-1: none).
+
+    With `front`, instead of the n best, all those judged that no other beats in activation and surprisal at once (`Front`).
 
     Targets run in batches of one shape, the last filled up with copies, so that a target's result hangs on nothing but
     the target, the settings and the seed. Ctrl-C ends the search, and what was found so far is kept.
     """
     if n < 1:
         raise InputError(f"expected to keep at least 1 text of a target, got {n}")
+    if front and objective.fluency is None:
+        raise InputError("a front needs a surprisal; give the objective a fluency")
     outcome, done = Outcome([None] * len(objective.targets)), 0
     for members, batch in _batches(objective, method):
-        run = _Run(objective.only(batch), budget or Budget(), n, len(members))
+        run = _Run(objective.only(batch), budget or Budget(), n, len(members), front)
         begin = None if start is None else start[batch]
         outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
@@ -123,10 +129,11 @@ def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], 
 class _Run:
     """One batch on its way: what it has found, has spent, and may still spend."""
 
-    def __init__(self, objective: Objective, budget: Budget, n: int, members: int):
+    def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool):
         k = len(objective.targets)
         self.objective, self.budget, self.members = objective, budget, members
         self.best = Best.empty(k, n, objective.length)
+        self.front = Front.empty(k, objective.length) if front else None
         self.notes: dict[str, Tensor] = {}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
         self.trace: list[list[tuple[float, float]]] = [[] for _ in range(k)]
@@ -142,7 +149,7 @@ class _Run:
                 before = meter.spent
                 proposal = next(proposals) if scores is None else proposals.send(scores)
                 scores = self.objective.score(proposal.ids)
-                self._keep(proposal, scores.value.cpu())
+                self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
                 meter.paying &= budget.allows(meter.spent, meter.spent - before, self.seconds, self.rounds, self.stale)
                 watch(self.best.activation[: self.members, 0])
@@ -154,14 +161,17 @@ class _Run:
             proposals.close()
         return False
 
-    def _keep(self, proposal: Proposal, activation: Tensor) -> None:
+    def _keep(self, proposal: Proposal, scores: Scores) -> None:
         """Put the new texts of the targets that still pay on the shelf, by what they are worth."""
-        paying = self.objective.meter.paying
+        paying, activation = self.objective.meter.paying, scores.value.cpu()
         self.broken += activation.isnan().sum(1) * paying
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         activation = activation.masked_fill(~paying[:, None], -torch.inf)
         better = activation.amax(1) > self.best.activation[:, 0]
         self.best = self.best.merge(Best.of(proposal.ids.cpu(), activation, self.best.ids.shape[1]))
+        if self.front is not None and scores.surprisal is not None:
+            kept = scores.activation.cpu().masked_fill(activation.isneginf(), -torch.inf)
+            self.front = self.front.merge(Front.of(proposal.ids.cpu(), kept, scores.surprisal.cpu()))
         self.stale = torch.where(better, 0, self.stale + 1)
         rows, first = torch.arange(len(better)), activation.argmax(1)
         for name, value in proposal.notes.items():
@@ -172,7 +182,7 @@ class _Run:
 
     def found(self) -> Iterator[Found]:
         """What was found for each target of the batch."""
-        for row, last in enumerate(finals(self.objective, self.best)[: self.members]):
+        for row, last in enumerate(finals(self.objective, self.best if self.front is None else self.front)[: self.members]):
             yield self._found(row, last)
 
     def _found(self, row: int, last: Finals) -> Found:

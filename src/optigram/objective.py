@@ -21,9 +21,9 @@ from optigram.lexicon import lexicon
 from optigram.listener import Listener, counted_places
 from optigram.meter import Meter
 from optigram.models.base import Model
-from optigram.reading import members_of, read_by_prefix, read_soft, read_whole
+from optigram.reading import members_of, read, read_soft
 from optigram.readouts import Readouts, View, readouts
-from optigram.shapes import Float, Int
+from optigram.shapes import Bool, Float, Int
 from optigram.targets import Target
 from optigram.text import Template
 
@@ -82,7 +82,7 @@ class Objective:
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: Known | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
-        self._positions = len(template.fill([0] * length))
+        self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
             if isinstance(target.pool, int) and target.pool >= self._positions:
                 raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
@@ -96,7 +96,7 @@ class Objective:
         self.table = model.embedding.detach()[self.lexicon].float()
         self.meter = Meter.at_zero(len(self.targets))
         counted = counted_places(self.template, self.length, model.vocabulary)
-        self._looked = torch.tensor(counted) if model.step is None else torch.ones(self._positions, dtype=torch.bool)
+        self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._readouts = readouts(model, self.targets, self._looked, view)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._listener = None if self.fluency is None else Listener(self.fluency, model, self.template, self.length, self.lexicon)
@@ -114,8 +114,16 @@ class Objective:
 
     @property
     def hears_mixtures(self) -> bool:
-        """Whether `relax` counts the surprisal."""
+        """Whether `relax` counts the surprisal, and repetition."""
         return self._listener is not None and self._listener.hears_mixtures
+
+    def _hears(self, penalty: Tensor | None) -> bool:
+        return self.hears_mixtures or (penalty is not None and self.speaks)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there is a language model with the same tokens, so that it can say which word it expects."""
+        return self._listener is not None and self._listener.same_tokens
 
     def rows_of(self, ids: Int[Tensor, "k n t"], most: int) -> Int[Tensor, "k most t"]:
         """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
@@ -146,54 +154,95 @@ class Objective:
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
         """Exact activations of texts [k1 c t], without a gradient; and their surprisal, if fluency counts."""
         with torch.no_grad():
-            inputs = self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
+            inputs = self._whole(ids)
             activation = self._by_source(inputs, self._exactly)
-            if self._listener is None and not self.must_survive and self.known is None:
+            if self._listener is None and not self.choosy:
                 return Scores(activation)
             merit, surprisal = activation, None
             if self._listener is not None:
                 surprisal = self._listener.hard(inputs).expand_as(activation)
                 self.meter.charge(forwards=float(inputs.shape[1]))
-                merit = self._listener.merit(activation, surprisal)
-            if self.must_survive:
-                survive = [self._survives(tuple(text)) for text in inputs.flatten(0, 1).tolist()]
-                alive = torch.tensor(survive, device=self.device).view(inputs.shape[:2])
-                merit = merit.masked_fill(~alive, -torch.inf)
-            if self.known is not None:
-                merit = merit.masked_fill(self.known.near(ids.to(self.device)), -torch.inf)
+                merit = self._listener.merit(activation, surprisal, ids.to(self.device))
+            if self.choosy:
+                merit = merit.masked_fill(~self.may_be_kept(ids), -torch.inf)
             return Scores(activation, surprisal, merit)
 
-    def relax(self, text: SoftText) -> Scores:
+    @property
+    def choosy(self) -> bool:
+        """Whether a text may be worth nothing by its words alone."""
+        return self.must_survive or self.known is not None
+
+    def may_be_kept(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
+        """Which texts survive being written out, where they must, and are not too near to others; nothing is run, and nothing charged."""
+        ids = ids.to(self.device)
+        kept = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
+        if self.must_survive:
+            texts = self._whole(ids).flatten(0, 1).tolist()
+            kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
+        return kept if self.known is None else kept & ~self.known.near(ids)
+
+    def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
+        """Scores (logits) of the words of `lexicon` at each place, by what stands before it; only where the objective `speaks`."""
+        assert self._listener is not None
+        self.meter.charge(forwards=float(ids.shape[1]))
+        return self._listener.next_words(self._whole(ids))
+
+    def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
+        """The surprisal of texts to the second language model, if there is one; it is not charged."""
+        if self.fluency is None or self.fluency.second is None:
+            return None
+        return Listener(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
+
+    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, but for the -inf.
 
-        The surprisal is left out where the language model has other tokens: it cannot read mixtures.
+        A language model with other tokens cannot read mixtures, and is left out. `penalty` is what a nat costs beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         activation = self._by_source(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
         scores, passes = Scores(activation), 1
-        if self._listener is not None and self.hears_mixtures:
+        if self._listener is not None and self._hears(penalty):
             surprisal = self._listener.soft(embeds, text.weights).expand_as(activation)
-            scores, passes = Scores(activation, surprisal, activation - self._listener.weight * surprisal), 2
+            assert text.weights is not None
+            merit = self._listener.soft_merit(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
+            scores, passes = Scores(activation, surprisal, merit), 2
         texts = float(activation.shape[1] * passes)
         self.meter.charge(forwards=texts)
         if scores.value.requires_grad:
             scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
         return scores
 
-    def gradient(self, ids: Int[Tensor, "k1 c t"], at: Sequence[int] | None = None) -> Float[Tensor, "k1 c p v"]:
+    def gradient(
+        self,
+        ids: Int[Tensor, "k1 c t"],
+        at: Sequence[int] | None = None,
+        blend: Int[Tensor, "k1 c m"] | None = None,
+        penalty: Float[Tensor, "k1 c"] | None = None,
+    ) -> Float[Tensor, "k1 c p v"]:
         """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
 
         The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
-        Words of the texts themselves may be outside the lexicon.
+        Words of the texts themselves may be outside the lexicon. With a `blend` of m words there stands, at each of these
+        positions, their even mixture instead of the text's own word. `penalty` is that of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        embeds = self.model.embedding.detach()[ids].float().requires_grad_()
-        if not self.hears_mixtures:
+        embeds = self.model.embedding.detach()[ids].float()
+        if blend is not None:
+            embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
+        embeds.requires_grad_()
+        if not self._hears(penalty):
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
             return slope[:, :, places] @ self.table.T
-        weights = (ids[..., None] == self.lexicon).float().requires_grad_()
-        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights)).value.sum(), (embeds, weights))
+        weights = (ids[..., None] == self.lexicon).float()
+        if blend is not None:
+            weights[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
+        weights.requires_grad_()
+        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
         return slope[:, :, places] @ self.table.T + own[:, :, places]
+
+    def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
+        """Texts with the template's ids around them."""
+        return self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
 
     def _surround(self, free: Tensor, fixed: Tensor) -> Tensor:
         """Put the rows of `fixed` [v ...] for the template's ids around free ones [k1 c t ...]."""
@@ -216,7 +265,7 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = (read_whole if self.model.step is None else read_by_prefix)(self.model, inputs, parts)
+        values, cost = read(self.model, inputs, parts, self._ends)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.meter.charge(forwards=costs)

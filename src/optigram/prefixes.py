@@ -1,5 +1,6 @@
 """Texts with a common beginning share the work on it: sorted texts, seen as a tree of their prefixes."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,9 @@ from optigram.shapes import Int
 
 
 class Level(NamedTuple):
-    """The distinct prefixes of one length: last word, row of the prefix one shorter, and owner of each [n]."""
+    """The distinct prefixes of one length: last words [n r], row of the prefix that they follow [n], and owner of each [n]."""
 
-    words: Int[Tensor, " n"]
+    words: Int[Tensor, "n r"]
     parents: Int[Tensor, " n"]
     owners: Int[Tensor, " n"]
 
@@ -23,16 +24,44 @@ def sorted_order(rows: Int[Tensor, "n w"]) -> Int[Tensor, " n"]:
     return torch.from_numpy(np.lexsort(columns)).to(rows.device)
 
 
-def prefix_tree(rows: Int[Tensor, "n w"]) -> tuple[list[Level], Int[Tensor, " n"]]:
+def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Level], Int[Tensor, " n"]]:
     """The levels of sorted `rows` [n 1+s] (owner, then words), and where each row ends: its place [n] in the last level.
 
-    Prefixes are shared within an owner only, so that what a target pays does not hang on the others.
+    A level goes on to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that what
+    a target pays does not hang on the others.
     """
     fresh = torch.ones_like(rows, dtype=torch.bool)
     fresh[1:] = (rows[1:] != rows[:-1]).cumsum(dim=1) > 0
     node = fresh.cumsum(dim=0) - 1
-    tree = []
-    for column in range(1, rows.shape[1]):
-        first = fresh[:, column]
-        tree.append(Level(rows[first, column], node[first, column - 1], rows[first, 0]))
+    tree, begin = [], 0
+    for end in ends:
+        first = fresh[:, end]
+        tree.append(Level(rows[first, begin + 1 : end + 1], node[first, begin], rows[first, 0]))
+        begin = end
     return tree, node[:, -1]
+
+
+def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[Int[Tensor, " m"], int]]:
+    """The rows of sorted `owners` in blocks of these sizes, the largest first: (their numbers, the size); one may not be full.
+
+    The size of a row's block does not hang on other owners.
+    """
+    counts = torch.bincount(owners)
+    rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
+    begin = torch.zeros_like(counts)
+    for size, blocks in zip(sizes, blocks_of(counts, sizes), strict=True):
+        end = begin + blocks * size
+        rows = torch.nonzero((rank >= begin[owners]) & (rank < end[owners])).flatten()
+        for part in rows.split(size) if len(rows) else ():
+            yield part, size
+        begin = end
+
+
+def blocks_of(counts: Int[Tensor, " k"], sizes: Sequence[int]) -> list[Int[Tensor, " k"]]:
+    """How many blocks of each size hold so many rows: one that would be more than half full is taken before smaller ones."""
+    found = []
+    for size in sizes:
+        spare = size - 1 if size == sizes[-1] else size // 2 - 1
+        found.append((counts + spare) // size)
+        counts = (counts - found[-1] * size).clamp(min=0)
+    return found

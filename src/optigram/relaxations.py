@@ -1,6 +1,7 @@
 """Seam 2: texts as free parameters theta that a gradient can climb (paper, section 4).
 
-`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t].
+`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t]. Where each text and
+position has words of its own it is [k c t v d], which mixtures of words (logit, smx, gbl) can do with.
 """
 
 import math
@@ -15,6 +16,7 @@ from optigram.objective import SoftText
 from optigram.shapes import Float, Int
 
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
+Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
 Given = Int[Tensor, "k c t"] | None  # words to start from, -1 where any will do
 MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all others have together
@@ -24,15 +26,15 @@ MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all o
 class Relaxation(Protocol):
     """Seam 2. A frozen dataclass of settings; theta holds all that changes."""
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         """The first theta [k c t d] or [k c t v], at the words that are given or anywhere."""
         ...
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         """The soft texts that theta stands for at a step: c of them for each target, or a multiple of c."""
         ...
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         """Discrete texts that theta stands for, and notes on each: the nearest c, which may be followed by other c's."""
         ...
 
@@ -67,7 +69,15 @@ class Start:
         return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
 
 
-def _nearest(theta: Theta, table: Float[Tensor, "v d"]) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
+def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
+    """Mixtures of the words of a table."""
+    if table.dim() == 2:
+        return weights @ table
+    lists = table if weights.dim() == 4 else table[:, :, None]
+    return (weights[..., None, :] @ lists)[..., 0, :]
+
+
+def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
     """The nearest words by cosine, and the cosines."""
     normed = torch.nn.functional.normalize
     cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
@@ -84,19 +94,19 @@ class Embeddings:
     begin: Start = Start()
     projected: bool = False
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         theta = self.begin.draw(streams, length, table.shape[1])
         if self.projected:
-            theta = theta + table[streams.integers(len(table), length)]
+            theta = theta + table[streams.integers(table.shape[-2], length)]
         return theta if given is None else torch.where(given[..., None] < 0, theta, table[given.clamp(min=0)])
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         if not self.projected:
             return SoftText(theta, None)
         rows, _ = _nearest(theta.detach(), table)
         return SoftText(theta + (table[rows] - theta).detach(), None)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         rows, cosine = _nearest(theta, table)
         return rows, {"cosine": cosine.mean(-1)}
 
@@ -110,13 +120,13 @@ class Logits:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
-        return self.begin.logits(streams, length, len(table), given, lead=1.0)
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=1.0)
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
-        return SoftText(theta @ table, theta)
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        return SoftText(mixed(theta, table), theta)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
     def settle(self, theta: Theta, step: int) -> None:
@@ -129,14 +139,14 @@ class Softmax:
 
     begin: Start = Start()
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
-        return self.begin.logits(streams, length, len(table), given, lead=math.log(len(table)) + MARGIN)
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         weights = theta.softmax(dim=-1)
-        return SoftText(weights @ table, weights)
+        return SoftText(mixed(weights, table), weights)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
     def settle(self, theta: Theta, step: int) -> None:
@@ -163,14 +173,14 @@ class Gumbel:
     begin: Start = Start()
     straight: bool = False
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
-        return self.begin.logits(streams, length, len(table), given, lead=math.log(len(table)) + MARGIN)
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
 
     def temperature(self, step: int) -> float:
         """The temperature of a step, counted from 0."""
         return max(self.hottest * self.cooling**step, self.coldest)
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         embeds, weights = _GumbelMixture.apply(theta, table, self, step, streams)  # pyright: ignore[reportGeneralTypeIssues]
         return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
 
@@ -181,7 +191,7 @@ class Gumbel:
             return streams.plus_gumbel(logits, self.samples)
         return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         nearest = theta.argmax(dim=-1)
         if not self.draws:
             return nearest, {}
@@ -207,14 +217,15 @@ class _GumbelMixture(torch.autograd.Function):
         ctx.save_for_backward(theta, table, weights)
         if relaxation.straight:
             rows = weights.argmax(dim=-1)
-            return table[rows], torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
-        return weights @ table, weights
+            heaviest = torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
+            return table[rows] if table.dim() == 2 else mixed(heaviest, table), heaviest
+        return mixed(weights, table), weights
 
     @staticmethod
     def backward(ctx, *slopes: Tensor | None):
         of_embeds, of_weights = slopes
         theta, table, weights = ctx.saved_tensors
-        slope = None if of_embeds is None else (of_embeds.contiguous() / ctx.temperature) @ table.T
+        slope = None if of_embeds is None else mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
         if of_weights is not None:
             slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
         slope = _softmax_backward(slope, weights)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from optigram.noise import Streams
 from optigram.objective import SoftText
-from optigram.relaxations import Given, Rows, Start, Theta
+from optigram.relaxations import Given, Rows, Start, Table, Theta, mixed
 from optigram.shapes import Float
 
 UNIFORM = Start()
@@ -27,13 +27,13 @@ class Simplex:
     sharpest: float = 0.5
     begin: Start = UNIFORM
 
-    def start(self, streams: Streams, length: int, table: Float[Tensor, "v d"], given: Given = None) -> Theta:
-        return self.begin.logits(streams, length, len(table), given, lead=math.log(len(table)) + 2).softmax(dim=-1)
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + 2).softmax(dim=-1)
 
-    def soften(self, theta: Theta, table: Float[Tensor, "v d"], step: int, streams: Streams) -> SoftText:
-        return SoftText(theta @ table, theta)
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        return SoftText(mixed(theta, table), theta)
 
-    def harden(self, theta: Theta, table: Float[Tensor, "v d"], streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
 
     def settle(self, theta: Theta, step: int) -> None:

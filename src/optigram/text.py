@@ -142,6 +142,11 @@ class Template:
         yield range(begin, length)
         yield self.suffix
 
+    def ends(self, length: int) -> list[int]:
+        """Where the fixed beginning of a whole input ends, if there is one, and each free word with the fixed ids after it."""
+        free = [isinstance(piece, range) for piece in self.pieces(length) for _ in piece]
+        return [place for place in range(1, len(free) + 1) if place == len(free) or free[place]]
+
     def fill(self, free: Sequence[int]) -> list[int]:
         """The whole input around one free text."""
         return [free[part] if isinstance(piece, range) else part for piece in self.pieces(len(free)) for part in piece]

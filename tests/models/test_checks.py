@@ -11,7 +11,7 @@ from optigram.models.huggingface import wrap_model
 @pytest.mark.parametrize("name", ["gpt2", "gemma2", "modernbert", "t5"])
 def test_every_claim_holds_for_sound_models(name):
     found = {check.claim: check for check in checks(network(name))}
-    assert len(found) == 8 - (name == "t5")
+    assert len(found) == 8 - (name == "t5") + (name in ("gpt2", "gemma2"))
     for claim, check in found.items():
         assert check.holds or "survive" in claim, check  # tiny tokenizers are mostly pieces
 

@@ -46,6 +46,9 @@ def find(
     fluency: Annotated[float, typer.Option(help="activation that a nat of surprisal per token costs")] = 0.0,
     surprisal: Annotated[str | None, typer.Option(help="keep only texts in this band, such as 2-6 nats per token")] = None,
     fluency_model: Surprised = None,
+    front: Annotated[bool, typer.Option("--front", help="all texts that no other beats in activation and surprisal at once")] = False,
+    repetition: Annotated[float, typer.Option(help="activation that a repeated word costs; (count - 1)^1.5 for more")] = 0.0,
+    second_opinion: Annotated[str | None, typer.Option(help="another language model, to say in the end how surprised it is")] = None,
     start: Annotated[str | None, typer.Option(help="a scan's folder: begin also from its best places")] = None,
     out: Out = None,
     as_json: Json = False,
@@ -82,6 +85,9 @@ def find(
         fluency_model=fluency_model,
         dtype=dtype,
         start=start,
+        front=front,
+        repetition=repetition,
+        second_opinion=second_opinion,
     )
     run_request(request, out, as_json, quiet)
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+from optigram.errors import InputError
 from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.relaxations import Gumbel, Relaxation
+from optigram.objective import Objective, SoftText
+from optigram.relaxations import Embeddings, Gumbel, Relaxation
+from optigram.shortlist import COST, places, shortlist, spelled
 
 BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache
 
@@ -16,7 +18,8 @@ BLOCK = 32  # soft texts in one batch; large enough for products at full speed, 
 class Ascent:
     """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
 
-    `decay` is the weight decay of AdamW. `block` soft texts make a batch. It changes speed and memory, not results.
+    `decay` is the weight decay of AdamW. With a `shortlist` only so many words are tried at a position. `block` soft texts make
+    a batch. It changes speed and memory, not results.
     """
 
     relaxation: Relaxation
@@ -26,7 +29,12 @@ class Ascent:
     every: int
     patience: int | None = None
     decay: float = 0.0
+    shortlist: int | None = None
     block: int = field(default=BLOCK, repr=False)
+
+    def __post_init__(self):
+        if self.shortlist is not None and (self.shortlist < 1 or isinstance(self.relaxation, Embeddings)):
+            raise InputError(f"expected a shortlist of at least 1 word, for mixtures of words; got {self.shortlist} for {self.relaxation}")
 
     @property
     def side_by_side(self) -> int:
@@ -36,7 +44,8 @@ class Ascent:
     @property
     def forwards(self) -> float:
         """Forward-equivalents of a target when no patience ends it: steps, and looks at the nearest discrete texts."""
-        return self.restarts * (3 * self._samples * self.steps + self.steps // self.every + 1)
+        named = 0 if self.shortlist is None else COST
+        return self.restarts * (named + 3 * self._samples * self.steps + self.steps // self.every + 1)
 
     @property
     def _samples(self) -> int:
@@ -45,12 +54,14 @@ class Ascent:
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """Those of the start; the nearest discrete texts before every `every`-th step, and after the last."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
-        table = objective.table
-        given = None
+        table, given, words = objective.table, None, None
         if start is not None:
             yield judged_first(objective, start)
             given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
             given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins by chance
+        if self.shortlist is not None:
+            words = shortlist(objective, streams, self.shortlist, given)
+            table, given = table[words], places(words, given)
         theta = self.relaxation.start(streams, objective.length, table, given).requires_grad_()
         optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
         notes = {}
@@ -58,9 +69,10 @@ class Ascent:
             if step % self.every == 0 or step == self.steps:
                 rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
                 beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
-                yield Proposal(objective.lexicon[rows], beliefs | nearness)
+                yield Proposal(objective.lexicon[rows if words is None else spelled(words, rows)], beliefs | nearness)
             if step < self.steps:
-                samples = objective.relax(self.relaxation.soften(theta, table, step, streams)).value
+                embeds, weights = self.relaxation.soften(theta, table, step, streams)
+                samples = objective.relax(SoftText(embeds, weights if words is None else None)).value
                 soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
                 optimizer.zero_grad()
                 soft.sum().neg().backward()

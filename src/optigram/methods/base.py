@@ -9,7 +9,7 @@ from torch import Tensor
 
 from optigram.noise import Streams
 from optigram.objective import Objective, Scores
-from optigram.shapes import Int
+from optigram.shapes import Float, Int
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Proposal:
     notes: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+SPARE = 2  # times as many words are named as are judged, where some may be of no use
 Proposals = Generator[Proposal, Scores, None]
 Ids = Int[Tensor, "k n t"]
 
@@ -43,6 +44,27 @@ def judged_first(objective: Objective, start: Ids) -> Proposal:
     """The texts of a start as a proposal, so that nothing that is found is worse; the first stands in for missing ones."""
     texts = torch.where(start < 0, start[:, :1], start).to(objective.device)
     return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
+
+
+def named(objective: Objective, slope: Float[Tensor, "k c v"], texts: Int[Tensor, "k c t"], place: int, count: int) -> Int[Tensor, "k c m"]:
+    """The words that a gradient [k c v] likes best at one position of texts, `count` or as many as there are, but for their own.
+
+    Words with which a text may not be kept come last, where the objective is choosy: to judge them would be work for nothing.
+    """
+    slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
+    most = max(slope.shape[-1] - 1, 1)
+    words = objective.lexicon[slope.topk(min(count * (SPARE if objective.choosy else 1), most), dim=-1).indices]
+    if not objective.choosy:
+        return words
+    kept = objective.may_be_kept(exchanged(texts, place, words).flatten(1, 2)).view(words.shape)
+    return words.gather(-1, (~kept).long().argsort(dim=-1, stable=True)[..., :count])
+
+
+def exchanged(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c m"]) -> Int[Tensor, "k c m t"]:
+    """Each text with each of its `words` at a position."""
+    children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
+    children[..., place] = words
+    return children
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from optigram.methods.searches import SEARCHES, Search
 from optigram.methods.then import Then
 
 AUTO = "auto"
-UNMIXED = (*presets.UNMIXED, "pez")  # their soft words are no mixtures of words
+UNMIXED = (*presets.UNMIXED, "pez", "sgbl")  # they have no weights for all words, or these are no mixtures
 WITH_CORPUS, WITHOUT = "crp+coordinate", "gbl+coordinate"  # what auto stands for
 JOIN = "+"
 NAMES = (*presets.LABELS, *SEARCHES, AUTO)
@@ -41,23 +41,26 @@ def parse(name: str, corpus: bool = True) -> Chain:
     rest = links[1:] if begins else links
     if presets.CORPUS in rest:
         raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {name!r}")
-    endless = [link for link in rest[:-1] if link in SEARCHES and not isinstance(SEARCHES[link](presets.BUDGET), Ascent)]
+    endless = [link for link in rest[:-1] if link in SEARCHES and not isinstance(SEARCHES[link](presets.BUDGET, False), Ascent)]
     if endless:
         raise InputError(f"{endless[0]} goes on until the budget ends, so nothing can follow it; put it last in {name!r}")
     return Chain(begins, rest)
 
 
-def method(chain: Chain, budget: float, block: int | None = None) -> Method:
-    """The methods of a chain after its corpus search, the budget shared out evenly; `block` texts make a batch, if it is given."""
+def method(chain: Chain, budget: float, attends: bool = False, block: int | None = None) -> Method:
+    """The methods of a chain after its corpus search, the budget shared out evenly; `block` texts make a batch, if it is given.
+
+    `attends` tells whether the words of the model attend to each other.
+    """
     share = budget / len(chain.links)
-    built = [_link(link, share) for link in chain.links]
+    built = [_link(link, share, attends) for link in chain.links]
     if block is not None:
         built = [dataclasses.replace(one, block=block) for one in built]
     return functools.reduce(Then, built)
 
 
-def _link(name: str, budget: float) -> Search:
-    return SEARCHES[name](budget) if name in SEARCHES else presets.named(name, budget)
+def _link(name: str, budget: float, attends: bool) -> Search:
+    return SEARCHES[name](budget, attends) if name in SEARCHES else presets.named(name, budget)
 
 
 def _check(link: str, name: str) -> None:

@@ -1,5 +1,9 @@
 """Coordinate ascent: one word after the other is exchanged for the best of those that the gradient names (HotFlip, Ebrahimi
-et al. 2018; with the gradient averaged over neighbours, ARCA, Jones et al. 2023), again and again from shaken optima."""
+et al. 2018; with the gradient averaged over neighbours, ARCA, Jones et al. 2023), again and again from shaken optima.
+
+The gradient at the word that stands there tells of words like it. To name words far from it, a second one is taken where a
+blend of a few random words stands: what ARCA's average over as many texts gives, for the price of one.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,27 +11,29 @@ import torch
 from torch import Tensor
 
 from optigram.best import Best
-from optigram.methods.base import Ids, Proposal, Proposals, begin
+from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
 from optigram.noise import Streams
 from optigram.objective import Objective
 from optigram.shapes import Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
+TRIES = 4  # times a text is shaken, where not every text may be kept
 
 
 @dataclass(frozen=True)
 class Coordinate:
     """`chains` texts a target climb by single words, from the last position to the first, as long as one of them is an improvement.
 
-    At each position the `candidates` that the gradient likes best are judged: more of them at late positions, where a
-    recurrent model has less to read again. `neighbours` other words at the position are where the gradient is taken too,
-    and averaged (0: at the text alone). A chain at its end goes on from the best text of its target, `shaken` of its words
-    exchanged: half of the times for those of another chain, else for any; the exchange after that is made in any case.
-    `sweeps` bounds how often the positions are gone through.
+    At each position the `candidates` that the gradient likes best are judged: more of them at late positions, where a model
+    that reads on from a shared beginning has less to read again. The gradient is that at the text, plus that at an even mixture
+    of `blend` random words at the position (0: none), plus those at `neighbours` single random words there. A chain at its
+    end goes on from the best text of its target, `shaken` of its words exchanged: half of the times for those of another
+    chain, else for any; the exchange after that is made in any case. `sweeps` bounds how often the positions are gone through.
     """
 
     chains: int = 4
     candidates: int = 64
+    blend: int = 8
     neighbours: int = 0
     shaken: int = 2
     sweeps: int | None = None
@@ -50,41 +56,43 @@ class Coordinate:
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
             words = self._named(objective, texts, place, streams)
-            children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
-            children[..., place] = words
-            scores = (yield Proposal(children.flatten(1, 2))).value.view(words.shape)
+            scores = (yield Proposal(exchanged(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
             best_end = best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
-            shaken = self._shaken(
-                texts, best_end.ids, streams, objective
-            )  # drawn whether needed or not, for chance must not hang on others
+            shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not hang on others
             texts = torch.where(ended[..., None], shaken, texts)
             values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
 
     def _named(self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams) -> Int[Tensor, "k c m"]:
         """The words that the gradient likes best at a position, but for the one that is there."""
         slope = objective.gradient(texts, [place])[:, :, 0]
+        if self.blend:
+            words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
+            slope += objective.gradient(texts, [place], words)[:, :, 0]
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
-        slope.masked_fill_(texts[..., place, None] == objective.lexicon, -torch.inf)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
-        m = min(max(1, round(self.candidates * share)), max(slope.shape[-1] - 1, 1))
-        return objective.lexicon[slope.topk(m, dim=-1).indices]
+        return named(objective, slope, texts, place, max(1, round(self.candidates * share)))
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
-        """The best text of each target, for every chain with other words exchanged."""
-        best = torch.where(best < 0, texts, best.to(texts.device))
-        anywhere = objective.lexicon[streams.integers(len(objective.lexicon), objective.length)]
-        elsewhere = texts.gather(1, streams.integers(self.chains, objective.length))
-        chance = streams.uniform(objective.length + 1)
+        """The best text of each target, for every chain with other words exchanged; of some tries the first that may be kept."""
+        best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.choosy else 1
+        anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
+        chain = streams.integers(self.chains, tries, objective.length)
+        elsewhere = texts.gather(1, chain.flatten(1, 2)).view(chain.shape)
+        chance = streams.uniform(tries, objective.length + 1)
         words = torch.where(chance[..., :1] < 0.5, elsewhere, anywhere)
         places = chance[..., 1:].argsort(dim=-1)[..., : self.shaken]
-        return best.scatter(-1, places, words.gather(-1, places))
+        shaken = best.expand_as(words).scatter(-1, places, words.gather(-1, places))
+        if tries == 1:
+            return shaken[:, :, 0]
+        kept = objective.may_be_kept(shaken.flatten(1, 2)).view(shaken.shape[:3])
+        return shaken.gather(2, kept.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]

@@ -1,22 +1,29 @@
 """The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
 
+import dataclasses
 from collections.abc import Callable
 
+from optigram.methods import presets
 from optigram.methods.ascent import Ascent
+from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
+from optigram.methods.epo import Epo
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
 from optigram.methods.random import Random
 from optigram.relaxations import Embeddings, Gumbel, Relaxation, Start
+from optigram.shortlist import COST
 from optigram.simplex import Simplex
 
 EVERY = 10  # steps between two looks at the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
-WIDTHS = ((600, 1, 16), (3000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below this budget so many chains, and candidates of each
+WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below a budget so many chains, and candidates
+ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 8, 16), (float("inf"), 8, 32))  # the same for a transformer
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
+TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
 
 
 def relaxed(name: str, budget: float) -> Ascent:
@@ -35,20 +42,31 @@ def relaxed(name: str, budget: float) -> Ascent:
     return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
 
 
-def coordinate(budget: float) -> Coordinate:
+def sparse(budget: float) -> Ascent:
+    """Gumbel over a shortlist of words, otherwise as usual."""
+    restarts = presets.modern("gbl", budget).restarts
+    usual = presets.modern("gbl", max(budget - restarts * COST, 1))
+    return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
+
+
+def coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
-    chains, candidates = next((chains, candidates) for below, chains, candidates in WIDTHS if budget < below)
+    widths = ATTENDING if attends else WIDTHS
+    chains, candidates = next((chains, candidates) for below, chains, candidates in widths if budget < below)
     return Coordinate(chains, candidates)
 
 
-Search = Ascent | Coordinate | Gcg | Genetic | Random
-SEARCHES: dict[str, Callable[[float], Search]] = {
-    "random": lambda budget: Random(),
-    "genetic": lambda budget: Genetic(),
+Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
+SEARCHES: dict[str, Callable[[float, bool], Search]] = {  # by the budget, and whether the words of the model attend to each other
+    "random": lambda budget, attends: Random(),
+    "genetic": lambda budget, attends: Genetic(),
     "coordinate": coordinate,
-    "gcg": lambda budget: Gcg(),
-    "pez": lambda budget: relaxed("pez", budget),
-    "straight": lambda budget: relaxed("straight", budget),
-    "pgd": lambda budget: relaxed("pgd", budget),
-    "gbda": lambda budget: relaxed("gbda", budget),
+    "epo": lambda budget, attends: Epo(),
+    "beam": lambda budget, attends: Beam(),
+    "gcg": lambda budget, attends: Gcg(),
+    "pez": lambda budget, attends: relaxed("pez", budget),
+    "straight": lambda budget, attends: relaxed("straight", budget),
+    "pgd": lambda budget, attends: relaxed("pgd", budget),
+    "gbda": lambda budget, attends: relaxed("gbda", budget),
+    "sgbl": lambda budget, attends: sparse(budget),
 }

@@ -36,13 +36,27 @@ class Site:
     linear: Linear | None = None
 
 
+@dataclass(frozen=True)
+class Step:
+    """How a model reads on from where it stopped, so that texts with a common beginning share the work on it.
+
+    `run` takes the next ids [n r] of texts, and what is carried from the words before them, {name: [n ...]} (None: there
+    are none); it gives the states {site: [n r h]} of the sites named, and what is to be carried on. `carries` are the
+    numbers held for a text of so many words. `blocks` are the numbers of texts that are run at once, the largest first
+    (none: any number, whatever the company), `overhead` the words for which it could run longer in the time that a call costs.
+    """
+
+    run: Callable[[Tensor, States | None, Collection[str]], tuple[States, States]]
+    carries: Callable[[int], int]
+    blocks: tuple[int, ...] = ()
+    overhead: int = 0
+
+
 @runtime_checkable
 class Model(Protocol):
     """Seam 1. `embedding` is the effective matrix [v d]: what the network really reads for each id.
 
-    `step` serves recurrent models, for which texts with a common beginning share the work on it: it takes the next
-    ids [n] and the states {site: [n h]} after the words so far (None: before the first word) and gives the states
-    after them, for the sites named. A model that cannot do that has None.
+    `step` is how it reads on; a model that cannot do that has None.
     """
 
     @property
@@ -66,8 +80,13 @@ class Model(Protocol):
         ...
 
     @property
-    def step(self) -> Callable[[Tensor, States | None, Collection[str]], States] | None:
-        """One word further, for recurrent models; see above."""
+    def attends(self) -> bool:
+        """Whether words attend to each other: the very first position is an attention sink then, and a forward is heavy."""
+        ...
+
+    @property
+    def step(self) -> Step | None:
+        """How it reads on, if it can; see above."""
         ...
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:

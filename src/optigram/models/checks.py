@@ -84,12 +84,12 @@ def _from_ids(model: Network, ids: Tensor, sites: list[str]) -> dict[str, Tensor
 
 
 def _stepped(model: Model, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
-    step, states, found = model.step, None, []
+    step, carried, found = model.step, None, []
     assert step is not None
     for words in ids.T:
-        states = step(words, states, sites)
+        states, carried = step.run(words[:, None], carried, sites)
         found.append(states)
-    return {site: torch.stack([states[site] for states in found], dim=1) for site in sites}
+    return {site: torch.cat([states[site] for states in found], dim=1) for site in sites}
 
 
 def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check:

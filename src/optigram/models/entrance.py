@@ -21,7 +21,7 @@ class Entrance:
     """`body` is called; `embedding` is the layer within it that turns ids into embeddings.
 
     `direct`: whether it takes embeddings as `inputs_embeds`; if not, what the layer gives is replaced. `masks`: whether it
-    takes an `attention_mask`. `cached`: whether it would keep keys and values, which nobody needs here.
+    takes an `attention_mask`. `cached`: whether it would keep keys and values, which is wanted with a `cache` only.
     """
 
     body: nn.Module
@@ -34,13 +34,14 @@ class Entrance:
         """Run the network on texts as ids."""
         return self.body(ids, **self._settings(mask))
 
-    def take_embeds(self, embeds: Float[Tensor, "b s d"], mask: Bool[Tensor, "b s"] | None = None) -> object:
-        """Run the network on texts as embeddings."""
+    def take_embeds(self, embeds: Float[Tensor, "b s d"], mask: Bool[Tensor, "b s"] | None = None, cache: Any = None) -> object:
+        """Run the network on texts as embeddings; a `cache` holds keys and values of the words before them, and is filled further."""
+        settings = self._settings(mask) if cache is None else {"past_key_values": cache, "use_cache": True}
         if self.direct:
-            return self.body(inputs_embeds=embeds, **self._settings(mask))
+            return self.body(inputs_embeds=embeds, **settings)
         anything = torch.ones(embeds.shape[:2], dtype=torch.int64, device=embeds.device)
         with replaced(self.embedding, embeds):
-            return self.body(anything, **self._settings(mask))
+            return self.body(anything, **settings)
 
     def _settings(self, mask: Tensor | None) -> dict[str, Any]:
         if mask is not None and not self.masks:

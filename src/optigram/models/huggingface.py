@@ -78,7 +78,8 @@ def wrap_model(model: Any, tokenizer: Any, name: str | None = None) -> Network:
     vocabulary = tokenizer_vocabulary(tokenizer, len(embedding.weight))
     softcap = getattr(_text_config(model.config), "final_logit_softcapping", None)
     head = None if body is not model else Head(model.get_output_embeddings(), softcap)
-    return Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, embedding, head)
+    cache = transformers().DynamicCache if body is model else None
+    return Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, embedding, head, cache)
 
 
 def transformers() -> ModuleType:

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from optigram.models.base import Linear, Site, States, in_blocks, kept_first
+from optigram.models.base import Linear, Site, States, Step, in_blocks, kept_first
 from optigram.shapes import Bool, Float, Int
 from optigram.text import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
 PATHS = ("language", "visual")
+HELD = 8  # numbers for each unit that a step holds at once: state, gates, candidate
 STEP_BLOCK = 128  # rows of one recurrent step; measured: the product is at full speed, a small call wastes little
 
 
@@ -34,6 +35,8 @@ class Imaginet(nn.Module):
 
     Its sites are `language` and `visual` (projections, before any softmax), and the hidden states they are linear in.
     """
+
+    attends = False
 
     def __init__(self, words: tuple[str, ...], labels: tuple[str, ...] = (), sizes: Sizes | None = None, name: str = "imaginet"):
         super().__init__()
@@ -73,9 +76,20 @@ class Imaginet(nn.Module):
         back = back[..., None].expand(-1, -1, self.sizes.hidden)
         return {site: self.states(site, front).gather(1, back) for site in sites}
 
-    def step(self, ids: Int[Tensor, " n"], states: States | None, sites: Collection[str]) -> States:
-        """One word further: ids [n] and the states before it {site: [n h]} (None: zero) to the states after it."""
-        return {site: self._step(site, ids, None if states is None else states[site]) for site in sites}
+    @property
+    def step(self) -> Step:
+        """A state is all that is carried, and a row's does not hang on its company."""
+        return Step(self.read_on, lambda words: HELD * self.sizes.hidden)
+
+    def read_on(self, ids: Int[Tensor, "n r"], states: States | None, sites: Collection[str]) -> tuple[States, States]:
+        """Ids [n r] and the states before them {site: [n h]} (None: zero) to their states {site: [n r h]}, and the last of them."""
+        found: dict[str, list[Tensor]] = {site: [] for site in sites}
+        for site, after in found.items():
+            state = None if states is None else states[site]
+            for words in ids.T:
+                state = self._step(site, words, state)
+                after.append(state)
+        return {site: torch.stack(after, 1) for site, after in found.items()}, {site: after[-1] for site, after in found.items()}
 
     def states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
         """States [b s h] of one path over embeddings [b s d], run time first, which is what the products want."""
@@ -125,7 +139,7 @@ class Imaginet(nn.Module):
             while len(rows):
                 for row, word in zip(rows.tolist(), words.tolist(), strict=True):
                     texts[row].append(word)
-                states = self.step(words.to(device), states, [site])
+                _, states = self.read_on(words.to(device)[:, None], states, [site])
                 logits = self.projection("language")(states[site])
                 logits[:, forbidden] = -torch.inf
                 words = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=generator)[:, 0]

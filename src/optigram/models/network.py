@@ -1,16 +1,19 @@
 """Any torch network with an embedding layer, behind the seam `base.Model`: read by hooks, stopped when all is read."""
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.base import States, kept_first
+from optigram.models.base import States, Step, kept_first
 from optigram.models.entrance import Entrance, effective_matrix, entrance_of
 from optigram.models.head import Head
 from optigram.models.hooks import Point, read_points, survey
 from optigram.models.sites import Sites
+from optigram.models.stepping import Cached, reads_on
 from optigram.shapes import Bool, Float, Int
 from optigram.text import Vocabulary
 
@@ -21,13 +24,24 @@ class Network(nn.Module):
     """`module` is the whole network, which names the sites; what is run is the body of its `entrance`.
 
     `embedding` is the effective matrix [v d]. It and all states are float32, also where the weights are of half
-    precision. A network is frozen and in evaluation mode from here on.
+    precision. A network is frozen and in evaluation mode from here on. `new_cache` makes what `body` may keep keys and
+    values in.
     """
 
+    attends = True
+
     def __init__(
-        self, name: str, module: nn.Module, vocabulary: Vocabulary, body: nn.Module, embedding: nn.Module, head: Head | None = None
+        self,
+        name: str,
+        module: nn.Module,
+        vocabulary: Vocabulary,
+        body: nn.Module,
+        embedding: nn.Module,
+        head: Head | None = None,
+        new_cache: Callable[[], Any] | None = None,
     ):
         super().__init__()
+        self.new_cache = new_cache
         self.name, self.vocabulary = name, vocabulary
         self.module = module.eval().requires_grad_(False)
         self._matrix = effective_matrix(embedding)
@@ -41,8 +55,16 @@ class Network(nn.Module):
         self.eval()
 
     @property
-    def step(self) -> None:
-        """A network that attends to all words is read whole."""
+    def step(self) -> Step | None:
+        """By keys and values that are carried on, where trying shows that this is the same as reading whole."""
+        return self._tried
+
+    @functools.cached_property
+    def _tried(self) -> Step | None:
+        if self.new_cache is None or not self.entrance.cached:
+            return None
+        ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
+        return reads_on(self, Cached(self, self.new_cache), ids)
 
     @property
     def embedding(self) -> Float[Tensor, "v d"]:
@@ -51,7 +73,7 @@ class Network(nn.Module):
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States {site: [b s h]} of texts [b s d]; the network stops after the deepest of `sites`."""
-        points = {site: self._point(site) for site in sites}
+        points = self.points(sites)
         if keep is None or bool(keep.all()):
             return self._read(embeds, points, None)
         if bool((keep[:, 1:] <= keep[:, :-1]).all()):  # all that counts is in front already
@@ -60,6 +82,10 @@ class Network(nn.Module):
         front = embeds.gather(1, order[..., None].expand_as(embeds))
         states = self._read(front, points, keep.gather(1, order))
         return {site: state.gather(1, back[..., None].expand_as(state)) for site, state in states.items()}
+
+    def points(self, sites: Collection[str]) -> dict[str, Point]:
+        """Where sites are read; an InputError for one that is not."""
+        return {site: self._point(site) for site in sites}
 
     def _point(self, site: str) -> Point:
         try:

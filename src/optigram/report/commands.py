@@ -14,12 +14,18 @@ OPTIONS = {
     "seen_in": "--seen-in",
     "surprisal": "--surprisal",
     "fluency_model": "--fluency-model",
+    "second_opinion": "--second-opinion",
     "start": "--start",
 }
-SWITCHES = {"chat": "--chat", "special": "--special", "must_survive": "--must-survive"}
-USUAL = {"words": ("--words", "any"), "dtype": ("--dtype", "float32"), "fluency": ("--fluency", 0.0)}
 SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
 BUNDLED = "optigram/models/weights"  # what lies there needs no name
+SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
+USUAL = {
+    "words": ("--words", "any"),
+    "dtype": ("--dtype", "float32"),
+    "fluency": ("--fluency", 0.0),
+    "repetition": ("--repetition", 0.0),
+}
 BASELINE = "crp"
 APART, TOGETHER = 0.6, 1.0  # how far several texts of a neuron are apart, as `find` asks for, and as a study does
 

@@ -53,7 +53,7 @@ def plan_of(
 
 def suited(settings: Settings, model: Model) -> Settings:
     """Settings with what hangs on the model: no position is an attention sink in a recurrent one, and a GPU wants large forwards."""
-    settings = settings if model.step is None else dataclasses.replace(settings, skipped=0)
+    settings = settings if model.attends else dataclasses.replace(settings, skipped=0)
     return settings if model.embedding.device.type == "cpu" else dataclasses.replace(settings, tokens=MANY_TOKENS)
 
 

@@ -45,12 +45,14 @@ def find(
     watch: Watch = lambda method, done, best: None,
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
+    front: bool = False,
 ) -> Iterator[Finds]:
     """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate" or "auto".
 
     `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
     methods that begin from its best texts. With `apart` below 1 the `top` texts of a target have at most that share of words in
     common, and each of them may cost the whole budget. `start` are texts of each target from which all methods begin (-1: none).
+    With `front` they are, for any `top`, all texts that no other judged beats in activation and surprisal at once.
     """
     budget = budget or Budget()
     read = None if corpus is None or not reads_corpus(by) else corpus_search(objective, corpus)
@@ -59,8 +61,8 @@ def find(
     for plan in plans:
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
-            known = search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watched)
-        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start)
+            known = search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watched, front=front)
+        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start, front=front)
         yield found
         if found.interrupted:
             return
@@ -77,22 +79,28 @@ def find_by(
     known: Outcome | None = None,
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
+    front: bool = False,
 ) -> Finds:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
-    several = functools.partial(search_apart, most=apart) if top > 1 and apart < 1 else search
+    apart_too = top > 1 and apart < 1 and not front
+    several = functools.partial(search_apart, most=apart) if apart_too else functools.partial(search, front=front)
     read, outcome = 0.0, Outcome([])
     if plan.corpus is not None:
-        outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watch)
-    if plan.method is None and several is not search:
+        outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watch, front=front)
+    if plan.method is None and apart_too:
         assert plan.corpus is not None
         outcome = several(objective, plan.corpus, None, seed, top, watch=watch)
     elif plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
-            best, read = _texts(outcome, objective.length), max((found.forwards for found in outcome.found if found), default=0.0)
+            best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)
             start = best if start is None else torch.cat([start, best], dim=1)
         outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
-    records = [record for number, found in given for record in _records(objective, number, plan, seed, _with(found, read), arm, top)]
+    records = [
+        record
+        for number, found in given
+        for record in _records(objective, number, plan, seed, _with(found, read), arm, None if front else top)
+    ]
     return Finds(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 
 
@@ -101,12 +109,14 @@ def _with(found: Found, read: float) -> Found:
     return dataclasses.replace(found, notes=found.notes | {"corpus_forwards": read}) if read else found
 
 
-def _texts(outcome: Outcome, length: int) -> Tensor:
-    """The best texts of every target [k HANDED_ON t], -1 where there are fewer."""
+def _texts(outcome: Outcome, length: int, front: bool) -> Tensor:
+    """The best texts of every target [k HANDED_ON t], -1 where there are fewer; of a long front some from end to end."""
     texts = torch.full((len(outcome.found), HANDED_ON, length), -1)
     for row, found in zip(texts, outcome.found, strict=True):
         if found is not None:
-            row[: len(found.ids)] = found.ids[:HANDED_ON]
+            spread = torch.linspace(0, len(found.ids) - 1, HANDED_ON).long() if front else torch.arange(HANDED_ON)
+            given = found.ids[spread.unique()[: len(found.ids)]]
+            row[: len(given)] = given
     return texts
 
 
@@ -125,7 +135,9 @@ def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
     return records
 
 
-def _records(objective: Objective, number: int, plan: Plan, seed: int, found: Found, arm: str = "", top: int = 1) -> Iterator[Record]:
+def _records(
+    objective: Objective, number: int, plan: Plan, seed: int, found: Found, arm: str = "", top: int | None = 1
+) -> Iterator[Record]:
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)

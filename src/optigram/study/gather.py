@@ -69,6 +69,7 @@ def benches_of(kept: Kept, device: str) -> dict[str, Bench]:
     request = Request(**kept.settings)
     network = load(request.model, device, None if request.dtype == "float32" else "float32")
     request = dataclasses.replace(request, dtype="float32", device=device, fluency=0.0, surprisal=None, fluency_model=None)
+    request = dataclasses.replace(request, front=False, repetition=0.0, second_opinion=None)
     searched = presets.CORPUS in [presets.parse(name).label for name in request.by]
     corpus = sentences_for(network, request.corpus, request.seed) if searched else None
     if kept.settings["dtype"] == "float32":

@@ -50,12 +50,17 @@ class Request:
     fluency_model: str | None = None
     dtype: str = "float32"
     start: str | None = None
+    front: bool = False
+    repetition: float = 0.0
+    second_opinion: str | None = None
 
 
 def judge_of(request: Request, network: Model | None = None) -> Objective:
     """The objective that a request stands for; `network` is its model, if that is loaded already. Raises InputError."""
     if request.words not in ("any", "whole"):
         raise InputError(f"expected --words any or whole, got {request.words!r}")
+    if request.front and request.top > 1:
+        raise InputError(f"--front shows all texts that no other beats; leave out --top {request.top}")
     if not 0 <= request.apart <= 1:
         raise InputError(f"expected --apart from 0 to 1, got {request.apart}")
     if request.dtype not in DTYPES:
@@ -79,11 +84,13 @@ def judge_of(request: Request, network: Model | None = None) -> Objective:
 
 def fluency_of(request: Request) -> Fluency | None:
     """What a request asks of the surprisal, or None if nothing."""
-    if not (request.fluency or request.surprisal or request.fluency_model):
+    asked = (request.fluency, request.surprisal, request.fluency_model, request.front, request.repetition, request.second_opinion)
+    if not any(asked):
         return None
     band = (0.0, float("inf")) if request.surprisal is None else parse_band(request.surprisal)
     model = None if request.fluency_model is None else load(request.fluency_model, request.device)
-    return Fluency(request.fluency, band, model)
+    second = None if request.second_opinion is None else load(request.second_opinion, request.device)
+    return Fluency(request.fluency, band, model, request.repetition, second)
 
 
 def remarks_on(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:

@@ -70,8 +70,7 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
     """What follows on a corpus search."""
     labels = [link.partition(":")[0] for link in chain.links]
     if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.hears_mixtures:
-        raise InputError(
-            f"{unmixed} climbs on what is no mixture of words and so has no surprisal; use smx or gbl, or leave out the fluency"
-        )
-    heavy = objective.model.step is None and objective.device.type == "cpu"
-    return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, HEAVY_BLOCK if heavy else None)
+        raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
+    attends = objective.model.attends
+    block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None
+    return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, attends, block)

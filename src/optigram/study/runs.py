@@ -39,7 +39,7 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
         remark(remarked)
     starts = None if request.start is None else starts_from(request.start, objective)
     watched = watch(len(objective.targets))
-    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts))
+    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts, request.front))
     for one in finds:
         if one.broken:
             remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")

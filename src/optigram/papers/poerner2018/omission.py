@@ -154,8 +154,8 @@ def _without_each(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> F
             going = sum(length > time for length in lengths)
             states[:going, time + 1] = states[:going, 0]
             words = torch.tensor([text[time] for text in ids[:going]], device=states.device).repeat_interleave(time + 1)
-            after = model.step(words, {site: states[:going, : time + 1].flatten(0, 1)}, [site])[site]
-            states[:going, : time + 1] = after.unflatten(0, (going, time + 1))
+            _, after = model.read_on(words[:, None], {site: states[:going, : time + 1].flatten(0, 1)}, [site])
+            states[:going, : time + 1] = after[site].unflatten(0, (going, time + 1))
     return states
 
 

@@ -1,0 +1,39 @@
+"""What a peer spends, counted at the door of its model: in an environment of its own, without optigram.
+
+The forward of one text is 1, its backward 2: a forward that keeps a graph is taken to be followed by a backward.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+
+class Counter:
+    """A forward hook that counts texts; `called` is run after every call, with what was spent so far."""
+
+    def __init__(self, model: torch.nn.Module, called: Callable[[float], None] = lambda spent: None):
+        self.spent, self.called = 0.0, called
+        model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = kwargs.get("inputs_embeds", kwargs.get("input_ids", args[0] if args else None))
+        assert given is not None, "the model was called without a text"
+        climbs = torch.is_grad_enabled() and given.is_floating_point() and given.requires_grad
+        self.spent += len(given) * (3 if climbs else 1)
+        self.called(self.spent)
+
+
+def serve(peer: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer requests, one JSON object a line, on the real standard output; what the peer prints goes to standard error."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        begun, worked = time.perf_counter(), time.process_time()
+        found = answer(json.loads(line))
+        spans = {"seconds": time.perf_counter() - begun, "processor": time.process_time() - worked}
+        print(json.dumps(found | spans | {"version": version(peer)}), file=out, flush=True)

@@ -1,0 +1,49 @@
+"""Beam search: positions are gone through from left to right, and of all exchanges at one the best texts live on (the beams of
+HotFlip, Ebrahimi et al. 2018, and of universal triggers, Wallace et al. 2019)."""
+
+from dataclasses import dataclass, field
+
+from optigram.best import Best
+from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
+from optigram.noise import Streams
+from optigram.objective import Objective
+
+ROUND = 4096  # texts that the targets of a batch have judged at once
+
+
+@dataclass(frozen=True)
+class Beam:
+    """`width` texts a target; at each position in turn every one is tried with `candidates` other words, and the best live on.
+
+    Tried are the words that the gradient likes best; the whole lexicon where it has no more than so many. Words to the right
+    of the position are those of the text so far, so that whole texts are judged always. After `sweeps` over all positions
+    the search begins anew from random texts.
+    """
+
+    width: int = 8
+    candidates: int = 64
+    sweeps: int = 2
+    block: int = field(default=ROUND, repr=False)
+
+    patience = None
+
+    @property
+    def side_by_side(self) -> int:
+        """Targets in a batch."""
+        return max(self.block // (self.width * self.candidates), 1)
+
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """The first texts, then the exchanges at one position after the other, again and again."""
+        streams = Streams(seed, [str(target) for target in objective.targets], self.width, objective.device)
+        while True:
+            texts = begin(objective, streams, start)
+            living = Best.of(texts.cpu(), (yield Proposal(texts)).value.cpu(), self.width)
+            for place in list(range(objective.length)) * self.sweeps:
+                known = living.ids.to(texts.device)
+                texts = known.where(known >= 0, texts)  # where fewer are known, those that stood in their places
+                slope = objective.gradient(texts, [place])[:, :, 0]
+                words = named(objective, slope, texts, place, self.candidates)
+                children = exchanged(texts, place, words).flatten(1, 2)
+                scores = (yield Proposal(children)).value
+                living = living.merge(Best.of(children.cpu(), scores.cpu(), self.width))
+            start = None
