@@ -30,7 +30,7 @@ test-docs: $(VENV)/.dev  ## every snippet of the documentation, and the notebook
 	$(BIN)/pytest -n 2 tests/documents
 
 docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-WIDE, PHONE = (1180, 860), (390, 844)
+WIDE, TALL, PHONE = (1180, 860), (1180, 1640), (390, 844)
 
 
 def main(report: Path, folder: Path, neuron: str) -> None:
@@ -20,23 +20,21 @@ def main(report: Path, folder: Path, neuron: str) -> None:
         browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS)
         shoot(browser, address, folder / "overview.png")
         shoot(browser, address + "#neurons", folder / "neurons.png")
-        shoot(browser, address + page, folder / "neuron.png", whole=True)
+        shoot(browser, address + page, folder / "neuron.png", size=TALL)
         shoot(browser, address + page, folder / "dark.png", dark=True)
         shoot(browser, address + page, folder / "phone.png", size=PHONE)
         shoot(browser, address + page, folder / "print.png", size=(794, 1123), media="print")
         browser.close()
 
 
-def shoot(
-    browser: Browser, address: str, path: Path, dark: bool = False, size: tuple[int, int] = WIDE, whole: bool = False, media: str = "screen"
-) -> None:
-    """One picture; `whole`: of all that the page holds, and not only of what a window shows."""
+def shoot(browser: Browser, address: str, path: Path, dark: bool = False, size: tuple[int, int] = WIDE, media: str = "screen") -> None:
+    """One picture of what a window of this size shows."""
     width, height = size
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
     page.emulate_media(media="print" if media == "print" else "screen")
     page.goto(address)
     page.wait_for_selector("html.ready")
-    page.screenshot(path=path, full_page=whole)
+    page.screenshot(path=path)
     page.close()
 
 

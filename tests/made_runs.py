@@ -3,7 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from optigram.scanning.findings import Findings
+from optigram.scanning.settings import Settings
+from optigram.scanning.tables import EXAMPLE_COLUMNS
+from optigram.scanning.tallies import BINS, EDGES
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
 from optigram.study.folders import Kept
 from optigram.study.records import Record
@@ -33,6 +38,7 @@ PLAIN = tuple(f"word{n}" for n in range(50))
 METHODS = ("crp", "emb", "logit", "smx", "gbl")
 SIZES = [256, 512, 1024]
 VERSIONS = {"optigram": "0", "torch": "0"}
+MARK = "the same weights"
 SETTINGS = {"model": "tiny", "by": list(METHODS), "length": 5, "budget": 2500, "seed": 0}
 
 
@@ -46,7 +52,48 @@ def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -
         texts = [_record(target, method, words, rng) for method in METHODS]
         records += texts
         evidence.append(_evidence(target, texts, words, rng))
-    return Kept(Path("made"), {"settings": SETTINGS, "versions": VERSIONS}, records, whole=True), evidence
+    manifest = {"settings": SETTINGS, "versions": VERSIONS, "fingerprints": {"model": MARK}}
+    return Kept(Path("made"), manifest, records, whole=True), evidence
+
+
+def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", alone: bool = False) -> Findings:
+    """A scan of the same neurons, in context or of n-grams alone."""
+    rng = np.random.default_rng(1)
+    targets = [f"{site}:{words[number] if number < len(words) else f'unit{number}'}" for number in range(count)]
+    splits = ("top", "bottom") if alone else ("top", "bottom", "random", *(f"quantile {n} of 5" for n in range(1, 6)))
+    examples = [_example(target, split, rank, words, rng, alone) for target in targets for split in splits for rank in range(1, 13)]
+    histogram = [0 if alone else int(n) for n in rng.integers(0, 900, BINS)]
+    moments = dict.fromkeys(("mean", "variance", "skewness", "kurtosis", "above_zero"), float("nan") if alone else 0.5)
+    tally = {"places": 9000, "highest": 12.0, "lowest": -2.0, **moments, "histogram": histogram, "edges": EDGES.tolist()}
+    curve = [{"target": target, "tokens": 100 * 2**i, "highest": 5.0 + i} for target in targets for i in range(8)]
+    settings = Settings("alone" if alone else "context").to_dict()
+    scan = {
+        "model": "tiny",
+        "mark": MARK,
+        "dtype": "saved",
+        "settings": settings,
+        "sources": [{"path": "far/corpus.txt"}],
+        "versions": VERSIONS,
+    }
+    about = {"scan": scan, "shards": {"done": [0], "of": 1}, "documents": 900, "tokens": 9000, "seconds": 3.0, "skipped": []}
+    tables = (examples, [{"target": target, **tally} for target in targets], curve)
+    schemas = (pa.schema(EXAMPLE_COLUMNS), None, None)
+    return Findings(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
+
+
+def _example(target, split, rank, words, rng, alone) -> dict:
+    tokens = [words[i] for i in rng.integers(len(words), size=5 if alone else 14)]
+    ends = np.cumsum([len(token) + 1 for token in tokens]).tolist()
+    spans = [place for token, end in zip(tokens, ends, strict=True) for place in (end - len(token), end)]
+    values = None if alone else rng.normal(3, 3, len(tokens)).tolist()
+    at = 4 if alone else 8
+    place = {"position": 20 + at, "begin": 20, "source": "far/corpus.txt", "place": 77, "document": 3, "char_begin": None, "char_end": None}
+    found = {"target": target, "split": split, "rank": rank, "activation": 13.0 - rank if values is None else values[at]}
+    return (
+        found
+        | place
+        | {"ids": [1] * len(tokens), "activations": values, "text": "".join(f" {t}" for t in tokens), "text_begin": 0, "spans": spans}
+    )
 
 
 def _record(target, method, words, rng) -> Record:

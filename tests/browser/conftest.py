@@ -1,13 +1,15 @@
 """A headless Chromium with the network off, and pages that were made for it; `make test-browser` installs what this needs."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from made_runs import HOSTILE, made_run
-from optigram.report.html import write_report
+from made_runs import HOSTILE, made_run, made_scan
+from optigram.report.html import write_report, write_scan_report
+from optigram.study.folders import Kept
 
 expect.set_options(timeout=60_000)  # a search may have to share the machine
 
@@ -34,12 +36,26 @@ def browser():
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory) -> dict[str, str]:
-    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out."""
+    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out; of scans; of "both"."""
     folder = tmp_path_factory.mktemp("reports")
     runs = {"small": made_run(6), "large": made_run(320), "hostile": made_run(len(HOSTILE), HOSTILE)}
     for name, (kept, evidence) in runs.items():
         write_report(kept, evidence, folder / f"{name}.html")
-    return {name: (folder / f"{name}.html").as_uri() for name in runs}
+    write_report(*runs["small"], folder / "both.html", scan=made_scan(6))
+    write_report(with_fronts(runs["small"][0]), [], folder / "fronts.html")
+    hostile = {f"hostile {kind}": made_scan(len(HOSTILE), HOSTILE, alone=kind == "alone") for kind in ("scan", "alone")}
+    for name, scan in {"scan": made_scan(6), **hostile}.items():
+        write_scan_report(scan, list(scan), folder / f"{name}.html", name)
+    return {path.stem: path.as_uri() for path in folder.glob("*.html")}
+
+
+def with_fronts(kept: Kept) -> Kept:
+    """The same run by methods nobody has heard of, one of which keeps several texts of different surprisal."""
+    new = [replace(record, method="epo+something-quite-long" if record.method == "smx" else record.method) for record in kept.records]
+    some = [record for record in new if record.method == "epo+something-quite-long"]
+    ranks = [replace(one, rank=n + 1, surprisal=8.0 - n, activation=one.activation - n) for one in some for n in range(5)]
+    beams = [replace(one, method="beam", surprisal=4.0) for one in some]
+    return replace(kept, records=[record for record in new if record not in some] + ranks + beams)
 
 
 class Visit:

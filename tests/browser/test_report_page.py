@@ -130,8 +130,8 @@ def test_links_lead_to_a_neuron_and_back(visit, reports):
 def test_copying(visit, reports):
     page = visit(reports["small"] + TARGET, permissions=["clipboard-read", "clipboard-write"]).page
     page.locator("#neuron .actions button", has_text="Command").first.click()
+    page.wait_for_function("document.getElementById('said').textContent === 'copied'")
     assert page.evaluate("navigator.clipboard.readText()").startswith("optigram find tiny visual:word2 --by ")
-    assert page.inner_text("#said") == "copied"
 
 
 def test_hostile_words_inject_nothing(visit, reports):
@@ -184,3 +184,18 @@ def test_on_paper_the_tools_are_gone(visit, reports):
     assert not page.locator(".bar").is_visible()
     assert not page.locator("#neuron .actions").first.is_visible()
     assert page.locator("#neuron .texts").is_visible()
+
+
+def test_any_method_is_shown_and_a_front_where_there_is_one(visit, reports):
+    page = visit(reports["fronts"]).page
+    for part in ("overview", "neurons", TARGET[1:]):
+        page.evaluate("part => (location.hash = part)", part)
+        page.wait_for_selector(f"#{part.split('/')[0]}:not([hidden])")
+        assert "epo+something-quite-long" in page.inner_text("main")
+    panel = page.locator("#neuron .panel", has_text="Activation against surprisal")
+    assert panel.locator("circle").count() == 5
+    assert panel.locator("path.line").count() == 1
+    assert panel.locator(".legend li").count() == 1
+    assert "nats" in page.locator("#neuron .texts .nats").first.inner_text()
+    names = page.locator("#overview svg .name")
+    assert names.evaluate_all("all => all.every(one => one.getBBox().x >= 0)")

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import hook
 import pytest
 import tiny_documents
 
@@ -29,7 +30,8 @@ def small_corpus(tmp_path_factory):
     with gzip.open(folder / CAPTIONS, "wt", encoding="utf-8") as file:
         file.write(few)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optigram.study.corpus.bundled", lambda: folder)
+        for module in ("optigram.study.corpus", "optigram.scanning.scan"):
+            patch.setattr(f"{module}.bundled", lambda: folder)
         yield
 
 
@@ -78,9 +80,21 @@ def test_a_notebook_runs_and_holds_its_outputs(path, place):
         if cell["cell_type"] == "code":
             assert cell["execution_count"], "execute it: python docs/execute.py"
             assert all(output["output_type"] != "error" for output in cell["outputs"])
-            exec(compile(brief("".join(cell["source"])), str(path), "exec"), names)
+            lines = [line for line in cell["source"] if not line.startswith("%")]  # which are the notebook's own, not Python's
+            exec(compile(brief("".join(lines)), str(path), "exec"), names)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_a_page_with_its_outputs(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    page = hook.markdown_of(notebook)
+    assert page.count("```python") == sum(cell["cell_type"] == "code" for cell in notebook["cells"])
+    assert '<div class="result">\n<table>' in page
+    assert "\n\n</div>" not in page
+    assert hook.on_page_markdown("[a](b/c.ipynb)") == "[a](b/c.md)"
 
 
 def test_every_page_is_in_the_contents():
     contents = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
-    assert [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if str(page.relative_to(DOCS)) not in contents] == []
+    pages = [str(page.relative_to(DOCS).with_suffix(".md")) for kind in ("*.md", "*.ipynb") for page in DOCS.rglob(kind)]
+    assert [page for page in pages if page not in contents] == []

@@ -54,7 +54,7 @@ def study(
         else:
             _study_file(Path(spec), folder, device, processes, run, tell, show, plan)
     if not plan:
-        remark(f"all of it is in {folder}")
+        remark(f"all of it is in {folder}; see it with: optigram report {folder}")
 
 
 def _study_file(

@@ -1,4 +1,4 @@
-"""The command that repeats a record, made from what its run's manifest says."""
+"""The commands that repeat a record or a scan, made from what its manifest says."""
 
 import shlex
 from collections.abc import Mapping
@@ -17,6 +17,8 @@ OPTIONS = {
     "second_opinion": "--second-opinion",
     "start": "--start",
 }
+SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
+BUNDLED = "optigram/models/weights"  # what lies there needs no name
 SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
 USUAL = {
     "words": ("--words", "any"),
@@ -47,6 +49,19 @@ def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
         words += ["--budget", f"{budget:g}"]
     top, apart = settings.get("top", 1), settings.get("apart", TOGETHER)
     words += _unless(1, "--top", top) + (_unless(APART, "--apart", apart) if top > 1 else []) + _unless(0, "--seed", record.seed)
+    return shlex.join(words)
+
+
+def scan_command(target: str, scan: Mapping[str, Any]) -> str:
+    """What to type to scan for one target; `scan` is what a scan's manifest says of it."""
+    settings = scan["settings"]
+    words = ["optigram", "scan", scan["model"], target]
+    words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
+    if settings["question"] == "alone":
+        words += ["--question", "alone", "--length", str(settings["length"])]
+    words += ["--special"] if settings["special"] else []
+    words += [] if scan["dtype"] == "saved" else ["--dtype", scan["dtype"]]
+    words += [part for name, usual in SCANNED.items() for part in _unless(usual, f"--{name.replace('_', '-')}", settings[name])]
     return shlex.join(words)
 
 

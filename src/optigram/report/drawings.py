@@ -7,34 +7,30 @@ import numpy as np
 from markupsafe import Markup
 
 from optigram.report.svg import Scale, brief, drawing, element, line, path, text
-from optigram.study.evidence import Evidence
 from optigram.study.records import Record
-from optigram.study.statistics import BASELINE, activations, curve, grouped
+from optigram.study.statistics import BASELINE, curve
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400.0, 84.0, 14.0, 8.0, 40.0
+LETTER = 7.0  # width of one, at most, of a name
 ROW = 46.0  # height of a box's row
 TALL = 250.0  # of the curves
 Colours = Mapping[str, str]  # class by method
 
 
-def boxes(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
-    """A row a method: each neuron's activation over its best of the corpus, quartiles, whiskers to 1.5 quartile distances."""
-    base = activations(records, BASELINE)
-    found = {
-        method: {target: value / base[target] for target, value in activations(records, method).items() if base.get(target, 0) > 0}
-        for method in methods
-        if method != BASELINE
-    }
-    found = {method: values for method, values in found.items() if values}
+def boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str, title: str, rule: float | None = 1.0) -> Markup | None:
+    """A row a name: a point a neuron, quartiles, whiskers to 1.5 quartile distances; `rule` is a value that is marked."""
+    found = {name: values for name, values in found.items() if values}
     if not found:
         return None
     everything = [value for values in found.values() for value in values.values()]
-    x = Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), LEFT, WIDTH - RIGHT)
+    left = max(LEFT, 18 + LETTER * max(map(len, found)))
+    x = Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), left, WIDTH - RIGHT)
     height = TOP + ROW * len(found) + BOTTOM
-    parts = [*_axis(x, height - BOTTOM, TOP, "activation / best of the corpus"), line(x.at(1), TOP, x.at(1), height - BOTTOM, "rule")]
-    for row, (method, values) in enumerate(found.items()):
-        parts.append(_box(x, TOP + ROW * (row + 0.5), method, values, colours[method]))
-    return drawing(WIDTH, height, f"{title}: each neuron's activation over its best of the corpus, by method", *parts)
+    parts = _axis(x, height - BOTTOM, TOP, axis)
+    parts += [] if rule is None else [line(x.at(rule), TOP, x.at(rule), height - BOTTOM, "rule")]
+    for row, (name, values) in enumerate(found.items()):
+        parts.append(_box(x, TOP + ROW * (row + 0.5), name, values, colours[name]))
+    return drawing(WIDTH, height, f"{title}: {axis}", *parts)
 
 
 def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
@@ -56,17 +52,18 @@ def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, 
     return drawing(WIDTH, TALL, f"{title}: best so far over the best of the corpus, against forward-equivalents", *parts)
 
 
-def growth(evidence: Sequence[Evidence], levels: Mapping[str, float], colours: Colours, title: str) -> Markup | None:
-    """The best of the first n-grams of the corpus over that of all, against their number, with each method's median as a line."""
-    known = [np.array(one.best) / one.best[-1] for one in evidence if one.best and one.best[-1] > 0]
+def growth(
+    sizes: Sequence[float], best: Sequence[Sequence[float]], levels: Mapping[str, float], colours: Colours, axis: str, title: str
+) -> Markup | None:
+    """The best of a part of the corpus over that of all [neurons, sizes], against its size, with each method's median as a line."""
+    known = [np.array(values) / values[-1] for values in best if values[-1] > 0]
     if not known:
         return None
-    sizes = next(one.sizes for one in evidence if one.best)
     low, middle, high = np.quantile(np.stack(known), [0.25, 0.5, 0.75], axis=0)
     x = Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT / 2, WIDTH - RIGHT, log=True)
     y = Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
     upper, lower = ([(x.at(size), y.at(value)) for size, value in zip(sizes, values, strict=True)] for values in (high, low))
-    parts = [*_frame(x, y, "n-grams of the corpus, in a random order")]
+    parts = _frame(x, y, axis)
     parts.append(path([*upper, *lower[::-1]], f"band {colours[BASELINE]}", closed=True))
     parts.append(path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
     for method, level in levels.items():
@@ -107,7 +104,7 @@ def _box(x: Scale, y: float, method: str, values: Mapping[str, float], colour: s
         ),
         line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
     ]
-    return element("g", {}, text(LEFT - 10, y, method, "name", "end"), *parts)
+    return element("g", {}, text(x.start - 10, y, method, "name", "end"), *parts)
 
 
 def _axis(x: Scale, bottom: float, top: float, title: str) -> list[Markup]:
@@ -122,9 +119,3 @@ def _frame(x: Scale, y: Scale, title: str) -> list[Markup]:
     for tick in y.ticks(5):
         parts += [line(x.start, y.at(tick), x.end, y.at(tick), "grid"), text(x.start - 6, y.at(tick), brief(tick), "tick", "end")]
     return parts
-
-
-def by_site(evidence: Sequence[Evidence], sites: Mapping[tuple[str, str], str]) -> dict[str, list[Evidence]]:
-    """Evidence of the neurons that `sites` (by model and target) names, by their site."""
-    here = [one for one in evidence if (one.model, one.target) in sites]
-    return grouped(here, lambda one: sites[one.model, one.target])

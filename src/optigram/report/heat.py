@@ -30,6 +30,12 @@ def shade(activation: float, without: Sequence[float | None]) -> tuple[list[str 
     return colours, top if top is not None and changes[top] > 0 else None
 
 
+def lit(values: Sequence[float]) -> list[str | None]:
+    """A colour for the activation at each token, as a share of the strongest among them; None for none."""
+    most = max(map(abs, values), default=0.0) or 1.0
+    return [_mixed(ADDS if value > 0 else TAKES, abs(value) / most) if abs(value) / most > FAINTEST else None for value in values]
+
+
 def _mixed(colour: tuple[int, int, int], share: float) -> str:
     """So much of a colour in white."""
     return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in colour)

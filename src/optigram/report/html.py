@@ -4,7 +4,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,43 +13,103 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.report.contents import contents
 from optigram.report.overview import colours_of, facts, headline, parts_of
+from optigram.report.places import bare, places, scan_contents
+from optigram.report.scan_overview import scan_facts, scan_headline, scanned
+from optigram.scanning.findings import Findings
 from optigram.study.evidence import Evidence
 from optigram.study.folders import Kept
 
 STYLES = ("theme.css", "layout.css")
-SCRIPTS = ("elements.js", "heat.js", "browser.js", "plots.js", "neuron.js", "page.js")
+SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")
 
 
-def write_report(kept: Kept, evidence: Sequence[Evidence], path: Path, title: str | None = None) -> None:
-    """Write the page of a run, whole. Without evidence it has no heat maps, substitutes or corpus examples."""
+def write_report(kept: Kept, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: Findings | None = None) -> None:
+    """Write `page`, whole."""
     with written_whole(path) as temporary:
-        temporary.write_text(page(kept, evidence, title), encoding="utf-8")
+        temporary.write_text(page(kept, evidence, title, scan), encoding="utf-8")
 
 
-def page(kept: Kept, evidence: Sequence[Evidence], title: str | None = None) -> str:
-    """The page as text. Whatever came from a model or a user is escaped; the script runs by its hash alone."""
+def write_scan_report(scan: Findings, targets: Sequence[str], path: Path, title: str) -> None:
+    """Write `scan_page`, whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(scan_page(scan, targets, title), encoding="utf-8")
+
+
+def page(kept: Kept, evidence: Sequence[Evidence], title: str | None = None, scan: Findings | None = None) -> str:
+    """The page of a run as text. Without evidence it has no heat maps, substitutes or corpus examples; with a scan also its places.
+
+    Whatever came from a model or a user is escaped; the script runs by its hash alone. Raises InputError for a scan of another
+    model, or of none of the run's neurons.
+    """
     data = contents(kept, evidence)
     colours = colours_of(["crp", *(one["method"] for one in data["series"])])
     for one in data["series"]:
         one["colour"] = colours[one["method"]]
-    script = "\n".join(_part(name) for name in SCRIPTS)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_part("report.html.j2")).render(
+    names = {} if scan is None else _joined(kept, data["neurons"], scan)
+    return _rendered(
+        data,
         title=title or kept.settings.get("name") or kept.folder.resolve().name,
         whole=kept.whole,
         headline=headline(kept.records),
         facts=facts(kept, evidence),
         parts=parts_of(kept.records, evidence),
-        manifest=json.dumps(kept.manifest, indent=2, ensure_ascii=False),
-        several_models=len({neuron["model"] for neuron in data["neurons"]}) > 1,
-        data=data,
-        json=inert(data),
-        style=Markup("\n".join(_part(name) for name in STYLES)),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        manifest=kept.manifest,
+        scan_facts={} if scan is None else scan_facts(scan),
+        scanned=[] if scan is None else scanned(scan, list(dict.fromkeys(names.values())), colours, kept.records, names),
+    )
+
+
+def scan_page(scan: Findings, targets: Sequence[str], title: str) -> str:
+    """The page of some targets of a scan as text."""
+    return _rendered(
+        scan_contents(scan, targets),
+        title=title,
+        whole=True,
+        headline=scan_headline(scan),
+        facts=scan_facts(scan),
+        parts=[],
+        manifest=scan.about,
+        scan_facts={},
+        scanned=scanned(scan, targets, colours_of(["crp"])),
+    )
+
+
+def _joined(kept: Kept, neurons: Sequence[dict[str, Any]], scan: Findings) -> dict[str, str]:
+    """Give neurons of the run their places in a scan; what the scan calls the targets that it has."""
+    if kept.manifest["fingerprints"]["model"] != scan.about["scan"]["mark"]:
+        raise InputError("the scan is of a model with other weights than the run; scan the run's own model")
+    alone = scan.about["scan"]["settings"]["question"] == "alone"
+    known, model = set(scan), kept.records[0].model
+    wanted = {neuron["target"]: neuron["target"] if alone else bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
+    names = {target: name for target, name in wanted.items() if name in known}
+    if not names:
+        raise InputError(f"none of the run's neurons was scanned, such as {neurons[0]['target']}; name them to `optigram scan`")
+    seen = places(scan, list(names.values()))
+    for neuron in neurons:
+        if neuron["model"] == model and neuron["target"] in names:
+            neuron["places"] = seen[names[neuron["target"]]]
+            neuron["base"] = neuron["places"]["highest"] if neuron["base"] is None else neuron["base"]
+    return names
+
+
+def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) -> str:
+    script = "\n".join(_part(name) for name in SCRIPTS)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("report.html.j2")).render(
+        told
+        | {
+            "manifest": json.dumps(manifest, indent=2, ensure_ascii=False),
+            "several_models": len({neuron["model"] for neuron in data["neurons"]}) > 1,
+            "data": data,
+            "json": inert(data),
+            "style": Markup("\n".join(_part(name) for name in STYLES)),
+            "script": Markup(script),
+            "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        }
     )
 
 

@@ -11,9 +11,10 @@ from optigram.report.comparisons import duration, show
 from optigram.study.evidence import Evidence
 from optigram.study.folders import Kept
 from optigram.study.records import Record
-from optigram.study.statistics import BASELINE, Comparison, compare, grouped, site_of
+from optigram.study.statistics import BASELINE, Comparison, activations, compare, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
+N_GRAMS = "n-grams of the corpus, in a random order"
 SPARE = 4  # colours for other methods
 
 
@@ -112,22 +113,31 @@ def _methods(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(record.method for record in records))
 
 
+def ratios(records: Sequence[Record], methods: Sequence[str], base: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """By method and target: the activation over a base of the target, where that is positive."""
+    return {
+        method: {target: value / base[target] for target, value in activations(records, method).items() if base.get(target, 0) > 0}
+        for method in methods
+    }
+
+
 def _panels(
     arm: str, records: Sequence[Record], comparisons: Sequence[Comparison], evidence: Sequence[Evidence], colours: Mapping[str, str]
 ) -> Iterator[Panel]:
-    sites = {(record.model, record.target): site_of(record) for record in records}
-    around = drawings.by_site(evidence, sites)
     for site, here in grouped(records, site_of).items():
         mine = [one for one in comparisons if one.arm == arm and one.site == site]
-        methods = _methods(here)
+        methods = [method for method in _methods(here) if method != BASELINE]
         levels = {one.method: one.ratio.value for one in mine if one.ratio.value == one.ratio.value}
+        neurons = {(record.model, record.target) for record in here}
+        around = [one for one in evidence if (one.model, one.target) in neurons and one.best]
+        sizes, best = around[0].sizes if around else [], [one.best for one in around]
+        over = ratios(here, methods, activations(here, BASELINE))
         drawn = {
-            "Each neuron against its best of the corpus": drawings.boxes(here, methods, colours, site),
+            "Each neuron against its best of the corpus": drawings.boxes(over, colours, "activation / best of the corpus", site),
             "Best so far, as the search goes on": drawings.curves(here, methods, colours, site),
-            "What a larger corpus would bring": drawings.growth(around.get(site, []), levels, colours, site),
+            "What a larger corpus would bring": drawings.growth(sizes, best, levels, colours, N_GRAMS, site),
         }
-        neurons = len({record.target for record in here})
-        yield Panel(site, neurons, [_row(one, colours) for one in mine], {title: one for title, one in drawn.items() if one is not None})
+        yield Panel(site, len(neurons), [_row(one, colours) for one in mine], {name: one for name, one in drawn.items() if one is not None})
 
 
 def _row(one: Comparison, colours: Mapping[str, str]) -> Row:

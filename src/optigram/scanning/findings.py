@@ -12,8 +12,15 @@ import pyarrow.parquet as parquet
 
 from optigram.errors import InputError, nearest
 
+PLAN = "plan.json"
 
-@dataclass(frozen=True)
+
+def is_scan(folder: Path) -> bool:
+    """Whether a folder is that of a scan, finished or not."""
+    return (folder / PLAN).is_file()
+
+
+@dataclass(frozen=True, repr=False)
 class Findings:
     """`examples`, `targets` and `curve` are tables (see `docs/scan.md`), `about` is the manifest.
 
@@ -36,6 +43,9 @@ class Findings:
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(f"there is no finished scan in {folder} ({str(error)[:80]}); make one with `optigram scan`") from error
         return cls(about, *tables)
+
+    def __repr__(self) -> str:
+        return f"Findings({len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens)"
 
     def __len__(self) -> int:
         """How many targets there are."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.scanning.findings import PLAN
 from optigram.scanning.settings import Settings
 from optigram.scanning.sources import Part, Shard, Source
 
 FORMAT = "optigram-scan-1"
-PLAN, PARTS, STATE = "plan.json", "parts", "state.parquet"
+PARTS, STATE = "parts", "state.parquet"
 
 
 @dataclass(frozen=True)

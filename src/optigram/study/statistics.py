@@ -79,7 +79,12 @@ def activations(records: Iterable[Record], method: str) -> dict[str, float]:
 
 def site_of(record: Record) -> str:
     """The site of a record's target; of a sum, that of its first term."""
-    return record.target.lstrip("-").split(":")[0].split("*")[-1].strip()
+    return site_of_address(record.target)
+
+
+def site_of_address(target: str) -> str:
+    """The site that an address names; of a sum, that of its first term."""
+    return target.lstrip("-").split(":")[0].split("*")[-1].strip()
 
 
 def median(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:

@@ -1,13 +1,23 @@
 // The table of neurons: search, filters, sorting. What it shows, in its order, is what next and previous walk through.
 "use strict";
 const FIRST = 400; // rows shown before "Show all"
+const SCANNED = DATA.series.length === 0; // a scan alone: no method looked for anything
 const COLUMNS = [
   { key: "target", title: "neuron" },
   { key: "site", title: "site" },
-  { key: "text", title: "text" },
-  { key: "method", title: "by" },
-  { key: "activation", title: "activation", number: true },
-  { key: "ratio", title: "/ corpus", number: true },
+  ...(SCANNED
+    ? [
+        { key: "text", title: "highest place" },
+        { key: "activation", title: "highest", number: true },
+        { key: "lowest", title: "lowest", number: true, extra: true },
+        { key: "kurtosis", title: "kurtosis", number: true, extra: true },
+      ]
+    : [
+        { key: "text", title: "text" },
+        { key: "method", title: "by" },
+        { key: "activation", title: "activation", number: true },
+        { key: "ratio", title: "/ corpus", number: true },
+      ]),
 ];
 const RATIOS = [["", "any"], ["above 1", "above 1: beats the corpus"], ["above 1.1", "above 1.1"], ["above 1.25", "above 1.25"], ["below 1", "below 1: does not"]];
 const wanted = { search: "", site: "", model: "", series: "", ratio: "", sort: "", down: false, all: false };
@@ -21,8 +31,9 @@ const neurons = DATA.neurons.map((neuron, number) => {
     if (!known || text.activation > known.activation) best.set(text.series, text);
   }
   const found = [...best.values()].filter((text) => !DATA.series[text.series].base);
-  const words = [neuron.target, ...neuron.texts.map((text) => text.text)].join("\n").toLowerCase();
+  const words = [neuron.target, ...neuron.texts.map((text) => text.text), ...placesOf(neuron).map(placeText)].join("\n").toLowerCase();
   const top = (texts) => texts.reduce((a, b) => (b.activation > a.activation ? b : a));
+  if (SCANNED) return { ...neuron, number, best, words, any: placesOf(neuron)[0] };
   return { ...neuron, number, best, words, any: top(found.length ? found : [...best.values()]) };
 });
 
@@ -36,12 +47,12 @@ function rowOf(neuron) {
   const ratio = neuron.base > 0 ? text.activation / neuron.base : null;
   const [side, edge] = wanted.ratio.split(" ");
   if (side && (ratio === null || (side === "above" ? ratio <= edge : ratio >= edge))) return null;
-  return { neuron, text, ratio, target: neuron.target, site: neuron.site, activation: text.activation, method: DATA.series[text.series].label };
+  return { neuron, text, ratio, target: neuron.target, site: neuron.site, activation: text.activation, ...(SCANNED ? { lowest: neuron.places.lowest, kurtosis: neuron.places.kurtosis } : { method: DATA.series[text.series].label }) };
 }
 
 function ordered(found) {
   if (!wanted.sort) return found;
-  const value = (row) => (wanted.sort === "text" ? row.text.text : row[wanted.sort]);
+  const value = (row) => (wanted.sort === "text" ? row.text.text || placeText(row.text) : row[wanted.sort]);
   const sign = wanted.down ? -1 : 1;
   return found.sort((a, b) => {
     const [x, y] = [value(a), value(b)];
@@ -69,17 +80,23 @@ function tableRowOnce(row) {
 }
 
 function tableRow(row) {
-  const link = make("a", { href: address(row.neuron) }, make("bdi", {}, row.target));
+  const link = make("a", { href: address(row.neuron) }, make("bdi", {}, ...breakable(row.target)));
+  const number = (value, extra = "") => make("td", { class: `right${extra}` }, value);
+  const rest = SCANNED
+    ? [make("td", {}, lit(row.text, strongest(row.neuron), "snippet")), number(shown(row.activation)), number(shown(row.lowest), " extra"), number(shown(row.kurtosis), " extra")]
+    : [make("td", {}, heated(row.text, hottest([row.text]))), make("td", { class: "method muted" }, row.method), number(shown(row.activation)), number(row.ratio === null ? "-" : row.ratio.toFixed(2))];
   return make(
     "tr",
     { "data-number": row.neuron.number },
     make("td", {}, link, row.neuron.model !== neurons[0].model ? make("span", { class: "muted" }, ` ${row.neuron.model}`) : null),
     make("td", { class: "site muted" }, row.site),
-    make("td", {}, heated(row.text, hottest([row.text]))),
-    make("td", { class: "method muted" }, row.method),
-    make("td", { class: "right" }, shown(row.activation)),
-    make("td", { class: "right" }, row.ratio === null ? "-" : row.ratio.toFixed(2)),
+    ...rest,
   );
+}
+
+/** An address that may be broken after its site. */
+function breakable(target) {
+  return target.split(/(?<=:)/).flatMap((part) => [part, make("wbr")]);
 }
 
 function sortBy(column) {
@@ -91,7 +108,7 @@ function sortBy(column) {
 /** Fill in the head and the filters, and listen to them. */
 function startBrowser() {
   const head = COLUMNS.map((column) =>
-    make("th", { scope: "col", "data-key": column.key, class: column.number ? "right" : column.key }, make("button", { type: "button", onclick: () => sortBy(column) }, column.title)),
+    make("th", { scope: "col", "data-key": column.key, class: column.number ? `right${column.extra ? " extra" : ""}` : column.key }, make("button", { type: "button", onclick: () => sortBy(column) }, column.title)),
   );
   found("list").tHead.append(make("tr", {}, ...head));
   choices("site", "all", [...new Set(neurons.map((neuron) => neuron.site))].map((site) => [site, site]));
@@ -106,6 +123,7 @@ function startBrowser() {
       list();
     });
   }
+  for (const name of SCANNED ? ["series", "ratio"] : []) found(name).parentElement.hidden = true;
   found("search").form.addEventListener("submit", (event) => event.preventDefault());
   found("more").addEventListener("click", () => {
     wanted.all = true;

@@ -24,12 +24,13 @@ function beside(neuron) {
 /** Show a neuron. */
 function showNeuron(neuron) {
   const most = hottest([...neuron.texts, ...(neuron.examples || [])]);
+  const plots = [substitutes(neuron, most), budgets(neuron), frontPanel(neuron), corpusPanel(neuron)].filter(Boolean);
   found("neuron").className = `scripted ${view.context}${view.values ? " values" : ""}`;
   found("neuron").replaceChildren(
     heading(neuron),
     switches(neuron),
     make("div", { class: "panel" }, textsTable(neuron, most)),
-    make("div", { class: "pair" }, substitutes(neuron, most), budgets(neuron)),
+    make("div", { class: "pair" }, ...plots),
   );
 }
 
@@ -51,7 +52,7 @@ function switches(neuron) {
     make("button", { type: "button", "aria-pressed": String(view.context === context), onclick: () => ((view.context = context), showNeuron(neuron), say(words)) }, words);
   const values = make("button", { type: "button", id: "values", "aria-pressed": String(view.values), onclick: () => ((view.values = !view.values), showNeuron(neuron), found("values").focus()) }, "Values under words");
   const context = make("fieldset", {}, make("legend", {}, "Corpus texts"), pick("stacked", "Stacked"), pick("snippet", "Snippet"), pick("full", "Full"));
-  return make("div", { class: "switches" }, neuron.examples && neuron.examples.length ? context : null, neuron.texts.some((text) => text.words) ? values : null);
+  return make("div", { class: "switches" }, (neuron.examples && neuron.examples.length) || neuron.places ? context : null, neuron.texts.some((text) => text.words) || neuron.places ? values : null);
 }
 
 /** All texts of the neuron, those that were found and those of the corpus, on one scale. */
@@ -61,7 +62,7 @@ function textsTable(neuron, most) {
   const head = make(
     "tr",
     {},
-    ...[["", "method"], ["text: what each word adds", "text"]].map(([words, kind]) => make("th", { scope: "col", class: kind }, words || "by")),
+    ...[["", "method"], [neuron.texts.length ? "text: what each word adds" : "text: the activation at each word", "text"]].map(([words, kind]) => make("th", { scope: "col", class: kind }, words || "by")),
     make("th", { scope: "col", class: "scale" }, histogram(neuron, place) || "activation", axis(low, high, place)),
     make("th", { scope: "col", class: "right number" }, "activation"),
     make("th", { scope: "col", class: "right ratio" }, "/ corpus"),
@@ -79,6 +80,10 @@ function textsTable(neuron, most) {
     const made = examples.map((example) => textRow(neuron, example, inContext(example, most, view.context), place, false));
     if (made.length) table.append(make("tbody", {}, group(title), ...made));
   }
+  for (const [title, found] of placeGroups(neuron)) {
+    const made = found.map((one) => textRow(neuron, one, lit(one, strongest(neuron), view.context), place, false));
+    table.append(make("tbody", {}, group(title), ...made));
+  }
   return table;
 }
 
@@ -87,19 +92,20 @@ function group(title) {
 }
 
 function textRow(neuron, text, words, place, best) {
-  const ratio = neuron.base > 0 ? (text.activation / neuron.base).toFixed(2) : "-";
+  const ratio = neuron.base > 0 ? (text.activation / neuron.base).toFixed(2).replace("-0.00", "0.00") : "-";
   const kind = text.series === undefined ? "c0" : colour(text.series);
-  const whole = text.text === undefined ? (text.words || []).join(DATA.marked ? "" : " ").trim() : text.text;
+  const whole = text.text === undefined ? (text.words || []).join(DATA.marked || text.where ? "" : " ").trim() : text.text;
   const told = [
     text.cost === undefined ? null : `${text.cost.toLocaleString("en")} forward-equivalents`,
     text.surprisal === undefined ? null : `surprisal ${shown(text.surprisal)} nats per token`,
     text.changes ? "reads otherwise once typed" : null,
+    text.where || null,
   ].filter(Boolean);
   return make(
     "tr",
     { class: best ? "best" : "" },
     make("td", { class: "method", title: told.join("; ") || null }, make("i", { class: `key ${kind}` }), named_by(text)),
-    make("td", { class: "text" }, words),
+    make("td", { class: "text" }, words, text.surprisal === undefined ? null : make("span", { class: "nats muted" }, ` ${shown(text.surprisal)} nats`)),
     make("td", { class: "scale" }, track(text, kind, place)),
     make("td", { class: "right number" }, shown(text.activation)),
     make("td", { class: "right ratio" }, ratio),
@@ -108,6 +114,7 @@ function textRow(neuron, text, words, place, best) {
 }
 
 function named_by(text) {
+  if (text.label) return text.label;
   if (text.series === undefined) return text.share === 0 ? "written" : `top ${percent(text.share)}`;
   const seeds = new Set(DATA.neurons[0].texts.map((one) => one.seed)).size > 1 ? ` seed ${text.seed}` : "";
   return DATA.series[text.series].method + seeds + (text.rank > 1 ? ` (${text.rank})` : "");

@@ -3,7 +3,7 @@
 
 /** The values that a neuron's page shows lie between these two. */
 function bounds(neuron) {
-  const shown = [...neuron.texts, ...(neuron.examples || [])].map((text) => text.activation);
+  const shown = [...neuron.texts, ...(neuron.examples || []), ...placesOf(neuron)].map((text) => text.activation);
   const soft = neuron.texts.map((text) => text.soft).filter((value) => value !== undefined);
   const edges = neuron.histogram ? [neuron.histogram.low, neuron.histogram.high] : [];
   const top = Math.max(...shown, ...edges);
@@ -12,22 +12,34 @@ function bounds(neuron) {
   return [low, high + 0.02 * (high - low)];
 }
 
-/** How many n-grams of the corpus lie where (by their root, so that few are seen too), and each method's best as a line. */
+/** How many n-grams of the corpus lie where (by their root, so that few are seen too); of a scan, how many places (by their logarithm). */
 function histogram(neuron, place) {
-  if (!neuron.histogram) return null;
-  const { low, high, counts } = neuron.histogram;
-  const most = Math.sqrt(Math.max(...counts));
-  const width = (high - low) / counts.length;
-  const bars = counts.map((count, i) => {
-    const x = place(low + i * width);
-    const tall = count ? Math.max((34 * Math.sqrt(count)) / most, 0.8) : 0;
-    return draw("rect", { x, y: 36 - tall, width: Math.max(place(low + (i + 1) * width) - x - 0.15, 0.1), height: tall }, draw("title", {}, `${count} n-grams from ${shown(low + i * width)}`));
+  if (neuron.histogram) {
+    const { low, high, counts } = neuron.histogram;
+    const edges = [...counts.map((_, i) => low + (i * (high - low)) / counts.length), high];
+    return bars(neuron, place, edges, counts, Math.sqrt, "n-grams");
+  }
+  return neuron.places ? placesHistogram(neuron, place) : null;
+}
+
+function placesHistogram(neuron, place) {
+  const known = neuron.places.histogram;
+  return known ? bars(neuron, place, known.edges, known.counts, Math.log1p, "places, of one in 16,") : null;
+}
+
+/** Bars between edges, and each method's best as a line. */
+function bars(neuron, place, edges, counts, height, what) {
+  const most = height(Math.max(...counts));
+  const drawn = counts.map((count, i) => {
+    const [x, end] = [place(edges[i]), place(edges[i + 1])];
+    const tall = count ? Math.max((34 * height(count)) / most, 0.8) : 0;
+    return draw("rect", { x, y: 36 - tall, width: Math.max(end - x - 0.15, 0.1), height: tall }, draw("title", {}, `${count} ${what} from ${shown(edges[i])}`));
   });
   const lines = [...firsts(neuron)].map(([series, text]) =>
     draw("line", { x1: place(text.activation), x2: place(text.activation), y1: 0, y2: 36, class: colour(series) }, draw("title", {}, `${DATA.series[series].label} ${shown(text.activation)}`)),
   );
-  const label = `Activations of ${counts.reduce((a, b) => a + b, 0)} n-grams of the corpus, with the best of each method`;
-  return draw("svg", { viewBox: "0 0 100 36", preserveAspectRatio: "none", class: "histogram", role: "img", "aria-label": label }, ...bars, ...lines);
+  const label = `Activations of ${counts.reduce((a, b) => a + b, 0)} ${what} of the corpus, with the best of each method`;
+  return draw("svg", { viewBox: "0 0 100 36", preserveAspectRatio: "none", class: "histogram", role: "img", "aria-label": label }, ...drawn, ...lines);
 }
 
 function axis(low, high, place) {
@@ -46,29 +58,58 @@ function colour(series) {
   return DATA.series[series].colour;
 }
 
-/** Best so far of each method of an arm against forward-equivalents; a diamond is what the method believed of its soft text. */
-function budgetPlot(neuron, arm) {
-  const traces = [...firsts(neuron)].filter(([series, text]) => DATA.series[series].arm === arm && text.trace && text.trace.length > 1);
-  if (!traces.length) return null;
+/** A plot's grid and scales: from left to right a logarithmic one, unless asked otherwise; a linear one upwards. */
+function frame([from, to], [low, high], title, log = true) {
   const [wide, tall, left, bottom, top] = [520, 270, 44, 36, 8];
-  const all = traces.flatMap(([, text]) => text.trace);
-  const [from, to] = [Math.max(1, Math.min(...all.map((point) => point[0]))), Math.max(...all.map((point) => point[0]))];
-  const high = bounds(neuron)[1];
-  const low = Math.min(0, ...all.map((point) => point[1]));
-  const span = Math.log(to) - Math.log(from) || 1;
-  const x = (cost) => left + ((wide - left - 12) * (Math.log(Math.max(cost, from)) - Math.log(from))) / span;
+  const way = log ? Math.log : (value) => value;
+  const x = (value) => left + ((wide - left - 12) * (way(Math.max(value, from)) - way(from))) / (way(to) - way(from) || 1);
   const y = (value) => tall - bottom - ((tall - bottom - top) * scale(low, high)(value)) / 100;
   const parts = ticks(low, high).flatMap((tick) => [
     draw("line", { x1: left, x2: wide - 12, y1: y(tick), y2: y(tick), class: "grid" }),
     draw("text", { x: left - 6, y: y(tick), class: "tick", "text-anchor": "end", "dominant-baseline": "central" }, String(tick)),
   ]);
-  for (let power = Math.ceil(Math.log10(from)); 10 ** power <= to; power++) {
-    parts.push(draw("line", { x1: x(10 ** power), x2: x(10 ** power), y1: top, y2: tall - bottom, class: "grid" }));
-    parts.push(draw("text", { x: x(10 ** power), y: tall - bottom + 13, class: "tick", "text-anchor": "middle" }, (10 ** power).toLocaleString("en")));
+  for (const tick of log ? powers(from, to) : ticks(from, to)) {
+    parts.push(draw("line", { x1: x(tick), x2: x(tick), y1: top, y2: tall - bottom, class: "grid" }));
+    parts.push(draw("text", { x: x(tick), y: tall - bottom + 13, class: "tick", "text-anchor": "middle" }, tick.toLocaleString("en")));
   }
-  parts.push(draw("text", { x: (left + wide) / 2, y: tall - 6, class: "axis", "text-anchor": "middle" }, "forward-equivalents"));
-  for (const [series, text] of traces) parts.push(...trace(text, x, y, colour(series), DATA.series[series].method, high));
-  return draw("svg", { viewBox: `0 0 ${wide} ${tall}`, class: "drawing", role: "img", "aria-label": "Best activation so far against forward-equivalents, by method" }, ...parts);
+  parts.push(draw("text", { x: (left + wide) / 2, y: tall - 6, class: "axis", "text-anchor": "middle" }, title));
+  const whole = (label, ...inside) => draw("svg", { viewBox: `0 0 ${wide} ${tall}`, class: "drawing", role: "img", "aria-label": label }, ...parts, ...inside);
+  return { x, y, whole };
+}
+
+/** Powers of ten between two values. */
+function powers(from, to) {
+  const made = [];
+  for (let power = Math.ceil(Math.log10(from)); 10 ** power <= to; power++) made.push(10 ** power);
+  return made;
+}
+
+/** Best so far of each method of an arm against forward-equivalents; a diamond is what the method believed of its soft text. */
+function budgetPlot(neuron, arm) {
+  const traces = [...firsts(neuron)].filter(([series, text]) => DATA.series[series].arm === arm && text.trace && text.trace.length > 1);
+  if (!traces.length) return null;
+  const all = traces.flatMap(([, text]) => text.trace);
+  const high = bounds(neuron)[1];
+  const costs = [Math.max(1, Math.min(...all.map((point) => point[0]))), Math.max(...all.map((point) => point[0]))];
+  const { x, y, whole } = frame(costs, [Math.min(0, ...all.map((point) => point[1])), high], "forward-equivalents");
+  const lines = traces.flatMap(([series, text]) => trace(text, x, y, colour(series), DATA.series[series].method, high));
+  return whole("Best activation so far against forward-equivalents, by method", ...lines);
+}
+
+/** The best place in random parts of the corpus against their tokens, and each method's best as a line. */
+function curvePlot(neuron) {
+  const points = neuron.places.curve;
+  if (points.length < 2) return null;
+  const levels = [...firsts(neuron)];
+  const values = [...points.map((point) => point[1]), ...levels.map(([, text]) => text.activation)];
+  const span = [Math.min(0, ...values), Math.max(...values) + 0.04 * (Math.max(...values) - Math.min(0, ...values))];
+  const { x, y, whole } = frame([points[0][0], points[points.length - 1][0]], span, "tokens of the corpus");
+  const lines = levels.map(([series, text]) =>
+    draw("line", { x1: x(points[0][0]), x2: x(points[points.length - 1][0]), y1: y(text.activation), y2: y(text.activation), class: `level ${colour(series)}` }, draw("title", {}, `${DATA.series[series].label} ${shown(text.activation)}`)),
+  );
+  const path = points.map(([tokens, value], i) => `${i ? "L" : "M"}${x(tokens).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const dots = points.map(([tokens, value]) => draw("circle", { cx: x(tokens), cy: y(value), r: 3, class: "dot c0" }, draw("title", {}, `${tokens.toLocaleString("en")} tokens: ${shown(value)}`)));
+  return whole("Best activation in random parts of the corpus against their tokens", ...lines, draw("path", { d: path, class: "line c0" }), ...dots);
 }
 
 function trace(text, x, y, kind, method, high) {

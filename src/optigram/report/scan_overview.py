@@ -1,0 +1,95 @@
+"""The overview of a scan: what was read, how far neurons stand out of what they usually do, and what was found beside it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from optigram.report import drawings
+from optigram.report.comparisons import duration
+from optigram.report.overview import ratios
+from optigram.report.scans import question
+from optigram.scanning.findings import Findings
+from optigram.study.records import Record
+from optigram.study.statistics import BASELINE, grouped, site_of_address
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """One site of a scan: how many targets of it are shown, and its drawings by title."""
+
+    site: str
+    neurons: int
+    drawings: Mapping[str, Markup]
+
+
+def scan_facts(found: Findings) -> dict[str, str]:
+    """What was read, in a few words each."""
+    about, settings = found.about, found.about["scan"]["settings"]
+    shards = about["shards"]
+    told = {
+        "model": about["scan"]["model"],
+        "corpus": ", ".join(source["path"].rpartition("/")[2] for source in about["scan"]["sources"]),
+        "documents": f"{about['documents']:,}",
+        "tokens": f"{about['tokens']:,}",
+        "targets": f"{len(found):,}",
+        "question": question(settings),
+        "shards": "" if len(shards["done"]) == shards["of"] else f"{len(shards['done'])} of {shards['of']}",
+        "time": f"{duration(about['seconds'])} of one process",
+        "made by": ", ".join(f"{name} {about['scan']['versions'][name]}" for name in ("optigram", "torch")),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def scan_headline(found: Findings) -> list[tuple[str, str]]:
+    """Figures, and what they are."""
+    far = [value for values in _far(found, list(found)).values() for value in values.values()]
+    told = [
+        (f"{len(found):,}", "targets, all of them in one pass over the corpus"),
+        (f"{found.about['tokens']:,}", f"tokens of {found.about['documents']:,} documents"),
+    ]
+    if far:
+        told.append((f"{np.median(far):.1f} sd", "above its mean is the highest place of the median target"))
+    return told
+
+
+def scanned(
+    found: Findings,
+    targets: Sequence[str],
+    colours: Mapping[str, str],
+    records: Sequence[Record] = (),
+    names: Mapping[str, str] | None = None,
+) -> list[Scanned]:
+    """A panel a site; with records (`names`: what the scan calls their targets) each method's texts over the best place of the corpus."""
+    curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
+    highest = dict(zip(found, found.targets["highest"].to_pylist(), strict=True))
+    made = []
+    for site, here in grouped(targets, site_of_address).items():
+        mine = [record for record in records if (names or {}).get(record.target) in here]
+        base = {record.target: highest[(names or {})[record.target]] for record in mine}
+        over = ratios(mine, list(dict.fromkeys(record.method for record in mine)), base)
+        levels = {method: float(np.median(list(values.values()))) for method, values in over.items() if values}
+        # the smallest parts of a corpus may have no place that counts for some target
+        rows = [[row for row in curves[target] if math.isfinite(row["highest"])] for target in here]
+        least = min(map(len, rows))
+        sizes, best = [row["tokens"] for row in rows[0][-least:]], [[row["highest"] for row in one[-least:]] for one in rows]
+        drawn = {
+            "Texts against the best place of the corpus": drawings.boxes(over, colours, "activation / best place of the corpus", site),
+            "How far the highest place stands out": drawings.boxes(
+                _far(found, here), {site: colours[BASELINE]}, "standard deviations above the mean", site, rule=None
+            ),
+            "What a larger corpus would bring": drawings.growth(
+                sizes, best, levels, colours, "tokens of the corpus: a random half, a quarter, ...", site
+            ),
+        }
+        made.append(Scanned(site, len(here), {name: one for name, one in drawn.items() if one is not None}))
+    return made
+
+
+def _far(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """By site and target: how many standard deviations the highest place is above the mean of all; none of n-grams alone."""
+    rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
+    known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}
+    return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of_address).items()}
