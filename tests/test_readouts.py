@@ -115,7 +115,7 @@ def test_a_latent_that_is_off_shows_0_keeps_an_order_and_has_a_way_up(files, add
     assert len(ranked[off].unique()) > 4
     raw = judged(toy, files, address, view="before").score(texts).activation[0]
     if "top" not in address:  # what a TopK latent lacks hangs on the others
-        assert torch.equal(ranked[off].argsort(), raw[off].argsort())
+        assert (ranked[off][raw[off].argsort()].diff() > -1e-8).all()  # but for ties, which rounding breaks either way
     slope = judged(toy, files, address, view="search").gradient(texts[:, off][:, :1])
     assert torch.equal(slope, judged(toy, files, address, view="before").gradient(texts[:, off][:, :1]))
     assert slope.abs().max() > 0

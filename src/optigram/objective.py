@@ -81,6 +81,7 @@ class Objective:
         self.targets, self.length, self.template = tuple(targets), length, template
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: Known | None = None
+        self._steady = False
         self._words = lexicon(model.vocabulary) if words is None else words
         self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
@@ -149,6 +150,12 @@ class Objective:
         """The same objective, to which texts too near to these are worth -inf."""
         part = self.only(range(len(self.targets)))
         part.known = known
+        return part
+
+    def steadily(self) -> "Objective":
+        """The same objective, whose scores of a text hang on nothing but the text, to the last bit, for a little more work."""
+        part = self.only(range(len(self.targets)))
+        part._steady = True
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
@@ -265,7 +272,7 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends)
+        values, cost = read(self.model, inputs, parts, self._ends, self._steady)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.meter.charge(forwards=costs)

@@ -4,6 +4,7 @@
 one part, and texts for each of its members.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -30,20 +31,24 @@ def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[Reado
 
 
 def read(
-    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts], ends: Sequence[int]
+    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts], ends: Sequence[int], steady: bool = False
 ) -> tuple[Float[Tensor, "m c"], Float[Tensor, " k1"]]:
     """Activations of texts, and what they cost each owner in forwards.
 
-    An owner's texts are read by prefix if the model can and that is less work, else whole. `ends` are where each free word
-    of a text ends with the fixed ones after it (`Template.ends`).
+    An owner's texts are read by prefix if the model can and that is less work, else whole. If `steady`, they are read by prefix
+    wherever the model can, and in blocks of one size: then a text's activation hangs on the text alone, to the last bit. `ends`
+    are where each free word of a text ends with the fixed ones after it (`Template.ends`).
     """
     (k1, c, s), shared = ids.shape, len(ids) == 1
-    rows = _with_owners(ids)
-    shares = _shares(model.step, rows, ends, k1)
+    rows, step = _with_owners(ids), model.step
+    if steady and step is not None:
+        step, shares = dataclasses.replace(step, blocks=step.blocks[:1]), torch.ones(k1, dtype=torch.bool, device=rows.device)
+    else:
+        shares = _shares(step, rows, ends, k1)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found: list[Tensor] = []
-    if model.step is not None and chosen.any():
-        values, cells = _by_prefix(model.step, rows[chosen], parts, ends, k1, c, shared)
+    if step is not None and chosen.any():
+        values, cells = _by_prefix(step, rows[chosen], parts, ends, k1, c, shared)
         found.append(values)
         cost = torch.where(shares.cpu(), cells / s, cost)
     if not chosen.all():

@@ -36,7 +36,7 @@ class Alone:
         self.vocabulary = model.vocabulary
         self.allowed = np.zeros(len(model.vocabulary), dtype=bool)
         self.allowed[np.arange(len(model.vocabulary)) if settings.special else lexicon(model.vocabulary)] = True
-        self.objective = Objective(model, targets, settings.length).viewed("exact")
+        self.objective = Objective(model, targets, settings.length).viewed("exact").steadily()
         self.ends = {1: Rivals(len(targets), settings), -1: Rivals(len(targets), settings)}
         self.tallies = Tallies.empty(len(targets))
 
