@@ -24,7 +24,8 @@ from torch import Tensor
 
 from optigram.models.loading import load
 from optigram.noise import Streams
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
+from optigram.scores import SoftText
 from search import objective_of
 
 MIXED, HOTTEST, TENTH = 8, 3.0, 10

@@ -23,8 +23,9 @@ from optigram.methods.searches import sparse
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.noise import Streams
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
 from optigram.relaxations import Gumbel, mixed
+from optigram.scores import SoftText
 from optigram.shortlist import shortlist
 from optigram.study import statistics
 

@@ -5,7 +5,8 @@ import torch
 
 from optigram.fluency import Fluency, expected_repetition, repetition
 from optigram.methods.epo import Epo, Living, _fittest, exchanged
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.targets import resolve
 from toy import Toy
 

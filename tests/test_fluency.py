@@ -10,7 +10,8 @@ from optigram.errors import InputError
 from optigram.fluency import Fluency, parse_band
 from optigram.loop import search
 from optigram.methods import Corpus, presets
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
+from optigram.scores import SoftText
 from optigram.targets import resolve
 from optigram.text import Template, word_vocabulary
 from test_imaginet import gru_by_hand

@@ -6,7 +6,8 @@ import torch
 from optigram.errors import InputError
 from optigram.loop import Budget, search
 from optigram.methods import Proposal
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.targets import resolve
 
 

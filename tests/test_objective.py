@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from optigram.errors import InputError
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
+from optigram.scores import SoftText
 from optigram.targets import Target, resolve
 from optigram.text import Template
 from test_imaginet import gru_by_hand

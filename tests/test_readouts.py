@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from optigram.errors import InputError
 from optigram.loop import search
 from optigram.methods import Corpus, presets
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
+from optigram.scores import SoftText
 from optigram.targets import resolve
 from optigram.text import Template
 from test_sae import THRESHOLD, B, C, E, largest, layer_normed, relu, saelens

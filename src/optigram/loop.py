@@ -13,7 +13,8 @@ from optigram.errors import InputError
 from optigram.finals import Finals, finals
 from optigram.front import Front
 from optigram.methods.base import Method, Proposal
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # told after every round: targets done, and the best activations [k] of those at work

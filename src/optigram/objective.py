@@ -8,7 +8,6 @@ h site width; k1 is k, or 1 where all targets judge the same texts.
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,34 +22,10 @@ from optigram.meter import Meter
 from optigram.models.base import Model
 from optigram.reading import members_of, read, read_soft
 from optigram.readouts import Readouts, View, readouts
+from optigram.scores import Scores, SoftText
 from optigram.shapes import Bool, Float, Int
 from optigram.targets import Target
 from optigram.text import Template
-
-
-class SoftText(NamedTuple):
-    """Mixtures of words: `embeds` [k1 c t d], and the `weights` [k1 c t v] that made them, where there are any."""
-
-    embeds: Float[Tensor, "k1 c t d"]
-    weights: Float[Tensor, "k1 c t v"] | None
-
-
-class Scores(NamedTuple):
-    """What texts are worth, float32 [k c].
-
-    `activation` is the target's pooled number, in the model's own units; `surprisal` nats per token, where fluency was
-    asked for. `merit` is what ranks the texts, where that is not the activation: less what fluency costs, and -inf
-    for a text that may not be kept.
-    """
-
-    activation: Float[Tensor, "k c"]
-    surprisal: Float[Tensor, "k c"] | None = None
-    merit: Float[Tensor, "k c"] | None = None
-
-    @property
-    def value(self) -> Float[Tensor, "k c"]:
-        """What is maximised."""
-        return self.activation if self.merit is None else self.merit
 
 
 class Objective:

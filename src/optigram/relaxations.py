@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from optigram.noise import Streams
-from optigram.objective import SoftText
+from optigram.scores import SoftText
 from optigram.shapes import Float, Int
 
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from optigram.noise import Streams
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
 from optigram.relaxations import Given
+from optigram.scores import SoftText
 from optigram.shapes import Int
 
 TEXTS = 8  # of random words, for each restart

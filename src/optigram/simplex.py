@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from optigram.noise import Streams
-from optigram.objective import SoftText
 from optigram.relaxations import Given, Rows, Start, Table, Theta, mixed
+from optigram.scores import SoftText
 from optigram.shapes import Float
 
 UNIFORM = Start()

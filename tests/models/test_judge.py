@@ -9,7 +9,8 @@ from optigram.errors import InputError
 from optigram.fluency import Fluency
 from optigram.loop import search
 from optigram.methods import presets
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
+from optigram.scores import SoftText
 from optigram.targets import resolve
 from optigram.text import Template
 

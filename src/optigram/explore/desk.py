@@ -16,7 +16,8 @@ from optigram.explore.watching import Watched, temperature
 from optigram.loop import Budget
 from optigram.methods import Proposal, chains
 from optigram.models.base import Model
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.study.find import find_by, judge
 from optigram.study.judging import Request, judge_of
 from optigram.study.neighbours import without_each

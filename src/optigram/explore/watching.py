@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from optigram.methods import Ascent, Method, Proposal, Proposals
 from optigram.methods.base import Ids
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
 from optigram.relaxations import Gumbel
+from optigram.scores import Scores
 
 Tell = Callable[[int, Proposal, Scores], None]  # round, counted from 0; a KeyboardInterrupt raised in it ends the search
 

@@ -7,8 +7,9 @@ import torch
 from optigram.errors import InputError
 from optigram.methods.base import Ids, Proposal, Proposals, judged_first
 from optigram.noise import Streams
-from optigram.objective import Objective, SoftText
+from optigram.objective import Objective
 from optigram.relaxations import Embeddings, Gumbel, Relaxation
+from optigram.scores import SoftText
 from optigram.shortlist import COST, places, shortlist, spelled
 
 BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from optigram.noise import Streams
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.shapes import Float, Int
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from optigram.methods.base import Ids, Proposal, Proposals, begin, judged_first
 from optigram.noise import Streams
-from optigram.objective import Objective, Scores
+from optigram.objective import Objective
+from optigram.scores import Scores
 from optigram.shapes import Float, Int
 
 ROUND = 2048  # texts that the targets of a batch have judged at once

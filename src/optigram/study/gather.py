@@ -9,7 +9,6 @@ import torch
 
 from optigram.corpora import ngrams
 from optigram.errors import InputError
-from optigram.methods import presets
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective import Objective
@@ -70,8 +69,7 @@ def benches_of(kept: Kept, device: str) -> dict[str, Bench]:
     network = load(request.model, device, None if request.dtype == "float32" else "float32")
     request = dataclasses.replace(request, dtype="float32", device=device, fluency=0.0, surprisal=None, fluency_model=None)
     request = dataclasses.replace(request, front=False, repetition=0.0, second_opinion=None)
-    searched = presets.CORPUS in [presets.parse(name).label for name in request.by]
-    corpus = sentences_for(network, request.corpus, request.seed) if searched else None
+    corpus = sentences_for(network, request.corpus, request.seed) if kept.manifest["fingerprints"]["corpus"] else None
     if kept.settings["dtype"] == "float32":
         _same_model(kept, network)
     return {network.name: Bench(lambda targets: judge_of(dataclasses.replace(request, targets=targets), network), corpus)}
