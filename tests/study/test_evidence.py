@@ -114,7 +114,7 @@ def corpus(tmp_path):
 
 
 def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
-    request = Request(model, ["visual:dog", "-language:a"], ("crp", "gbl"), 3, corpus, budget=200, top=2, template="a {} b")
+    request = Request(model, ["visual:dog", "-language:a"], ("crp", "auto"), 3, corpus, budget=200, top=2, template="a {} b")
     run(request, tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
     rows = gather(tmp_path / "run")
     assert [row.target for row in rows] == ["visual:dog", "-language:a"]
