@@ -53,3 +53,8 @@ def test_a_ratio_to_nothing_is_not_shown(baseline, ratio):
 
 def test_without_corpus_search_there_are_no_ratios():
     assert "/ crp" not in shown(replace(RECORD, method="gbl"))
+
+
+def test_nats_are_shown_where_some_are_known():
+    assert "nats" not in shown(RECORD)
+    assert "4.25" in shown(RECORD, replace(RECORD, method="epo", surprisal=4.25)).splitlines()[-1]

@@ -15,7 +15,8 @@ BASELINE = "crp"
 
 
 def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) -> Table:
-    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best.
+    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best; with its
+    surprisal in nats a token, where that was asked for.
 
     With evidence, what each word adds is its colour: orange adds, blue takes away, and the word that adds most is underlined.
     """
@@ -28,6 +29,9 @@ def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) ->
     table.add_column("activation", justify="right")
     if baseline:
         table.add_column(f"/ {BASELINE}", justify="right")
+    surprised = any(record.surprisal is not None for record in records)
+    if surprised:
+        table.add_column("nats", justify="right")
     table.add_column("f.e.", justify="right")
     for target in dict.fromkeys(record.target for record in records):
         rows = [record for record in records if record.target == target]
@@ -41,6 +45,8 @@ def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) ->
             ]
             if baseline:
                 cells.append(Text(ratio(record.activation, baseline.get(target))))
+            if surprised:
+                cells.append(Text("" if record.surprisal is None else f"{record.surprisal:.2f}"))
             cells.append(Text(f"{record.forwards + record.backwards:,.0f}" if record.rank == 1 else ""))
             table.add_row(*cells, style="bold" if record.activation == best else None, end_section=number == len(rows) - 1)
     return table
