@@ -24,36 +24,39 @@ def best_known(records: Sequence[Record]) -> Known:
 
 
 def tables(records: Sequence[Record], known: Known) -> Iterator[str]:
-    """A Markdown table a site: a row a method and budget."""
+    """A Markdown table a site: a row a method, for each budget what it found; best at the largest budget first."""
     for site, here in statistics.grouped(records, statistics.site_of).items():
         base = statistics.activations(here, BASELINE)
         cost = next(record.forwards for record in here if record.method == BASELINE)
-        lines = [
-            f"{site}: {len(base)} neurons; corpus search {cost:,.0f} forward-equivalents, once for all\n",
-            "| method | budget | / corpus | beats corpus | / best known | area | soft gap | f.e. | s |",
-            "|---|---:|---|---|---|---:|---:|---:|---:|",
-        ]
-        groups = statistics.grouped([record for record in here if record.arm], lambda record: (int(record.arm), record.method))
-        lines += [_row(method, budget, rows, base, known) for (budget, method), rows in sorted(groups.items(), key=lambda item: item[0][0])]
-        yield "\n".join(lines)
+        runs = statistics.grouped([record for record in here if record.arm], lambda record: (record.method, int(record.arm)))
+        budgets = sorted({budget for _, budget in runs})
+        methods = sorted({method for method, _ in runs}, key=lambda method: -_share(runs.get((method, budgets[-1]), []), known).value)
+        yield "\n".join(
+            [
+                f"{site}: {len(base)} neurons; corpus search {cost:,.0f} forward-equivalents, once for all\n",
+                f"| method | {' | '.join(f'{budget:,}: / best known' + ' | / corpus, won' for budget in budgets)} | area | soft gap | s |",
+                f"|---|{'---|---|' * len(budgets)}---:|---:|---:|",
+                *(_row(method, [runs.get((method, budget), []) for budget in budgets], base, known) for method in methods),
+            ]
+        )
 
 
-def _row(method: str, budget: int, rows: Sequence[Record], base: Mapping[str, float], known: Known) -> str:
-    ratios = [row.activation / base[row.target] for row in rows if base[row.target] > 0]
-    won = statistics.share(sum(row.activation > base[row.target] for row in rows), len(rows))
-    shares = [row.activation / known[row.target][1] for row in rows if known[row.target][1] > 0]
-    gap = statistics.soft_gap(rows, method).value
-    spent = np.median([row.forwards + row.backwards for row in rows])
-    cells = (
-        _told(statistics.median(ratios)),
-        f"{won.value:.1%} [{won.low:.0%}, {won.high:.0%}]",
-        _told(statistics.median(shares)),
-        f"{np.median([area(row, known) for row in rows if known[row.target][1] > 0]):.3f}",
-        "" if np.isnan(gap) else f"{gap:.2f}",
-        f"{spent:,.0f}",
-        f"{np.mean([row.seconds for row in rows]):.1f}",
-    )
-    return f"| {method} | {budget:,} | {' | '.join(cells)} |"
+def _row(method: str, runs: Sequence[Sequence[Record]], base: Mapping[str, float], known: Known) -> str:
+    """Of each budget the median share of the best known and of the corpus's best, and the neurons won; of the largest the rest."""
+    cells = []
+    for rows in runs:
+        ratios = [row.activation / base[row.target] for row in rows if base[row.target] > 0]
+        won = statistics.share(sum(row.activation > base[row.target] for row in rows), len(rows))
+        cells += [_told(_share(rows, known)), f"{np.median(ratios):.3f}, {won.value:.0%} [{won.low:.0%}]"] if rows else ["", ""]
+    last = next(rows for rows in reversed(runs) if rows)
+    gap = statistics.soft_gap(last, method).value
+    cells.append(f"{np.median([area(row, known) for row in last if known[row.target][1] > 0]):.3f}")
+    cells += ["" if np.isnan(gap) else f"{gap:.2f}", f"{np.mean([row.seconds for row in last]):.1f}"]
+    return f"| {method} | {' | '.join(cells)} |"
+
+
+def _share(rows: Sequence[Record], known: Known) -> Interval:
+    return statistics.median([row.activation / known[row.target][1] for row in rows if known[row.target][1] > 0])
 
 
 def area(record: Record, known: Known) -> float:
