@@ -96,5 +96,5 @@ def plot(records: Sequence[Record], known: Known, path: Path) -> None:
         panel.set(xscale="log", xlabel="forward-equivalents a neuron", title=site)
         panel.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("activation / best known (median neuron)")
-    figure.axes[-1].legend(frameon=False, fontsize=7, loc="lower right")
+    figure.legend(*figure.axes[-1].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside right center")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

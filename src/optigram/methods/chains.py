@@ -14,7 +14,7 @@ from optigram.methods.then import Then
 
 AUTO = "auto"
 UNMIXED = (*presets.UNMIXED, "pez", "sgbl")  # they have no weights for all words, or these are no mixtures
-WITH_CORPUS, WITHOUT = "crp+coordinate", "gbl+coordinate"  # what auto stands for
+WITH_CORPUS, WITHOUT = "crp+coordinate", "coordinate"  # what auto stands for
 JOIN = "+"
 NAMES = (*presets.LABELS, *SEARCHES, AUTO)
 
