@@ -24,13 +24,14 @@ def best_known(records: Sequence[Record]) -> Known:
 
 
 def tables(records: Sequence[Record], known: Known) -> Iterator[str]:
-    """A Markdown table a site: a row a method, for each budget what it found; best at the largest budget first."""
+    """A Markdown table a site: a row a method, for each budget what it found; the best at its largest budget first."""
     for site, here in statistics.grouped(records, statistics.site_of).items():
         base = statistics.activations(here, BASELINE)
         cost = next(record.forwards for record in here if record.method == BASELINE)
         runs = statistics.grouped([record for record in here if record.arm], lambda record: (record.method, int(record.arm)))
         budgets = sorted({budget for _, budget in runs})
-        methods = sorted({method for method, _ in runs}, key=lambda method: -_share(runs.get((method, budgets[-1]), []), known).value)
+        last = {method: runs[method, budget] for budget in budgets for method, its in runs if its == budget}
+        methods = sorted(last, key=lambda method: -_share(last[method], known).value)
         yield "\n".join(
             [
                 f"{site}: {len(base)} neurons; corpus search {cost:,.0f} forward-equivalents, once for all\n",
