@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from playwright.sync_api import expect
 
 from made_runs import HOSTILE
 
@@ -130,7 +131,7 @@ def test_links_lead_to_a_neuron_and_back(visit, reports):
 def test_copying(visit, reports):
     page = visit(reports["small"] + TARGET, permissions=["clipboard-read", "clipboard-write"]).page
     page.locator("#neuron .actions button", has_text="Command").first.click()
-    page.wait_for_function("document.getElementById('said').textContent === 'copied'")
+    expect(page.locator("#said")).to_have_text("copied")
     assert page.evaluate("navigator.clipboard.readText()").startswith("optigram find tiny visual:word2 --by ")
 
 
