@@ -1,8 +1,6 @@
-"""The judge: what texts are worth to targets, exactly (`score`), as a differentiable relaxation (`relax`), and word by
-word (`gradient`).
+"""The judge: what texts are worth to targets, exactly (`score`), as a relaxation (`relax`), and word by word (`gradient`).
 
-Axes: k targets, c texts per target, t free tokens, s all tokens (with the template), v words, d embedding width,
-h site width; k1 is k, or 1 where all targets judge the same texts.
+Axes: k targets, c texts per target, t free tokens, s all tokens (with the template), v words, d embedding width; k1 is k, or 1.
 """
 
 import copy
