@@ -1,7 +1,7 @@
 """The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from optigram.methods import presets
 from optigram.methods.ascent import Ascent
@@ -20,6 +20,7 @@ STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
 WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below a budget so many chains, and candidates
+BEAMS = ((1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))  # texts of a beam, and candidates of each
 ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 8, 16), (float("inf"), 8, 32))  # the same for a transformer
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
@@ -52,8 +53,12 @@ def sparse(budget: float) -> Ascent:
 def coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
     widths = ATTENDING if attends else WIDTHS
-    chains, candidates = next((chains, candidates) for below, chains, candidates in widths if budget < below)
-    return Coordinate(chains, candidates)
+    return Coordinate(*_fitting(widths, budget))
+
+
+def _fitting(widths: Iterable[tuple[float, int, int]], budget: float) -> tuple[int, int]:
+    """The two numbers that serve a budget."""
+    return next((first, second) for below, first, second in widths if budget < below)
 
 
 Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
@@ -62,7 +67,7 @@ SEARCHES: dict[str, Callable[[float, bool], Search]] = {  # by the budget, and w
     "genetic": lambda budget, attends: Genetic(),
     "coordinate": coordinate,
     "epo": lambda budget, attends: Epo(),
-    "beam": lambda budget, attends: Beam(),
+    "beam": lambda budget, attends: Beam(*_fitting(BEAMS, budget)),
     "gcg": lambda budget, attends: Gcg(),
     "pez": lambda budget, attends: relaxed("pez", budget),
     "straight": lambda budget, attends: relaxed("straight", budget),
