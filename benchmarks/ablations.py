@@ -1,8 +1,8 @@
-"""Ablations of gumbel softmax at equal forward-equivalents: what each of its parts is worth, as one markdown table.
+"""Ablations of gumbel softmax, coordinate ascent and GCG at equal forward-equivalents: what each part is worth, as one markdown table.
 
-    python benchmarks/ablations.py --corpus captions_val2017.json [--most 24] [--budget 5000] [--sites language,visual] [--only noise]
+    python benchmarks/ablations.py --corpus captions_val2017.json [--most 24] [--budget 5000] [--sites language,visual] [--only noise,gcg]
 
-Every row differs from the first in one thing. Printed are medians of the neurons' ratios to corpus search, with 95% intervals,
+Every row of gumbel differs from the first in one thing. Printed are medians of the neurons' ratios to corpus search, with 95% intervals,
 the median of their ratios to the first row, and the share of neurons on which the row is above it.
 """
 
@@ -16,9 +16,11 @@ from torch import Tensor
 
 from methods import neurons
 from optigram.loop import Budget, search
-from optigram.methods import chains
+from optigram.methods import chains, searches
 from optigram.methods.ascent import Ascent
 from optigram.methods.base import Method
+from optigram.methods.coordinate import Coordinate
+from optigram.methods.gcg import Gcg
 from optigram.methods.presets import COLDEST, EVERY, modern
 from optigram.models.loading import load
 from optigram.noise import Streams
@@ -56,6 +58,7 @@ def changed(budget: float, rate: float | None = None, kind: type[Gumbel] = Gumbe
 
 def rows(budget: float) -> dict[str, Method]:
     """Every row's method, the usual one first."""
+    coordinate = searches.coordinate(budget, attends=False)
     return {
         "gbl: temperature from 3, noise, 1 sample, rate 0.5": changed(budget),
         "no noise (softmax, the same temperatures)": changed(budget, kind=Quiet),
@@ -71,6 +74,17 @@ def rows(budget: float) -> dict[str, Method]:
         "rate 1": changed(budget, rate=1.0),
         "4 samples, 1 restart": changed(budget, samples=4),
         "8 samples, 1 restart, half the steps": changed(budget, samples=8),
+        "coordinate, 16 candidates, 4 chains": Coordinate(candidates=16),
+        "coordinate, 64 candidates, 4 chains": Coordinate(candidates=64),
+        "coordinate, 256 candidates, 1 chain": Coordinate(chains=1, candidates=256),
+        "coordinate, no blend": dataclasses.replace(coordinate, blend=0),
+        "coordinate, gradients at 4 neighbours instead (ARCA)": dataclasses.replace(coordinate, blend=0, neighbours=4),
+        "coordinate, never looking deeper": dataclasses.replace(coordinate, deepened=0),
+        "gcg, 44 candidates, momentum 0.5": Gcg(),
+        "gcg, no momentum": Gcg(momentum=0.0),
+        "gcg, momentum 0.9": Gcg(momentum=0.9),
+        "gcg, 16 candidates": Gcg(candidates=16),
+        "gcg, 512 candidates of 256, no momentum (as published)": Gcg(candidates=512, among=256, momentum=0.0),
     }
 
 
@@ -81,7 +95,7 @@ def main() -> None:
     options.add_argument("--most", type=int, default=24, help="neurons of a path")
     options.add_argument("--budget", type=float, default=5000)
     options.add_argument("--sites", default="language,visual")
-    options.add_argument("--only", default="", help="rows whose name has this, beside the first")
+    options.add_argument("--only", default="", help="rows whose name has one of these, beside the first")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     model, sites = load("imaginet"), chosen.sites.split(",")
@@ -93,7 +107,7 @@ def main() -> None:
     print("|---|" + "---|" * 3 * len(sites), flush=True)
     usual: dict[str, np.ndarray] = {}
     for number, (name, method) in enumerate(rows(chosen.budget).items()):
-        if number and chosen.only not in name:
+        if number and not any(part in name for part in chosen.only.split(",")):
             continue
         cells = [name]
         for site, objective in objectives.items():

@@ -11,6 +11,7 @@ of these words is among the tenth that the gradient likes best, for gradients ta
     texts     at 8 random texts, averaged: what a shortlist is made of
     flat      where the even mixture of all words stands at every position: the start of softmax
     gumbel    at 8 mixtures of all words by gumbel noise at temperature 3, at every position, averaged: the start of gbl
+    long      at those mixtures, brought to the length of a word
 
 and the length of such mixtures, as a share of the length of a word's embedding.
 """
@@ -59,7 +60,7 @@ def _compare(objective: Objective, streams: Streams, place: int, count: int, ran
     texts = objective.lexicon[rows].repeat(1, count, 1)
     texts[:, :, place] = objective.lexicon[tried]
     exact = objective.score(texts).activation
-    for where in ("text", "blend", "texts", "flat", "gumbel"):
+    for where in ("text", "blend", "texts", "flat", "gumbel", "long"):
         embeds = _place(objective, streams, rows, place, where).requires_grad_()
         (slope,) = torch.autograd.grad(objective.relax(SoftText(embeds, None)).value.sum(), embeds)
         liked = (slope[:, :, place].mean(1) @ objective.table.T).gather(1, tried)
@@ -83,8 +84,8 @@ def _place(objective: Objective, streams: Streams, rows: Tensor, place: int, whe
         case "flat":
             return table.mean(0).expand(len(rows), 1, t, -1).clone()
         case _:
-            weights = (streams.gumbel(MIXED, t, v)[:, 0] / HOTTEST).softmax(-1)
-            return weights @ table
+            mixtures = (streams.gumbel(MIXED, t, v)[:, 0] / HOTTEST).softmax(-1) @ table
+            return mixtures if where == "gumbel" else mixtures * table.norm(dim=-1).mean() / mixtures.norm(dim=-1, keepdim=True)
 
 
 def _length(objective: Objective, where: str, streams: Streams) -> float:

@@ -47,14 +47,26 @@ def judged_first(objective: Objective, start: Ids) -> Proposal:
     return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
 
 
-def named(objective: Objective, slope: Float[Tensor, "k c v"], texts: Int[Tensor, "k c t"], place: int, count: int) -> Int[Tensor, "k c m"]:
+def named(
+    objective: Objective,
+    slope: Float[Tensor, "k c v"],
+    texts: Int[Tensor, "k c t"],
+    place: int,
+    count: int,
+    window: Int[Tensor, "k c"] | None = None,
+) -> Int[Tensor, "k c m"]:
     """The words that a gradient [k c v] likes best at one position of texts, `count` or as many as there are, but for their own.
 
+    Of a later `window` than 0 they are the next `count` words, and so on, at the most the last ones.
     Words with which a text may not be kept come last, where the objective is choosy: to judge them would be work for nothing.
     """
     slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
     most = max(slope.shape[-1] - 1, 1)
-    words = objective.lexicon[slope.topk(min(count * (SPARE if objective.choosy else 1), most), dim=-1).indices]
+    count = min(count, most)
+    wide = min(count * (SPARE if objective.choosy else 1), most)
+    first = (torch.zeros_like(texts[..., 0]) if window is None else window * wide).clamp(max=most - wide)
+    order = slope.topk(int(first.max()) + wide, dim=-1).indices
+    words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
     if not objective.choosy:
         return words
     kept = objective.may_be_kept(exchanged(texts, place, words).flatten(1, 2)).view(words.shape)

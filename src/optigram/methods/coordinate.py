@@ -14,7 +14,7 @@ from optigram.best import Best
 from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
 from optigram.noise import Streams
 from optigram.objective import Objective
-from optigram.shapes import Int
+from optigram.shapes import Bool, Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
 TRIES = 4  # times a text is shaken, where not every text may be kept
@@ -28,7 +28,10 @@ class Coordinate:
     that reads on from a shared beginning has less to read again. The gradient is that at the text, plus that at an even mixture
     of `blend` random words at the position (0: none), plus those at `neighbours` single random words there. A chain at its
     end goes on from the best text of its target, `shaken` of its words exchanged: half of the times for those of another
-    chain, else for any; the exchange after that is made in any case. `sweeps` bounds how often the positions are gone through.
+    chain, else for any; the exchange after that is made in any case. A chain that comes to that best text once more looks
+    further down the gradient's list before it is shaken, for `deepened` sweeps: in short texts, which are soon the same again,
+    the optimum often differs in a word that the gradient ranks some hundreds lower. `sweeps` bounds how often the positions
+    are gone through.
     """
 
     chains: int = 4
@@ -36,6 +39,7 @@ class Coordinate:
     blend: int = 8
     neighbours: int = 0
     shaken: int = 2
+    deepened: int = 2
     sweeps: int | None = None
     block: int = field(default=ROUND, repr=False)
 
@@ -51,24 +55,28 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = begin(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        best_end = Best.empty(len(texts), 1, length)
+        best_end, windows = Best.empty(len(texts), 1, length), Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._named(objective, texts, place, streams)
+            words = self._named(objective, texts, place, streams, windows.at)
             scores = (yield Proposal(exchanged(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            best_end = best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
+            before, best_end = best_end, best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
+            stale = stale.masked_fill(ended, 0)
+            ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not hang on others
             texts = torch.where(ended[..., None], shaken, texts)
-            values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
+            values = values.masked_fill(ended, -torch.inf)
 
-    def _named(self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams) -> Int[Tensor, "k c m"]:
-        """The words that the gradient likes best at a position, but for the one that is there."""
+    def _named(
+        self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
+    ) -> Int[Tensor, "k c m"]:
+        """The words that the gradient likes best at a position, but for the one that is there, from `window` times as many on."""
         slope = objective.gradient(texts, [place])[:, :, 0]
         if self.blend:
             words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
@@ -78,7 +86,7 @@ class Coordinate:
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
-        return named(objective, slope, texts, place, max(1, round(self.candidates * share)))
+        return named(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
@@ -96,3 +104,30 @@ class Coordinate:
             return shaken[:, :, 0]
         kept = objective.may_be_kept(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, kept.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
+
+
+class Windows:
+    """Where in the gradient's list of words each chain looks: `at` int64 [k c], in numbers of candidates.
+
+    No two chains at the best text of their target look at the same place, until there is a better one. The longer a text, the more
+    often must it be found before it is worth more than a new beginning: once for two words, and once more for each further one.
+    """
+
+    def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int):
+        self.at = torch.zeros_like(texts[..., 0])
+        self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
+        self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
+
+    def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: Best, before: Best) -> Bool[Tensor, "k c"]:
+        """Move on after an exchange; tell which of the chains that `ended` are to look deeper instead of being shaken."""
+        new = (best.activation > before.activation).to(texts.device)
+        self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)
+        self.at, self.done = self.at.masked_fill(better, 0), self.done.masked_fill(better, 0)
+        there = ended & (texts == best.ids.to(texts.device)).all(-1)
+        self.visits = self.visits + (there & (self.done == 0)).sum(1, keepdim=True)
+        place = self.taken + there.cumsum(1)
+        deeper = there & (self.done < self.sweeps) & (self.visits >= self.needed) & (place < self.most)
+        self.taken = self.taken + deeper.sum(1, keepdim=True)
+        self.at = torch.where(deeper, place, self.at.masked_fill(ended, 0))
+        self.done = torch.where(deeper, self.done + 1, self.done.masked_fill(ended, 0))
+        return deeper
