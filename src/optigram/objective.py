@@ -136,8 +136,6 @@ class Objective:
         with torch.no_grad():
             inputs = self._whole(ids)
             activation = self._by_source(inputs, self._exactly)
-            if self._listener is None and not self.choosy:
-                return Scores(activation)
             merit, surprisal = activation, None
             if self._listener is not None:
                 surprisal = self._listener.hard(inputs).expand_as(activation)

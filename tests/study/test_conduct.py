@@ -70,6 +70,14 @@ def test_records_are_those_of_find(study, undisturbed):
     assert [dataclasses.replace(record, arm="plain", seconds=0.0) for record in direct.records] == same
 
 
+def test_a_study_counts_repetition_and_asks_for_a_second_opinion(study, folder):
+    arm = Arm(name="plain", targets=("language:*",), methods=("gbl",), budget=200)
+    workshop = Workshop(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
+    (record, *_) = workshop.run(workshop.cells()[0])
+    assert workshop.objective("plain", ["language:a"]).fluency.repetition == 0.5
+    assert record.notes["second_surprisal"] == pytest.approx(record.surprisal, abs=1e-5)
+
+
 def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
     workshop = Workshop(study)
     cells = workshop.cells()

@@ -66,6 +66,8 @@ class Study(_Strict):
     fluency: Annotated[float, Field(ge=0)] = 0.0
     surprisal: str | None = None
     fluency_model: str | None = None
+    repetition: Annotated[float, Field(ge=0)] = 0.0
+    second_opinion: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     top: Annotated[int, Field(ge=1)] = 1
