@@ -4,11 +4,10 @@
 
 MODEL is an Imaginet. A faithful run takes some 60,000 steps of 64 samples a neuron, so a small model is advised (`optigram train`),
 and texts may be held to the `--words` most frequent words of a corpus. Both begin from random texts, for as many neurons of each
-path. A line of OUT.jsonl is a neuron: what the faithful run found and spent, and what `auto` had spent when it was as good.
+path. A line of OUT.jsonl is a neuron: what the faithful run found and spent, and what `auto` had spent when it was as good, to rounding.
 """
 
 import argparse
-import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective import Objective
+from optimum import ROUNDING
 
 LENGTH = 5
 
@@ -82,7 +82,7 @@ def frequent(model: Model, corpus: str, most: int | None) -> np.ndarray:
 
 def compared(objective: Objective, name: str, budget: float) -> Row:
     """The method to its end, and `auto` within its budget."""
-    authors = found(objective, dataclasses.replace(chains.method(chains.parse(name), budget), block=1), Budget())
+    authors = found(objective, chains.method(chains.parse(name), budget, block=1), Budget())
     ours = found(objective, chains.method(chains.parse(chains.AUTO, corpus=False), budget), Budget(forwards=budget))
     value, told = float(authors.activation[0]), objective.model.vocabulary.decode
     return Row(
@@ -94,7 +94,7 @@ def compared(objective: Objective, name: str, budget: float) -> Row:
         seconds=authors.seconds,
         auto=told(ours.ids[0].tolist()),
         auto_activation=float(ours.activation[0]),
-        auto_as_good_at=next((spent for spent, best in ours.trace if best >= value), None),
+        auto_as_good_at=next((spent for spent, best in ours.trace if best >= value - ROUNDING * abs(value)), None),
     )
 
 

@@ -24,7 +24,7 @@ FREQUENT, LANGUAGE = 1000, 160
 
 def neurons(model, site: str, most: int) -> list[Target]:
     """The neurons of one path."""
-    names = model.sites[site].names
+    names = model.sites[site].names or [None] * model.sites[site].width
     special = len(model.vocabulary.special)
     drawn = np.random.default_rng(0).choice(FREQUENT, LANGUAGE, replace=False) + special
     indices = drawn.tolist() if site == "language" else range(len(names))
