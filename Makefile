@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan bench-peers clean
+.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan bench-search bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -51,6 +51,10 @@ bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the model
 bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus
 	$(BIN)/python benchmarks/scan.py speed small-gpt2 --sites mlp_act.1,mlp_act.3,mlp_act.5 --corpus $(CORPUS)
 	$(BIN)/python benchmarks/scan.py memory
+
+bench-search: $(VENV)/.dev  ## all methods at equal budgets, as tables and a plot (OUT=DIR CORPUS=FILE; hours)
+	$(BIN)/python benchmarks/search.py run $(OUT) --corpus $(CORPUS)
+	$(BIN)/python benchmarks/search.py show $(OUT) --plot $(OUT)/plot.svg --optimality
 
 bench-peers: $(VENV)/.weights  ## other tools on the same targets, in environments of their own (PEERS=DIR CAPTIONS=FILE; hours)
 	$(BIN)/python benchmarks/peers/setup.py $(PEERS)
