@@ -1,6 +1,6 @@
 """The authors' gumbel softmax, taken to its own stopping rule, against `auto`: how much sooner is `auto` as good?
 
-    python benchmarks/faithful.py MODEL OUT.jsonl --corpus FILE [--words 500] [--neurons 5] [--by gbl:faithful] [--budget 10000]
+    python benchmarks/faithful.py MODEL OUT.jsonl --corpus FILE [--words 500] [--neurons 5] [--by gbl:faithful]
 
 MODEL is an Imaginet. A faithful run takes some 60,000 steps of 64 samples a neuron, so a small model is advised (`optigram train`),
 and texts may be held to the `--words` most frequent words of a corpus. Both begin from random texts, for as many neurons of each

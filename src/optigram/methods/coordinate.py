@@ -109,8 +109,9 @@ class Coordinate:
 class Windows:
     """Where in the gradient's list of words each chain looks: `at` int64 [k c], in numbers of candidates.
 
-    No two chains at the best text of their target look at the same place, until there is a better one. The longer a text, the more
-    often must it be found before it is worth more than a new beginning: once for two words, and once more for each further one.
+    Chains that set out from the best text of their target together look at places of their own, each further down, until there is a
+    better text. The longer a text, the more often must it be found before it is worth more than a new beginning: once for two words,
+    and once more for each further one.
     """
 
     def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int):
