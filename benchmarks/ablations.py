@@ -15,20 +15,21 @@ import torch
 from torch import Tensor
 
 from methods import neurons
-from optigram.loop import Budget, search
-from optigram.methods import chains, searches
+from optigram.methods import chains
+from optigram.methods import registry as searches
 from optigram.methods.ascent import Ascent
-from optigram.methods.base import Method
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
-from optigram.methods.presets import COLDEST, EVERY, modern
+from optigram.methods.paper import COLDEST, EVERY, modern
+from optigram.methods.relaxations import Gumbel
 from optigram.models.loading import load
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.relaxations import Gumbel
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.method import Method
+from optigram.optimize.search import Budget, search
+from optigram.runs.corpus import sentences_for
+from optigram.runs.plan import corpus_search
 from optigram.study import statistics
-from optigram.study.corpus import sentences_for
-from optigram.study.plans import corpus_search
 
 LENGTH = 5
 

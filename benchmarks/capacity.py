@@ -19,14 +19,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from optigram import load, resolve, sentences
 from optigram.models.base import Model
-from optigram.scanning.documents import Document
+from optigram.scanning.activations import Panels, panels
+from optigram.scanning.chunks import Piece, read_documents, reading
 from optigram.scanning.forward import Forward
-from optigram.scanning.leaders import Leaders
-from optigram.scanning.panels import Panels, panels
-from optigram.scanning.pieces import Piece, read_documents, reading
-from optigram.scanning.settings import Settings
-from optigram.scanning.sweep import Sweep
-from optigram.scanning.tallies import Tallies
+from optigram.scanning.in_context import Sweep
+from optigram.scanning.plan import Settings
+from optigram.scanning.statistics import Tallies
+from optigram.scanning.top_places import Leaders
+from optigram.text.documents import Document
 from scan import bare, small_gpt2
 
 TOKENS = 10_000_000_000

@@ -17,16 +17,16 @@ import numpy as np
 import torch
 
 from methods import neurons
-from optigram.corpora import sentences
 from optigram.files import written_whole
-from optigram.lexicon import lexicon
-from optigram.loop import Budget, Found, search
 from optigram.methods import chains
-from optigram.methods.base import Method
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
-from optigram.objective import Objective
+from optigram.objective.objective import Objective
+from optigram.optimize.method import Method
+from optigram.optimize.search import Budget, Found, search
+from optigram.text.formats import sentences
+from optigram.text.lexicon import lexicon
 from optimum import ROUNDING
 
 LENGTH = 5

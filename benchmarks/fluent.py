@@ -22,18 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.corpora import ngrams, sentences
-from optigram.finals import SEARCHED
-from optigram.fluency import Fluency
-from optigram.lexicon import lexicon
-from optigram.loop import Budget, search
 from optigram.methods import chains
 from optigram.models.base import Model
 from optigram.models.loading import CAPTIONS, bundled, load
-from optigram.objective import Objective
+from optigram.objective.fluency import Fluency
+from optigram.objective.objective import Objective
+from optigram.optimize.rescore import SEARCHED
+from optigram.optimize.search import Budget, search
+from optigram.runs.plan import HEAVY_BLOCK
 from optigram.study import statistics
-from optigram.study.plans import HEAVY_BLOCK
-from optigram.targets import Target, resolve
+from optigram.targets.target import Target, resolve
+from optigram.text.formats import ngrams, sentences
+from optigram.text.lexicon import lexicon
 
 CHUNK, SCREENED, HEARD, STARTS, KEPT, LENGTH = 1 << 14, 256, 32, 16, 8, 5
 WITHIN, ANY = "crp", "crp, any surprisal"

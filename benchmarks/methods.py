@@ -12,12 +12,12 @@ import time
 import numpy as np
 import torch
 
-from optigram.loop import Budget
 from optigram.models.loading import load
-from optigram.objective import Objective
-from optigram.study.corpus import sentences_for
-from optigram.study.find import find
-from optigram.targets import Target
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget
+from optigram.runs.corpus import sentences_for
+from optigram.runs.find import find
+from optigram.targets.target import Target
 
 FREQUENT, LANGUAGE = 1000, 160
 

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from methods import neurons
 from optigram.files import written_whole
-from optigram.loop import Budget, search
 from optigram.methods import Corpus
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
-from optigram.objective import Objective
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget, search
+from optigram.runs.find import find_by
+from optigram.runs.plan import plan_of
 from optigram.study import statistics
-from optigram.study.find import find_by
-from optigram.study.plans import plan_of
 
 WORDS, KEPT = 50, 8
 ROUNDING = 2e-5  # of an activation: products of other shapes round otherwise

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from optigram import Budget, Objective, load, resolve, sentences
-from optigram.corpora import ngrams
-from optigram.lexicon import lexicon
 from optigram.models.network import Network, ordinary_ids
-from optigram.reading import read_whole
-from optigram.study.find import find
-from optigram.study.plans import Sentences
+from optigram.objective.forward import read_whole
+from optigram.runs.find import find
+from optigram.runs.plan import Sentences
+from optigram.text.formats import ngrams
+from optigram.text.lexicon import lexicon
 from scan import small_gpt2
 
 LENGTH, CHAINS, CANDIDATES = 5, 4, 64

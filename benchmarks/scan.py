@@ -25,14 +25,14 @@ from optigram import load, resolve, sentences
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import save
-from optigram.objective import Objective
-from optigram.scanning.alone import Alone
-from optigram.scanning.documents import Document
+from optigram.objective.objective import Objective
+from optigram.scanning.activations import Panels, panels
+from optigram.scanning.chunks import Piece, Queue, read_documents, reading
 from optigram.scanning.forward import Forward
-from optigram.scanning.panels import Panels, panels
-from optigram.scanning.pieces import Piece, Queue, read_documents, reading
-from optigram.scanning.settings import Settings
-from optigram.scanning.sweep import Sweep
+from optigram.scanning.in_context import Sweep
+from optigram.scanning.ngrams import Alone
+from optigram.scanning.plan import Settings
+from optigram.text.documents import Document
 
 TURNS = 4
 WARM = 64  # pieces that are read before anything is timed

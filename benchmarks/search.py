@@ -23,20 +23,20 @@ import numpy as np
 import torch
 
 from methods import LANGUAGE, neurons
-from optigram.corpora import sentences
 from optigram.errors import InputError
-from optigram.loop import Budget, Found, Outcome
-from optigram.methods.then import HANDED_ON
+from optigram.methods.combinators import HANDED_ON
 from optigram.models.base import Model
 from optigram.models.loading import load
-from optigram.objective import Objective
+from optigram.models.placebo import placebo
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget, Found, Outcome
+from optigram.runs.find import find_by
+from optigram.runs.plan import Sentences, corpus_search, plan_of
+from optigram.runs.records import Record, read, write
 from optigram.study import statistics
-from optigram.study.find import find_by
-from optigram.study.placebo import placebo
-from optigram.study.plans import Sentences, corpus_search, plan_of
-from optigram.study.records import Record, read, write
-from optigram.targets import resolve
-from optigram.text import known_ids
+from optigram.targets.target import resolve
+from optigram.text.formats import sentences
+from optigram.text.vocabulary import known_ids
 from standing import Known, best_known, plot, tables
 
 BASELINE = "crp"
@@ -152,7 +152,7 @@ def optimality(model: Model, records: Sequence[Record]) -> Iterator[str]:
 
 
 def _improvable(model: Model, record: Record) -> list[bool]:
-    from optigram.study.neighbours import with_others
+    from optigram.runs.ablation import with_others
 
     text = torch.tensor([known_ids(record.text, model.vocabulary)])
     judge = Objective(model, resolve([record.target], model.sites), text.shape[1])

@@ -24,9 +24,9 @@ from scipy import stats
 from torch import Tensor
 
 from optigram.models.loading import load
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.scores import SoftText
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
 from search import objective_of
 
 MIXED, HOTTEST, TENTH = 8, 3.0, 10

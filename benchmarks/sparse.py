@@ -16,17 +16,17 @@ import numpy as np
 import torch
 
 from methods import neurons
-from optigram.loop import search
 from optigram.methods.ascent import Ascent
-from optigram.methods.presets import modern
-from optigram.methods.searches import sparse
+from optigram.methods.paper import modern
+from optigram.methods.registry import sparse
+from optigram.methods.relaxations import Gumbel, mixed
+from optigram.methods.shortlist import shortlist
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.relaxations import Gumbel, mixed
-from optigram.scores import SoftText
-from optigram.shortlist import shortlist
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
+from optigram.optimize.search import search
 from optigram.study import statistics
 
 LENGTH, TURN, DISTURBED = 5, 16, 0.5  # the last: the noise of a copied word, in standard deviations of the matrix

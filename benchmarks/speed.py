@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 import torch
 
-from optigram.corpora import ngrams
 from optigram.errors import InputError
-from optigram.loop import search
 from optigram.methods.ascent import BLOCK, Ascent
+from optigram.methods.relaxations import Gumbel
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.reading import read_whole
-from optigram.relaxations import Gumbel
-from optigram.study.corpus import sentences_for
-from optigram.targets import Target
+from optigram.objective.forward import read_whole
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.search import search
+from optigram.runs.corpus import sentences_for
+from optigram.targets.target import Target
+from optigram.text.formats import ngrams
 
 LENGTH = 5
 

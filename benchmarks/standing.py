@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from optigram.report.figures import LINES
+from optigram.runs.records import Record
 from optigram.study import statistics
-from optigram.study.records import Record
 from optigram.study.statistics import Interval
 
 BASELINE = "crp"

@@ -20,15 +20,15 @@ from pathlib import Path
 
 import torch
 
-from optigram.methods import presets
+from optigram.methods import paper as presets
 from optigram.models import loading
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import load, load_imaginet
-from optigram.noise import Streams
+from optigram.objective.rng import Streams
 from optigram.papers.poerner2018 import recipe
+from optigram.runs.records import read
 from optigram.study.cells import Workshop
 from optigram.study.estimate import estimate
-from optigram.study.records import read
 from optigram.study.spec import Arm, Study
 
 WORDS, SIZES, STEPS = 27_406, Sizes(1024, 1024, 4096), 10

@@ -11,11 +11,11 @@ import time
 
 import torch
 
-from optigram.corpora import Sentence
 from optigram.models.loading import load
 from optigram.papers.poerner2018.data import SHARES, read_captions, split
 from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
-from optigram.study.corpus import sentences_for
+from optigram.runs.corpus import sentences_for
+from optigram.text.formats import Sentence
 
 
 class Timed(Trainer):

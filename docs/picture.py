@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from optigram.report.tables import ngram_table
-from optigram.study.records import read
+from optigram.runs.records import read
 
 
 def main(folder: Path, picture: Path) -> None:

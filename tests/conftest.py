@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from optigram import cli
+from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.objective import Objective
-from optigram.targets import resolve
+from optigram.objective.objective import Objective
+from optigram.targets.target import resolve
 
 torch.set_num_threads(1)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from optigram.scanning.findings import Findings
-from optigram.scanning.settings import Settings
+from optigram.runs.folder import Kept
+from optigram.runs.records import Record
+from optigram.scanning.plan import Settings
+from optigram.scanning.results import Findings
+from optigram.scanning.statistics import BINS, EDGES
 from optigram.scanning.tables import EXAMPLE_COLUMNS
-from optigram.scanning.tallies import BINS, EDGES
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
-from optigram.study.folders import Kept
-from optigram.study.records import Record
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from optigram.models.base import Linear, Site
-from optigram.text import Vocabulary
+from optigram.text.vocabulary import Vocabulary
 
 TOKENS = ("<s>", "</s>", "<unk>", "\n", "\ufffd", " a", " dog", " d", "og", " cat", "dog", "s", " 7", " Dog", ",")
 SPECIAL, WIDTH = 3, 8

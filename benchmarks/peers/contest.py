@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from optigram.corpora import sentences
-from optigram.lexicon import Rules, lexicon
 from optigram.models.huggingface import wrap_model
 from optigram.models.network import Network
+from optigram.text.formats import sentences
+from optigram.text.lexicon import Rules, lexicon
 
 LAYER, LENGTH = 9, 5
 READ_AT = "."  # the last token, after the free words and a blank: the residual stream is read there

@@ -25,9 +25,9 @@ from setup import python_of
 import optigram
 from optigram import Budget, Objective, load, resolve, sentences
 from optigram.models.base import Model
-from optigram.study.find import find
-from optigram.study.plans import Sentences
-from optigram.text import Template
+from optigram.runs.find import find
+from optigram.runs.plan import Sentences
+from optigram.text.template import Template
 
 CONTESTS = {"whisperers": ("cosine",), "tropt": ("projection", "cosine"), "nanogcg": ("word",)}  # what each can express
 OURS = "optigram"

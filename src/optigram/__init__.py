@@ -10,18 +10,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from optigram import methods
-    from optigram.corpora import sentences
     from optigram.errors import InputError
-    from optigram.loop import Budget, search
     from optigram.models.loading import load
-    from optigram.objective import Objective
+    from optigram.objective.objective import Objective
+    from optigram.optimize.search import Budget, search
     from optigram.report.results import Results
-    from optigram.scanning.findings import Findings
+    from optigram.runs.find import find
+    from optigram.scanning.plan import Settings
+    from optigram.scanning.results import Findings
     from optigram.scanning.scan import scan
-    from optigram.scanning.settings import Settings
-    from optigram.study.find import find
-    from optigram.targets import Target, resolve
-    from optigram.text import Template
+    from optigram.targets.target import Target, resolve
+    from optigram.text.formats import sentences
+    from optigram.text.template import Template
 
 __all__ = [
     "Budget",
@@ -42,20 +42,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "loop",
-    "Findings": "scanning.findings",
+    "Budget": "optimize.search",
+    "Findings": "scanning.results",
     "InputError": "errors",
-    "Objective": "objective",
+    "Objective": "objective.objective",
     "Results": "report.results",
-    "Target": "targets",
-    "Template": "text",
-    "find": "study.find",
+    "Target": "targets.target",
+    "Template": "text.template",
+    "find": "runs.find",
     "load": "models.loading",
-    "Settings": "scanning.settings",
-    "resolve": "targets",
+    "Settings": "scanning.plan",
+    "resolve": "targets.target",
     "scan": "scanning.scan",
-    "search": "loop",
-    "sentences": "corpora",
+    "search": "optimize.search",
+    "sentences": "text.formats",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m optigram` is `optigram`."""
 
-from optigram.cli import main
+from optigram.apps.cli import main
 
 main()

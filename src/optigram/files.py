@@ -2,9 +2,12 @@
 
 import contextlib
 import errno
+import hashlib
 import os
+import platform
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from optigram.errors import InputError
@@ -41,3 +44,16 @@ def writable_folder(path: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to the folder {path} ({error.strerror}); name another one") from error
     return path
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that numbers hang on."""
+    return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
+
+
+def text_fingerprint(texts: Iterable[str]) -> str:
+    """A hash of sentences in their order."""
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(text.encode() + b"\n")
+    return found.hexdigest()

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.report.html import write_report, write_scan_report
-from optigram.study.folders import Kept
+from optigram.runs.folder import Kept
 
 expect.set_options(timeout=60_000)  # a search may have to share the machine
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optigram.engine.job import Job
 from optigram.errors import InputError
-from optigram.scanning.work import Desk, job_of, read_shard
+from optigram.scanning.worker import Desk, job_of, read_shard
 
 PAUSE = 1.0
 

@@ -2,9 +2,8 @@
 
 import json
 
-from optigram.scanning.documents import documents
-from optigram.scanning.fetching import fetch
-from optigram.scanning.sources import shards, sources
+from optigram.text.documents import documents, fetch
+from optigram.text.sources import shards, sources
 
 
 def test_a_data_set_is_streamed_shard_by_shard(tmp_path, monkeypatch):

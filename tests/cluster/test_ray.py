@@ -21,19 +21,18 @@ from ray.cluster_utils import Cluster
 from slow_work import fail, slowly
 
 from optigram.engine import local
-from optigram.engine.choosing import engine_named
-from optigram.engine.clusters import run
+from optigram.engine.launch import engine_named
+from optigram.engine.ray_cluster import run
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import load, save
-from optigram.scanning.merging import merged
-from optigram.scanning.plan import Plan, write_plan
+from optigram.scanning.merge import merged
+from optigram.scanning.plan import Plan, Settings, write_plan
 from optigram.scanning.scan import plan_of
-from optigram.scanning.settings import Settings
 from optigram.scanning.state import State
-from optigram.scanning.work import job_of
+from optigram.scanning.worker import job_of
 from optigram.study.cells import Workshop
-from optigram.study.conduct import conduct
+from optigram.study.runner import conduct
 from optigram.study.spec import Arm, Study
 
 SHARDS = 8

@@ -11,7 +11,7 @@ import hook
 import pytest
 import tiny_documents
 
-from optigram import cli
+from optigram.apps import cli
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if re.search(r"^```(python|sh)$", path.read_text(encoding="utf-8"), re.MULTILINE))
@@ -30,7 +30,7 @@ def small_corpus(tmp_path_factory):
     with gzip.open(folder / CAPTIONS, "wt", encoding="utf-8") as file:
         file.write(few)
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("optigram.study.corpus", "optigram.scanning.scan"):
+        for module in ("optigram.runs.corpus", "optigram.scanning.scan"):
             patch.setattr(f"{module}.bundled", lambda: folder)
         yield
 

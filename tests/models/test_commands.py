@@ -4,7 +4,7 @@ import sys
 import pytest
 from tiny_models import pretrained, tokenizer
 
-from optigram import cli
+from optigram.apps import cli
 
 
 @pytest.fixture(scope="module")

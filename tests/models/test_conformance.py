@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, network, pretrained
 
-from optigram.models.points import lens_names
+from optigram.models.point_names import lens_names
 
 EACH = pytest.mark.parametrize("name", ARCHITECTURES)
 SHAPE = 3, 7

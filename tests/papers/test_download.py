@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from optigram import cli
+from optigram.apps import cli
 from optigram.errors import InputError
 from optigram.papers.poerner2018.download import download, look_up
 from optigram.papers.poerner2018.obtain import CONTENTS, obtain

@@ -3,10 +3,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from optigram.corpora import Sentence
 from optigram.errors import InputError
 from optigram.papers.poerner2018.data import split
 from optigram.papers.poerner2018.features import Features, map_features, read_images
+from optigram.text.formats import Sentence
 
 
 def test_rows_are_gathered_over_several_arrays():

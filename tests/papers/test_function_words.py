@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of, is_function_word
-from optigram.text import words_of
+from optigram.text.vocabulary import words_of
 
 
 def test_a_word_stands_in_one_class():

@@ -5,12 +5,12 @@ import functools
 import pytest
 import torch
 
-from optigram.methods import presets
+from optigram.methods import paper as presets
+from optigram.methods.relaxations import Gumbel
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.objective import Objective
+from optigram.objective.objective import Objective
 from optigram.papers.poerner2018 import recipe
-from optigram.relaxations import Gumbel
-from optigram.targets import resolve
+from optigram.targets.target import resolve
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import shutil
 import pytest
 
 from optigram.errors import InputError
-from optigram.methods import presets
+from optigram.methods import paper as presets
 from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
 from optigram.papers.poerner2018.table1 import quantiles, table1
-from optigram.study.records import Record, read
+from optigram.runs.records import Record, read
 
 faithful = presets.faithful
 BLANK = Record("m", "language:a", "crp", "", 0, 1, "a b", ["a", "b"], [3, 4], 1.0, None, True, 10.0, 5.0, 0.0, {})

@@ -17,7 +17,7 @@ from optigram.papers.poerner2018.syntax import (
     shares,
     side,
 )
-from optigram.study.records import Record
+from optigram.runs.records import Record
 from optigram.study.statistics import Interval
 
 SENTENCES = ["A dog under the umbrella.", "an umbrella and a dog", "dogs on the beach"]

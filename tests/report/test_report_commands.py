@@ -7,10 +7,10 @@ from shutil import copytree
 import pytest
 
 from optigram.models.loading import save
-from optigram.report.commands import command
-from optigram.study.folders import open_folder
-from optigram.study.judging import Request
-from optigram.study.runs import run as run_request
+from optigram.report.reproduce import command
+from optigram.runs.folder import open_folder
+from optigram.runs.options import Request
+from optigram.runs.run import run as run_request
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from made_runs import HOSTILE, made_run
 from optigram.errors import InputError
-from optigram.report.heat import shade
+from optigram.report.colours import shade
 from optigram.report.results import SHOWN, Results
 from optigram.report.tables import ngram_table
-from optigram.study.find import Finds
+from optigram.runs.find import Finds
 
 
 @pytest.fixture(scope="module")

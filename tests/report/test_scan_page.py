@@ -11,9 +11,9 @@ from elements import Elements
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.commands import scan_command
 from optigram.report.html import page, scan_page
-from optigram.report.places import TARGETS, bare, chosen, places
+from optigram.report.reproduce import scan_command
+from optigram.report.scan_data import TARGETS, bare, chosen, places
 
 
 def data_of(text: str) -> dict:

@@ -5,9 +5,9 @@ import pytest
 
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.scans import corpus_curve, levels_of
-from optigram.scanning.findings import Findings
-from optigram.study.records import read
+from optigram.report.scan_tables import corpus_curve, levels_of
+from optigram.runs.records import read
+from optigram.scanning.results import Findings
 
 
 @pytest.fixture

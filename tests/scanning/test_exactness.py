@@ -11,18 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import network
 
-from optigram.scanning.documents import documents
+from optigram.scanning.activations import panels
+from optigram.scanning.chunks import Queue, reading, rounded
 from optigram.scanning.forward import Forward
-from optigram.scanning.merging import merged
-from optigram.scanning.panels import panels
-from optigram.scanning.pieces import Queue, reading, rounded
-from optigram.scanning.plan import write_plan
+from optigram.scanning.merge import merged
+from optigram.scanning.plan import Settings, write_plan
 from optigram.scanning.scan import plan_of, scan, suited
-from optigram.scanning.settings import Settings
-from optigram.scanning.sources import shards, sources
 from optigram.scanning.state import State, merge_states, read_state, write_state
-from optigram.scanning.work import Desk
-from optigram.targets import resolve
+from optigram.scanning.worker import Desk
+from optigram.targets.target import resolve
+from optigram.text.documents import documents
+from optigram.text.sources import shards, sources
 
 TOP = 20
 
@@ -167,7 +166,7 @@ def test_the_order_of_merging_changes_nothing(eight, order, cut):
 
 def test_500_targets_with_ties_in_full(tmp_path):
     """Activations that are small whole numbers, so that ties abound: the ranking is that of sorting all of them."""
-    from optigram.scanning.leaders import Entries, Leaders
+    from optigram.scanning.top_places import Entries, Leaders
 
     rng = np.random.default_rng(1)
     documents, m = 300, 500

@@ -10,15 +10,15 @@ import torch
 from tiny_models import network
 
 from optigram.errors import InputError
-from optigram.loop import Budget
-from optigram.objective import Objective
-from optigram.scanning.exports import export
-from optigram.scanning.pushing import push
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget
+from optigram.runs.find import find
+from optigram.runs.scan_start import starts_from
+from optigram.scanning.export.formats import export
+from optigram.scanning.export.hub import push
+from optigram.scanning.plan import Settings
 from optigram.scanning.scan import scan
-from optigram.scanning.settings import Settings
-from optigram.study.find import find
-from optigram.study.starting import starts_from
-from optigram.targets import resolve
+from optigram.targets.target import resolve
 
 # neuron_explainer.activations.activations.NeuronRecord
 OPENAI = {"neuron_id", "random_sample", "random_sample_by_quantile", "quantile_boundaries", "mean", "variance", "skewness", "kurtosis"}
@@ -44,7 +44,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def found(folder):
-    from optigram.scanning.findings import Findings
+    from optigram.scanning.results import Findings
 
     return Findings.load(folder)
 

@@ -6,17 +6,17 @@ import torch
 from tiny_models import network
 
 from optigram.errors import InputError
-from optigram.scanning.ahead import pieces_ahead
-from optigram.scanning.documents import Document
+from optigram.scanning.activations import panels
+from optigram.scanning.chunks import read_documents, reading, rounded
 from optigram.scanning.forward import Forward, reads_onwards
 from optigram.scanning.hashing import folds, levels, of_places
-from optigram.scanning.panels import panels
-from optigram.scanning.pieces import read_documents, reading, rounded
+from optigram.scanning.in_context import Sweep
+from optigram.scanning.plan import Settings
+from optigram.scanning.prefetch import pieces_ahead
 from optigram.scanning.scan import scan
-from optigram.scanning.settings import Settings
-from optigram.scanning.sweep import Sweep
-from optigram.scanning.tallies import EDGES, ZERO, moments
-from optigram.targets import resolve
+from optigram.scanning.statistics import EDGES, ZERO, moments
+from optigram.targets.target import resolve
+from optigram.text.documents import Document
 
 TEXTS = [Document(i, f"a woman {'rides a wave ' * (i % 9)}{i}") for i in range(60)]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from optigram.engine.choosing import own_device, place_in_world
+from optigram.engine.launch import own_device, place_in_world
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
-from optigram.scanning.findings import Findings
+from optigram.scanning.results import Findings
 
 
 @pytest.fixture(scope="module")

@@ -8,21 +8,21 @@ import torch
 
 from optigram.errors import InputError
 from optigram.models import loading
-from optigram.objective import Objective
-from optigram.study import neighbours
+from optigram.objective.objective import Objective
+from optigram.runs import ablation as neighbours
+from optigram.runs.ablation import with_others, without_each
+from optigram.runs.corpus_stats import in_context, view
+from optigram.runs.find import Sentences
+from optigram.runs.folder import MANIFEST, RECORDS, open_folder
+from optigram.runs.options import Request
+from optigram.runs.run import run
 from optigram.study.cells import Workshop
-from optigram.study.conduct import conduct
-from optigram.study.corpus_view import in_context, view
+from optigram.study.collect import gather
 from optigram.study.evidence import read_evidence, write_evidence
-from optigram.study.find import Sentences
-from optigram.study.folders import MANIFEST, RECORDS, open_folder
-from optigram.study.gather import gather
-from optigram.study.judging import Request
-from optigram.study.neighbours import with_others, without_each
-from optigram.study.runs import run
+from optigram.study.runner import conduct
 from optigram.study.spec import Arm, Study
-from optigram.targets import resolve
-from optigram.text import Template
+from optigram.targets.target import resolve
+from optigram.text.template import Template
 
 
 def judged(model, targets, template, text):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optigram.runs.records import Record
 from optigram.study import statistics
-from optigram.study.records import Record
 
 BLANK = Record("m", "language:a", "crp", "", 0, 1, "", [], [], 1.0, None, True, 10.0, 5.0, 0.0, {})
 

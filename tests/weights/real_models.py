@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from optigram.corpora import sentences
 from optigram.models.loading import CAPTIONS, bundled
+from optigram.text.formats import sentences
 
 CORPUS = os.environ.get("OPTIGRAM_CORPUS")  # sentences to search; by default those that the bundled Imaginet wrote
 

@@ -6,14 +6,14 @@ import pytest
 import transformers
 from independent import activation
 
-from optigram.lexicon import Rules, lexicon
-from optigram.loop import Budget
-from optigram.models.checks import checks
 from optigram.models.loading import load
-from optigram.objective import Objective
-from optigram.study.find import find
-from optigram.study.plans import Sentences
-from optigram.targets import resolve
+from optigram.models.validation import checks
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget
+from optigram.runs.find import find
+from optigram.runs.plan import Sentences
+from optigram.targets.target import resolve
+from optigram.text.lexicon import Rules, lexicon
 from real_models import MINILM, SMOLLM, RealModel, texts
 
 COUNT, LENGTH, BUDGET, SENTENCES = 20, 5, 300.0, 150

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 import torch
 
 from optigram.errors import InputError
-from optigram.methods.base import Ids, Proposal, Proposals, judged_first
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.relaxations import Embeddings, Gumbel, Relaxation
-from optigram.scores import SoftText
-from optigram.shortlist import COST, places, shortlist, spelled
+from optigram.methods.moves import judged_first
+from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation
+from optigram.methods.shortlist import COST, places, shortlist, spelled
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
+from optigram.optimize.method import Ids, Proposal, Proposals
 
 BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache
 

@@ -3,10 +3,11 @@ HotFlip, Ebrahimi et al. 2018, and of universal triggers, Wallace et al. 2019)."
 
 from dataclasses import dataclass, field
 
-from optigram.best import Best
-from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
-from optigram.noise import Streams
-from optigram.objective import Objective
+from optigram.methods.moves import begin, exchanged, named
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.method import Ids, Proposal, Proposals
+from optigram.optimize.topk import Best
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
 

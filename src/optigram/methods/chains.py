@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from optigram.errors import InputError, nearest
-from optigram.methods import presets
+from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
-from optigram.methods.base import Method
-from optigram.methods.searches import SEARCHES, Search
-from optigram.methods.then import Then
+from optigram.methods.combinators import Then
+from optigram.methods.registry import SEARCHES, Search
+from optigram.optimize.method import Method
 
 AUTO = "auto"
 UNMIXED = (*presets.UNMIXED, "pez", "sgbl")  # they have no weights for all words, or these are no mixtures

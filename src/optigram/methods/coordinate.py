@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from optigram.best import Best
-from optigram.methods.base import Ids, Proposal, Proposals, begin, exchanged, named
-from optigram.noise import Streams
-from optigram.objective import Objective
+from optigram.methods.moves import begin, exchanged, named
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.method import Ids, Proposal, Proposals
+from optigram.optimize.topk import Best
 from optigram.shapes import Bool, Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from optigram.methods.base import Ids, Proposal, Proposals
-from optigram.objective import Objective
+from optigram.objective.objective import Objective
+from optigram.optimize.method import Ids, Proposal, Proposals
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.methods.base import Ids, Proposal, Proposals, begin, judged_first
-from optigram.noise import Streams
-from optigram.objective import Objective
-from optigram.scores import Scores
+from optigram.methods.moves import begin, judged_first
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.objective.scores import Scores
+from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Float, Int
 
 ROUND = 2048  # texts that the targets of a batch have judged at once

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from optigram.methods.base import Ids, Proposal, Proposals, begin
-from optigram.noise import Streams
-from optigram.objective import Objective
+from optigram.methods.moves import begin
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Float, Int
 
 ROUND = 2048  # texts that the targets of a batch have judged at once

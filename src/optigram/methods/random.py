@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from optigram.methods.base import Ids, Proposal, Proposals, judged_first
-from optigram.noise import Streams
-from optigram.objective import Objective
+from optigram.methods.moves import judged_first
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.optimize.method import Ids, Proposal, Proposals
 
 ROUND = 2048  # texts that the targets of a batch have judged at once
 

@@ -1,14 +1,15 @@
 """The seam between optigram and a network: what a model must offer so that any neuron of it can be a target."""
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from optigram.shapes import Bool, Float, Int, Shaped
-from optigram.text import Vocabulary
+from optigram.text.vocabulary import Vocabulary
 
 States = Mapping[str, Tensor]
 
@@ -115,3 +116,13 @@ def in_blocks(run: Callable[[Tensor], Tensor], rows: Shaped[Tensor, "n ..."], bl
     count = len(rows)
     padded = torch.cat([rows, rows[-1:].expand(-count % block, *rows.shape[1:])])
     return torch.cat([run(part) for part in padded.split(block)])[:count]
+
+
+def model_fingerprint(model: object) -> str:
+    """A hash of all weights, the same for the same numbers wherever they are stored."""
+    assert isinstance(model, nn.Module)
+    found = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
+    return found.hexdigest()

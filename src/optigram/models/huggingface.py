@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from optigram.errors import InputError
-from optigram.models.head import Head
+from optigram.models.heads import Head
 from optigram.models.network import Network
 from optigram.models.tokenizers import tokenizer_vocabulary
 

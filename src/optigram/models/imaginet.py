@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from optigram.models.base import Linear, Site, States, Step, in_blocks, kept_first
 from optigram.shapes import Bool, Float, Int
-from optigram.text import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
+from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
 PATHS = ("language", "visual")
 HELD = 8  # numbers for each unit that a step holds at once: state, gates, candidate

@@ -18,8 +18,8 @@ from optigram.files import written_whole
 from optigram.models.base import Model
 from optigram.models.huggingface import is_pretrained, open_model, wrap_model
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.models.module import unwrap, wrap_module
 from optigram.models.network import Network
+from optigram.models.torch_module import unwrap, wrap_module
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from optigram.errors import InputError
 from optigram.models.base import States, Step, kept_first
-from optigram.models.entrance import Entrance, effective_matrix, entrance_of
-from optigram.models.head import Head
+from optigram.models.heads import Head
 from optigram.models.hooks import Point, read_points, survey
+from optigram.models.inputs import Entrance, effective_matrix, entrance_of
+from optigram.models.kv_cache import Cached, reads_on
 from optigram.models.sites import Sites
-from optigram.models.stepping import Cached, reads_on
 from optigram.shapes import Bool, Float, Int
-from optigram.text import Vocabulary
+from optigram.text.vocabulary import Vocabulary
 
 PROBE = 2, 11  # texts and tokens of the one forward that finds out the widths; few networks have 11 attention heads
 

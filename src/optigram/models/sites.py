@@ -6,7 +6,7 @@ from torch import nn
 
 from optigram.models.base import Model, Site
 from optigram.models.hooks import Point
-from optigram.models.points import canonical_points, lens_names, point_written
+from optigram.models.point_names import canonical_points, lens_names, point_written
 
 LOGITS = "logits"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.text import Vocabulary, joined
+from optigram.text.vocabulary import Vocabulary, joined
 
 UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?\d+\|?>?\]?")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optigram.report.formats import Grid
-from optigram.study.records import Record
+from optigram.runs.records import Record
 from optigram.study.statistics import Interval, compare, cosine, site_of, soft_gap
 
 if TYPE_CHECKING:

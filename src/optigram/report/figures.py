@@ -9,7 +9,7 @@ import numpy as np
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.study.records import Record
+from optigram.runs.records import Record
 from optigram.study.statistics import BASELINE, activations, curve, site_of
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from markupsafe import Markup
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.report.contents import contents
 from optigram.report.overview import colours_of, facts, headline, parts_of
-from optigram.report.places import bare, places, scan_contents
+from optigram.report.page_data import contents
+from optigram.report.scan_data import bare, places, scan_contents
 from optigram.report.scan_overview import scan_facts, scan_headline, scanned
-from optigram.scanning.findings import Findings
+from optigram.runs.folder import Kept
+from optigram.scanning.results import Findings
 from optigram.study.evidence import Evidence
-from optigram.study.folders import Kept
 
 STYLES = ("theme.css", "layout.css")
 SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")

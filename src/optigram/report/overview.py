@@ -6,11 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from optigram.report import drawings
+from optigram.report import charts as drawings
 from optigram.report.comparisons import duration, show
+from optigram.runs.folder import Kept
+from optigram.runs.records import Record
 from optigram.study.evidence import Evidence
-from optigram.study.folders import Kept
-from optigram.study.records import Record
 from optigram.study.statistics import BASELINE, Comparison, activations, compare, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after

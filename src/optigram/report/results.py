@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from optigram.errors import InputError, nearest
 from optigram.report import figures
-from optigram.report.heat import INK, key_of, shade
+from optigram.report.colours import INK, key_of, shade
+from optigram.report.escape import visible
 from optigram.report.tables import ngram_table, ratio
-from optigram.report.words import visible
+from optigram.runs.folder import open_folder
+from optigram.runs.records import Record, table
 from optigram.study.evidence import Evidence, Heat, read_evidence
-from optigram.study.folders import open_folder
-from optigram.study.records import Record, table
 from optigram.study.statistics import BASELINE, site_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
-    from optigram.study.find import Finds
+    from optigram.runs.find import Finds
 
 SHOWN = 60  # rows of a table in a notebook
 CELL = "padding:.2em .8em .2em 0;text-align:{};vertical-align:top"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from optigram.report import drawings
+from optigram.report import charts as drawings
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
-from optigram.report.scans import question
-from optigram.scanning.findings import Findings
-from optigram.study.records import Record
+from optigram.report.scan_tables import question
+from optigram.runs.records import Record
+from optigram.scanning.results import Findings
 from optigram.study.statistics import BASELINE, grouped, site_of_address
 
 

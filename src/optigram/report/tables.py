@@ -6,10 +6,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from optigram.report.heat import INK, key_of, shade
-from optigram.report.words import visible
+from optigram.report.colours import INK, key_of, shade
+from optigram.report.escape import visible
+from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
-from optigram.study.records import Record
 
 BASELINE = "crp"
 

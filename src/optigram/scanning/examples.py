@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from optigram.scanning.leaders import Leaders
 from optigram.scanning.state import State
+from optigram.scanning.top_places import Leaders
 from optigram.shapes import Float, Int
 
 SHOWN, GROUPS, EACH = 10, 5, 4  # of the random sample; quantile groups, and examples of each

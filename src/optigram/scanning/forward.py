@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optigram.models.base import Model, States
 from optigram.models.network import ordinary_ids
-from optigram.scanning.pieces import Piece
+from optigram.scanning.chunks import Piece
 from optigram.shapes import Int
 
 PROBED = 12  # tokens of the text that tells whether a model reads onwards only

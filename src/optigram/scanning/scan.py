@@ -9,21 +9,19 @@ from pathlib import Path
 import torch
 
 from optigram.engine import local
-from optigram.engine.choosing import share
 from optigram.engine.job import Engine, Job
+from optigram.engine.launch import share
 from optigram.errors import InputError
-from optigram.files import writable_folder
-from optigram.fingerprints import model_fingerprint, versions
-from optigram.models.base import Model
+from optigram.files import versions, writable_folder
+from optigram.models.base import Model, model_fingerprint
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
-from optigram.scanning.findings import Findings
-from optigram.scanning.merging import merged, publish
-from optigram.scanning.panels import panels
-from optigram.scanning.plan import PARTS, Plan, write_plan
-from optigram.scanning.settings import MANY_TOKENS, Settings
-from optigram.scanning.sources import shards, sources
-from optigram.scanning.work import Desk, read_shard
-from optigram.targets import Target, resolve
+from optigram.scanning.activations import panels
+from optigram.scanning.merge import merged, publish
+from optigram.scanning.plan import MANY_TOKENS, PARTS, Plan, Settings, write_plan
+from optigram.scanning.results import Findings
+from optigram.scanning.worker import Desk, read_shard
+from optigram.targets.target import Target, resolve
+from optigram.text.sources import shards, sources
 
 SHARD = 1 << 26  # bytes of text in a shard, if nothing else is asked for
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as parquet
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.leaders import Leaders
-from optigram.scanning.tallies import Tallies
+from optigram.scanning.statistics import Tallies
+from optigram.scanning.top_places import Leaders
 
 ABOUT = b"optigram"
 PER_TARGET = ("sums", "histogram", "best", "values")

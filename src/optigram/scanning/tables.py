@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from optigram.scanning.state import State
-from optigram.scanning.tallies import EDGES, ZERO, moments
+from optigram.scanning.statistics import EDGES, ZERO, moments
 
 EXAMPLE_COLUMNS = {
     "target": pa.string(),

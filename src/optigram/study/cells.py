@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from optigram.corpora import ngrams
 from optigram.errors import InputError
-from optigram.fingerprints import model_fingerprint, text_fingerprint
-from optigram.loop import Budget
+from optigram.files import text_fingerprint
 from optigram.methods import Corpus, chains
-from optigram.models.base import Model
+from optigram.models.base import Model, model_fingerprint
 from optigram.models.loading import load
-from optigram.objective import Objective
-from optigram.study.corpus import sentences_for
-from optigram.study.find import find_by
-from optigram.study.judging import Request, judge_of
-from optigram.study.placebo import placebo
-from optigram.study.plans import Plan, Sentences, plan_of
-from optigram.study.records import Record
+from optigram.models.placebo import placebo
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget
+from optigram.runs.corpus import sentences_for
+from optigram.runs.find import find_by
+from optigram.runs.options import Request, judge_of
+from optigram.runs.plan import Plan, Sentences, plan_of
+from optigram.runs.records import Record
 from optigram.study.spec import Arm, Study
+from optigram.text.formats import ngrams
 
 JUDGED = tuple(field for field in Study.model_fields if field in Request.__dataclass_fields__ and field not in ("model", "corpus", "top"))
 SMALLEST = 8  # targets of a cell, where the method itself would take fewer at once

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optigram.engine.threads import one_thread
-from optigram.loop import Budget, search
 from optigram.methods import Ascent, Corpus, Method
+from optigram.optimize.search import Budget, search
 from optigram.study.cells import Cell, Workshop
 
 PROBED_STEPS, PROBED_TEXTS = 3, 4096

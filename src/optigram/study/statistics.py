@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from scipy import stats
 
-from optigram.study.records import Record
+from optigram.runs.records import Record
 
 BASELINE = "crp"
 T = TypeVar("T")

@@ -7,19 +7,12 @@ side of zero, fails where it lies on the other, and is undecided where zero is i
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optigram.methods import presets
+from optigram.methods import paper as presets
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS
 from optigram.report.comparisons import show
 from optigram.report.formats import Grid
-from optigram.study.records import Record
-from optigram.study.statistics import (
-    BASELINE,
-    Comparison,
-    against,
-    compare,
-    site_of,
-    with_holm,
-)
+from optigram.runs.records import Record
+from optigram.study.statistics import BASELINE, Comparison, against, compare, site_of, with_holm
 
 ARMS = (FAITHFUL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"

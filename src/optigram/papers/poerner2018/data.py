@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.corpora import Sentence, sentences
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
-from optigram.text import Vocabulary, words_of
+from optigram.text.formats import Sentence, sentences
+from optigram.text.vocabulary import Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
 SHARES = (0.05, 0.05)  # of validation and test, where the data does not say

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from optigram.study.judging import Request
-from optigram.study.records import Record
+from optigram.runs.options import Request
+from optigram.runs.records import Record
 
 BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")

@@ -14,9 +14,9 @@ from scipy.spatial.distance import squareform
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective import Objective
+from optigram.objective.objective import Objective
 from optigram.shapes import Float, Int
-from optigram.targets import resolve
+from optigram.targets.target import resolve
 
 COUNT = 80  # authors' code: about 80 groups
 NGRAMS = 100_000  # authors' code: random n-grams that they are found on

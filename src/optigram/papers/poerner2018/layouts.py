@@ -18,7 +18,7 @@ from optigram.errors import InputError, nearest
 from optigram.papers.poerner2018.data import SPLITS, Captions, Dataset
 from optigram.papers.poerner2018.features import Features, Images, map_features, read_lines
 from optigram.shapes import Float
-from optigram.text import words_of
+from optigram.text.vocabulary import words_of
 
 CAPTIONS_AN_IMAGE = 5  # authors' code: five lines of text to a row of features
 VENDROV = dict(zip(SPLITS, ("train", "val", "test"), strict=True))

@@ -21,7 +21,7 @@ from optigram.report.comparisons import show
 from optigram.report.formats import Grid, markdown
 from optigram.shapes import Bool, Float, Int
 from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval
-from optigram.text import UNKNOWN, words_of
+from optigram.text.vocabulary import UNKNOWN, words_of
 
 SITES = {path: f"{path}.hidden" for path in (LANGUAGE, VISUAL)}
 FUNCTION = "function words"

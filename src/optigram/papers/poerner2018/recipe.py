@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optigram.methods import presets
+from optigram.methods import paper as presets
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.papers.poerner2018.groups import activations_of, drawn, groups

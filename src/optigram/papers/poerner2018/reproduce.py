@@ -19,10 +19,10 @@ from optigram.papers.poerner2018.trainer import Training
 from optigram.report import figures
 from optigram.report.comparisons import methods_grid, plan_grid
 from optigram.report.formats import FORMATS, markdown, plain
+from optigram.runs.records import Record
 from optigram.study.cells import Workshop, missing
-from optigram.study.conduct import CELLS, Show, conduct
 from optigram.study.estimate import estimate
-from optigram.study.records import Record
+from optigram.study.runner import CELLS, Show, conduct
 
 TITLES = {"language": "language path", "visual": "visual path"}
 LABELS = ("crp", "emb", "logit", "smx", "gbl")

@@ -15,10 +15,10 @@ import numpy as np
 from optigram.papers.poerner2018.function_words import is_function_word
 from optigram.report.comparisons import show
 from optigram.report.formats import Grid, markdown
+from optigram.runs.records import Record
 from optigram.shapes import Bool, Float, Int
-from optigram.study.records import Record
 from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, share, site_of
-from optigram.text import words_of
+from optigram.text.vocabulary import words_of
 
 LANGUAGE, VISUAL = "language", "visual"
 PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at the last position, for there the next word is predicted

@@ -7,7 +7,7 @@ neurons and two visual ones: quartiles 1, 2, 3 and thirds 1, 2). So the table sh
 from collections.abc import Sequence
 
 from optigram.report.formats import Grid
-from optigram.study.records import Record
+from optigram.runs.records import Record
 from optigram.study.statistics import BASELINE, activations, site_of
 
 SHOWN = {"visual": 2, "language": 3}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from optigram.models.imaginet import PATHS, Imaginet, Sizes
 from optigram.papers.poerner2018.data import Batch, Captions, Dataset, batches, count_words, encode
 from optigram.papers.poerner2018.features import Images
-from optigram.text import UNKNOWN
+from optigram.text.vocabulary import UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""Commands that show what a run found: report, evidence, show."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optigram.apps.cli.options import Device, Json, Quiet
+from optigram.apps.cli.output import console, print_records, progress, remark
+from optigram.errors import InputError
+
+if TYPE_CHECKING:
+    from optigram.scanning.results import Findings
+
+app = typer.Typer()
+
+Folder = Annotated[Path, typer.Argument(help="a folder that find --out, demo --out or study --out wrote")]
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="what find --out, demo --out, study --out or scan --out wrote")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the page to write")] = Path("report.html"),
+    scan: Annotated[Path | None, typer.Option(help="the folder of a scan, whose places stand beside the run's texts")] = None,
+    only: Annotated[str | None, typer.Option(help="of a scan: targets whose address fits a pattern such as 'visual:p*'")] = None,
+    title: Annotated[str | None, typer.Option(help="what stands above it  [default: the study's name, or the folder's]")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="from the records alone: no heat maps, substitutes, corpus examples")] = False,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """One self-contained page of a run, a scan or both; what only the model can tell of a run is gathered first, once."""
+    from optigram.scanning.results import Findings, is_scan
+
+    if is_scan(folder):
+        if scan is not None:
+            raise InputError(f"{folder} is a scan itself; give a run first, and the scan to --scan")
+        _report_scan(Findings.load(folder), only, out, title or folder.resolve().name, quiet)
+    else:
+        if only is not None:
+            raise InputError("--only is for the page of a scan; a run's page has a search")
+        _report_run(folder, out, None if scan is None else Findings.load(scan), title, plain, device, quiet)
+    if not quiet:
+        remark(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
+
+
+@app.command()
+def evidence(folder: Folder, device: Device = "cpu", quiet: Quiet = False) -> None:
+    """Gather anew what only the model can tell of a run: what each word adds, other words, the corpus's best."""
+    rows = _gather(folder, device, quiet)
+    if not quiet:
+        remark(f"evidence of {len(rows)} neurons is in {folder}")
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="what find --out, demo --out, study --out or scan --out wrote")],
+    target: Annotated[str | None, typer.Option(help="only this neuron, by its address")] = None,
+    top: Annotated[int | None, typer.Option(help="only so many texts of each neuron, the best first", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a run's texts, with evidence in the colour of what each word adds; of a scan the best places, in that of their activations."""
+    from optigram.report.results import Results
+    from optigram.report.tables import ngram_table
+    from optigram.scanning.results import Findings, is_scan
+
+    if is_scan(folder):
+        _show_scan(Findings.load(folder), target, top or 1, as_json)
+        return
+    found = Results.open(folder)
+    found = found if target is None else found[target]
+    found = found if top is None else found.top(top)
+    if as_json:
+        print_records(found.records, as_json)
+    else:
+        console().print(ngram_table(found.records, found.evidence))
+
+
+def _report_run(folder: Path, out: Path, scan: "Findings | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
+    from optigram.report.html import write_report
+    from optigram.runs.folder import open_folder
+    from optigram.study.evidence import EVIDENCE, read_evidence
+
+    kept = open_folder(folder)
+    if not plain and not _covers(kept.records, known := read_evidence(folder)):
+        if not quiet:
+            remark(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
+        try:
+            _gather(folder, device, quiet)
+        except InputError as error:
+            raise InputError(f"{error}; or make the page from the records alone with --plain") from error
+    write_report(kept, [] if plain else read_evidence(folder), out, title, scan)
+
+
+def _report_scan(found: "Findings", only: str | None, out: Path, title: str, quiet: bool) -> None:
+    from optigram.report.html import write_scan_report
+    from optigram.report.scan_data import chosen
+
+    targets = chosen(found, only)
+    if len(targets) < len(found) and only is None and not quiet:
+        remark(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
+    write_scan_report(found, targets, out, title)
+
+
+def _show_scan(found: "Findings", target: str | None, top: int, as_json: bool) -> None:
+    from optigram.report.scan_tables import places_table
+
+    rows = [row for name in ([target] if target is not None else found) for row in found.of(name)[:top]]
+    if as_json:
+        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    else:
+        console().print(places_table(rows))
+
+
+def _gather(folder: Path, device: str, quiet: bool) -> list:
+    from optigram.study.collect import gather
+
+    with progress(quiet) as show:
+        return gather(folder, device, show)
+
+
+def _covers(records: list, known: list) -> bool:
+    """Whether every neuron of the records has its evidence, and every text its heat."""
+    texts = {(record.model, record.target, record.arm, record.method, record.seed, record.rank) for record in records}
+    return texts <= {(one.model, one.target, heat.arm, heat.method, heat.seed, heat.rank) for one in known for heat in one.heats}

@@ -1,0 +1,175 @@
+"""Commands of studies and of the paper: study, data, train."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optigram.apps.cli.options import Address, Device, EngineName, Json, Quiet, Seed
+from optigram.apps.cli.output import console, progress, remark
+from optigram.errors import InputError
+
+if TYPE_CHECKING:
+    from optigram.engine.job import Engine
+    from optigram.papers.poerner2018.data import Dataset
+    from optigram.papers.poerner2018.trainer import Training
+
+PAPER = "poerner2018"
+
+app = typer.Typer()
+
+
+@app.command()
+def study(
+    spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018", the whole paper')],
+    out: Annotated[Path | None, typer.Option(help="a folder for all results; what it holds already is not done again")] = None,
+    scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
+    model: Annotated[str | None, typer.Option(help="of poerner2018: an Imaginet's folder  [default: imaginet]")] = None,
+    corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
+    data: Annotated[Path | None, typer.Option(help="of poerner2018: the paper's data, to train a model of its size on first")] = None,
+    engine: EngineName = "processes",
+    workers: Annotated[int | None, typer.Option(help="processes of one thread each  [default: one a core]", min=0)] = None,
+    ray_address: Address = None,
+    plan: Annotated[bool, typer.Option("--plan", help="say what it will cost, and do nothing")] = False,
+    seed: Annotated[int, typer.Option(help="of poerner2018: decides every random number", min=0)] = 0,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Targets x methods x seeds, cell by cell: may be killed, and goes on where it was."""
+    from optigram.engine.launch import engine_named
+    from optigram.engine.threads import cores
+
+    processes = 0 if engine == "local" else cores() if workers is None else workers
+    run = engine_named(engine, processes, ray_address, device != "cpu")
+    folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
+    tell = (lambda text: None) if quiet else remark
+    with progress(quiet) as show:
+        if spec == PAPER:
+            from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
+
+            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes, run)
+            reproduce(asked, folder, tell, show, plan)
+        else:
+            _study_file(Path(spec), folder, device, processes, run, tell, show, plan)
+    if not plan:
+        remark(f"all of it is in {folder}; see it with: optigram report {folder}")
+
+
+def _study_file(
+    path: Path,
+    folder: Path,
+    device: str,
+    workers: int,
+    engine: "Engine",
+    tell: Callable[[str], None],
+    show: Callable[[int, int, str], None],
+    plan: bool,
+) -> None:
+    from optigram.report.comparisons import methods_grid, plan_grid
+    from optigram.report.formats import plain
+    from optigram.study.cells import Workshop, missing
+    from optigram.study.estimate import estimate
+    from optigram.study.runner import CELLS, conduct
+    from optigram.study.spec import read
+
+    asked = read(path)
+    workshop = Workshop(asked, device)
+    todo = missing(workshop.cells(), folder / CELLS)
+    if todo:
+        tell(plain(plan_grid(estimate(workshop, todo), workers)))
+    if not plan:
+        console().print(plain(methods_grid(conduct(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="coco, which the paper trains on, or flickr8k: both of zenodo.org/records/804392")],
+    out: Annotated[Path, typer.Option(help="where the archive goes, and a folder NAME with what is wanted of it")] = Path("data"),
+    archive: Annotated[Path | None, typer.Option(help="the record's data.tgz, already downloaded: nothing is fetched")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Download captions and image features to train on, or unpack them; an interrupted download goes on."""
+    from optigram.papers.poerner2018.obtain import obtain
+
+    with progress(quiet) as show:
+        place, found = obtain(
+            name,
+            out,
+            archive,
+            tell=(lambda text: None) if quiet else remark,
+            watch=lambda done, total, what: show(done // 10**6, total // 10**6, f"{what}, MB"),
+        )
+    counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
+    remark(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="what to train: imaginet")],
+    out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run in it goes on")],
+    data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its own splits")] = None,
+    restval: Annotated[bool, typer.Option(help="train on Karpathy's restval images too, as the paper does")] = True,
+    captions: Annotated[list[str] | None, typer.Option(help="instead of --data: a corpus; may be given several times")] = None,
+    images: Annotated[Path | None, typer.Option(help="with --captions: features as .npy, or an .npz with image_ids")] = None,
+    rows: Annotated[Path | None, typer.Option(help="with an .npy: a text file, the image key of each row a line")] = None,
+    embedding: Annotated[int, typer.Option(min=1)] = 1024,
+    hidden: Annotated[int, typer.Option(min=1)] = 1024,
+    alpha: Annotated[float, typer.Option(help="weight of the language loss", min=0, max=1)] = 0.1,
+    rate: Annotated[float, typer.Option(help="of Adam")] = 1e-3,
+    batch: Annotated[int, typer.Option(min=1)] = 16,
+    epochs: Annotated[int, typer.Option(min=1)] = 1000,
+    patience: Annotated[int, typer.Option(help="epochs without a lower validation loss", min=1)] = 10,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
+    rare: Annotated[float, typer.Option(help="how often a word seen once is read as <unk>", min=0, max=1)] = 0.0,
+    decay: Annotated[bool, typer.Option("--decay", help="let the rate fall to zero over the epochs")] = False,
+    held_out: Annotated[
+        str, typer.Option(help="validate on captions of unseen images, or on any unseen captions: image, caption")
+    ] = "image",
+    half: Annotated[bool, typer.Option("--half", help="write the model in half precision")] = False,
+    as_json: Json = False,
+    seed: Seed = 123,
+    device: Annotated[str | None, typer.Option(help="where to train  [default: cuda where there is one, or cpu]")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train an Imaginet on captions; the defaults are the paper's."""
+    import json
+
+    from optigram.papers.poerner2018.train import train as train_imaginet
+    from optigram.papers.poerner2018.trainer import Training
+
+    if model != "imaginet":
+        raise InputError(f"expected `optigram train imaginet`, got {model!r}")
+    if held_out not in ("image", "caption"):
+        raise InputError(f"expected --held-out image or caption, got {held_out!r}")
+    settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
+    found = _training_data(data, restval, captions, images, rows, settings)
+    with progress(quiet) as show:
+        for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else remark):
+            if as_json:
+                sys.stdout.write(json.dumps(metrics.to_dict()) + "\n")
+            elif not quiet:
+                remark(str(metrics))
+    remark(f"the best epoch is in {out}; try: optigram sites {out}")
+
+
+def _training_data(
+    folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
+) -> "Dataset":
+    from optigram.papers.poerner2018.data import SHARES, read_captions, split
+    from optigram.papers.poerner2018.features import read_images
+    from optigram.papers.poerner2018.layouts import read_folder
+
+    if (folder is None) == (not captions):
+        raise InputError("expected either --data FOLDER or --captions FILE, got both or neither; see optigram train --help")
+    if folder is not None:
+        if images is not None or rows is not None or settings.held_out != "image":
+            raise InputError(
+                "--images, --rows and --held-out belong to --captions: a --data folder brings its features and splits; drop them"
+            )
+        return read_folder(folder, restval)
+    if rows is not None and images is None:
+        raise InputError("--rows names the rows of --images; give --images with the features as .npy")
+    known = None if images is None else read_images(images, rows)
+    return split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)

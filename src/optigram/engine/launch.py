@@ -1,0 +1,72 @@
+"""Which engine a name stands for, and which part of the tasks falls to this process where several were started from outside."""
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from optigram.engine import local, processes
+from optigram.engine.job import Engine
+from optigram.errors import InputError
+
+ENGINES = ("local", "processes", "ray")
+RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))  # of torchrun, of srun
+LOCAL_RANKS = ("LOCAL_RANK", "SLURM_LOCALID")
+ARRAY = tuple(f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "COUNT", "STEP"))
+
+Task = TypeVar("Task")
+
+
+def engine_named(name: str, workers: int, address: str | None = None, graphics: bool = False) -> Engine:
+    """The engine of a name with so many workers; `address` is that of a Ray cluster, `graphics` whether each wants a GPU."""
+    match name:
+        case "local":
+            return local.run
+        case "processes":
+            return functools.partial(processes.run, workers=workers)
+        case "ray":
+            from optigram.engine.ray_cluster import run
+
+            return functools.partial(run, workers=workers, address=address, graphics=graphics)
+    raise InputError(f"expected --engine {', '.join(ENGINES)}, got {name!r}")
+
+
+def place_in_world(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
+    """The rank of this process and the number of all, where torchrun, srun or a Slurm array started it as one of several; else None.
+
+    A process that is one of several in a task of an array has a place among the processes of all its tasks. Raises InputError
+    for an array with gaps, whose shards nobody would read.
+    """
+    inner = next((_numbers(environment, names) for names in RANKS if set(names) <= set(environment)), None)
+    if not set(ARRAY[:3]) <= set(environment):
+        return None if inner is None else checked_place(inner[0], inner[1])
+    (rank, world), step = inner or (0, 1), int(environment.get(ARRAY[3], "1"))
+    task, first, count = _numbers(environment, ARRAY[:3])
+    if (task - first) // step >= count:
+        raise InputError(f"the Slurm array has gaps: task {task} of {count} from {first}; give --rank and --world")
+    return checked_place((task - first) // step * world + rank, count * world)
+
+
+def own_device(device: str, devices: int, environment: Mapping[str, str] = os.environ) -> str:
+    """The device of this process where several on a machine were started for "cuda": each has one of the `devices` that it sees."""
+    local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
+    return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
+
+
+def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:
+    try:
+        return [int(environment[name]) for name in names]
+    except ValueError as error:
+        raise InputError(f"expected numbers in {', '.join(names)}, got {[environment[name] for name in names]}; unset them") from error
+
+
+def checked_place(rank: int, world: int) -> tuple[int, int]:
+    """Rank and world, if they fit together."""
+    if not 0 <= rank < world:
+        raise InputError(f"expected a rank from 0 to {world - 1} of {world}, got {rank}")
+    return rank, world
+
+
+def share(tasks: Sequence[Task], rank: int, world: int) -> list[Task]:
+    """The tasks that fall to a rank: every so-manieth, so that the shares of all ranks are all tasks, each once."""
+    return list(tasks[rank::world])

@@ -1,0 +1,241 @@
+"""Seam 2: texts as free parameters theta that a gradient can climb (paper, section 4).
+
+`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t]. Where each text and
+position has words of its own it is [k c t v d], which mixtures of words (logit, smx, gbl) can do with.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
+from optigram.shapes import Float, Int
+
+Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
+Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
+Rows = Int[Tensor, "k m t"]
+Given = Int[Tensor, "k c t"] | None  # words to start from, -1 where any will do
+MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all others have together
+
+
+@runtime_checkable
+class Relaxation(Protocol):
+    """Seam 2. A frozen dataclass of settings; theta holds all that changes."""
+
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        """The first theta [k c t d] or [k c t v], at the words that are given or anywhere."""
+        ...
+
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        """The soft texts that theta stands for at a step: c of them for each target, or a multiple of c."""
+        ...
+
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        """Discrete texts that theta stands for, and notes on each: the nearest c, which may be followed by other c's."""
+        ...
+
+    def settle(self, theta: Theta, step: int) -> None:
+        """Bring theta back to where it may be, after a step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """How theta starts: uniform in +-spread (authors' code: Keras's default, 0.05) or normal with that deviation.
+
+    With a `lead` the logit of one word at each position, drawn at random, is so much higher (GBDA, Guo et al. 2021).
+    """
+
+    spread: float = 0.05
+    normal: bool = True
+    lead: float = 0.0
+
+    def draw(self, streams: Streams, *shape: int) -> Tensor:
+        """Random numbers [k c *shape]."""
+        return streams.normal(*shape) * self.spread if self.normal else (streams.uniform(*shape) * 2 - 1) * self.spread
+
+    def logits(self, streams: Streams, length: int, words: int, given: Given, lead: float) -> Theta:
+        """Random logits, the words given ahead of the others by `lead`."""
+        theta = self.draw(streams, length, words)
+        if self.lead:
+            drawn = streams.integers(words, length)
+            given, lead = drawn if given is None else torch.where(given < 0, drawn, given), self.lead
+        if given is None:
+            return theta
+        return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
+
+
+def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
+    """Mixtures of the words of a table."""
+    if table.dim() == 2:
+        return weights @ table
+    lists = table if weights.dim() == 4 else table[:, :, None]
+    return (weights[..., None, :] @ lists)[..., 0, :]
+
+
+def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
+    """The nearest words by cosine, and the cosines."""
+    normed = torch.nn.functional.normalize
+    cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
+    return rows, cosine
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """emb: theta are embeddings [k c t d], free of any word; the nearest word by cosine is taken afterwards.
+
+    `projected` is PEZ (Wen et al. 2023): the model reads the nearest words, and theta climbs by the gradient there.
+    """
+
+    begin: Start = Start()
+    projected: bool = False
+
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        theta = self.begin.draw(streams, length, table.shape[1])
+        if self.projected:
+            theta = theta + table[streams.integers(table.shape[-2], length)]
+        return theta if given is None else torch.where(given[..., None] < 0, theta, table[given.clamp(min=0)])
+
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        if not self.projected:
+            return SoftText(theta, None)
+        rows, _ = _nearest(theta.detach(), table)
+        return SoftText(theta + (table[rows] - theta).detach(), None)
+
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        rows, cosine = _nearest(theta, table)
+        return rows, {"cosine": cosine.mean(-1)}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Logits:
+    """logit: theta are weights of words [k c t v] without bounds; a soft word is theta @ table."""
+
+    begin: Start = Start()
+
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=1.0)
+
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        return SoftText(mixed(theta, table), theta)
+
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        return theta.argmax(dim=-1), {}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """smx: theta are logits of words [k c t v]; a soft word is softmax(theta) @ table."""
+
+    begin: Start = Start()
+
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
+
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        weights = theta.softmax(dim=-1)
+        return SoftText(mixed(weights, table), weights)
+
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        return theta.argmax(dim=-1), {}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Gumbel:
+    """gbl: softmax((theta + gumbel noise) / temperature), the temperature falling by `cooling` a step to `coldest`.
+
+    `samples` noises a text and step. `floor` is added to the probabilities before their logarithm, as the authors' code
+    does; None leaves out the detour over probabilities, which changes nothing else. `fresh` draws all noise anew. Besides
+    the text of the largest logits, so many `draws` of texts from the softmax of theta are proposed. `straight` through: the
+    model reads the heaviest words alone, and the gradient is that of the mixtures (Jang et al. 2017).
+    """
+
+    hottest: float = 2.0
+    cooling: float = 0.99995
+    coldest: float = 0.1
+    samples: int = 1
+    floor: float | None = None
+    fresh: bool = False
+    draws: int = 0
+    begin: Start = Start()
+    straight: bool = False
+
+    def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
+        return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
+
+    def temperature(self, step: int) -> float:
+        """The temperature of a step, counted from 0."""
+        return max(self.hottest * self.cooling**step, self.coldest)
+
+    def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
+        embeds, weights = _GumbelMixture.apply(theta, table, self, step, streams)  # pyright: ignore[reportGeneralTypeIssues]
+        return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
+
+    def noisy(self, theta: Tensor, streams: Streams) -> Tensor:
+        """Logits plus noise [k c samples t v]."""
+        logits = theta if self.floor is None else (theta.softmax(dim=-1) + self.floor).log()
+        if not self.fresh:
+            return streams.plus_gumbel(logits, self.samples)
+        return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
+
+    def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
+        nearest = theta.argmax(dim=-1)
+        if not self.draws:
+            return nearest, {}
+        drawn = streams.plus_gumbel(theta, self.draws).argmax(dim=-1)  # [k c draws t]
+        return torch.cat([nearest, drawn.transpose(1, 2).flatten(1, 2)], dim=1), {}
+
+    def settle(self, theta: Theta, step: int) -> None:
+        pass
+
+
+class _GumbelMixture(torch.autograd.Function):
+    """weights = softmax(noisy / temperature) and embeds = weights @ table, from theta.
+
+    What autograd would do, but for passes over the vocabulary that it cannot fold: the temperature divides the small
+    gradient of `embeds` instead of the large one of `weights`, and noise is added and divided in place.
+    """
+
+    @staticmethod
+    def forward(ctx, theta: Tensor, table: Tensor, relaxation: Gumbel, step: int, streams: Streams):
+        ctx.set_materialize_grads(False)
+        ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
+        weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
+        ctx.save_for_backward(theta, table, weights)
+        if relaxation.straight:
+            rows = weights.argmax(dim=-1)
+            heaviest = torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
+            return table[rows] if table.dim() == 2 else mixed(heaviest, table), heaviest
+        return mixed(weights, table), weights
+
+    @staticmethod
+    def backward(ctx, *slopes: Tensor | None):
+        of_embeds, of_weights = slopes
+        theta, table, weights = ctx.saved_tensors
+        slope = None if of_embeds is None else mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
+        if of_weights is not None:
+            slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
+        slope = _softmax_backward(slope, weights)
+        slope = slope[:, :, 0] if slope.shape[2] == 1 else slope.sum(dim=2)
+        if ctx.floor is not None:
+            probabilities = theta.softmax(dim=-1)
+            slope = _softmax_backward(slope / (probabilities + ctx.floor), probabilities)
+        return slope, None, None, None, None
+
+
+def _softmax_backward(slope: Tensor, softmax: Tensor) -> Tensor:
+    """The gradient with respect to x of what has `slope` with respect to softmax(x), in one pass."""
+    return torch.ops.aten._softmax_backward_data(slope, softmax, -1, softmax.dtype)

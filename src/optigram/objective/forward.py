@@ -1,0 +1,171 @@
+"""Reading: texts through a model to the activations of targets, whole, or as a tree of shared prefixes, or as mixtures.
+
+`parts` are the readouts to serve, with m members in all; k1 is 1 where all of them judge the same texts, else there is
+one part, and texts for each of its members.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from optigram.models.base import Model, States, Step, in_blocks
+from optigram.objective.activations import Readouts
+from optigram.objective.prefix_tree import Level, blocks_of, in_sizes, prefix_tree, sorted_order
+from optigram.shapes import Bool, Float, Int
+
+ROWS = 128  # texts in one forward at the most; fewer texts are filled up to a power of two
+FEWEST = 4
+CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold at once
+
+
+def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+    """Differentiable activations of texts given as embeddings."""
+    k1, c = embeds.shape[:2]
+    states = model.read(embeds.flatten(0, 1).to(model.embedding.dtype), _sites(parts))
+    members = None if k1 < len(members_of(parts)) else torch.arange(k1, device=embeds.device).repeat_interleave(c)
+    pooled = torch.cat([part.pooled(part.joined(states), members) for part in parts], dim=1)
+    return pooled.T if members is None else pooled.view(k1, c)
+
+
+def read(
+    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts], ends: Sequence[int], steady: bool = False
+) -> tuple[Float[Tensor, "m c"], Float[Tensor, " k1"]]:
+    """Activations of texts, and what they cost each owner in forwards.
+
+    An owner's texts are read by prefix if the model can and that is less work, else whole. If `steady`, they are read by prefix
+    wherever the model can, and in blocks of one size: then a text's activation hangs on the text alone, to the last bit. `ends`
+    are where each free word of a text ends with the fixed ones after it (`Template.ends`).
+    """
+    (k1, c, s), shared = ids.shape, len(ids) == 1
+    rows, step = _with_owners(ids), model.step
+    if steady and step is not None:
+        step, shares = dataclasses.replace(step, blocks=step.blocks[:1]), torch.ones(k1, dtype=torch.bool, device=rows.device)
+    else:
+        shares = _shares(step, rows, ends, k1)
+    chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
+    found: list[Tensor] = []
+    if step is not None and chosen.any():
+        values, cells = _by_prefix(step, rows[chosen], parts, ends, k1, c, shared)
+        found.append(values)
+        cost = torch.where(shares.cpu(), cells / s, cost)
+    if not chosen.all():
+        found.append(_whole(model, rows[~chosen], parts, shared, _block(len(rows))))
+    values = torch.cat(found)[torch.cat([torch.nonzero(chosen), torch.nonzero(~chosen)]).flatten().argsort()]
+    return values.T if shared else values.view(k1, c), cost
+
+
+def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+    """Activations of texts, each read from its first word, which costs a forward a text."""
+    rows, shared = _with_owners(ids), len(ids) == 1
+    values = _whole(model, rows, parts, shared, _block(len(rows)))
+    return values.T if shared else values.view(ids.shape[:2])
+
+
+def members_of(parts: list[Readouts]) -> list[int]:
+    """The numbers of the targets that parts serve."""
+    return [i for part in parts for i in part.members]
+
+
+def _block(texts: int) -> int:
+    """How many texts are read whole at once, where there are so many in all."""
+    return min(ROWS, 1 << (max(texts, FEWEST) - 1).bit_length())
+
+
+def _whole(model: Model, rows: Int[Tensor, "n w"], parts: list[Readouts], shared: bool, block: int) -> Tensor:
+    """Activations of rows of texts, each led by its owner: [n m] if all members read each text, else [n 1]."""
+
+    def run(rows: Tensor) -> Tensor:
+        states = model.read(model.embedding[rows[:, 1:]], _sites(parts))
+        return torch.cat([part.pooled(part.joined(states), None if shared else rows[:, 0]) for part in parts], dim=1)
+
+    return in_blocks(run, rows, block)
+
+
+def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int) -> Bool[Tensor, " k1"]:
+    """Whether each owner's texts are read by prefix: never hangs on the texts of others."""
+    if step is None or not step.blocks:
+        return torch.full((k1,), step is not None, device=rows.device)
+    tree, _ = prefix_tree(rows[sorted_order(rows)], ends)
+    work = torch.zeros(k1, device=rows.device)
+    for level in tree:
+        counts = torch.bincount(level.owners, minlength=k1)
+        for size, blocks in zip(step.blocks, blocks_of(counts, step.blocks), strict=True):
+            work += blocks * (step.overhead + size * level.words.shape[1])
+    block = _block(len(rows))
+    return work * k1 <= -(-len(rows) // block) * (step.overhead + block * ends[-1])
+
+
+def _by_prefix(
+    step: Step, rows: Int[Tensor, "n w"], parts: list[Readouts], ends: Sequence[int], k1: int, c: int, shared: bool
+) -> tuple[Tensor, Float[Tensor, " k1"]]:
+    """The same as `_whole`, and the cells of each owner: what its c texts have in common at their beginning is run once."""
+    order = sorted_order(rows)
+    ordered, most = rows[order], max(CHUNK // step.carries(ends[-1]), 1)
+    chunks = ordered.split(most // c * c) if c <= most else [part for own in ordered.split(c) for part in own.split(most)]
+    found, cells = [], torch.zeros(k1)
+    for chunk in chunks:
+        tree, leaves = prefix_tree(chunk, ends)
+        found.append(_climb(step, tree, parts, shared)[leaves])
+        cells += sum(level.words.shape[1] * torch.bincount(level.owners, minlength=k1).cpu() for level in tree)
+    values = torch.cat(found)
+    return torch.empty_like(values).index_copy_(0, order, values), cells
+
+
+def _climb(step: Step, tree: list[Level], parts: list[Readouts], shared: bool) -> Tensor:
+    """Activations of the texts at the ends of a tree: [n m] if all members read each text, else [n 1]."""
+    carried: States | None = None
+    pooled: list[Tensor | None] = [None] * len(parts)
+    position = 0
+    for level in tree:
+        if position:
+            pooled = [None if values is None else values[level.parents] for values in pooled]
+        states, carried = _step_on(step, level, carried, _sites(parts), last=level is tree[-1])
+        members = None if shared else level.owners
+        joined = [part.joined(states) for part in parts]
+        for column in range(level.words.shape[1]):
+            for number, part in enumerate(parts):
+                if position in part.positions:
+                    values = part.at(joined[number][:, column], members)
+                    pooled[number] = part.pool_on(pooled[number], values, position, members)
+            position += 1
+    return torch.cat([values for values in pooled if values is not None], dim=1)
+
+
+def _step_on(step: Step, level: Level, carried: States | None, sites: list[str], last: bool) -> tuple[States, States]:
+    """The states {site: [n r h]} of a level and what is carried on, if it is not the last, from what the level before it carries."""
+
+    def run(rows: Tensor) -> tuple[States, States]:
+        before = None if carried is None else {name: state.index_select(0, level.parents[rows]) for name, state in carried.items()}
+        return step.run(level.words[rows], before, sites)
+
+    everyone = torch.arange(len(level.words), device=level.words.device)
+    if not step.blocks:
+        return run(everyone)
+    found, after, places = defaultdict(list), defaultdict(list), []
+    for rows, size in in_sizes(level.owners, step.blocks):
+        states, on = run(torch.cat([rows, rows[-1:].expand(size - len(rows))]))
+        places.append(rows)
+        for kept, parts in ((found, states), (after, {} if last else on)):
+            for name, state in parts.items():
+                kept[name].append(state[: len(rows)])
+    order = torch.cat(places)
+    back = None if torch.equal(order, everyone) else order.argsort()
+    return _joined(found, back), _joined(after, back)
+
+
+def _joined(parts: Mapping[str, list[Tensor]], back: Int[Tensor, " n"] | None) -> States:
+    whole = {name: states[0] if len(states) == 1 else torch.cat(states) for name, states in parts.items()}
+    return whole if back is None else {name: state.index_select(0, back) for name, state in whole.items()}
+
+
+def _sites(parts: list[Readouts]) -> list[str]:
+    return list(dict.fromkeys(site for part in parts for site in part.sites))
+
+
+def _with_owners(ids: Int[Tensor, "k1 c s"]) -> Int[Tensor, "n w"]:
+    """Texts [k1 c s] as rows [k1*c 1+s], each led by the number of its owner."""
+    owners = torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
+    return torch.cat([owners[:, None], ids.flatten(0, 1)], dim=1)

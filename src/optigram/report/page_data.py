@@ -1,0 +1,126 @@
+"""What a report's page is told of each neuron: plain values for its script, from records and, where there is any, evidence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optigram.report.escape import visible, whole
+from optigram.report.reproduce import command
+from optigram.runs.folder import Kept
+from optigram.runs.records import Record
+from optigram.study.evidence import Evidence, Example, Heat
+from optigram.study.statistics import BASELINE, grouped, site_of
+
+DIGITS = 5  # significant, of a number on the page
+POINTS = 24  # of a trace, at most
+
+Key = tuple[str, str]  # model and target
+
+
+@dataclass(frozen=True)
+class Series:
+    """A method of an arm; `label` says which arm only where the run has several with this method."""
+
+    arm: str
+    method: str
+    label: str
+
+
+def series_of(records: Sequence[Record]) -> list[Series]:
+    """All methods of all arms, in the order of the records."""
+    pairs = list(dict.fromkeys((record.arm, record.method) for record in records))
+    arms = {method: {arm for arm, other in pairs if other == method} for _, method in pairs}
+    return [Series(arm, method, method if len(arms[method]) == 1 else f"{method} ({arm})") for arm, method in pairs]
+
+
+def contents(kept: Kept, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """All that the page's script reads, as JSON would have it."""
+    series = series_of(kept.records)
+    numbers = {(one.arm, one.method): number for number, one in enumerate(series)}
+    known = {(one.model, one.target): one for one in evidence}
+    groups = grouped(kept.records, lambda record: (record.model, record.target))
+    return {
+        "series": [{"arm": one.arm, "method": one.method, "label": one.label, "base": one.method == BASELINE} for one in series],
+        "marked": any(word.startswith(" ") for one in evidence for heat in one.heats for word in heat.words),
+        "neurons": [_neuron(key, records, known.get(key), numbers, kept.manifest) for key, records in groups.items()],
+    }
+
+
+def best_of_corpus(records: Sequence[Record]) -> float | None:
+    """The highest activation of corpus search among a neuron's records."""
+    return max((record.activation for record in records if record.method == BASELINE), default=None)
+
+
+def short(value: float | None) -> float | None:
+    """A number in few digits; None for what is no number."""
+    return None if value is None or not abs(value) < float("inf") else float(f"{value:.{DIGITS}g}")
+
+
+def _neuron(
+    key: Key, records: Sequence[Record], evidence: Evidence | None, numbers: Mapping[tuple[str, str], int], manifest: Mapping[str, Any]
+) -> dict[str, Any]:
+    heats = {} if evidence is None else {(heat.arm, heat.method, heat.seed, heat.rank): heat for heat in evidence.heats}
+    made: dict[str, Any] = {
+        "model": key[0],
+        "target": key[1],
+        "site": site_of(records[0]),
+        "base": short(best_of_corpus(records)),
+        "texts": [
+            _text(record, numbers[record.arm, record.method], heats.get((record.arm, record.method, record.seed, record.rank)), manifest)
+            for record in records
+        ],
+    }
+    return made if evidence is None else made | _surroundings(evidence)
+
+
+def _text(record: Record, number: int, heat: Heat | None, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "series": number,
+        "seed": record.seed,
+        "rank": record.rank,
+        "text": record.text,
+        "activation": short(record.activation),
+        "cost": round(record.forwards + record.backwards),
+        "command": command(record, manifest),
+    }
+    if heat is not None:
+        made |= _heat(heat, record.text)
+    optional = {"soft": short(record.notes.get("soft")), "surprisal": short(record.surprisal), "trace": _thinned(record.trace)}
+    made |= {name: value for name, value in optional.items() if value}
+    return made if record.survives else made | {"changes": True}
+
+
+def _heat(heat: Heat | Example, text: str) -> dict[str, Any]:
+    pairs = whole(heat.words, heat.without, text)
+    return {"words": [visible(word) for word, _ in pairs], "without": [short(value) for _, value in pairs]}
+
+
+def _surroundings(evidence: Evidence) -> dict[str, Any]:
+    places = sorted({one.position for one in evidence.substitutes})
+    made: dict[str, Any] = {
+        "aliases": list(evidence.aliases),
+        "tried": evidence.tried,
+        "substitutes": [
+            [[visible(one.word), short(one.activation)] for one in evidence.substitutes if one.position == place] for place in places
+        ],
+        "examples": [_example(example) for example in evidence.examples],
+    }
+    if evidence.counts:
+        made["histogram"] = {"low": short(evidence.edges[0]), "high": short(evidence.edges[-1]), "counts": list(evidence.counts)}
+    return made
+
+
+def _example(example: Example) -> dict[str, Any]:
+    around = {name: value for name, value in (("before", example.before), ("after", example.after)) if value}
+    text = "".join(example.words) if any(word.startswith(" ") for word in example.words) else " ".join(example.words)
+    return {"share": example.share, "activation": short(example.activation), **_heat(example, text), **around}
+
+
+def _thinned(trace: Sequence[Sequence[float]]) -> list[list[float]]:
+    """The points of a trace that a page can show: [forward-equivalents, activation]; its first and last are among them."""
+    known = [point for point in trace if abs(point[1]) < float("inf")]
+    step = max(1, -(-len(known) // POINTS))
+    picked = known[::-1][::step][::-1]
+    if known and picked[0] != known[0]:
+        picked = [known[0], *picked]
+    return [[round(forwards), float(f"{value:.4g}")] for forwards, value in picked]

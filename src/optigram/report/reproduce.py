@@ -1,0 +1,69 @@
+"""The commands that repeat a record or a scan, made from what its manifest says."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from optigram.runs.records import Record
+
+OPTIONS = {
+    "length": "--length",
+    "corpus": "--corpus",
+    "template": "--template",
+    "matching": "--matching",
+    "seen_in": "--seen-in",
+    "surprisal": "--surprisal",
+    "fluency_model": "--fluency-model",
+    "second_opinion": "--second-opinion",
+    "start": "--start",
+}
+SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
+BUNDLED = "optigram/models/weights"  # what lies there needs no name
+SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
+USUAL = {
+    "words": ("--words", "any"),
+    "dtype": ("--dtype", "float32"),
+    "fluency": ("--fluency", 0.0),
+    "repetition": ("--repetition", 0.0),
+}
+BASELINE = "crp"
+APART, TOGETHER = 0.6, 1.0  # how far several texts of a neuron are apart, as `find` asks for, and as a study does
+
+
+def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
+    """What to type; None for a placebo, which no address names."""
+    study = manifest.get("study")
+    settings = manifest["settings"] if study is None else study
+    arm: Mapping[str, Any] = {} if study is None else next(arm for arm in study["arms"] if arm["name"] == record.arm)
+    if arm.get("placebo"):
+        return None
+    budget = arm.get("budget") if study is not None else settings.get("budget")
+    words = ["optigram", "find", settings["model"], record.target, "--by", record.method]
+    words += [part for name, option in OPTIONS.items() if settings.get(name) is not None for part in (option, str(settings[name]))]
+    words += [option for name, option in SWITCHES.items() if settings.get(name)]
+    words += [
+        part for name, (option, usual) in USUAL.items() if settings.get(name, usual) != usual for part in (option, str(settings[name]))
+    ]
+    words += [part for word in settings.get("without", ()) for part in ("--without", word)]
+    if budget is not None and record.method != BASELINE:
+        words += ["--budget", f"{budget:g}"]
+    top, apart = settings.get("top", 1), settings.get("apart", TOGETHER)
+    words += _unless(1, "--top", top) + (_unless(APART, "--apart", apart) if top > 1 else []) + _unless(0, "--seed", record.seed)
+    return shlex.join(words)
+
+
+def scan_command(target: str, scan: Mapping[str, Any]) -> str:
+    """What to type to scan for one target; `scan` is what a scan's manifest says of it."""
+    settings = scan["settings"]
+    words = ["optigram", "scan", scan["model"], target]
+    words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
+    if settings["question"] == "alone":
+        words += ["--question", "alone", "--length", str(settings["length"])]
+    words += ["--special"] if settings["special"] else []
+    words += [] if scan["dtype"] == "saved" else ["--dtype", scan["dtype"]]
+    words += [part for name, usual in SCANNED.items() for part in _unless(usual, f"--{name.replace('_', '-')}", settings[name])]
+    return shlex.join(words)
+
+
+def _unless(usual: float, option: str, value: float) -> list[str]:
+    return [] if value == usual else [option, f"{value:g}"]

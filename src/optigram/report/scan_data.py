@@ -1,0 +1,122 @@
+"""What a page is told of a scan: the places of each target in their texts, moments, histogram and curve, as plain values."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as compute
+
+from optigram.errors import InputError
+from optigram.report.escape import visible
+from optigram.report.page_data import short
+from optigram.report.reproduce import scan_command
+from optigram.scanning.export.rows import tokens_of
+from optigram.scanning.results import Findings
+from optigram.study.statistics import grouped, site_of_address
+
+SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
+OF_A_GROUP = 2
+TARGETS = 500  # on a page of a scan alone
+DIGITS = 3  # of a token's activation
+NARROWEST = 1 / 40  # bin of a histogram, of its width
+MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
+POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
+
+
+def chosen(found: Findings, only: str | None) -> list[str]:
+    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
+    names = [target for target in found if only is None or fnmatchcase(target, only)]
+    if not names:
+        raise InputError(f"no target of the scan fits {only!r}; it has {len(found)}, such as {next(iter(found))}")
+    return names[:TARGETS]
+
+
+def scan_contents(found: Findings, targets: Sequence[str]) -> dict[str, Any]:
+    """All that the page of a scan alone is made of, in the manner of `contents.contents`."""
+    known = places(found, targets)
+    neurons = [
+        {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}
+        | {"base": known[target]["highest"]}
+        for target in targets
+    ]
+    return {"series": [], "marked": False, "neurons": neurons}
+
+
+def places(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is known of each of some targets, by target."""
+    wanted = compute.field("target").isin(list(targets))
+    rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
+    curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
+    tallies = {row["target"]: row for row in found.targets.to_pylist()}
+    return {target: _of(found, tallies[target], rows.get(target, []), curves.get(target, [])) for target in targets}
+
+
+def bare(target: str) -> str:
+    """The address without a pool that a scan in context leaves aside."""
+    return POOLS.sub("", target)
+
+
+def _of(found: Findings, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    splits = grouped(rows, lambda row: row["split"])
+    titles = ["top", *sorted((name for name in splits if name.startswith("quantile")), reverse=True), "random", "bottom"]
+    return {
+        "highest": short(tally["highest"]),
+        "lowest": short(tally["lowest"]),
+        "kurtosis": short(tally["kurtosis"]),
+        "groups": [[name, [_place(row) for row in splits[name][: SHOWN.get(name, OF_A_GROUP)]]] for name in titles if name in splits],
+        "facts": _facts(tally),
+        "histogram": _histogram(tally),
+        "curve": [[row["tokens"], short(row["highest"])] for row in curve if math.isfinite(row["highest"])],
+        "command": scan_command(tally["target"], found.about["scan"]),
+    }
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One place: the words of its window, the activation at each, and which of them was found."""
+    values = row["activations"]
+    words: list[str] = []
+    kept: list[float] = []
+    at = 0
+    tokens = [row["text"]] if row["spans"] is None else tokens_of(row)
+    for i, word in enumerate(tokens):
+        value = None if values is None or row["spans"] is None else values[i]
+        if word or not words:
+            words.append(visible(word))
+            kept += [] if value is None else [value]
+        elif value is not None and abs(value) > abs(kept[-1]):  # a further piece of the same character
+            kept[-1] = value
+        if i <= row["position"] - row["begin"]:
+            at = len(words) - 1
+    made: dict[str, Any] = {"words": words, "at": at, "activation": short(row["activation"]), "where": _where(row)}
+    return made | ({"values": [float(f"{value:.{DIGITS}g}") for value in kept]} if kept else {}) | ({"cut": True} if row["begin"] else {})
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['source'].rpartition('/')[2]} at {row['place']:,}, token {row['position']}"
+
+
+def _facts(tally: Mapping[str, Any]) -> dict[str, str]:
+    """The moments, in words."""
+    if not math.isfinite(tally["mean"]):
+        return {}
+    told = {"places": f"{tally['places']:,}", "standard deviation": f"{math.sqrt(tally['variance']):.3g}"}
+    told |= {words: f"{tally[name]:.3g}" for name, words in MOMENTS.items()}
+    return told | {"above 0": f"{tally['above_zero']:.1%}"}
+
+
+def _histogram(tally: Mapping[str, Any]) -> dict[str, list[Any]] | None:
+    """Counts between edges: the bins of the scan, cut to the range of the values; neighbours that are too narrow to be seen are one."""
+    low, high = tally["lowest"], tally["highest"]
+    if not any(tally["histogram"]) or not high > low:
+        return None
+    ends = np.clip([*tally["edges"], np.inf], low, high).tolist()
+    edges, counts, open_ = [low], [], 0
+    for end, count in zip(ends, tally["histogram"], strict=True):
+        open_ += count
+        if end - edges[-1] >= (high - low) * NARROWEST:
+            edges, counts, open_ = [*edges, end], [*counts, open_], 0
+    counts[-1] += open_
+    return {"edges": [*map(short, edges[:-1]), short(high)], "counts": counts}

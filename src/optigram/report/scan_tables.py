@@ -1,0 +1,104 @@
+"""What a scan found, for people: a table of the best places, and the curve of the best activation against the corpus's size."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from optigram.report.colours import INK, lit
+from optigram.runs.records import Record
+from optigram.scanning.results import Findings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROWS, WIDTH = 40, 60  # targets that are shown; letters before the place
+
+
+def scan_table(found: Findings, most: int = ROWS) -> Table:
+    """One row a target: its highest activation, and the real text around the place."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("neuron", overflow="fold")
+    table.add_column("highest", justify="right")
+    table.add_column("lowest", justify="right")
+    table.add_column("where", overflow="fold")
+    lowest = dict(zip(found, found.targets["lowest"].to_pylist(), strict=True))
+    for row in found.best()[:most]:
+        table.add_row(Text(row["target"]), f"{row['activation']:.3f}", f"{lowest[row['target']]:.3f}", marked(row))
+    return table
+
+
+def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a place, by target and rank."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("neuron", overflow="fold")
+    table.add_column("activation", justify="right")
+    table.add_column("where", overflow="fold")
+    for row in rows:
+        table.add_row(Text(row["target"] if row["rank"] == 1 else ""), f"{row['activation']:.3f}", marked(row))
+    return table
+
+
+def marked(row: Mapping[str, Any]) -> Text:
+    """The text of a window, its tokens in the colour of their activations; the token that was found is bold and underlined."""
+    text = Text(row["text"].replace("\n", " "))
+    if row["activations"] is not None and row["spans"] is not None:
+        for number, colour in enumerate(lit(row["activations"])):
+            if colour is not None:
+                text.stylize(f"{INK} on {colour}", *row["spans"][2 * number : 2 * number + 2])
+    if row["char_begin"] is not None:
+        text.stylize("bold underline", row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"])
+    return text
+
+
+def summary(found: Findings) -> str:
+    """What was read, in one line, and what was left out."""
+    about, settings = found.about, found.about["scan"]["settings"]
+    left = f" First {settings['skipped']} positions left out;" if settings["skipped"] and settings["question"] == "context" else ""
+    shards = about["shards"]
+    part = "" if len(shards["done"]) == shards["of"] else f" Only {len(shards['done'])} of {shards['of']} shards are in."
+    rate = about["tokens"] / max(about["seconds"], 1e-9)
+    special = "counted" if settings["special"] else "left out"
+    return (
+        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}."
+        f"{left} special tokens {special}.{part} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
+    )
+
+
+def question(settings: Mapping[str, Any]) -> str:
+    """What a scan asked, in a few words."""
+    return f"n-grams of {settings['length']} judged alone" if settings["question"] == "alone" else "places in context"
+
+
+def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
+    """The best activation that each method found for a target."""
+    levels: dict[str, float] = {}
+    for record in records:
+        if record.target == target:
+            levels[record.method] = max(record.activation, levels.get(record.method, -np.inf))
+    return levels
+
+
+def corpus_curve(found: Findings, target: str, levels: Mapping[str, float] | None = None) -> "Figure":
+    """The best activation in random parts of the corpus against their tokens, and what methods reached as lines.
+
+    `levels` are names of methods and activations, such as those of `find`. Raises InputError for a target that was not scanned.
+    """
+    from matplotlib.figure import Figure
+
+    found.of(target)
+    rows = [row for row in found.curve.to_pylist() if row["target"] == target and np.isfinite(row["highest"])]
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([row["tokens"] for row in rows], [row["highest"] for row in rows], color="black", marker=".", label="corpus")
+    for number, (name, level) in enumerate((levels or {}).items()):
+        axes.axhline(level, color="black", linestyle=("--", ":", "-.")[number % 3], linewidth=1, label=name)
+    axes.set_xscale("log")
+    axes.set_xlabel("tokens of the corpus")
+    axes.set_ylabel("best activation")
+    axes.set_title(target)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,1 @@
+"""Runs: one `find`, `score` or `explain`, from its options to its records."""

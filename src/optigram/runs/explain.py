@@ -1,0 +1,100 @@
+"""Explain: which words of a text matter, and whether their order does, by the judge's score of each change."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from optigram.errors import InputError
+from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
+from optigram.runs.ablation import with_others, without_each
+
+ORDERS = 120  # orders of the words that are judged: all of up to 5 words, as many drawn ones of more
+SWEPT = 512  # words judged at a position, those that the gradient likes best, where not the whole lexicon is
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """A word in the place of another, and the activation that the text then has."""
+
+    word: str
+    activation: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """A free position: its word, the activation of the text without it (None: it cannot be left out), and its best substitutions."""
+
+    word: str
+    without: float | None
+    substitutions: Sequence[Substitution]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a text's `activation` for a target hangs on.
+
+    `optimal`: no judged word in any place is an improvement. `orders`: activations of the same words in other orders, of which
+    `better` are above the text's own.
+    """
+
+    target: str
+    text: str
+    activation: float
+    places: Sequence[Place]
+    orders: Sequence[float]
+    whole_lexicon: bool
+
+    @property
+    def optimal(self) -> bool:
+        """Whether no judged substitution is an improvement."""
+        return all(one.activation <= self.activation for place in self.places for one in place.substitutions[:1])
+
+    @property
+    def better(self) -> int:
+        """How many other orders are better."""
+        return sum(activation > self.activation for activation in self.orders)
+
+
+def explain(objective: Objective, ids: Sequence[int], top: int = 5, sweep: int | None = SWEPT, seed: int = 0) -> list[Explanation]:
+    """One explanation a target of a text [t] that the objective's template surrounds.
+
+    `sweep` words are judged in each place, those that the gradient likes best; None: the whole lexicon. `top` of them are told.
+    """
+    if len(ids) != objective.length:
+        raise InputError(f"expected a text of {objective.length} words, got {len(ids)}")
+    texts = torch.tensor(list(ids)).expand(len(objective.targets), -1)
+    own = objective.viewed("exact").score(texts[:1, None]).activation[:, 0].tolist()
+    others, tried = with_others(objective, texts, top, len(objective.lexicon) if sweep is None else sweep)
+    without, orders = without_each(objective, texts[:, None])[:, 0].tolist(), _orders(objective, ids, seed)
+    tokens = objective.model.vocabulary.tokens
+    return [
+        Explanation(
+            str(target),
+            objective.model.vocabulary.decode(ids),
+            own[row],
+            [
+                Place(tokens[id_], None if math.isnan(left) else left, [Substitution(tokens[word], value) for word, value in best])
+                for id_, left, best in zip(ids, without[row], others[row], strict=True)
+            ],
+            orders[row],
+            tried == len(objective.lexicon),
+        )
+        for row, target in enumerate(objective.targets)
+    ]
+
+
+def _orders(objective: Objective, ids: Sequence[int], seed: int) -> list[list[float]]:
+    """For each target the activations of the same words in other orders."""
+    t = objective.length
+    if math.factorial(t) <= ORDERS:
+        orders = torch.tensor(list(itertools.permutations(range(t))))[1:]
+    else:
+        chance = Streams(seed, ["orders"], 1, torch.device("cpu")).uniform(ORDERS, t)
+        orders = chance[0, 0].argsort(dim=-1)
+    if len(orders) == 0:
+        return [[] for _ in objective.targets]
+    return objective.viewed("exact").score(torch.tensor(list(ids))[orders][None]).activation.tolist()

@@ -1,0 +1,77 @@
+"""Plans: what the name of a method stands for, in view of what is asked of the texts and of the corpus at hand."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optigram.errors import InputError
+from optigram.methods import Ascent, Corpus, Method, chains
+from optigram.methods import paper as presets
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget
+from optigram.text.formats import ngrams
+
+HEAVY_BLOCK = 4  # texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The sentences of corpus search; `name` says where they are from."""
+
+    name: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method's name stands for: a corpus search, a `method`, or the one from the best texts of the other."""
+
+    name: str
+    corpus: Corpus | None
+    method: Method | None
+
+    @property
+    def side_by_side(self) -> int | None:
+        """Targets that run as one batch; None: all."""
+        return None if self.method is None else self.method.side_by_side
+
+    def bounded(self, budget: Budget) -> Budget:
+        """A budget with the usual bound, where it has none and the method no end of its own."""
+        endless = self.method is not None and not isinstance(self.method, Ascent)
+        free = budget.forwards is None and budget.seconds is None and budget.rounds is None
+        return dataclasses.replace(budget, forwards=presets.BUDGET) if endless and free else budget
+
+    def __repr__(self) -> str:
+        return " + ".join(repr(part) for part in (self.corpus, self.method) if part is not None)
+
+
+def reads_corpus(by: Sequence[str], corpus: bool = True) -> bool:
+    """Whether any of these methods begins with a corpus search; `corpus` tells whether there is one, for `auto`."""
+    return any(chains.parse(name, corpus).corpus for name in by)
+
+
+def plan_of(name: str, objective: Objective, corpus: Corpus | None, forwards: float | None) -> Plan:
+    """The plan that a name stands for, for texts of the objective's length and a budget of forward-equivalents.
+
+    Raises InputError for what is unknown, or cannot be had of this objective.
+    """
+    chain = chains.parse(name, corpus is not None)
+    if chain.corpus and corpus is None:
+        raise InputError("corpus search needs a corpus; give one")
+    return Plan(name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+
+
+def corpus_search(objective: Objective, corpus: Sentences) -> Corpus:
+    """Search of all the n-grams of a corpus that the objective allows."""
+    allowed = objective.lexicon.cpu().numpy()
+    return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
+
+
+def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:
+    """What follows on a corpus search."""
+    labels = [link.partition(":")[0] for link in chain.links]
+    if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.hears_mixtures:
+        raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
+    attends = objective.model.attends
+    block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None
+    return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, attends, block)

@@ -1,0 +1,131 @@
+"""Windows: what stands around the places that were found, and the activations there; the model runs for these places only."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from optigram.models.base import Model
+from optigram.scanning.activations import Panels
+from optigram.scanning.chunks import Piece, Queue, Reading
+from optigram.scanning.examples import Examples
+from optigram.scanning.forward import Forward
+from optigram.shapes import Float
+from optigram.text.documents import Document, fetch
+from optigram.text.sources import Source
+from optigram.text.vocabulary import Vocabulary
+
+BEFORE, AFTER = 16, 8  # tokens that are shown before and after a place
+TOGETHER = 2048  # documents that are held at once
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens of a document from number `begin` on: their `ids`, and the place of each in `text`, a part of the document's own.
+
+    `text_begin` is where that part begins, `char_begin` and `char_end` where the token that was found stands in the document;
+    without `spans` they are None, and the text is what the tokens read as. `activations` are those of each token.
+    """
+
+    begin: int
+    ids: list[int]
+    activations: list[float] | None
+    text: str
+    text_begin: int | None
+    char_begin: int | None
+    char_end: int | None
+    spans: list[int] | None
+
+
+class Windows:
+    """Reads windows as the scan read its pieces. `panels` None: nothing is read again, only the tokens are shown."""
+
+    def __init__(self, model: Model, panels: Panels | None, how: Reading, tokens: int, around: tuple[int, int] = (BEFORE, AFTER)):
+        self.vocabulary: Vocabulary = model.vocabulary
+        self.panels, self.how, self.tokens, self.around = panels, how, tokens, around
+        self.forward = None if panels is None else Forward(model, panels.sites)
+
+    def of(self, known: Sequence[Source], found: Examples) -> Iterator[tuple[int, Window]]:
+        """The number of each example, and its window; in the order of the corpus. Documents that are gone give none."""
+        members: defaultdict[int, list[int]] = defaultdict(list)
+        for number, document in enumerate(found.document.tolist()):
+            members[document].append(number)
+        held: list[Document] = []
+        for text in fetch(known, members):
+            held.append(text)
+            if len(held) >= TOGETHER:
+                yield from self._of_texts(held, found, members)
+                held = []
+        yield from self._of_texts(held, found, members)
+
+    def _of_texts(self, texts: Sequence[Document], found: Examples, members: dict[int, list[int]]) -> Iterator[tuple[int, Window]]:
+        ids = {text.number: self.vocabulary.encode(text.text) for text in texts}
+        values = self._activations(ids, found, members)
+        for number, text in texts:
+            spans = None if self.vocabulary.spans is None else self.vocabulary.spans(text)
+            for member in members[number]:
+                place = int(found.position[member])
+                begin, end = self._edges(place, len(ids[number]))
+                acts = None if values is None else values[member][: end - begin].tolist()
+                yield member, self._window(text, ids[number][begin:end], begin, place, None if spans is None else spans[begin:end], acts)
+
+    def _edges(self, place: int, length: int) -> tuple[int, int]:
+        """First and last token around a place, within the piece that was read."""
+        first = place - place % self.how.room
+        return max(place - self.around[0], first), min(place + self.around[1] + 1, first + self.how.room, length)
+
+    def _window(
+        self, text: str, ids: list[int], begin: int, place: int, spans: list[tuple[int, int]] | None, acts: list[float] | None
+    ) -> Window:
+        if spans is None:
+            return Window(begin, ids, acts, self.vocabulary.decode(ids), None, None, None, None)
+        first, last = spans[0][0], max(end for _, end in spans)
+        edges = [edge - first for span in spans for edge in span]
+        return Window(begin, ids, acts, text[first:last], first, *spans[place - begin], edges)
+
+    def _activations(
+        self, ids: dict[int, list[int]], found: Examples, members: dict[int, list[int]]
+    ) -> dict[int, Float[np.ndarray, " w"]] | None:
+        """The activations in the window of every example, by its number."""
+        if self.forward is None:
+            return None
+        queue, values = Queue(self.tokens, self.forward.spare), {}
+        asked: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for document in ids:
+            for member in members[document]:
+                asked[document, int(found.position[member]) // self.how.room].append(member)
+        with torch.inference_mode():
+            for document, row in ids.items():
+                for piece in self.how.pieces(document, row):
+                    if (document, piece.begin // self.how.room) in asked and (full := queue.put(piece)) is not None:
+                        values |= self._run(queue, *full, found, asked)
+            for full in queue.rest():
+                values |= self._run(queue, *full, found, asked)
+        return values
+
+    def _run(
+        self, queue: Queue, width: int, pieces: list[Piece], found: Examples, asked: dict[tuple[int, int], list[int]]
+    ) -> dict[int, Float[np.ndarray, " w"]]:
+        assert self.forward is not None
+        assert self.panels is not None
+        values, size = {}, sum(self.around) + 1
+        for part, states in self.forward.run(pieces, width, queue.rows(width)):
+            wanted = [(member, row) for row, piece in enumerate(part) for member in asked[piece.document, piece.begin // self.how.room]]
+            member, row = np.array(wanted, np.int64).T
+            begin = np.array([self._edges(int(found.position[each]), 1 << 40)[0] for each in member], np.int64)
+            lead = np.array([part[each].lead - part[each].begin for each in row], np.int64)
+            column = np.minimum((begin + lead)[:, None] + np.arange(size), width - 1)
+            target = found.target[member]
+            for panel, start in zip(self.panels.parts, self.panels.starts, strict=True):
+                acts = panel.values(states)
+                here = np.nonzero((target >= start) & (target < start + acts.shape[2]))[0]
+                index = (
+                    torch.from_numpy(row[here])[:, None],
+                    torch.from_numpy(column[here]),
+                    torch.from_numpy(target[here] - start)[:, None],
+                )
+                taken = acts[index].cpu().numpy()
+                values |= dict(zip(member[here].tolist(), taken, strict=True))
+        return values

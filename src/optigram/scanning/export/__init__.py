@@ -1,0 +1,1 @@
+"""Export: scan results in the formats of other tools."""

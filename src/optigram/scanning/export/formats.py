@@ -1,0 +1,67 @@
+"""What a scan found, in the formats of others: CSV, and the NeuronRecord JSON of OpenAI's automated interpretability.
+
+The fields of a NeuronRecord are those of `neuron_explainer.activations.activations`: ActivationRecord (tokens, activations),
+NeuronId (layer_index, neuron_index), NeuronRecord.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as csv
+
+from optigram.errors import InputError
+from optigram.files import written_whole
+from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
+from optigram.scanning.results import Findings
+
+LISTS = ("ids", "activations", "spans")
+
+
+def write_csv(found: Findings, out: Path) -> None:
+    """One row an example; lists as JSON."""
+    table = found.examples
+    for name in LISTS:
+        column = pa.array([None if value is None else json.dumps(value) for value in table[name].to_pylist()], pa.string())
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    with written_whole(out) as path:
+        csv.write_csv(table, path)
+
+
+def write_openai(found: Findings, out: Path) -> None:
+    """`LAYER/INDEX.json` for each neuron, in a folder for each kind of site."""
+    statistics = {row["target"]: row for row in found.targets.to_pylist()}
+    for number, (target, splits) in enumerate(rows_by_target(found).items()):
+        neuron, known = Neuron.of(target, number), statistics[target]
+        groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
+        record = {
+            "neuron_id": {"layer_index": neuron.layer, "neuron_index": neuron.unit},
+            "random_sample": [_activations(row) for row in splits.get("random", [])],
+            "random_sample_by_quantile": [[_activations(row) for row in group] for group in groups] or None,
+            "quantile_boundaries": [group[0]["activation"] for group in groups[:-1]] or None,
+            "mean": known["mean"],
+            "variance": known["variance"],
+            "skewness": known["skewness"],
+            "kurtosis": known["kurtosis"],
+            "most_positive_activation_records": [_activations(row) for row in splits.get("top", [])],
+        }
+        with written_whole(out / neuron.kind / str(neuron.layer) / f"{neuron.unit}.json") as path:
+            path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+
+
+def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tokens": tokens_of(row), "activations": row["activations"]}
+
+
+def export(found: Findings, kind: str, out: Path) -> None:
+    """Write what was found as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
+    from optigram.scanning.export.neuronpedia import write_neuronpedia
+
+    writers: dict[str, Callable[[Findings, Path], None]] = {"csv": write_csv, "openai": write_openai, "neuronpedia": write_neuronpedia}
+    if kind not in writers:
+        raise InputError(f"expected {', '.join(writers)}, got {kind!r}")
+    if kind != "csv" and found.about["scan"]["settings"]["question"] == "alone":
+        raise InputError(f"{kind} wants the activations around a place, which n-grams that were judged alone have not; export csv")
+    writers[kind](found, out)

@@ -1,0 +1,45 @@
+"""Rows of a scan as other tools number them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from optigram.scanning.results import Findings
+from optigram.targets.address import Address
+
+
+class Neuron(NamedTuple):
+    """A target as other tools number it: the kind of its site, the layer (0 where there is none), and the unit's index."""
+
+    kind: str
+    layer: int
+    unit: int
+
+    @classmethod
+    def of(cls, target: str, number: int) -> "Neuron":
+        """From an address such as `mlp_act.5:137`; what has no index is numbered."""
+        terms = Address.parse(target).terms
+        site, units = terms[0].site, terms[0].units
+        kind, _, layer = site.rpartition(".")
+        index = units[0] if len(terms) == 1 and units is not None and isinstance(units[0], int) else number
+        return cls(kind, int(layer), index) if layer.isdecimal() else cls(site, 0, index)
+
+
+def rows_by_target(found: Findings) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """The examples of each target and split, by rank."""
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
+    for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
+        rows[row["target"]].setdefault(row["split"], []).append(row)
+    return rows
+
+
+def tokens_of(row: Mapping[str, Any]) -> list[str]:
+    """The tokens of a window as the text has them, each with the blanks before it; where spans are not known, the ids as text."""
+    if row["spans"] is None:
+        return [str(id_) for id_ in row["ids"]]
+    ends = row["spans"][1::2]
+    return [row["text"][begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def in_groups(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Some at a time."""
+    yield from (items[start : start + size] for start in range(0, len(items), size))

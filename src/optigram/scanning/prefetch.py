@@ -1,0 +1,95 @@
+"""Tokenising ahead of the model, in the order of the documents: in a thread of this process, or in processes of their own."""
+
+import itertools
+import multiprocessing
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+
+from optigram.scanning.chunks import Piece, Reading, read_documents
+from optigram.text.documents import Document
+from optigram.text.vocabulary import Vocabulary
+
+BATCH, LETTERS = 64, 1 << 16  # documents, or letters, that are tokenised together at the most
+AHEAD = 8  # batches that may wait
+
+
+def pieces_ahead(texts: Iterable[Document], vocabulary: Vocabulary, how: Reading, processes: int = 0) -> Iterator[list[Piece]]:
+    """The pieces of documents, batch by batch; so few batches wait that memory does not grow with the corpus."""
+    batches = _batches(texts)
+    if processes:
+        yield from _in_processes(batches, vocabulary, how, processes)
+    else:
+        yield from _in_thread(read_documents(batch, vocabulary, how) for batch in batches)
+
+
+def _batches(texts: Iterable[Document]) -> Iterator[list[Document]]:
+    batch, letters = [], 0
+    for document in texts:
+        batch.append(document)
+        letters += len(document.text)
+        if len(batch) >= BATCH or letters >= LETTERS:
+            yield batch
+            batch, letters = [], 0
+    if batch:
+        yield batch
+
+
+def _in_thread(work: Iterator[list[Piece]]) -> Iterator[list[Piece]]:
+    """What `work` yields, made by a thread that is stopped when nobody wants more."""
+    done: queue.Queue[list[Piece] | BaseException | None] = queue.Queue(AHEAD)
+    unwanted = threading.Event()
+
+    def put(item: list[Piece] | BaseException | None) -> None:
+        while not unwanted.is_set():
+            try:
+                done.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def run() -> None:
+        try:
+            for pieces in work:
+                put(pieces)
+                if unwanted.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while (item := done.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        unwanted.set()
+        thread.join()
+
+
+_here: list[tuple[Vocabulary, Reading]] = []  # what a process needs to tokenise
+
+
+def _begin(vocabulary: Vocabulary, how: Reading) -> None:
+    _here[:] = [(vocabulary, how)]
+
+
+def _read(batch: list[Document]) -> list[Piece]:
+    return read_documents(batch, *_here[0])
+
+
+def _in_processes(batches: Iterator[list[Document]], vocabulary: Vocabulary, how: Reading, processes: int) -> Iterator[list[Piece]]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _begin, (vocabulary, how)) as pool:
+        waiting: deque[Future[list[Piece]]] = deque(pool.submit(_read, batch) for batch in itertools.islice(batches, AHEAD + processes))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_read, batch) for batch in itertools.islice(batches, 1))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

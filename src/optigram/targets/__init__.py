@@ -1,0 +1,1 @@
+"""Targets: addresses, and the numbers of a model that they name."""

@@ -1,0 +1,142 @@
+"""Directions and sparse autoencoders as files: safetensors, and the folders of SAELens and sparsify. Nothing is unpickled."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from optigram.errors import InputError, nearest
+from optigram.shapes import Float
+from optigram.targets.latent import Scaling, SparseAutoencoder
+
+SAELENS, SPARSIFY, CONFIG = "sae_weights.safetensors", "sae.safetensors", "cfg.json"
+SCALINGS: dict[str, Scaling] = {
+    "none": "none",
+    "expected_average_only_in": "none",  # SAELens folds it into the weights when training ends
+    "constant_norm_rescale": "constant_norm",
+    "layer_norm": "layer_norm",
+}
+
+
+def open_autoencoder(source: str) -> SparseAutoencoder:
+    """Read a folder of SAELens (cfg.json, sae_weights.safetensors) or sparsify (cfg.json, sae.safetensors), or a plain file.
+
+    A plain `.safetensors` file holds `encoder` [n h], and may hold `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k`
+    (TopK), `decoder` [n h] and `decoder_bias` [h]. Raises InputError.
+    """
+    path = Path(source)
+    if (path / SAELENS).is_file():
+        parts, settings = _saelens(tensors(path / SAELENS), _config(path / CONFIG), source)
+    elif (path / SPARSIFY).is_file():
+        parts, settings = _sparsify(tensors(path / SPARSIFY), _config(path / CONFIG), source)
+    elif path.is_file():
+        parts, settings = _plain(tensors(path), source)
+    else:
+        raise InputError(
+            f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
+        )
+    return _checked(source, parts, settings)
+
+
+def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
+    """The one-dimensional tensor of this name in a `.safetensors` file."""
+    if not Path(source).is_file():
+        raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
+    known = tensors(Path(source))
+    if name not in known:
+        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
+    if known[name].ndim != 1:
+        raise InputError(f"{name!r} in {source} has the shape {list(known[name].shape)}; expected a direction, of one dimension")
+    return known[name].float()
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path} as safetensors: {str(error).splitlines()[0]}") from error
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}; it must stand beside the weights") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is no configuration of an autoencoder; expected a JSON object")
+    return config
+
+
+def _saelens(found: dict[str, Tensor], config: dict[str, Any], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    kind = config.get("architecture", "standard")
+    activation = config.get("activation_fn_str", config.get("activation_fn", "relu"))
+    if kind == "standard" and activation == "topk":
+        kind = "topk"
+    if kind not in ("standard", "jumprelu", "topk") or activation not in ("relu", "topk"):
+        raise InputError(f"{source} is of the kind {kind} ({activation}); expected standard (relu), jumprelu or topk")
+    scaling = config.get("normalize_activations", "none")
+    if scaling not in SCALINGS:
+        raise InputError(f"{source} normalises its input by {scaling!r}; expected one of {', '.join(SCALINGS)}")
+    parts = {"encoder": _named(found, "W_enc", source).T, "bias": _named(found, "b_enc", source)}
+    parts |= {"decoder": _named(found, "W_dec", source), "decoder_bias": _named(found, "b_dec", source)}
+    if config.get("apply_b_dec_to_input", True):
+        parts["center"] = parts["decoder_bias"]
+    if kind == "jumprelu":
+        parts["threshold"] = _named(found, "threshold", source).clamp(min=0)
+    if config.get("rescale_acts_by_decoder_norm"):  # latents are as large as what they write
+        length = parts["decoder"].float().norm(dim=-1)
+        parts["encoder"], parts["bias"] = parts["encoder"] * length[:, None], parts["bias"] * length
+        parts["decoder"] = parts["decoder"] / length[:, None]
+    top = config.get("k", (config.get("activation_fn_kwargs") or {}).get("k")) if kind == "topk" else None
+    if kind == "topk" and top is None:
+        raise InputError(f"{source} is of the kind topk, but its {CONFIG} does not say k")
+    place = (config.get("metadata") or {}).get("hook_name") or config.get("hook_name")
+    return parts, {"top": top, "scaling": SCALINGS[scaling], "made_for": place}
+
+
+def _sparsify(found: dict[str, Tensor], config: dict[str, Any], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if config.get("activation", "topk") != "topk" or config.get("signed"):
+        raise InputError(f"{source} is of the kind {config.get('activation', 'signed')}; expected topk")
+    if "k" not in config:
+        raise InputError(f"{source} does not say k in its {CONFIG}")
+    parts = {"encoder": _named(found, "encoder.weight", source), "bias": _named(found, "encoder.bias", source)}
+    parts["decoder_bias"] = _named(found, "b_dec", source)
+    if not config.get("transcode"):
+        parts["center"] = parts["decoder_bias"]
+        if "W_dec" in found:
+            parts["decoder"] = found["W_dec"]
+    return parts, {"top": config["k"]}
+
+
+def _plain(found: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    _named(found, "encoder", source)
+    top = int(found["k"]) if "k" in found else None
+    return {name: value for name, value in found.items() if name != "k"}, {"top": top}
+
+
+def _named(found: dict[str, Tensor], name: str, source: str) -> Tensor:
+    if name not in found:
+        raise InputError(f"{source} has no tensor {name!r}; it holds {', '.join(found)}")
+    return found[name]
+
+
+def _checked(source: str, parts: dict[str, Tensor], settings: dict[str, Any]) -> SparseAutoencoder:
+    """The autoencoder of these parts, in float32, if their shapes fit together."""
+    if parts["encoder"].ndim != 2:
+        raise InputError(f"the encoder of {source} has the shape {list(parts['encoder'].shape)}; expected latents x width")
+    n, h = parts["encoder"].shape
+    shapes = {"encoder": (n, h), "bias": (n,), "center": (h,), "threshold": (n,), "decoder": (n, h), "decoder_bias": (h,)}
+    for name, value in parts.items():
+        if name in shapes and value.shape != shapes[name]:
+            raise InputError(f"{name} of {source} has the shape {list(value.shape)}; expected {list(shapes[name])}, as its encoder has")
+    top = settings.get("top")
+    if top is not None and not 0 < top <= n:
+        raise InputError(f"{source} keeps the {top} largest of {n} latents; expected from 1 to {n}")
+    whole = {name: torch.zeros(shapes[name]) for name in ("bias", "center", "threshold")}
+    whole |= {name: value.float().contiguous() for name, value in parts.items() if name in shapes}
+    return SparseAutoencoder(source, **whole, **settings)

@@ -1,0 +1,1 @@
+"""Text: vocabularies, templates, allowed words, and readers of corpora."""

@@ -1,0 +1,80 @@
+"""The lexicon: which words a search may propose. Methods see the rows of these words alone, so no other can come out."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from optigram.errors import InputError, nearest
+from optigram.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is asked of a word.
+
+    `without`: words that are not allowed, in whatever case and with or without a blank before them: a text that names the
+    target is no discovery. `matching`: a regular expression that is found in the token. `words`: "whole" leaves out
+    the pieces of words, numbers and punctuation. `special`: let everything else be proposed too, special ids included.
+    """
+
+    special: bool = False
+    without: tuple[str, ...] = ()
+    matching: str | None = None
+    words: Literal["any", "whole"] = "any"
+
+
+def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterable[str] | None = None) -> np.ndarray:
+    """The ids a search may propose, ascending: int64 [v]; with `seen_in` only those that occur in these texts.
+
+    Special, unused and undecodable ids, and tokens that print nothing, are left out. Raises InputError if no word is left.
+    """
+    rules = rules or Rules()
+    found = [i for i, token in enumerate(vocabulary.tokens) if rules.special or (i not in vocabulary.special and printing(token))]
+    if rules.without:
+        denied = _denied(rules.without, vocabulary)
+        found = [i for i in found if plain(vocabulary.tokens[i]) not in denied]
+    if rules.matching is not None:
+        pattern = _pattern(rules.matching)
+        found = [i for i in found if pattern.search(vocabulary.tokens[i])]
+    if rules.words == "whole":
+        marked = any(token.startswith(" ") for token in vocabulary.tokens)
+        found = [i for i in found if whole(vocabulary.tokens[i], marked)]
+    if seen_in is not None:
+        seen = {i for text in seen_in for i in vocabulary.encode(text)}
+        found = [i for i in found if i in seen]
+    if not found:
+        raise InputError("no word is left that may be proposed; loosen --without, --matching, --words or --seen-in")
+    return np.array(found, dtype=np.int64)
+
+
+def printing(token: str) -> bool:
+    """Whether the token can be seen: no line breaks, tabs, control or format characters, halves of characters, or mere blanks."""
+    return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
+
+
+def whole(token: str, marked: bool) -> bool:
+    """Whether a token is a word by itself; `marked`: this vocabulary begins a new word with a blank, as GPT-2's does."""
+    return token.strip().isalpha() and token.startswith(" ") if marked else token.isalpha()
+
+
+def plain(token: str) -> str:
+    """A token without the blank before it or the ## of a continuation, in lower case: what two spellings of a word share."""
+    return token.strip().removeprefix("##").casefold()
+
+
+def _denied(words: Iterable[str], vocabulary: Vocabulary) -> set[str]:
+    known = {plain(token) for token in vocabulary.tokens}
+    denied = {plain(word) for word in words}
+    for word in sorted(denied - known):
+        raise InputError(f"no token reads {word!r}{nearest(word, known)}; what is no token needs no --without, for pieces use --matching")
+    return denied
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InputError(f"{text!r} is no regular expression ({error}); see the documentation of Python's re") from error

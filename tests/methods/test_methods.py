@@ -1,0 +1,177 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from optigram.errors import InputError
+from optigram.methods import Corpus
+from optigram.methods import paper as presets
+from optigram.methods.ascent import Ascent
+from optigram.methods.combinators import Repeat, Then
+from optigram.methods.coordinate import Coordinate, Windows
+from optigram.methods.moves import named
+from optigram.methods.registry import SEARCHES
+from optigram.methods.relaxations import Gumbel, Start
+from optigram.objective.fluency import Fluency
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget, search
+from optigram.optimize.topk import Best
+from optigram.runs.plan import plan_of
+from optigram.targets.target import resolve
+
+SMALL = {
+    "beam": {"width": 3, "candidates": 4, "block": 96},
+    "coordinate": {"chains": 2, "candidates": 3, "block": 96},
+    "epo": {"slots": 3, "children": 4, "among": 3, "restart": 3, "block": 48},
+    "gcg": {"candidates": 5, "among": 3, "block": 80},
+    "genetic": {"population": 8, "block": 32},
+    "random": {"texts": 16, "block": 64},
+}
+FEW = 250  # forward-equivalents a target
+BUDGET = Budget(forwards=FEW)
+METHODS = [
+    *(presets.modern(label, FEW) for label in presets.GRADIENT),
+    *(dataclasses.replace(presets.faithful(label), steps=20, every=10) for label in presets.GRADIENT),
+    *(dataclasses.replace(build(FEW, False), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
+    Then(presets.modern("smx", FEW / 2), Coordinate(chains=2, candidates=3, block=96)),
+    dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4),
+    Then(Coordinate(chains=2, candidates=3, block=96, sweeps=1), dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4)),
+    dataclasses.replace(presets.modern("smx", FEW), shortlist=4),
+    Repeat(presets.modern("smx", FEW / 2), 2),
+]
+
+
+@pytest.fixture
+def corpus(every_text) -> Corpus:
+    return Corpus("every text", every_text)
+
+
+def activations(outcome) -> np.ndarray:
+    return np.array([float(found.activation[0]) for found in outcome.found], dtype=np.float32)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_conformance(method, objective, corpus):
+    """Texts of the right shape and words, scored by the judge, never above the true optimum; repeatable; a frozen setting."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.steps = 1
+    outcome = search(objective, method, BUDGET, seed=3)
+    best = torch.stack([found.ids for found in outcome.found])
+    assert best.min() >= 3, "a special token was proposed"
+    torch.testing.assert_close(objective.score(best).activation[:, 0], torch.tensor(activations(outcome)), atol=1e-5, rtol=0)
+    assert (activations(outcome) <= activations(search(objective, corpus)) + 1e-5).all()
+    again = search(objective, method, BUDGET, seed=3)
+    for one, other in zip(outcome.found, again.found, strict=True):
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.activation, other.activation)
+        assert one.trace == other.trace
+
+
+def test_corpus_search_over_every_text_is_the_optimum(objective, corpus, every_text):
+    outcome = search(objective, corpus, n=5)
+    scores = objective.score(torch.from_numpy(every_text)[None]).activation
+    for found, row in zip(outcome.found, scores, strict=True):
+        torch.testing.assert_close(found.activation, row.sort(descending=True).values[:5], atol=1e-6, rtol=0)
+
+
+def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
+    """343 texts are few: the strong method finds the best of them for most targets, though its optima are local."""
+    optimum, found = activations(search(objective, corpus)), activations(search(objective, presets.modern("gbl")))
+    assert (found >= optimum - 1e-5).mean() >= 0.85
+
+
+def test_a_result_does_not_hang_on_its_company(objective, tiny, corpus):
+    """The same bits, whatever other targets were asked for, in whatever order."""
+    for method in (corpus, *METHODS[::2], *METHODS[-2:]):
+        budget = None if method is corpus else BUDGET
+        together = search(objective, method, budget, seed=1)
+        for number in (0, len(objective.targets) - 1):
+            target = objective.targets[number]
+            alone = search(Objective(tiny, [target], 3), method, budget, seed=1).found[0]
+            assert torch.equal(alone.ids, together.found[number].ids)
+            assert torch.equal(alone.activation, together.found[number].activation)
+            assert alone.notes == together.found[number].notes
+            assert (alone.forwards, alone.backwards) == (together.found[number].forwards, together.found[number].backwards)
+
+
+def test_special_tokens_are_proposed_when_asked_for(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 2, words=np.arange(3))
+    assert search(objective, presets.modern("gbl", 300)).found[0].ids.max() < 3
+
+
+@pytest.mark.parametrize("label", presets.GRADIENT)
+@pytest.mark.parametrize("budget", [10, 100, 1000, 20_000])
+def test_a_modern_method_spends_its_budget_and_no_more(label, budget):
+    method = presets.modern(label, budget)
+    looks = 1 + -(-method.steps // method.every)
+    texts = 1 + (presets.DRAWS if label == "gbl" else 0)
+    cost = method.restarts * (3 * method.steps + texts * looks)
+    assert cost <= max(budget, method.restarts * (3 + 2 * texts))
+    assert budget < 100 or cost >= 0.9 * budget
+
+
+def test_the_faithful_settings_are_the_authors():
+    gumbel = presets.faithful("gbl")
+    assert gumbel.relaxation == Gumbel(2.0, 0.99995, 0.1, samples=64, floor=1e-7, fresh=True, begin=Start(0.05, normal=False))
+    assert (gumbel.rate, gumbel.restarts, gumbel.every, gumbel.steps, gumbel.patience) == (0.001, 1, 200, 200_000, 200)
+    assert [presets.faithful(label).patience for label in ("emb", "logit", "smx")] == [25, 100, 100]
+    assert presets.faithful("emb").every == 20
+
+
+def test_patience_stops_each_target_by_itself(objective):
+    method = Ascent(presets.faithful("logit").relaxation, steps=400, rate=0.05, restarts=1, every=4, patience=3)
+    for found in search(objective, method, seed=2).found:
+        best = [activation for _, activation in found.trace]
+        last = max(i for i, activation in enumerate(best) if i == 0 or activation > best[i - 1])
+        assert len(best) == min(last + 4, 101)
+
+
+def test_emb_notes_the_cosine_to_the_nearest_words(objective):
+    for found in search(objective, presets.modern("emb", 900)).found:
+        assert 0 < found.notes["cosine"] <= 1
+
+
+@pytest.mark.parametrize("name", ["gumbel", "gbl:best", ""])
+def test_unknown_methods_are_refused(name):
+    with pytest.raises(InputError, match="expected"):
+        presets.parse(name)
+
+
+@pytest.mark.parametrize(("label", "words"), [("emb", 5), ("gbl", 0)])
+def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
+    with pytest.raises(InputError, match="shortlist"):
+        dataclasses.replace(presets.modern(label), shortlist=words)
+
+
+def test_sparse_gumbel_hears_no_surprisal(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=1.0))
+    with pytest.raises(InputError, match="sgbl"):
+        plan_of("sgbl", objective, None, None)
+
+
+def test_a_budget_stops_an_ascent(objective):
+    outcome = search(objective, presets.modern("smx", 5000), Budget(forwards=400))
+    assert all(found.forwards + found.backwards <= 400 for found in outcome.found)
+
+
+def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
+    words, texts = objective.lexicon, objective.lexicon[:3].expand(len(objective.targets), 3, 3).clone()
+    slope = -torch.arange(float(len(words))).expand(len(objective.targets), 3, -1)
+    windows = torch.tensor([0, 1, 9]).expand(len(objective.targets), 3)
+    assert (named(objective, slope, texts, 0, 2, windows) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
+
+
+def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
+    texts, stays, ended = torch.tensor([[[3, 4], [3, 4], [5, 6]]]), torch.zeros(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
+    best = Best.of(texts[:, :1], torch.ones(1, 1), 1)
+    windows = Windows(texts, sweeps=2, most=9)
+    assert windows.deeper(stays, ended, texts, best, Best.empty(1, 1, 2)).tolist() == [[True, True, False]]
+    assert windows.at.tolist() == [[1, 2, 0]]
+    windows.deeper(stays, ended, texts, best, best)
+    assert windows.at.tolist() == [[3, 4, 0]]
+    assert not windows.deeper(stays, ended, texts, best, best).any(), "two sweeps were all"
+    windows.deeper(stays, ended, texts, best, best)
+    assert windows.at.tolist() == [[5, 6, 0]]
+    windows.deeper(ended, ended, texts, best, Best.empty(1, 1, 2))
+    assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"

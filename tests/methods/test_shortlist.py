@@ -1,0 +1,35 @@
+import torch
+
+from optigram.methods.shortlist import COST, TEXTS, places, shortlist, spelled
+from optigram.objective.rng import Streams
+
+
+def streams(objective, restarts=2):
+    return Streams(0, [str(target) for target in objective.targets], restarts, objective.device)
+
+
+def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
+    found = shortlist(objective, streams(objective), 3, None)
+    rows = streams(objective).integers(len(objective.table), TEXTS, objective.length)
+    slopes = objective.gradient(objective.lexicon[rows.flatten(1, 2)])
+    liked = slopes.unflatten(1, (2, TEXTS)).mean(dim=2)
+    assert torch.equal(found, liked.topk(3).indices)
+
+
+def test_it_costs_what_it_says(objective):
+    shortlist(objective, streams(objective), 3, None)
+    assert (objective.meter.spent == 2 * COST).all()
+
+
+def test_a_list_as_long_as_the_vocabulary_holds_every_word_once(objective):
+    found = shortlist(objective, streams(objective), 100, None)
+    assert torch.equal(found.sort().values, torch.arange(len(objective.table)).expand(found.shape))
+
+
+def test_words_that_are_given_are_listed_and_found(objective):
+    given = torch.tensor([[0, 1, 2], [3, -1, 4]]).expand(len(objective.targets), -1, -1)
+    words = shortlist(objective, streams(objective), 2, given)
+    at = places(words, given)
+    assert at is not None
+    assert torch.equal(at < 0, given < 0)
+    assert torch.equal(spelled(words, at.clamp(min=0))[given >= 0], given[given >= 0])

@@ -1,0 +1,88 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from optigram.errors import InputError
+from optigram.methods import Proposal
+from optigram.objective.objective import Objective
+from optigram.objective.scores import Scores
+from optigram.optimize.search import Budget, search
+from optigram.targets.target import resolve
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Proposes the texts of a list, one a round, and keeps what it was told."""
+
+    texts: tuple
+    told: list
+    patience = None
+    side_by_side = None
+
+    def propose(self, objective, seed, start=None):
+        for text in self.texts:
+            self.told.append((yield Proposal(torch.tensor([[text]]), {"belief": torch.full((len(objective.targets), 1), 9.0)})))
+
+
+@pytest.fixture
+def judged(tiny, monkeypatch):
+    """An objective whose judge is a fake: a text scores its first id, or NaN for id 9, or Ctrl-C for id 8."""
+    objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny.sites), 1)
+
+    def score(self, ids):
+        if (ids == 8).any():
+            raise KeyboardInterrupt
+        self.meter.charge(forwards=1.0)
+        values = ids[..., 0].float().expand(2, -1).clone()
+        values[values == 9] = torch.nan
+        return Scores(values)
+
+    monkeypatch.setattr(Objective, "score", score)
+    return objective
+
+
+def test_the_method_is_told_the_exact_scores_and_the_best_is_kept(judged):
+    method = Counting(((3,), (5,), (4,)), [])
+    outcome = search(judged, method, n=2)
+    assert [scores.activation.tolist() for scores in method.told] == [[[3], [3]], [[5], [5]], [[4], [4]]]
+    for found in outcome.found:
+        assert found.ids.tolist() == [[5], [4]]
+        assert found.activation.tolist() == [5, 4]
+        assert found.trace == [(1, 3), (2, 5), (3, 5)]
+        assert found.notes == {"belief": 9}
+        assert (found.forwards, found.backwards) == (3, 0)
+
+
+def test_nan_is_counted_and_never_kept(judged):
+    found = search(judged, Counting(((9,), (3,), (9,)), [])).found[0]
+    assert (found.ids.tolist(), found.broken) == ([[3]], 2)
+    nothing = search(judged, Counting(((9,),), [])).found[0]
+    assert (nothing.ids.tolist(), nothing.activation.tolist(), nothing.broken) == ([], [], 1)
+
+
+@pytest.mark.parametrize(("budget", "rounds"), [(Budget(rounds=2), 2), (Budget(forwards=3.5), 3), (Budget(patience=1), 2), (Budget(), 5)])
+def test_budgets(judged, budget, rounds):
+    found = search(judged, Counting(((4,), (3,), (5,), (6,), (7,)), []), budget).found[0]
+    assert len(found.trace) == rounds
+
+
+def test_a_budget_of_seconds_ends_after_the_round_that_passes_it(judged):
+    assert len(search(judged, Counting(((4,), (3,)), []), Budget(seconds=1e-9)).found[0].trace) == 1
+
+
+def test_ctrl_c_keeps_what_was_found(judged):
+    outcome = search(judged, Counting(((4,), (8,), (5,)), []))
+    assert outcome.interrupted
+    assert outcome.found[0].ids.tolist() == [[4]]
+
+
+@pytest.mark.parametrize("bounds", [{"forwards": 0}, {"seconds": -1}, {"rounds": 0}, {"patience": 0}, {"forwards": float("nan")}])
+def test_an_empty_budget_is_refused(bounds):
+    with pytest.raises(InputError, match="more than 0"):
+        Budget(**bounds)
+
+
+def test_at_least_one_text_is_kept(judged):
+    with pytest.raises(InputError, match="at least 1 text"):
+        search(judged, Counting(((3,),), []), n=0)

@@ -1,0 +1,32 @@
+import pytest
+
+from optigram.report.escape import visible, whole
+
+
+@pytest.mark.parametrize(
+    ("word", "seen"),
+    [
+        ("dog", "dog"),
+        (" dog", " dog"),
+        ("\n", "↵"),
+        ("a\tb", "a⇥b"),
+        ("\u200b", "⟨U+200B⟩"),
+        ("\u202eabc", "⟨U+202E⟩abc"),
+        ("", "∅"),
+        ("سلام", "سلام"),
+        ("\U0001f468\u200d\U0001f469", "\U0001f468\u200d\U0001f469"),
+        ("\u200d", "⟨U+200D⟩"),
+        ("<b>", "<b>"),
+    ],
+)
+def test_what_prints_nothing_is_named(word, seen):
+    assert visible(word) == seen
+
+
+def test_pieces_of_one_character_are_shown_as_it():
+    words = ["a", "\ufffd", "\ufffd", " b", "\ufffd"]
+    assert whole(words, [1.0, 3.0, 2.0, 4.0, None], "aé bü") == [("a", 1.0), ("é", 2.0), (" b", 4.0), ("ü", None)]
+
+
+def test_pieces_of_nothing_stay_a_sign():
+    assert whole(["\ufffd", "a"], [1.0, 2.0], "a") == [("\ufffd", 1.0), ("a", 2.0)]

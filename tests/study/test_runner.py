@@ -1,0 +1,169 @@
+"""Studies run in cells, may be killed, go on, and end with the same records."""
+
+import dataclasses
+import json
+import math
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from optigram.errors import InputError
+from optigram.models import loading
+from optigram.models.placebo import placebo
+from optigram.optimize.search import Budget
+from optigram.runs.find import find
+from optigram.runs.records import read
+from optigram.study.cells import Workshop, missing
+from optigram.study.estimate import estimate, forwards
+from optigram.study.runner import CELLS, conduct
+from optigram.study.spec import Arm, Study
+
+TIMES = ("seconds",)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    loading.save(tiny, path, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def study(folder, tmp_path_factory) -> Study:
+    corpus = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    corpus.write_text("a b c d\ne f g a b\nc c c\nd a g e\n")
+    plain = Arm(name="plain", targets=("language:*", "visual:*"), methods=("crp", "emb", "gbl"), budget=200)
+    random = Arm(name="random", targets=("language:a,b",), methods=("crp", "smx:fair/200"), budget=2100, placebo="directions")
+    return Study(name="s", model=str(folder), corpus=str(corpus), length=3, seeds=(0, 1), arms=(plain, random))
+
+
+def timeless(records):
+    return [dataclasses.replace(record, seconds=0.0) for record in records]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    return timeless(conduct(study, Workshop(study), out, workers=0)), out
+
+
+def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
+    records, out = undisturbed
+    units = 10 + 3  # of both paths
+    found = {(record.arm, record.method, record.seed) for record in records}
+    assert len(records) == units * (1 + 2 + 2) + 2 * (1 + 2)  # corpus search needs one seed only
+    assert ("plain", "crp", 1) not in found
+    assert ("random", "smx:fair/200", 1) in found
+    assert timeless(read(out / "records.parquet")) == records
+
+
+def test_records_are_those_of_find(study, undisturbed):
+    workshop = Workshop(study)
+    objective = workshop.objective("plain", ["visual:dog"])
+    (direct,) = find(objective, ["gbl"], budget=Budget(forwards=200), seed=1)
+    same = [r for r in undisturbed[0] if (r.arm, r.method, r.seed, r.target) == ("plain", "gbl", 1, "visual:dog")]
+    assert [dataclasses.replace(record, arm="plain", seconds=0.0) for record in direct.records] == same
+
+
+def test_a_study_counts_repetition_and_asks_for_a_second_opinion(study, folder):
+    arm = Arm(name="plain", targets=("language:*",), methods=("gbl",), budget=200)
+    workshop = Workshop(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
+    (record, *_) = workshop.run(workshop.cells()[0])
+    assert workshop.objective("plain", ["language:a"]).fluency.repetition == 0.5
+    assert record.notes["second_surprisal"] == pytest.approx(record.surprisal, abs=1e-5)
+
+
+def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
+    workshop = Workshop(study)
+    cells = workshop.cells()
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed[1], out)
+    lost = [out / CELLS / cell.file for cell in cells[::3]]
+    for path in lost:
+        path.unlink()
+    before = {path: path.stat().st_mtime_ns for path in (out / CELLS).iterdir()}
+    assert len(missing(cells, out / CELLS)) == len(lost)
+    assert timeless(conduct(study, Workshop(study), out, workers=0)) == undisturbed[0]
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_a_study_killed_at_random_ends_the_same(study, undisturbed, tmp_path):
+    """SIGKILL while workers run; nothing of a half cell is kept, and no worker outlives its parent for long."""
+    out = tmp_path / "out"
+    path = tmp_path / "study.json"
+    path.write_text(study.model_dump_json())
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom optigram.study.cells import Workshop\nfrom optigram.study.conduct import conduct\n"
+        "from optigram.study.spec import Study\nif __name__ == '__main__':\n"
+        "    study = Study.model_validate_json(Path(sys.argv[1]).read_text())\n    conduct(study, Workshop(study), Path(sys.argv[2]), 1)\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    waits = np.random.default_rng(0)
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, str(script), str(path), str(out)])
+        begun = len(list((out / CELLS).glob("*.parquet"))) if out.exists() else 0
+        while process.poll() is None:
+            time.sleep(0.02)
+            if (out / CELLS).exists() and len(list((out / CELLS).glob("*.parquet"))) > begun:
+                time.sleep(waits.uniform(0, 0.1))
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                break
+        if (out / "records.parquet").exists():
+            break
+        if len(list((out / CELLS).glob("*.parquet"))) > len(Workshop(study).cells()) // 3:
+            break  # a few kills have been seen: let it end
+    assert timeless(conduct(study, Workshop(study), out, workers=0)) == undisturbed[0]
+
+
+def test_another_study_in_the_folder_is_refused_with_the_difference(study, undisturbed):
+    changed = study.model_copy(update={"length": 2})
+    with pytest.raises(InputError, match=r"holds another study .study.length: 3 -> 2.*name another folder"):
+        conduct(changed, Workshop(changed), undisturbed[1], workers=0)
+    manifest = json.loads((undisturbed[1] / "manifest.json").read_text())
+    assert set(manifest) == {"study", "fingerprints", "versions", "device"}
+
+
+def test_bad_targets_are_told_before_any_work(study, tmp_path):
+    wrong = study.model_copy(update={"arms": (study.arms[0].model_copy(update={"targets": ("visual:dgo",)}),)})
+    with pytest.raises(InputError, match=r"dgo.*did you mean dog"):
+        Workshop(wrong).cells()
+
+
+def test_the_plan_names_what_each_method_costs(study, undisturbed):
+    workshop = Workshop(study)
+    rows = estimate(workshop, workshop.cells())
+    assert [(row.arm, row.method) for row in rows] == [(arm.name, name) for arm in study.arms for name in arm.methods]
+    spent = {(record.arm, record.method): record.forwards + record.backwards for record in undisturbed[0]}
+    for row in rows:
+        assert row.seconds > 0
+        if row.method != "crp":  # whose prefixes are shared
+            assert spent[row.arm, row.method] == pytest.approx(row.forwards, rel=0.15)
+
+
+def test_the_arithmetic_of_a_method_is_its_meter(study, undisturbed):
+    plan = Workshop(study).plan("random", "smx:fair/200")
+    record = next(record for record in undisturbed[0] if record.method == "smx:fair/200")
+    assert record.forwards + record.backwards == pytest.approx(forwards(plan.method, math.inf), rel=0.01)
+
+
+def test_placebo_directions_have_the_norms_of_neurons(tiny):
+    made = placebo(tiny, "directions")
+    for path in ("language", "visual"):
+        ours, theirs = (model.sites[path].linear.weight for model in (made, tiny))
+        assert ours.norm(dim=1).numpy() == pytest.approx(theirs.norm(dim=1).numpy(), rel=1e-5)
+        assert abs((ours * theirs).sum(1) / theirs.norm(dim=1) ** 2).max() < 0.99
+    assert (made.embedding == tiny.embedding).all()
+    assert made.name == "tiny (random directions)"
+
+
+def test_placebo_weights_are_new_and_always_the_same(tiny):
+    one, two = placebo(tiny, "weights"), placebo(tiny, "weights")
+    assert (one.embedding == two.embedding).all()
+    assert (one.embedding != tiny.embedding).any()
