@@ -59,7 +59,7 @@ def changed(budget: float, rate: float | None = None, kind: type[Gumbel] = Gumbe
 
 def rows(budget: float) -> dict[str, Method]:
     """Every row's method, the usual one first."""
-    coordinate = searches.coordinate(budget, attends=False)
+    coordinate = searches._coordinate(budget, attends=False)
     return {
         "gbl: temperature from 3, noise, 1 sample, rate 0.5": changed(budget),
         "no noise (softmax, the same temperatures)": changed(budget, kind=Quiet),

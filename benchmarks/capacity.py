@@ -19,13 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from optigram import load, resolve, sentences
 from optigram.models.base import Model
-from optigram.scanning.activations import Panels, panels
-from optigram.scanning.chunks import Piece, read_documents, reading
+from optigram.scanning.activations import ActivationReader, activation_reader
+from optigram.scanning.chunks import Chunk, read_documents, read_settings
 from optigram.scanning.forward import Forward
-from optigram.scanning.in_context import Sweep
-from optigram.scanning.plan import Settings
-from optigram.scanning.statistics import Tallies
-from optigram.scanning.top_places import Leaders
+from optigram.scanning.in_context import InContextScan
+from optigram.scanning.plan import ScanSettings
+from optigram.scanning.statistics import Statistics
+from optigram.scanning.top_places import TopPlaces
 from optigram.text.documents import Document
 from scan import bare, small_gpt2
 
@@ -87,11 +87,11 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model = small_gpt2() if asked.model == "small-gpt2" else load(asked.model)
-    settings = Settings(context=128)
-    panel = panels(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
+    settings = ScanSettings(context=128)
+    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
     texts = [found.text for found in itertools.islice(itertools.chain(*map(sentences, asked.corpus)), asked.sentences)]
     documents = [Document(number, text) for number, text in enumerate(texts)]
-    how = reading(model.vocabulary, settings.context, settings.skipped, settings.special)
+    how = read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
     rates = measured(model, panel, read_documents(documents, model.vocabulary, how), settings, asked.before)
     show(rates, asked.product, asked.devices, asked.price)
 
@@ -107,9 +107,9 @@ def product_rate() -> float:
     return 2 * SIDE**3 / min(seconds)
 
 
-def measured(model: Model, panel: Panels, pieces: list[Piece], settings: Settings, before: int) -> Rates:
+def measured(model: Model, panel: ActivationReader, pieces: list[Chunk], settings: ScanSettings, before: int) -> Rates:
     """The rates of a scan, and of the bare forwards in the same batches, once so many documents have been read."""
-    forward, sweep = Forward(model, panel.sites), Sweep(model, panel, settings)
+    forward, sweep = Forward(model, panel.sites), InContextScan(model, panel, settings)
     list(sweep.take([[piece for piece in pieces if piece.document < before]]))
     rest = [piece for piece in pieces if piece.document >= before]
     with FlopCounterMode(display=False) as counter:
@@ -128,9 +128,9 @@ def measured(model: Model, panel: Panels, pieces: list[Piece], settings: Setting
     return Rates(max(earlier, product_rate()), operations / (middle - begun), tokens * len(panel.targets) / extra)
 
 
-def state_bytes(settings: Settings) -> int:
+def state_bytes(settings: ScanSettings) -> int:
     """Bytes of a target in the state of a scan whose sample is full, from the arrays themselves."""
-    tallies, leaders = Tallies.empty(1), Leaders.empty(1, settings.top)
+    tallies, leaders = Statistics.empty(1), TopPlaces.empty(1, settings.top)
     arrays = [tallies.sums, tallies.histogram, tallies.best, *(2 * [*vars(leaders).values()])]
     return sum(array.nbytes for array in arrays) + 4 * settings.sample
 
@@ -140,7 +140,7 @@ def show(rates: Rates, product: float, devices: int, price: float) -> None:
     print(f"here, a second: {rates.product:.3g} operations in a large product, {rates.forward:.3g} in forwards: {rates.share:.0%}")
     print(f"looking at activations: {rates.looks / 1e6:.0f} million a second\n")
     print(f"| 10 billion tokens, all neurons of the MLPs | {' | '.join(network.name for network in NETWORKS)} |\n|---|---|---|")
-    bytes_each = state_bytes(Settings())
+    bytes_each = state_bytes(ScanSettings())
     for name, row in rows(rates, product, devices, price, bytes_each).items():
         print(f"| {name} | {' | '.join(row)} |")
 

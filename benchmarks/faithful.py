@@ -24,7 +24,7 @@ from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
-from optigram.optimize.search import Budget, Found, search
+from optigram.optimize.search import Budget, TargetResult, search
 from optigram.text.formats import sentences
 from optigram.text.lexicon import lexicon
 from optimum import ROUNDING
@@ -98,7 +98,7 @@ def compared(objective: Objective, name: str, budget: float) -> Row:
     )
 
 
-def found(objective: Objective, method: Method, budget: Budget) -> Found:
+def found(objective: Objective, method: Method, budget: Budget) -> TargetResult:
     """What a method finds for the only target."""
     (one,) = search(objective, method, budget).found
     assert one is not None

@@ -25,7 +25,7 @@ from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import find_by
+from optigram.runs.find import run_plan
 from optigram.runs.plan import plan_of
 from optigram.study import statistics
 
@@ -55,7 +55,7 @@ def main() -> None:
                     temporary.write_text(json.dumps(known, indent=0), encoding="utf-8")
         for method in asked.by.split(","):
             plan = plan_of(method, objective, None, asked.budget)
-            records = find_by(objective, plan, Budget(forwards=asked.budget)).records
+            records = run_plan(objective, plan, Budget(forwards=asked.budget)).records
             gaps = [1 - record.activation / known[name][record.target] for record in records]
             found = statistics.share(sum(gap < ROUNDING for gap in gaps), len(gaps))
             spent = np.median([record.forwards + record.backwards for record in records])

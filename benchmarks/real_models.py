@@ -62,7 +62,7 @@ def stopping(model: Network, site: str) -> None:
     logits = model.sites["logits"].linear if "logits" in model.sites else None
     if logits is not None:
         runs["without the vocabulary"] = lambda: model.read(embeds, [logits.source])
-    runs["whole"] = lambda: model.entrance.take_embeds(embeds.to(model.dtype))
+    runs["whole"] = lambda: model.inputs.take_embeds(embeds.to(model.dtype))
     times: dict[str, list[float]] = {name: [] for name in runs}
     with torch.no_grad():
         for turn in range(TURNS + 1):
@@ -87,15 +87,15 @@ def shared_prefixes(model: Network, site: str, texts: list[str], count: int) -> 
         exchanged[:, place] = objective.lexicon[torch.randint(len(objective.lexicon), (len(exchanged),), generator=draw)]
         tried[f"{CHAINS} x {CANDIDATES} exchanges at {place}"] = exchanged
     for name, ids in tried.items():
-        one = objective.only(range(count))
+        one = objective.subset(range(count))
         inputs = torch.tensor([one.template.fill(text) for text in ids.tolist()])[None]
         shared, whole = one.score(ids[None]).activation, float("inf")
-        cells = ids.shape[0] / float(one.meter.spent[0])
+        cells = ids.shape[0] / float(one.cost.spent[0])
         by_prefix, difference = float("inf"), float("nan")
         for _ in range(2):
             begun = time.process_time()
             with torch.no_grad():
-                plain = torch.cat([read_whole(model, inputs, [part]) for part in one._readouts])
+                plain = torch.cat([read_whole(model, inputs, [part]) for part in one._groups])
             middle = time.process_time()
             one.score(ids[None])
             whole, by_prefix = min(whole, middle - begun), min(by_prefix, time.process_time() - middle)

@@ -26,12 +26,12 @@ from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import save
 from optigram.objective.objective import Objective
-from optigram.scanning.activations import Panels, panels
-from optigram.scanning.chunks import Piece, Queue, read_documents, reading
+from optigram.scanning.activations import ActivationReader, activation_reader
+from optigram.scanning.chunks import Chunk, Queue, read_documents, read_settings
 from optigram.scanning.forward import Forward
-from optigram.scanning.in_context import Sweep
-from optigram.scanning.ngrams import Alone
-from optigram.scanning.plan import Settings
+from optigram.scanning.in_context import InContextScan
+from optigram.scanning.ngrams import NgramScan
+from optigram.scanning.plan import ScanSettings
 from optigram.text.documents import Document
 
 TURNS = 4
@@ -61,10 +61,12 @@ def main() -> None:
     if asked.what == "ngrams":
         ngrams(model, texts)
         return
-    settings = Settings(context=128, tokens=asked.tokens)
-    panel = panels(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
+    settings = ScanSettings(context=128, tokens=asked.tokens)
+    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
     documents = [Document(number, text) for number, text in enumerate(texts)]
-    pieces = read_documents(documents, model.vocabulary, reading(model.vocabulary, settings.context, settings.skipped, settings.special))
+    pieces = read_documents(
+        documents, model.vocabulary, read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
+    )
     if asked.what == "speed":
         speed(model, panel, pieces, settings, asked.before)
     else:
@@ -80,7 +82,7 @@ def small_gpt2() -> Model:
     return load(transformers.GPT2LMHeadModel(config).eval(), tokenizer=transformers.ByT5Tokenizer(extra_ids=0))
 
 
-def bare(forward: Forward, pieces: list[Piece], settings: Settings, see: Callable[..., None] = lambda part, states: None) -> int:
+def bare(forward: Forward, pieces: list[Chunk], settings: ScanSettings, see: Callable[..., None] = lambda part, states: None) -> int:
     """The truncated forwards of a scan, in the same batches, and nothing else; gives the number of positions that count."""
     queue, taken = Queue(settings.tokens, forward.spare), 0
     with torch.inference_mode():
@@ -92,12 +94,12 @@ def bare(forward: Forward, pieces: list[Piece], settings: Settings, see: Callabl
     return taken
 
 
-def speed(model: Model, panel: Panels, pieces: list[Piece], settings: Settings, before: int) -> None:
+def speed(model: Model, panel: ActivationReader, pieces: list[Chunk], settings: ScanSettings, before: int) -> None:
     """Tokens a second of a scan of all units of some sites, and of the bare forward; processor time, for others may use the machine.
 
     The first documents, of which nearly every place is among the best of some neuron, are told of by themselves.
     """
-    forward, sweep, ratios = Forward(model, panel.sites), Sweep(model, panel, settings), []
+    forward, sweep, ratios = Forward(model, panel.sites), InContextScan(model, panel, settings), []
     bare(forward, pieces[:WARM], settings)
     rest = [piece for piece in pieces if piece.document >= before]
     size = -(-len(rest) // TURNS)
@@ -139,7 +141,7 @@ def _scan_once(folder: str, size: int) -> tuple[float, int, float]:
         for _ in range((size << 20) // len(block) + 1):
             file.write(block)
     begun = time.perf_counter()
-    settings = Settings(skipped=0, tokens=16384, context=256, sample=100)
+    settings = ScanSettings(skipped=0, tokens=16384, context=256, sample=100)
     found = scan(str(Path(folder) / "model"), ["language.hidden:*", "visual.hidden:*"], str(path), settings, count=max(size // 64, 1))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, found.about["tokens"], time.perf_counter() - begun
 
@@ -147,29 +149,29 @@ def _scan_once(folder: str, size: int) -> tuple[float, int, float]:
 def ngrams(model: Model, texts: list[str]) -> None:
     """Every 5-gram alone: shared prefixes and unique n-grams, against reading every window from its first word."""
     targets = resolve(["visual:0-9", "language:100-109"], model.sites)
-    alone = Alone(model, targets, Settings(question="alone", skipped=0))
+    alone = NgramScan(model, targets, ScanSettings(question="alone", skipped=0))
     begun = time.perf_counter()
     list(alone.take(Document(number, text) for number, text in enumerate(texts)))
     seconds = time.perf_counter() - begun
     rows = [model.vocabulary.encode(text) for text in texts]
     grams, *_ = alone._windows(rows, np.array([len(row) for row in rows]))
-    steps = float(alone.objective.meter.forwards[0]) * alone.settings.length
-    print(f"{len(texts)} texts, {len(grams)} windows, {alone.tallies.count} unique: {steps:.0f} cell steps, {seconds:.1f} s")
+    steps = float(alone.objective.cost.forwards[0]) * alone.settings.length
+    print(f"{len(texts)} texts, {len(grams)} windows, {alone.statistics.count} unique: {steps:.0f} cell steps, {seconds:.1f} s")
     part = grams[:: max(len(grams) // 30000, 1)]
     objective, naive = Objective(model, targets, alone.settings.length), type(model).read
     assert naive is not None
     begun = time.perf_counter()
     with torch.no_grad():
         for some in torch.from_numpy(part).split(128):
-            states = model.read(model.embedding[some], [part.sites[0] for part in objective._readouts])
-            for readout in objective._readouts:
+            states = model.read(model.embedding[some], [part.sites[0] for part in objective._groups])
+            for readout in objective._groups:
                 readout.pooled(readout.joined(states), None)
     whole = (time.perf_counter() - begun) * len(grams) / len(part)
     print(f"naive, every window from its first word ({len(part)} timed): {len(grams) * alone.settings.length} steps, {whole:.1f} s")
     print(f"ratio of steps {len(grams) * alone.settings.length / steps:.2f}, of time {whole / seconds:.2f}")
 
 
-def collect(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> None:
+def collect(model: Model, panel: ActivationReader, pieces: list[Chunk], settings: ScanSettings) -> None:
     """A scan against keeping every activation and sorting afterwards, as caches of activations do; the same places must come out."""
     context = multiprocessing.get_context("fork")
     found = []
@@ -182,18 +184,18 @@ def collect(model: Model, panel: Panels, pieces: list[Piece], settings: Settings
     print(f"the same scores above {ABOVE}: {same}; {len(panel.targets)} targets, {tokens} tokens")
 
 
-def _scanned(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> tuple[np.ndarray, float, float]:
+def _scanned(model: Model, panel: ActivationReader, pieces: list[Chunk], settings: ScanSettings) -> tuple[np.ndarray, float, float]:
     begun = time.process_time()
-    sweep = Sweep(model, panel, Settings(context=settings.context, tokens=settings.tokens, fold=0))
+    sweep = InContextScan(model, panel, ScanSettings(context=settings.context, tokens=settings.tokens, fold=0))
     list(sweep.take([pieces]))
-    return sweep.ends[1].leaders.score, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - begun
+    return sweep.ends[1].top_places.score, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - begun
 
 
-def _kept_all(model: Model, panel: Panels, pieces: list[Piece], settings: Settings) -> tuple[np.ndarray, float, float]:
+def _kept_all(model: Model, panel: ActivationReader, pieces: list[Chunk], settings: ScanSettings) -> tuple[np.ndarray, float, float]:
     """Activations that are not nearly 0 are kept with their places; afterwards each target's are sorted."""
     begun, kept = time.process_time(), []
 
-    def see(part: list[Piece], states: dict[str, torch.Tensor]) -> None:
+    def see(part: list[Chunk], states: dict[str, torch.Tensor]) -> None:
         values = torch.cat([each.values(states) for each in panel.parts], dim=-1)
         counted = torch.zeros(values.shape[:2], dtype=torch.bool)
         for row, piece in enumerate(part):

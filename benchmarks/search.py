@@ -24,13 +24,13 @@ import torch
 
 from methods import LANGUAGE, neurons
 from optigram.errors import InputError
-from optigram.methods.combinators import HANDED_ON
+from optigram.methods.combinators import HANDOVER
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget, Found, Outcome
-from optigram.runs.find import find_by
+from optigram.optimize.search import Budget, SearchResult, TargetResult
+from optigram.runs.find import run_plan
 from optigram.runs.plan import Sentences, corpus_search, plan_of
 from optigram.runs.records import Record, read, write
 from optigram.study import statistics
@@ -86,11 +86,11 @@ def run(asked: argparse.Namespace) -> None:
     searched = corpus_search(judge, corpus)
     baseline = asked.out / f"{BASELINE}.parquet"
     if not baseline.exists():
-        write(find_by(judge, plan_of(BASELINE, judge, searched, None), Budget(), top=HANDED_ON).records, baseline)
+        write(run_plan(judge, plan_of(BASELINE, judge, searched, None), Budget(), top=HANDOVER).records, baseline)
     known = outcome_of(read(baseline), judge)
     for name, budget, seed, file in _missing(asked):
         plan = plan_of(name, judge, searched, budget)
-        found = find_by(judge, plan, Budget(forwards=budget), seed, arm=f"{budget:.0f}", known=known)
+        found = run_plan(judge, plan, Budget(forwards=budget), seed, arm=f"{budget:.0f}", known=known)
         write(found.records, file)
         print(f"{name} at {budget:,.0f} (seed {seed}) done", flush=True)
 
@@ -116,16 +116,16 @@ def objective_of(model: Model, sites: Sequence[str], most: int, length: int) -> 
     return Objective(model, targets, length, must_survive=True)
 
 
-def outcome_of(records: Sequence[Record], judge: Objective) -> Outcome:
+def outcome_of(records: Sequence[Record], judge: Objective) -> SearchResult:
     """What a corpus search found, from its records."""
     free = [place for place, id_ in enumerate(judge.template.fill([-1] * judge.length)) if id_ == -1]
     texts = statistics.grouped(records, lambda record: record.target)
-    found: list[Found | None] = []
+    found: list[TargetResult | None] = []
     for target in map(str, judge.targets):
         ids = torch.tensor([[record.ids[place] for place in free] for record in texts[target]])
         values = torch.tensor([record.activation for record in texts[target]])
-        found.append(Found(ids, values, texts[target][0].forwards, 0.0, texts[target][0].seconds, {}, 0, []))
-    return Outcome(found)
+        found.append(TargetResult(ids, values, texts[target][0].forwards, 0.0, texts[target][0].seconds, {}, 0, []))
+    return SearchResult(found)
 
 
 def show(asked: argparse.Namespace) -> None:

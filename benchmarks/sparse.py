@@ -67,7 +67,7 @@ def compare(objective: Objective, methods: dict[str, Ascent]) -> dict[str, tuple
     """Each method on all targets, in turns."""
     turns: dict[str, list[tuple[np.ndarray, float, float]]] = {name: [] for name in methods}
     for start in range(0, len(objective.targets), TURN):
-        part = objective.only(range(start, min(start + TURN, len(objective.targets))))
+        part = objective.subset(range(start, min(start + TURN, len(objective.targets))))
         for name, method in methods.items():
             turns[name].append(run(part, method))
     return {name: (np.concatenate([a for a, _, _ in rows]), sum(s for _, s, _ in rows), rows[0][2]) for name, rows in turns.items()}
@@ -85,8 +85,8 @@ def timed(work: Callable[[], object], times: int = 6) -> float:
 
 def parts(objective: Objective, method: Ascent) -> dict[str, float]:
     """Milliseconds a target of each part of a step, in a batch of the method's size."""
-    size = method.side_by_side
-    relaxation, part = method.relaxation, objective.only(range(size))
+    size = method.batch_targets
+    relaxation, part = method.relaxation, objective.subset(range(size))
     assert isinstance(relaxation, Gumbel)
     streams = Streams(0, [str(target) for target in part.targets], method.restarts, part.device)
     words = None if method.shortlist is None else shortlist(part, streams, method.shortlist, None)

@@ -77,14 +77,14 @@ def shared_prefixes(model: Imaginet, corpus: str | None) -> None:
 
     def plainly() -> torch.Tensor:
         with torch.no_grad():
-            return read_whole(model, texts, objective._readouts)
+            return read_whole(model, texts, objective._groups)
 
     begun = time.perf_counter()
     shared = objective.score(texts).activation
     middle = time.perf_counter()
     plain = plainly()
     ended = time.perf_counter()
-    steps = float(objective.meter.forwards[0])
+    steps = float(objective.cost.forwards[0])
     print(f"corpus search over {texts.shape[1]:,} unique {LENGTH}-grams in {windows:,} windows")
     print(f"  cell steps, every window from its first word / shared     {windows / steps:.2f}")
     print(f"  cell steps, every unique n-gram from its first / shared   {texts.shape[1] / steps:.2f}")

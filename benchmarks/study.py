@@ -27,7 +27,7 @@ from optigram.models.loading import load, load_imaginet
 from optigram.objective.rng import Streams
 from optigram.papers.poerner2018 import recipe
 from optigram.runs.records import read
-from optigram.study.cells import Workshop
+from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.spec import Arm, Study
 
@@ -43,7 +43,7 @@ def plan(folder: Path) -> None:
     torch.manual_seed(0)
     loading.save(Imaginet(tuple(f"w{i}" for i in range(WORDS)), (), SIZES), folder / "model", {})
     study = Study(model=str(folder / "model"), arms=(Arm(name="a", targets=("visual:657",), methods=("gbl:faithful",)),))
-    workshop = Workshop(study)
+    workshop = StudyContext(study)
     (row,) = estimate(workshop, workshop.cells())
     method = presets.named("gbl:faithful")
     objective = workshop.objective("a", ["visual:657"])

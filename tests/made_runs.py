@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from optigram.runs.folder import Kept
+from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
-from optigram.scanning.plan import Settings
-from optigram.scanning.results import Findings
+from optigram.scanning.plan import ScanSettings
+from optigram.scanning.results import ScanResults
 from optigram.scanning.statistics import BINS, EDGES
 from optigram.scanning.tables import EXAMPLE_COLUMNS
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
@@ -42,7 +42,7 @@ MARK = "the same weights"
 SETTINGS = {"model": "tiny", "by": list(METHODS), "length": 5, "budget": 2500, "seed": 0}
 
 
-def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -> tuple[Kept, list[Evidence]]:
+def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -> tuple[RunFolder, list[Evidence]]:
     """A run of `count` neurons by five methods, and its evidence; neuron i is SITE:WORD."""
     rng = np.random.default_rng(0)
     records, evidence = [], []
@@ -53,10 +53,10 @@ def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -
         records += texts
         evidence.append(_evidence(target, texts, words, rng))
     manifest = {"settings": SETTINGS, "versions": VERSIONS, "fingerprints": {"model": MARK}}
-    return Kept(Path("made"), manifest, records, whole=True), evidence
+    return RunFolder(Path("made"), manifest, records, whole=True), evidence
 
 
-def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", alone: bool = False) -> Findings:
+def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", alone: bool = False) -> ScanResults:
     """A scan of the same neurons, in context or of n-grams alone."""
     rng = np.random.default_rng(1)
     targets = [f"{site}:{words[number] if number < len(words) else f'unit{number}'}" for number in range(count)]
@@ -66,7 +66,7 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
     moments = dict.fromkeys(("mean", "variance", "skewness", "kurtosis", "above_zero"), float("nan") if alone else 0.5)
     tally = {"places": 9000, "highest": 12.0, "lowest": -2.0, **moments, "histogram": histogram, "edges": EDGES.tolist()}
     curve = [{"target": target, "tokens": 100 * 2**i, "highest": 5.0 + i} for target in targets for i in range(8)]
-    settings = Settings("alone" if alone else "context").to_dict()
+    settings = ScanSettings("alone" if alone else "context").to_dict()
     scan = {
         "model": "tiny",
         "mark": MARK,
@@ -78,7 +78,7 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
     about = {"scan": scan, "shards": {"done": [0], "of": 1}, "documents": 900, "tokens": 9000, "seconds": 3.0, "skipped": []}
     tables = (examples, [{"target": target, **tally} for target in targets], curve)
     schemas = (pa.schema(EXAMPLE_COLUMNS), None, None)
-    return Findings(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
+    return ScanResults(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
 
 
 def _example(target, split, rank, words, rng, alone) -> dict:

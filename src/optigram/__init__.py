@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from optigram.optimize.search import Budget, search
     from optigram.report.results import Results
     from optigram.runs.find import find
-    from optigram.scanning.plan import Settings
-    from optigram.scanning.results import Findings
+    from optigram.scanning.plan import ScanSettings
+    from optigram.scanning.results import ScanResults
     from optigram.scanning.scan import scan
     from optigram.targets.target import Target, resolve
     from optigram.text.formats import sentences
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
-    "Findings",
     "InputError",
     "Objective",
     "Results",
-    "Settings",
+    "ScanResults",
+    "ScanSettings",
     "Target",
     "Template",
     "find",
@@ -43,7 +43,7 @@ __all__ = [
 
 _HOMES = {
     "Budget": "optimize.search",
-    "Findings": "scanning.results",
+    "ScanResults": "scanning.results",
     "InputError": "errors",
     "Objective": "objective.objective",
     "Results": "report.results",
@@ -51,7 +51,7 @@ _HOMES = {
     "Template": "text.template",
     "find": "runs.find",
     "load": "models.loading",
-    "Settings": "scanning.plan",
+    "ScanSettings": "scanning.plan",
     "resolve": "targets.target",
     "scan": "scanning.scan",
     "search": "optimize.search",

@@ -47,7 +47,7 @@ def writable_folder(path: Path) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Versions of all that numbers hang on."""
+    """Versions of all that numbers depend on."""
     return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
 
 

@@ -6,14 +6,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from optigram.apps.live.server import application
-from optigram.apps.live.session import Desk
+from optigram.apps.live.session import Session
 
 JOB = {"target": "visual:dog", "by": "gbl", "length": 3, "budget": 200, "seed": 0}
 
 
 @pytest.fixture
 def client(tiny):
-    with TestClient(application(Desk(tiny, "<tiny>"), ["localhost"]), base_url="http://localhost") as made:
+    with TestClient(application(Session(tiny, "<tiny>"), ["localhost"]), base_url="http://localhost") as made:
         yield made
 
 

@@ -1,16 +1,16 @@
-"""The desk judges as `score` does, and does its jobs one after the other."""
+"""The session judges as `score` does, and does its jobs one after the other."""
 
 import time
 
 import pytest
 
-from optigram.apps.live.session import DONE, WAITING, Desk
+from optigram.apps.live.session import DONE, WAITING, Session
 from optigram.apps.live.watch import Watched, temperature
 from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import judge
+from optigram.runs.find import score_text
 from optigram.runs.plan import Sentences
 from optigram.targets.target import resolve
 
@@ -18,8 +18,8 @@ FOR_EVER = 50_000.0
 
 
 @pytest.fixture
-def desk(tiny):
-    made = Desk(tiny, "tiny", Sentences("c", ["a b c", "d e f g"]))
+def session(tiny):
+    made = Session(tiny, "tiny", Sentences("c", ["a b c", "d e f g"]))
     yield made
     made.close()
 
@@ -31,15 +31,15 @@ def ended(job):
     return job
 
 
-def test_a_text_is_judged_as_ever(desk, tiny):
-    told = desk.judged("visual:dog", "a b c")
+def test_a_text_is_judged_as_ever(session, tiny):
+    told = session.judged("visual:dog", "a b c")
     objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
-    (record,) = judge(objective, [3, 4, 5])
+    (record,) = score_text(objective, [3, 4, 5])
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
     assert told["so_far"][-1] == record.activation
-    assert told["so_far"][0] == pytest.approx(desk.judged("visual:dog", "a")["activation"], abs=1e-5)
-    assert told["adds"][2] == pytest.approx(record.activation - desk.judged("visual:dog", "a b")["activation"], abs=1e-5)
+    assert told["so_far"][0] == pytest.approx(session.judged("visual:dog", "a")["activation"], abs=1e-5)
+    assert told["adds"][2] == pytest.approx(record.activation - session.judged("visual:dog", "a b")["activation"], abs=1e-5)
 
 
 def test_watching_changes_nothing(tiny):
@@ -55,37 +55,37 @@ def test_watching_changes_nothing(tiny):
 
 
 @pytest.mark.parametrize("by", ["crp", "emb", "gbl"])
-def test_a_job_tells_how_it_goes_and_what_it_found(desk, by):
-    job = ended(desk.ask("visual:dog", by, 3, 300.0, 0))
+def test_a_job_tells_how_it_goes_and_what_it_found(session, by):
+    job = ended(session.ask("visual:dog", by, 3, 300.0, 0))
     assert [event["state"] for event in job.events][:2] == ["waiting", "running"]
     last = job.events[-1]
     assert last["state"] == "done"
     assert last["activation"] >= max([event["best"]["activation"] for event in job.events if "best" in event], default=-9) - 1e-5
-    assert desk.judged("visual:dog", last["text"])["activation"] == pytest.approx(last["activation"], abs=1e-5)
+    assert session.judged("visual:dog", last["text"])["activation"] == pytest.approx(last["activation"], abs=1e-5)
 
 
-def test_a_second_job_waits_and_a_cancelled_one_keeps_what_it_found(desk):
-    first, second, third = (desk.ask("visual:dog", "gbl", 3, FOR_EVER, seed) for seed in range(3))
+def test_a_second_job_waits_and_a_cancelled_one_keeps_what_it_found(session):
+    first, second, third = (session.ask("visual:dog", "gbl", 3, FOR_EVER, seed) for seed in range(3))
     while len(first.events) < 3:
         time.sleep(0.01)
     assert (second.state, second.events[0]["ahead"]) == ("waiting", 1)
-    desk.cancel(third.number)
+    session.cancel(third.number)
     assert third.state == "cancelled"
-    desk.cancel(first.number)
+    session.cancel(first.number)
     assert ended(first).state == "cancelled"
     assert "text" in first.events[-1]
     while second.state == "waiting":
         time.sleep(0.01)
-    desk.cancel(second.number)
+    session.cancel(second.number)
     assert ended(second).state == "cancelled"
 
 
-def test_the_queue_has_an_end(desk):
+def test_the_queue_has_an_end(session):
     for seed in range(WAITING + 1):
-        desk.ask("visual:dog", "gbl", 3, FOR_EVER, seed)
+        session.ask("visual:dog", "gbl", 3, FOR_EVER, seed)
         time.sleep(0.05)
     with pytest.raises(InputError, match="waiting already"):
-        desk.ask("visual:dog", "gbl", 3, FOR_EVER, 99)
+        session.ask("visual:dog", "gbl", 3, FOR_EVER, 99)
 
 
 @pytest.mark.parametrize(
@@ -101,21 +101,21 @@ def test_the_queue_has_an_end(desk):
         ({"by": "nothing"}, "unknown method"),
     ],
 )
-def test_bad_jobs_are_refused_at_once(desk, asked, said):
+def test_bad_jobs_are_refused_at_once(session, asked, said):
     with pytest.raises(InputError, match=said):
-        desk.ask(**{"target": "visual:dog", "by": "gbl", "length": 3, "budget": 100.0, "seed": 0} | asked)
-    assert not desk.jobs
+        session.ask(**{"target": "visual:dog", "by": "gbl", "length": 3, "budget": 100.0, "seed": 0} | asked)
+    assert not session.jobs
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "no words"), ("zebra", "does not know"), ("a " * 2000, "characters")])
-def test_bad_texts_are_refused(desk, text, said):
+def test_bad_texts_are_refused(session, text, said):
     with pytest.raises(InputError, match=said):
-        desk.judged("visual:dog", text)
+        session.judged("visual:dog", text)
 
 
-def test_a_worker_survives_a_failure(desk, monkeypatch):
+def test_a_worker_survives_a_failure(session, monkeypatch):
     monkeypatch.setattr("optigram.apps.live.session.find_by", lambda *_: 1 / 0)
-    job = ended(desk.ask("visual:dog", "gbl", 3, 100.0, 0))
+    job = ended(session.ask("visual:dog", "gbl", 3, 100.0, 0))
     assert "ZeroDivisionError" in job.events[-1]["error"]
     monkeypatch.undo()
-    assert ended(desk.ask("visual:dog", "emb", 3, 100.0, 0)).state == "done"
+    assert ended(session.ask("visual:dog", "emb", 3, 100.0, 0)).state == "done"

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.report.html import write_report, write_scan_report
-from optigram.runs.folder import Kept
+from optigram.runs.folder import RunFolder
 
 expect.set_options(timeout=60_000)  # a search may have to share the machine
 
@@ -49,7 +49,7 @@ def reports(tmp_path_factory) -> dict[str, str]:
     return {path.stem: path.as_uri() for path in folder.glob("*.html")}
 
 
-def with_fronts(kept: Kept) -> Kept:
+def with_fronts(kept: RunFolder) -> RunFolder:
     """The same run by methods nobody has heard of, one of which keeps several texts of different surprisal."""
     new = [replace(record, method="epo+something-quite-long" if record.method == "smx" else record.method) for record in kept.records]
     some = [record for record in new if record.method == "epo+something-quite-long"]

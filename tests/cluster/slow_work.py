@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optigram.engine.job import Job
 from optigram.errors import InputError
-from optigram.scanning.worker import Desk, job_of, read_shard
+from optigram.scanning.worker import Worker, job_of, read_shard
 
 PAUSE = 1.0
 
@@ -17,12 +17,12 @@ def slowly(folder: Path) -> Job:
     return Job(job_of(folder).build, functools.partial(_slow, folder))
 
 
-def _slow(folder: Path, desk: Desk, shard: int) -> None:
+def _slow(folder: Path, worker: Worker, shard: int) -> None:
     note = folder / "at_work" / str(os.getpid())
     note.parent.mkdir(exist_ok=True)
     note.write_text(str(os.getpid()))
     time.sleep(PAUSE)
-    read_shard(folder, desk, shard)
+    read_shard(folder, worker, shard)
 
 
 def fail(folder: Path) -> Job:

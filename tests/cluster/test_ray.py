@@ -27,12 +27,12 @@ from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import load, save
 from optigram.scanning.merge import merged
-from optigram.scanning.plan import Plan, Settings, write_plan
+from optigram.scanning.plan import Plan, ScanSettings, write_plan
 from optigram.scanning.scan import plan_of
 from optigram.scanning.state import State
 from optigram.scanning.worker import job_of
-from optigram.study.cells import Workshop
-from optigram.study.runner import conduct
+from optigram.study.cells import StudyContext
+from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 
 SHARDS = 8
@@ -57,7 +57,7 @@ def corpus(tmp_path_factory) -> str:
 
 
 def planned(folder: Path, model: str, corpus: str) -> Plan:
-    plan = plan_of(load(model), model, ["language.hidden:*", "visual:*"], [corpus], Settings(skipped=0, sample=40), SHARDS)
+    plan = plan_of(load(model), model, ["language.hidden:*", "visual:*"], [corpus], ScanSettings(skipped=0, sample=40), SHARDS)
     write_plan(plan, folder)
     return plan
 
@@ -149,6 +149,6 @@ def test_a_study_runs_its_cells_on_the_cluster(cluster, model, corpus, tmp_path,
     arm = Arm(name="one", targets=("visual:*",), methods=("crp", "gbl"), budget=60)
     study = Study(name="s", model=model, corpus=corpus, length=3, arms=(arm,))
     monkeypatch.chdir(tmp_path)
-    here = conduct(study, Workshop(study), Path("local"), 0)
-    there = conduct(study, Workshop(study), Path("ray"), 2, engine=engine_named("ray", 2))
+    here = run_study(study, StudyContext(study), Path("local"), 0)
+    there = run_study(study, StudyContext(study), Path("ray"), 2, engine=engine_named("ray", 2))
     assert [dataclasses.replace(record, seconds=0) for record in there] == [dataclasses.replace(record, seconds=0) for record in here]

@@ -28,7 +28,7 @@ def test_what_cannot_be_is_told_in_one_line(name):
 
 @pytest.mark.parametrize("name", [name for name in chains.NAMES if name != "crp"])
 def test_every_name_makes_a_method(name):
-    assert chains.method(chains.parse(name, corpus=False), 1000).side_by_side
+    assert chains.method(chains.parse(name, corpus=False), 1000).batch_targets
 
 
 def test_a_chain_shares_its_budget():

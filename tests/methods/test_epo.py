@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from optigram.methods.epo import Epo, Living, _fittest, exchanged
+from optigram.methods.epo import Epo, _fittest, _Population, exchanged
 from optigram.objective.fluency import Fluency, expected_repetition, repetition
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
@@ -35,10 +35,10 @@ def test_a_child_loses_a_word_and_gets_one():
 
 def test_each_slot_keeps_what_is_best_at_its_own_price():
     ids = torch.arange(4)[None, :, None]
-    pool = Living(ids, torch.tensor([[5.0, 4.0, 1.0, -torch.inf]]), torch.tensor([[9.0, 2.0, 0.5, 0.1]]))
+    pool = _Population(ids, torch.tensor([[5.0, 4.0, 1.0, -torch.inf]]), torch.tensor([[9.0, 2.0, 0.5, 0.1]]))
     kept = _fittest(pool, torch.tensor([0.0, 0.5, 10.0]))
     assert kept.ids[0, :, 0].tolist() == [0, 1, 2]
-    barred = Living(ids[:, 2:], torch.full((1, 2), -torch.inf), torch.tensor([[7.0, 3.0]]))
+    barred = _Population(ids[:, 2:], torch.full((1, 2), -torch.inf), torch.tensor([[7.0, 3.0]]))
     assert _fittest(barred, torch.tensor([0.0, 10.0])).ids[0, :, 0].tolist() == [3, 3]
 
 

@@ -9,14 +9,14 @@ from optigram.methods import Corpus
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
-from optigram.methods.coordinate import Coordinate, Windows
-from optigram.methods.moves import named
+from optigram.methods.coordinate import Coordinate, _Windows
+from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Gumbel, Start
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 from optigram.runs.plan import plan_of
 from optigram.targets.target import resolve
 
@@ -159,19 +159,19 @@ def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
     words, texts = objective.lexicon, objective.lexicon[:3].expand(len(objective.targets), 3, 3).clone()
     slope = -torch.arange(float(len(words))).expand(len(objective.targets), 3, -1)
     windows = torch.tensor([0, 1, 9]).expand(len(objective.targets), 3)
-    assert (named(objective, slope, texts, 0, 2, windows) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
+    assert (top_words(objective, slope, texts, 0, 2, windows) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
 
 
 def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
     texts, stays, ended = torch.tensor([[[3, 4], [3, 4], [5, 6]]]), torch.zeros(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    best = Best.of(texts[:, :1], torch.ones(1, 1), 1)
-    windows = Windows(texts, sweeps=2, most=9)
-    assert windows.deeper(stays, ended, texts, best, Best.empty(1, 1, 2)).tolist() == [[True, True, False]]
+    best = TopK.of(texts[:, :1], torch.ones(1, 1), 1)
+    windows = _Windows(texts, sweeps=2, most=9)
+    assert windows.deeper(stays, ended, texts, best, TopK.empty(1, 1, 2)).tolist() == [[True, True, False]]
     assert windows.at.tolist() == [[1, 2, 0]]
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[3, 4, 0]]
     assert not windows.deeper(stays, ended, texts, best, best).any(), "two sweeps were all"
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[5, 6, 0]]
-    windows.deeper(ended, ended, texts, best, Best.empty(1, 1, 2))
+    windows.deeper(ended, ended, texts, best, TopK.empty(1, 1, 2))
     assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"

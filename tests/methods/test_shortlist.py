@@ -1,6 +1,6 @@
 import torch
 
-from optigram.methods.shortlist import COST, TEXTS, places, shortlist, spelled
+from optigram.methods.shortlist import COST, TEXTS, places, shortlist, words_at
 from optigram.objective.rng import Streams
 
 
@@ -18,7 +18,7 @@ def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
 
 def test_it_costs_what_it_says(objective):
     shortlist(objective, streams(objective), 3, None)
-    assert (objective.meter.spent == 2 * COST).all()
+    assert (objective.cost.spent == 2 * COST).all()
 
 
 def test_a_list_as_long_as_the_vocabulary_holds_every_word_once(objective):
@@ -32,4 +32,4 @@ def test_words_that_are_given_are_listed_and_found(objective):
     at = places(words, given)
     assert at is not None
     assert torch.equal(at < 0, given < 0)
-    assert torch.equal(spelled(words, at.clamp(min=0))[given >= 0], given[given >= 0])
+    assert torch.equal(words_at(words, at.clamp(min=0))[given >= 0], given[given >= 0])

@@ -23,7 +23,7 @@ def every_text(count: int = 3) -> torch.Tensor:
     return torch.tensor(list(itertools.product(WORDS, repeat=count)))
 
 
-def judge(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.float32) -> Objective:
+def score_text(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.float32) -> Objective:
     model = network(name, dtype)
     return Objective(model, resolve(addresses, model.sites), 3, LAYOUTS[layout])
 
@@ -31,8 +31,8 @@ def judge(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.floa
 def whole(objective: Objective, texts: torch.Tensor) -> torch.Tensor:
     inputs = torch.tensor([[objective.template.fill(text) for text in own] for own in texts.tolist()])
     with torch.no_grad():
-        values = torch.cat([read_whole(objective.model, inputs, [part]) for part in objective._readouts])
-    return values[torch.tensor([i for part in objective._readouts for i in part.members]).argsort()]
+        values = torch.cat([read_whole(objective.model, inputs, [part]) for part in objective._groups])
+    return values[torch.tensor([i for part in objective._groups for i in part.members]).argsort()]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -43,7 +43,7 @@ def test_causal_models_read_on_and_others_do_not(name):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", CAUSAL)
 def test_scores_are_those_of_texts_read_whole(name, layout):
-    objective = judge(name, layout)
+    objective = score_text(name, layout)
     texts = every_text()[None]
     scores = objective.score(texts).activation
     expected = whole(objective, texts)
@@ -51,66 +51,66 @@ def test_scores_are_those_of_texts_read_whole(name, layout):
     assert expected[:3].std(1).min() > 0
     s = len(objective.template.fill([0, 0, 0]))
     after = {"bare": 0, "surrounded": 216 * 2, "slots": 6 * 2 + 216}[layout]
-    assert objective.meter.spent.tolist() == pytest.approx([(len(objective.template.prefix) + 6 + 36 + 216 + after) / s] * len(ADDRESSES))
+    assert objective.cost.spent.tolist() == pytest.approx([(len(objective.template.prefix) + 6 + 36 + 216 + after) / s] * len(ADDRESSES))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])
 def test_half_precision_is_near(name):
-    objective = judge(name, dtype=torch.bfloat16)
+    objective = score_text(name, dtype=torch.bfloat16)
     texts = every_text()[None]
     scores, expected = objective.score(texts).activation, whole(objective, texts)
-    assert objective.meter.spent.max() < 216
+    assert objective.cost.spent.max() < 216
     assert ((scores - expected).abs().amax(1) <= 0.05 * expected.abs().amax(1)).all()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3"])
 def test_each_target_may_judge_its_own_texts_and_hangs_on_no_other(name, monkeypatch):
-    objective = judge(name, "surrounded", ["mlp_act.1:0-4@max"])
+    objective = score_text(name, "surrounded", ["mlp_act.1:0-4@max"])
     texts, draw = every_text(), torch.Generator().manual_seed(0)
     few = texts[torch.randint(216, (5, 120), generator=draw)]
     few[3] = torch.randint(6, 60, (120, 3), generator=draw)  # hardly a prefix is shared
     for own in (few, few[:, :40]):
         scores = objective.score(own).activation
         torch.testing.assert_close(scores, whole(objective, own), atol=1e-4, rtol=1e-4)
-        spent = objective.meter.spent
+        spent = objective.cost.spent
         other = own.roll(1, 0).clone()
         other[1] = own[1]
-        again = objective.only(range(5))
+        again = objective.subset(range(5))
         assert torch.equal(again.score(other).activation[1], scores[1])
-        objective = objective.only(range(5))
-        assert objective.meter.spent.max() == 0
-        assert again.meter.spent[1] == spent[1]
+        objective = objective.subset(range(5))
+        assert objective.cost.spent.max() == 0
+        assert again.cost.spent[1] == spent[1]
 
 
 def test_company_in_a_search_of_shared_texts_changes_no_bit():
     texts = every_text()[None]
-    together = judge("llama", addresses=["mlp_act.1:0-40"])
-    alone = judge("llama", addresses=["mlp_act.1:17"])
+    together = score_text("llama", addresses=["mlp_act.1:0-40"])
+    alone = score_text("llama", addresses=["mlp_act.1:17"])
     assert torch.equal(together.score(texts).activation[17], alone.score(texts).activation[0])
 
 
 @pytest.mark.parametrize("chunk", [1, 1 << 14, 1 << 16])
 def test_memory_bounds_what_is_shared_and_nothing_else(chunk, monkeypatch):
-    objective, texts = judge("llama"), every_text()[None]
+    objective, texts = score_text("llama"), every_text()[None]
     expected = objective.score(texts).activation
     monkeypatch.setattr(reading, "CHUNK", chunk)
     torch.testing.assert_close(objective.score(texts).activation, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_last_word_costs_a_third_of_a_forward():
-    objective = judge("gpt2")
+    objective = score_text("gpt2")
     texts = torch.tensor([[10, 20, word] for word in range(6, 134)])
     objective.score(texts[None])
-    assert objective.meter.spent.tolist() == pytest.approx([(2 + 128) / 3] * len(ADDRESSES))
+    assert objective.cost.spent.tolist() == pytest.approx([(2 + 128) / 3] * len(ADDRESSES))
 
 
 def test_few_texts_are_read_whole():
-    objective = judge("gpt2")
+    objective = score_text("gpt2")
     objective.score(every_text()[None, :4])
-    assert objective.meter.spent.unique().tolist() == [4]
+    assert objective.cost.spent.unique().tolist() == [4]
 
 
 def test_a_model_that_cannot_read_on_is_read_whole():
     model = network("gpt2")
-    broken = type(model)("broken", model.module, model.vocabulary, model.entrance.body, model.entrance.embedding, None, dict)
+    broken = type(model)("broken", model.module, model.vocabulary, model.inputs.body, model.inputs.embedding, None, dict)
     assert broken.step is None

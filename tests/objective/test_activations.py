@@ -84,7 +84,7 @@ def test_logits_with_a_soft_cap(files):
 
 
 def test_a_sum_of_linear_terms_is_one_product(files):
-    (part,) = judged(Toy(), files, 'logits:" dog" - 2*logits:" cat" + resid:1')._readouts
+    (part,) = judged(Toy(), files, 'logits:" dog" - 2*logits:" cat" + resid:1')._groups
     assert part.weight.shape == (1, 1, WIDTH)
 
 
@@ -116,7 +116,7 @@ def test_a_latent_that_is_off_shows_0_keeps_an_order_and_has_a_way_up(files, add
     assert (ranked[off] < 0).all()
     assert len(ranked[off].unique()) > 4
     raw = judged(toy, files, address, view="before").score(texts).activation[0]
-    if "top" not in address:  # what a TopK latent lacks hangs on the others
+    if "top" not in address:  # what a TopK latent lacks depends on the others
         assert (ranked[off][raw[off].argsort()].diff() > -1e-8).all()  # but for ties, which rounding breaks either way
     slope = judged(toy, files, address, view="search").gradient(texts[:, off][:, :1])
     assert torch.equal(slope, judged(toy, files, address, view="before").gradient(texts[:, off][:, :1]))
@@ -145,9 +145,9 @@ def test_the_first_position_and_special_tokens_never_count_for_a_maximum():
     toy = Toy(suffix=(1,))
     for template, looked in (("{}", [1, 2, 3]), (" a{}", [2, 3, 4]), ("{2} dog {1}", [1, 2, 3, 4]), ("{3} a", [1, 2, 3, 4])):
         objective = Objective(toy, resolve(["resid:0@max"], toy.sites), 3, Template.parse(template, toy.vocabulary))
-        assert objective._readouts[0].positions == looked
+        assert objective._groups[0].positions == looked
     bare = Toy(prefix=())
-    assert Objective(bare, resolve(["resid:0@max"], bare.sites), 3)._readouts[0].positions == [1, 2]
+    assert Objective(bare, resolve(["resid:0@max"], bare.sites), 3)._groups[0].positions == [1, 2]
     with pytest.raises(InputError, match="looks at no position"):
         Objective(bare, resolve(["resid:0@max"], bare.sites), 1)
 

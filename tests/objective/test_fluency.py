@@ -105,7 +105,7 @@ def test_another_tokenizer_hears_the_text_anew():
     scores = objective.score(torch.tensor([TEXTS]))
     texts = [[1, *words.encode(" a" + decode(text))] for text in TEXTS]
     np.testing.assert_allclose(scores.surprisal[0], [nats(listener.logits(ids), ids, range(1, len(ids))) for ids in texts], atol=1e-5)
-    assert not objective.hears_mixtures
+    assert not objective.penalises_surprisal
     soft = objective.relax(SoftText(toy.embedding[torch.tensor([TEXTS])], None))
     assert soft.surprisal is None
 
@@ -136,9 +136,9 @@ def test_a_weight_makes_texts_less_surprising_and_the_band_holds_what_is_kept():
 def test_the_meter_counts_the_forward_of_the_surprisal():
     objective = judged(Toy())
     objective.score(torch.tensor([TEXTS]))
-    assert (float(objective.meter.forwards), float(objective.meter.backwards)) == (8, 0)
+    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (8, 0)
     objective.gradient(torch.tensor([TEXTS]))
-    assert (float(objective.meter.forwards), float(objective.meter.backwards)) == (16, 16)
+    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (16, 16)
     assert objective.passes == 2
 
 

@@ -49,8 +49,8 @@ def test_shared_prefixes_change_cost_and_nothing_else(objective, tiny, every_tex
     objective = Objective(tiny, [*targets, *resolve(["language:*@anywhere", "-visual:dog@anywhere"], tiny.sites)], 3)
     whole = Objective(plain(tiny), objective.targets, 3)
     torch.testing.assert_close(objective.score(texts).activation, whole.score(texts).activation, atol=1e-5, rtol=0)
-    assert whole.meter.spent.unique().tolist() == [343]
-    assert objective.meter.spent.tolist() == pytest.approx([(7 + 49 + 343) / 3] * len(objective.targets))
+    assert whole.cost.spent.unique().tolist() == [343]
+    assert objective.cost.spent.tolist() == pytest.approx([(7 + 49 + 343) / 3] * len(objective.targets))
 
 
 def test_each_target_may_judge_its_own_texts(objective, every_text):
@@ -110,11 +110,11 @@ def difference(objective, weights, k, t, v, step=1e-2) -> float:
 def test_the_meter_counts_forward_and_backward_rows(tiny):
     objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny.sites), 3)
     objective.gradient(torch.tensor([[[3, 4, 5], [3, 4, 6]]]))
-    assert objective.meter.forwards.tolist() == [2, 2]
-    assert objective.meter.backwards.tolist() == [4, 4]
-    objective.meter.paying[0] = False
+    assert objective.cost.forwards.tolist() == [2, 2]
+    assert objective.cost.backwards.tolist() == [4, 4]
+    objective.cost.active[0] = False
     objective.score(torch.tensor([[[3, 4, 5], [3, 4, 6]]]))
-    assert objective.meter.forwards.tolist() == pytest.approx([2, 2 + 4 / 3])
+    assert objective.cost.forwards.tolist() == pytest.approx([2, 2 + 4 / 3])
 
 
 def test_bad_lengths_and_positions_are_refused(tiny):

@@ -11,7 +11,7 @@ from optigram.methods import Corpus
 from optigram.methods.epo import Epo
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.optimize.pareto import CELLS, PENALTIES, Front
+from optigram.optimize.pareto import CELLS, PENALTIES, ParetoFront
 from optigram.optimize.search import Budget, search
 from optigram.targets.target import resolve
 from toy import Toy
@@ -23,16 +23,16 @@ ACTIVATION = torch.from_numpy(rng.choice([-1.0, 0.0, 0.5, 2.0, 2.5, np.nan], (K,
 SURPRISAL = torch.from_numpy(rng.choice([0.1, 0.2, 0.3, 1.0, 3.1, np.nan], (K, 6, 6))).float()
 
 
-def front(texts) -> Front:
+def front(texts) -> ParetoFront:
     ids = torch.tensor(texts, dtype=torch.int64).view(-1, 2)
-    return Front.of(ids[None], ACTIVATION[:, ids[:, 0], ids[:, 1]], SURPRISAL[:, ids[:, 0], ids[:, 1]])
+    return ParetoFront.of(ids[None], ACTIVATION[:, ids[:, 0], ids[:, 1]], SURPRISAL[:, ids[:, 0], ids[:, 1]])
 
 
-def same(one: Front, other: Front) -> bool:
+def same(one: ParetoFront, other: ParetoFront) -> bool:
     return all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
 
 
-def rows(found: Front, k: int) -> list[tuple]:
+def rows(found: ParetoFront, k: int) -> list[tuple]:
     known = ~found.activation[k].isneginf()
     return [
         (float(a), float(s), tuple(i))
@@ -72,7 +72,7 @@ def test_the_corners_of_the_hull_stay_and_the_size_is_bounded():
     count = 20_000
     nats = torch.linspace(0, 20, count).square() / 20
     activation = nats.sqrt()  # concave: every text is a corner
-    found = Front.of(torch.arange(count)[None, :, None], activation[None], nats[None])
+    found = ParetoFront.of(torch.arange(count)[None, :, None], activation[None], nats[None])
     assert CELLS <= found.ids.shape[1] <= CELLS + len(PENALTIES)
     for penalty in PENALTIES:
         assert (found.activation - penalty * found.surprisal).max() == pytest.approx(float((activation - penalty * nats).max()), abs=1e-5)
@@ -90,7 +90,7 @@ def test_a_search_gives_the_front_of_all_that_it_judged(fluency):
     texts = np.array([[i, j, k] for i in lexicon for j in lexicon for k in lexicon])
     scores = objective.score(torch.from_numpy(texts)[None])
     inside = scores.activation.masked_fill(scores.value.isneginf(), -torch.inf)
-    expected = Front.of(torch.from_numpy(texts)[None], inside, scores.surprisal)
+    expected = ParetoFront.of(torch.from_numpy(texts)[None], inside, scores.surprisal)
     outcome = search(objective, Corpus("all", texts, chunk=100), front=True)
     for row, found in enumerate(outcome.found):
         assert [(tuple(i)) for i in found.ids.tolist()] == [ids for _, _, ids in rows(expected, row)]

@@ -18,7 +18,7 @@ class Counting:
     texts: tuple
     told: list
     patience = None
-    side_by_side = None
+    batch_targets = None
 
     def propose(self, objective, seed, start=None):
         for text in self.texts:
@@ -33,7 +33,7 @@ def judged(tiny, monkeypatch):
     def score(self, ids):
         if (ids == 8).any():
             raise KeyboardInterrupt
-        self.meter.charge(forwards=1.0)
+        self.cost.charge(forwards=1.0)
         values = ids[..., 0].float().expand(2, -1).clone()
         values[values == 9] = torch.nan
         return Scores(values)

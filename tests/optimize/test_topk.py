@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 
 K, T, N = 2, 2, 3
 TEXTS = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -11,11 +11,11 @@ TEXTS = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 @st.composite
 def shelves(draw):
-    """A shelf filled from candidates whose activations hang on (target, text), as a judge's do."""
+    """A shelf filled from candidates whose activations depend on (target, text), as a judge's do."""
     table = {(k, text): value for k in range(K) for text, value in JUDGED[k].items()}
     chosen = draw(st.lists(TEXTS, min_size=1, max_size=8))
     activation = torch.tensor([[table[k, text] for text in chosen] for k in range(K)])
-    return Best.of(torch.tensor(chosen)[None], activation, N)
+    return TopK.of(torch.tensor(chosen)[None], activation, N)
 
 
 rng = np.random.default_rng(0)
@@ -25,7 +25,7 @@ JUDGED = [
 ]
 
 
-def same(one: Best, other: Best) -> bool:
+def same(one: TopK, other: TopK) -> bool:
     return torch.equal(one.ids, other.ids) and torch.equal(one.activation, other.activation)
 
 
@@ -39,7 +39,7 @@ def test_merge_laws(a, b, c):
 @given(st.lists(TEXTS, min_size=1, max_size=20), st.integers(1, 5))
 def test_of_is_the_sorted_list_of_different_texts(texts, most):
     activation = torch.tensor([[JUDGED[k][text] for text in texts] for k in range(K)])
-    found = Best.of(torch.tensor(texts)[None], activation, most)
+    found = TopK.of(torch.tensor(texts)[None], activation, most)
     for k in range(K):
         known = {text: JUDGED[k][text] for text in texts if not np.isnan(JUDGED[k][text])}
         expected = sorted(known.items(), key=lambda item: (-item[1], item[0]))[:most]
@@ -48,5 +48,5 @@ def test_of_is_the_sorted_list_of_different_texts(texts, most):
 
 
 def test_each_target_may_have_its_own_texts():
-    found = Best.of(torch.tensor([[[1, 1]], [[2, 2]]]), torch.tensor([[1.0], [2.0]]), 1)
+    found = TopK.of(torch.tensor([[[1, 1]], [[2, 2]]]), torch.tensor([[1.0], [2.0]]), 1)
     assert found.ids.tolist() == [[[1, 1]], [[2, 2]]]

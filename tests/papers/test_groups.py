@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optigram.errors import InputError
 from optigram.papers.poerner2018 import groups as grouping
-from optigram.papers.poerner2018.groups import activations_of, cohesion, correlations, drawn, groups
+from optigram.papers.poerner2018.groups import _cohesion, _correlations, activations_of, drawn, groups
 
 RNG = np.random.default_rng(0)
 TOPICS = RNG.normal(size=(500, 3))
@@ -42,19 +42,19 @@ def test_groups_are_those_of_complete_linkage(seed, count):
 @pytest.mark.parametrize("block", [7, 1 << 13])
 def test_correlations_are_numpys(monkeypatch, block):
     monkeypatch.setattr(grouping, "BLOCK", block)
-    np.testing.assert_allclose(correlations(ACTIVATIONS), np.corrcoef(ACTIVATIONS.T.astype(float)), atol=1e-12)
+    np.testing.assert_allclose(_correlations(ACTIVATIONS), np.corrcoef(ACTIVATIONS.T.astype(float)), atol=1e-12)
 
 
 def test_a_constant_unit_is_uncorrelated():
     silent = np.column_stack([ACTIVATIONS[:, :2], np.full(500, 0.1)])
-    assert correlations(silent)[2].tolist() == [0, 0, 0]
+    assert _correlations(silent)[2].tolist() == [0, 0, 0]
     assert sorted(itertools.chain(*groups(silent, 2))) == [0, 1, 2]
 
 
 def test_cohesion_is_the_least_correlation_of_a_group():
     matrix = np.corrcoef(ACTIVATIONS.T.astype(float))
     expected = [matrix[0, 2], min(matrix[1, 4], matrix[1, 5], matrix[4, 5]), 1]
-    assert cohesion(ACTIVATIONS, [(0, 2), (1, 4, 5), (3,)]) == pytest.approx(expected)
+    assert _cohesion(ACTIVATIONS, [(0, 2), (1, 4, 5), (3,)]) == pytest.approx(expected)
 
 
 def test_one_unit_is_one_group():

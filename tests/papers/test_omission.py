@@ -6,7 +6,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.papers.poerner2018.omission import SITES, Omissions, agreement, by_class, contrast, omissions, section, usable
+from optigram.papers.poerner2018.omission import SITES, _agreement, _by_class, _contrast, _Omissions, omissions, section, usable
 from optigram.papers.poerner2018.syntax import Contrast
 from optigram.study.statistics import Interval
 
@@ -43,17 +43,17 @@ def test_scores_are_those_of_texts_read_whole(model, monkeypatch, chunk):
         np.testing.assert_allclose(found.scores[path], expected, atol=1e-5)
 
 
-def some_scores() -> Omissions:
+def some_scores() -> _Omissions:
     """Function words ("a", "on") turn the language path four times as much as the visual one, "dog" half as much."""
     rng = np.random.default_rng(0)
     visual = rng.uniform(0.1, 0.3, 90)
     language = visual * np.tile([4.0, 0.5, 4.0], 30)
-    return Omissions(["a", "dog", "on"] * 30, np.repeat(np.arange(30), 3), {"language": language, "visual": visual})
+    return _Omissions(["a", "dog", "on"] * 30, np.repeat(np.arange(30), 3), {"language": language, "visual": visual})
 
 
 def test_classes_have_their_means_and_ratios():
     found = some_scores()
-    rows = {row.name: row for row in by_class(found)}
+    rows = {row.name: row for row in _by_class(found)}
     assert list(rows) == ["determiner", "preposition", "function words", "content"]
     assert rows["determiner"].language == pytest.approx(found.scores["language"][::3].mean())
     assert rows["function words"].count == 60
@@ -62,19 +62,19 @@ def test_classes_have_their_means_and_ratios():
 
 
 def test_the_contrast_is_of_log_ratios():
-    assert contrast(some_scores()) == pytest.approx([math.log(8)] * 3)
+    assert _contrast(some_scores()) == pytest.approx([math.log(8)] * 3)
 
 
 def test_the_interval_draws_whole_sentences():
     """Two sentences: a resample is one of them twice (a quarter each) or both, so the interval spans the two."""
     scores = {"language": np.array([1.0, 1.0, 4.0, 1.0]), "visual": np.ones(4)}
-    found = contrast(Omissions(["a", "dog"] * 2, np.array([0, 0, 1, 1]), scores))
+    found = _contrast(_Omissions(["a", "dog"] * 2, np.array([0, 0, 1, 1]), scores))
     assert found == pytest.approx((math.log(2.5), 0, math.log(4)))
 
 
 def test_scores_of_one_kind_of_words_have_no_contrast():
     with pytest.raises(InputError, match="one kind only"):
-        contrast(Omissions(["dog"], np.array([0]), {"language": np.ones(1), "visual": np.ones(1)}))
+        _contrast(_Omissions(["dog"], np.array([0]), {"language": np.ones(1), "visual": np.ones(1)}))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_scores_of_one_kind_of_words_have_no_contrast():
     ],
 )
 def test_whether_the_witnesses_agree(omitted, optimised, verdict):
-    (told,) = agreement(Interval(*omitted), [Contrast("gbl", Interval(*optimised), Interval(0, 0, 0))])
+    (told,) = _agreement(Interval(*omitted), [Contrast("gbl", Interval(*optimised), Interval(0, 0, 0))])
     assert told.startswith(f"gbl: {verdict} ")
 
 

@@ -20,8 +20,8 @@ def wide() -> Imaginet:
 
 def test_both_layers_have_the_authors_neurons(wide):
     """Index 0 is a special token of the language layer, here as there."""
-    assert len(recipe.neurons_of(wide, "visual")) == 160
-    assert set(recipe.neurons_of(wide, "visual")) - set(recipe.neurons_of(wide, "language")) == {0}
+    assert len(recipe._neurons_of(wide, "visual")) == 160
+    assert set(recipe._neurons_of(wide, "visual")) - set(recipe._neurons_of(wide, "language")) == {0}
 
 
 def test_every_arm_of_the_study(wide):
@@ -48,8 +48,8 @@ def test_a_shortened_run_goes_the_same_way():
 
 
 def test_fair_runs_cost_what_gumbel_costs():
-    budget = recipe.equal_budget(200)
-    costs = [presets.named(name, budget).forwards for name in recipe.authors("fair", 200)[1:]]
+    budget = recipe._equal_budget(200)
+    costs = [presets.named(name, budget).forwards for name in recipe._authors("fair", 200)[1:]]
     assert all(0.8 * budget < cost <= budget for cost in costs)
     assert presets.named("gbl:fair/200", budget).restarts == 1
 
@@ -74,7 +74,7 @@ def test_groups_of_hidden_units_are_an_arm_of_means(tiny, every_text, monkeypatc
 
 
 def test_the_mean_of_a_group_is_the_judges(tiny, every_text):
-    address = recipe.mean_of("visual.hidden", [1, 2, 7])
+    address = recipe._mean_of("visual.hidden", [1, 2, 7])
     units = Objective(tiny, resolve(["visual.hidden:1,2,7"], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
     mean = Objective(tiny, resolve([address], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
     assert mean[0].numpy() == pytest.approx(units.mean(0).numpy(), abs=1e-5)

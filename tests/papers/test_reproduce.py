@@ -11,7 +11,7 @@ from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
-from optigram.papers.poerner2018.table1 import quantiles, table1
+from optigram.papers.poerner2018.table1 import _quantiles, table1
 from optigram.runs.records import Record, read
 
 faithful = presets.faithful
@@ -121,8 +121,8 @@ def test_table1_takes_the_neurons_that_part_the_ratios():
     for i in range(7):
         for method, value in (("crp", 1.0), ("gbl", 1.0 + i)):
             records.append(dataclasses.replace(BLANK, arm=MODERN, target=f"visual:{i}", method=method, activation=value))
-    assert quantiles(records, 1) == ["visual:3"]
-    assert quantiles(records, 3) == ["visual:1", "visual:3", "visual:5"]
+    assert _quantiles(records, 1) == ["visual:3"]
+    assert _quantiles(records, 3) == ["visual:1", "visual:3", "visual:5"]
     grid = table1(records, MODERN)
     assert [row[0] for row in grid.rows] == ["crp", "gbl"] * 2
     assert {row[2] for row in grid.rows} == {"visual:2", "visual:4"}

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from optigram.papers.poerner2018.syntax import (
-    bigrams,
-    bigrams_of,
-    contrasts,
-    corpus_share,
+    _bigrams,
+    _bigrams_of,
+    _contrasts,
+    _corpus_share,
+    _optimal,
+    _predicted_word,
+    _shares,
     measure,
-    optimal,
-    predicted_word,
     section,
-    shares,
     side,
 )
 from optigram.runs.records import Record
@@ -40,7 +40,7 @@ RECORDS = [
 
 
 def test_shares_are_counts():
-    by_key = {(one.site, one.method): one for one in shares(RECORDS)}
+    by_key = {(one.site, one.method): one for one in _shares(RECORDS)}
     assert {key: one.neurons for key, one in by_key.items()} == {("language", "gbl"): 3, ("visual", "gbl"): 2, ("visual", "crp"): 1}
     language = by_key["language", "gbl"]
     assert language.whole.value == pytest.approx((2 / 3 + 1 + 1 / 3) / 3)
@@ -56,13 +56,13 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 
 def test_positions_have_wilsons_intervals():
-    one = shares(RECORDS)[0].positions[2]
+    one = _shares(RECORDS)[0].positions[2]
     assert (one.low, one.high) == pytest.approx(wilson(2, 3))
 
 
 def test_the_interval_of_whole_texts_is_that_of_all_resamples():
     """With three neurons all 27 resamples can be written down; the bootstrap's quantiles are among them."""
-    found = shares(RECORDS)[0].whole
+    found = _shares(RECORDS)[0].whole
     means = np.mean(list(itertools.product([2 / 3, 1, 1 / 3], repeat=3)), axis=1)
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975], method="inverted_cdf"))
 
@@ -70,11 +70,11 @@ def test_the_interval_of_whole_texts_is_that_of_all_resamples():
 def test_only_the_best_text_of_all_seeds_counts():
     worse, better = record("visual:dog", "a the of", activation=1.0, seed=1), record("visual:dog", "dog cat dog", activation=2.0, seed=2)
     second, lowest = record("visual:dog", "a a a", activation=3.0, rank=2), record("-visual:dog", "a a a", activation=9.0)
-    assert optimal([worse, better, second, lowest]) == [better]
+    assert _optimal([worse, better, second, lowest]) == [better]
 
 
 def test_the_contrast_is_between_means():
-    (found,) = contrasts(RECORDS, corpus=0.5)
+    (found,) = _contrasts(RECORDS, corpus=0.5)
     assert found.method == "gbl"
     assert found.language.value == pytest.approx(1 / 6 - 2 / 3)
     assert found.corpus.value == pytest.approx(1 / 6 - 0.5)
@@ -86,7 +86,7 @@ def test_sides_of_zero():
 
 
 def test_the_corpus_is_counted():
-    found = corpus_share(SENTENCES, np.array([[1, 2], [3, 4], [3, 2], [4, 2]]), TOKENS)
+    found = _corpus_share(SENTENCES, np.array([[1, 2], [3, 4], [3, 2], [4, 2]]), TOKENS)
     assert found.ngrams == 3 / 8
     assert found.positions == (3 / 4, 0)
     assert found.vocabulary == 2 / 4
@@ -94,15 +94,17 @@ def test_the_corpus_is_counted():
 
 
 def test_bigrams_of_a_sentence_do_not_cross_its_end():
-    assert bigrams_of(["A dog. Barks", "the cat"]) == {("a", "dog"), ("dog", "barks"), ("the", "cat")}
+    assert _bigrams_of(["A dog. Barks", "the cat"]) == {("a", "dog"), ("dog", "barks"), ("the", "cat")}
 
 
 def test_bigrams_beside_all_shufflings():
-    (found,) = bigrams(RECORDS, bigrams_of(SENTENCES))
+    (found,) = _bigrams(RECORDS, _bigrams_of(SENTENCES))
     pairs = [("an", "umbrella"), ("the", "dog"), ("dog", "beach")]  # seen: only the first
     assert (found.neurons, found.seen.value) == (3, 1 / 3)
     lasts, words = zip(*pairs, strict=True)
-    rates = [np.mean([pair in bigrams_of(SENTENCES) for pair in zip(lasts, order, strict=True)]) for order in itertools.permutations(words)]
+    rates = [
+        np.mean([pair in _bigrams_of(SENTENCES) for pair in zip(lasts, order, strict=True)]) for order in itertools.permutations(words)
+    ]
     assert found.chance.value == pytest.approx(np.mean(rates))
     assert found.chance.low == min(rates)
     assert found.chance.high == pytest.approx(max(rates))
@@ -123,7 +125,7 @@ def test_bigrams_beside_all_shufflings():
     ],
 )
 def test_which_word_a_target_predicts(target, word):
-    assert predicted_word(target) == word
+    assert _predicted_word(target) == word
 
 
 def test_the_section_says_which_way_the_numbers_point():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from optigram.report.comparisons import duration
-from optigram.report.formats import FORMATS, Grid, as_html, latex, markdown, plain
+from optigram.report.formats import FORMATS, Grid, _as_html, _latex, markdown, plain
 
 HOSTILE = "<img onerror=x> a|b \\ 50% & $x_1$ #{}~^ *bold* \n end"
 GRID = Grid(("method", "n"), [["gbl", "1.5"], [HOSTILE, "22"]], frozenset({1}), frozenset({1}), "about & more")
@@ -24,14 +24,14 @@ def test_markdown_keeps_a_row_on_its_line():
 
 
 def test_latex_escapes_what_tex_would_read():
-    body = latex(GRID)
+    body = _latex(GRID)
     assert r"\% \& \$x\_1\$ \#\{\}\textasciitilde{}\textasciicircum{}" in body
     assert body.count(r"\midrule") == 2
 
 
 def test_html_is_text():
-    assert "<img" not in as_html(GRID)
-    assert "&lt;img" in as_html(GRID)
+    assert "<img" not in _as_html(GRID)
+    assert "&lt;img" in _as_html(GRID)
 
 
 @pytest.mark.parametrize("render", FORMATS.values())

@@ -11,7 +11,7 @@ from optigram.errors import InputError
 from optigram.report.colours import shade
 from optigram.report.results import SHOWN, Results
 from optigram.report.tables import ngram_table
-from optigram.runs.find import Finds
+from optigram.runs.find import MethodResult
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_one_target_and_the_best(results):
 
 
 def test_finds_become_results(results):
-    finds = [Finds("crp", list(results.records[:2]), 0, False), Finds("gbl", list(results.records[2:3]), 0, False)]
+    finds = [MethodResult("crp", list(results.records[:2]), 0, False), MethodResult("gbl", list(results.records[2:3]), 0, False)]
     assert Results.of(finds).records == list(results.records[:3])
 
 

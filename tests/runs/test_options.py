@@ -11,7 +11,7 @@ from optigram.errors import InputError
 from optigram.models.loading import save
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.runs.options import Request, judge_of, remarks_on
+from optigram.runs.options import FindOptions, make_objective, remarks
 from optigram.targets.target import resolve
 from toy import TOKENS, Toy
 
@@ -23,29 +23,29 @@ def folder(tiny, tmp_path_factory):
     return str(path)
 
 
-def asked(*targets, **more) -> Request:
-    return Request("toy", targets, (), **more)
+def asked(*targets, **more) -> FindOptions:
+    return FindOptions("toy", targets, (), **more)
 
 
 def test_length_comes_from_the_template_or_is_five():
     toy = Toy()
-    assert judge_of(asked("resid:1"), toy).length == 5
-    assert judge_of(asked("resid:1", template="{2} a{1}"), toy).length == 3
-    assert judge_of(asked("resid:1", template=" a{}", length=4), toy).length == 4
+    assert make_objective(asked("resid:1"), toy).length == 5
+    assert make_objective(asked("resid:1", template="{2} a{1}"), toy).length == 3
+    assert make_objective(asked("resid:1", template=" a{}", length=4), toy).length == 4
     with pytest.raises(InputError, match="slots hold 3 words"):
-        judge_of(asked("resid:1", template="{2} a{1}", length=4), toy)
+        make_objective(asked("resid:1", template="{2} a{1}", length=4), toy)
 
 
 def test_the_begin_symbol_is_there_without_a_template_too():
     toy = Toy(suffix=(1,))
-    assert judge_of(asked("resid:1", length=1), toy).template.fill([6]) == [0, 6, 1]
-    assert judge_of(asked("resid:1", length=1, chat=True), toy).template.fill([6]) == [0, 5, 6, 14, 1]
+    assert make_objective(asked("resid:1", length=1), toy).template.fill([6]) == [0, 6, 1]
+    assert make_objective(asked("resid:1", length=1, chat=True), toy).template.fill([6]) == [0, 5, 6, 14, 1]
 
 
 def test_the_lexicon_follows_the_request(tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(" a dog cat 7\n")
-    objective = judge_of(asked("resid:1", without=[" cat"], matching="[a-z]", words="whole", seen_in=str(corpus)), Toy())
+    objective = make_objective(asked("resid:1", without=[" cat"], matching="[a-z]", words="whole", seen_in=str(corpus)), Toy())
     assert objective.lexicon.tolist() == [5, 6]
 
 
@@ -55,27 +55,27 @@ def test_the_lexicon_follows_the_request(tmp_path):
 )
 def test_bad_requests_are_refused(more, said):
     with pytest.raises(InputError, match=said):
-        judge_of(asked("resid:1", **more), Toy())
+        make_objective(asked("resid:1", **more), Toy())
 
 
 def test_an_autoencoder_at_the_wrong_place_is_remarked_on(tmp_path):
     eye = torch.eye(8)
     save_file({"encoder": torch.cat([eye, -eye]), "decoder": torch.cat([eye, -eye])}, tmp_path / "fits.st")
     save_file({"encoder": eye, "threshold": torch.full((8,), 99.0)}, tmp_path / "dead.st")
-    objective = judge_of(asked(f"resid:{tmp_path}/fits.st#1", f"early:{tmp_path}/dead.st#1"), Toy())
-    fits, dead, warning = remarks_on(objective, [" a dog cat", " cat 7 a"])
+    objective = make_objective(asked(f"resid:{tmp_path}/fits.st#1", f"early:{tmp_path}/dead.st#1"), Toy())
+    fits, dead, warning = remarks(objective, [" a dog cat", " cat 7 a"])
     assert "0.00 of the variance unexplained, 8.0 latents on" in fits
     assert "0.0 latents on" in dead
     assert warning.startswith("WARNING")
     assert "another place" in warning
-    assert "random words" in next(remarks_on(objective))
+    assert "random words" in next(remarks(objective))
 
 
 def test_another_tokenizer_is_remarked_on():
     toy, other = Toy(), Toy(tokens=("x", *TOKENS[1:]))
-    assert list(remarks_on(judge_of(asked("resid:1", fluency=0.5), toy))) == []
+    assert list(remarks(make_objective(asked("resid:1", fluency=0.5), toy))) == []
     objective = Objective(toy, resolve(["resid:1"], toy.sites), 3, fluency=Fluency(0.5, model=other))
-    (remark,) = remarks_on(objective)
+    (remark,) = remarks(objective)
     assert "no gradient" in remark
 
 

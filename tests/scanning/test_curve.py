@@ -7,7 +7,7 @@ from optigram.errors import InputError
 from optigram.models.loading import save
 from optigram.report.scan_tables import corpus_curve, levels_of
 from optigram.runs.records import read
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tiny, run, tmp_path):
 def test_the_command_draws_the_curve_which_rises_with_the_corpus_and_searches_as_lines(folder, run):
     assert run("curve", folder / "scan", "visual:dog", "--records", folder / "found", "--out", folder / "curve")[0] == 0
     assert {path.suffix for path in folder.rglob("curve.*")} >= {".svg", ".pdf", ".png"}
-    found = Findings.load(folder / "scan")
+    found = ScanResults.load(folder / "scan")
     levels = levels_of(read(folder / "found" / "records.parquet"), "visual:dog")
     (axes,) = corpus_curve(found, "visual:dog", levels).axes
     corpus, *lines = axes.get_lines()

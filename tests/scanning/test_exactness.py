@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import network
 
-from optigram.scanning.activations import panels
-from optigram.scanning.chunks import Queue, reading, rounded
+from optigram.scanning.activations import activation_reader
+from optigram.scanning.chunks import Queue, _rounded, read_settings
 from optigram.scanning.forward import Forward
 from optigram.scanning.merge import merged
-from optigram.scanning.plan import Settings, write_plan
-from optigram.scanning.scan import plan_of, scan, suited
+from optigram.scanning.plan import ScanSettings, write_plan
+from optigram.scanning.scan import plan_of, scan, settings_for
 from optigram.scanning.state import State, merge_states, read_state, write_state
-from optigram.scanning.worker import Desk
+from optigram.scanning.worker import Worker
 from optigram.targets.target import resolve
 from optigram.text.documents import documents
 from optigram.text.sources import shards, sources
@@ -39,43 +39,43 @@ def corpus(tmp_path_factory) -> str:
     return str(path)
 
 
-def asked(model, **changes) -> Settings:
-    return dataclasses.replace(suited(Settings(top=TOP, context=24, tokens=64, fold=4, sample=30), model), **changes)
+def asked(model, **changes) -> ScanSettings:
+    return dataclasses.replace(settings_for(ScanSettings(top=TOP, context=24, tokens=64, fold=4, sample=30), model), **changes)
 
 
-def states(model, targets, corpus, how: Settings, count: int, batch: int | None = None) -> list[State]:
+def states(model, targets, corpus, how: ScanSettings, count: int, batch: int | None = None) -> list[State]:
     plan = plan_of(model, model.name, targets, [corpus], how, count)
-    return [Desk(plan, model, batch=batch).read(shard) for shard in range(len(plan.shards))]
+    return [Worker(plan, model, batch=batch).read(shard) for shard in range(len(plan.shards))]
 
 
 def same(one: State, two: State) -> bool:
     """Whether two states say the same, sums of powers but for rounding."""
     ends = [(getattr(one, end), getattr(two, end)) for end in ("top", "bottom")]
-    leaders = all((vars(a)[name] == vars(b)[name]).all() for a, b in ends for name in vars(a))
-    a, b = vars(one.tallies), vars(two.tallies)
+    top_places = all((vars(a)[name] == vars(b)[name]).all() for a, b in ends for name in vars(a))
+    a, b = vars(one.statistics), vars(two.statistics)
     exact = all(np.array_equal(a[name], b[name]) for name in a if name != "sums")
     assert np.allclose(a["sums"], b["sums"], rtol=1e-5, atol=1e-3)
-    return leaders and exact and one.tokens == two.tokens
+    return top_places and exact and one.tokens == two.tokens
 
 
-def brute_force(model, targets, corpus, how: Settings) -> dict[str, list[tuple[float, int, int]]]:
-    """Every counted place of every document, each piece in a forward of its own, and the ranking by Python's own sort."""
+def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tuple[float, int, int]]]:
+    """Every counted place of every document, each chunk in a forward of its own, and the ranking by Python's own sort."""
     known = sources([corpus])
-    read = reading(model.vocabulary, how.context, how.skipped, how.special)
-    panel = panels(model, targets)
-    forward = Forward(model, panel.sites)
+    read = read_settings(model.vocabulary, how.context, how.skipped, how.special)
+    part = activation_reader(model, targets)
+    forward = Forward(model, part.sites)
     queue = Queue(how.tokens, forward.spare)
-    found: dict[str, dict] = {str(target): {} for target in panel.targets}
+    found: dict[str, dict] = {str(target): {} for target in part.targets}
     for number, text in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
         ids = model.vocabulary.encode(text)
-        for piece in read.pieces(number, ids):
-            width = rounded(len(piece.ids) + forward.spare)
+        for chunk in read.chunks(number, ids):
+            width = _rounded(len(chunk.ids) + forward.spare)
             with torch.no_grad():
-                ((_, got),) = forward.run([piece], width, queue.rows(width))
-            values = torch.cat([part.values(got)[0] for part in panel.parts], dim=-1).numpy()
-            for column in np.nonzero(piece.counted)[0]:
-                position = piece.begin + int(column) - piece.lead
-                ending = tuple(piece.ids[max(column - how.fold + 1, piece.lead) : column + 1])
+                ((_, got),) = forward.run([chunk], width, queue.rows(width))
+            values = torch.cat([part.values(got)[0] for part in part.parts], dim=-1).numpy()
+            for column in np.nonzero(chunk.counted)[0]:
+                position = chunk.begin + int(column) - chunk.lead
+                ending = tuple(chunk.ids[max(column - how.fold + 1, chunk.lead) : column + 1])
                 for target, value in zip(found, values[column], strict=True):
                     place = (-float(value), number, position)
                     best = found[target].get(number)
@@ -143,12 +143,12 @@ def test_batches_and_shards_change_nothing(name, question, tiny, corpus):
         for end in ("top", "bottom"):
             for field in ("score", "document", "position"):
                 assert (getattr(getattr(whole, end), field) == getattr(getattr(joined, end), field)).all()
-        for one, two in zip(whole.tallies.curve(), joined.tallies.curve(), strict=True):
+        for one, two in zip(whole.statistics.curve(), joined.statistics.curve(), strict=True):
             assert (one == two).all()
 
 
 @pytest.fixture(scope="module")
-def eight(corpus) -> tuple[list[State], Settings]:
+def eight(corpus) -> tuple[list[State], ScanSettings]:
     model = network("gpt2")
     how = asked(model)
     return states(model, ["mlp_act.1:*"], corpus, how, 8), how
@@ -166,23 +166,23 @@ def test_the_order_of_merging_changes_nothing(eight, order, cut):
 
 def test_500_targets_with_ties_in_full(tmp_path):
     """Activations that are small whole numbers, so that ties abound: the ranking is that of sorting all of them."""
-    from optigram.scanning.top_places import Entries, Leaders
+    from optigram.scanning.top_places import Entries, TopPlaces
 
     rng = np.random.default_rng(1)
     documents, m = 300, 500
     scores = rng.integers(0, 6, (m, documents)).astype(np.float32)
     positions, folds = rng.integers(0, 9, (m, documents)), rng.integers(1, 60, (m, documents))
-    leaders = Leaders.empty(m, TOP)
+    top_places = TopPlaces.empty(m, TOP)
     order = rng.permutation(documents)
     for some in np.array_split(order, 17):
         target, document = np.repeat(np.arange(m), len(some)), np.tile(some, m)
-        leaders.add(Entries(target, scores[target, document], document, positions[target, document], folds[target, document]))
+        top_places.add(Entries(target, scores[target, document], document, positions[target, document], folds[target, document]))
     for row in range(m):
         kept: dict[int, tuple] = {}
         for score, document, position, fold in sorted(zip(-scores[row], range(documents), positions[row], folds[row], strict=True)):
             kept.setdefault(int(fold), (-score, document, position))
         expected = list(kept.values())[:TOP]
-        got = list(zip(leaders.score[row], leaders.document[row], leaders.position[row], strict=True))
+        got = list(zip(top_places.score[row], top_places.document[row], top_places.position[row], strict=True))
         assert got == expected
 
 
@@ -203,9 +203,9 @@ def test_any_subset_of_shards_is_merged(corpus, tmp_path):
     model = network("gpt2")
     plan = plan_of(model, "gpt2", ["mlp_act.1:0-3"], [corpus], asked(model), 5)
     write_plan(plan, tmp_path)
-    desk = Desk(plan, model)
+    worker = Worker(plan, model)
     for shard in (3, 1):
-        write_state(desk.read(shard), plan.part(tmp_path, shard))
+        write_state(worker.read(shard), plan.part(tmp_path, shard))
     assert merged(plan, tmp_path).shards == (1, 3)
     assert plan.missing(tmp_path) == [0, 2, 4]
 

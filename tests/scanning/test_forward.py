@@ -6,13 +6,13 @@ import torch
 from tiny_models import network
 
 from optigram.errors import InputError
-from optigram.scanning.activations import panels
-from optigram.scanning.chunks import read_documents, reading, rounded
-from optigram.scanning.forward import Forward, reads_onwards
+from optigram.scanning.activations import activation_reader
+from optigram.scanning.chunks import _rounded, read_documents, read_settings
+from optigram.scanning.forward import Forward, _is_causal
 from optigram.scanning.hashing import folds, levels, of_places
-from optigram.scanning.in_context import Sweep
-from optigram.scanning.plan import Settings
-from optigram.scanning.prefetch import pieces_ahead
+from optigram.scanning.in_context import InContextScan
+from optigram.scanning.plan import ScanSettings
+from optigram.scanning.prefetch import prefetch
 from optigram.scanning.scan import scan
 from optigram.scanning.statistics import EDGES, ZERO, moments
 from optigram.targets.target import resolve
@@ -24,7 +24,7 @@ TEXTS = [Document(i, f"a woman {'rides a wave ' * (i % 9)}{i}") for i in range(6
 @pytest.mark.parametrize(("name", "onwards"), [("gpt2", True), ("llama", True), ("gemma2", True), ("bert", False), ("t5", False)])
 def test_causal_models_need_no_mask(name, onwards):
     model = network(name)
-    assert reads_onwards(model, ["mlp_act.1"]) is onwards
+    assert _is_causal(model, ["mlp_act.1"]) is onwards
     assert Forward(model, ["mlp_act.1"]).spare == (0 if onwards else 1)
 
 
@@ -32,45 +32,45 @@ def test_causal_models_need_no_mask(name, onwards):
 def test_padding_changes_nothing_but_the_last_bits(name):
     model = network(name)
     forward = Forward(model, ["mlp_act.2"])
-    for piece in read_documents(TEXTS[:9], model.vocabulary, reading(model.vocabulary, 40, 1, False)):
-        width = rounded(len(piece.ids) + forward.spare)
+    for chunk in read_documents(TEXTS[:9], model.vocabulary, read_settings(model.vocabulary, 40, 1, False)):
+        width = _rounded(len(chunk.ids) + forward.spare)
         with torch.no_grad():
-            ((_, got),) = forward.run([piece], width, 4)
-            alone = model.read(model.embedding[torch.from_numpy(piece.ids)][None], ["mlp_act.2"])["mlp_act.2"]
-        assert torch.allclose(got["mlp_act.2"][0, : len(piece.ids)], alone[0], atol=1e-5)
+            ((_, got),) = forward.run([chunk], width, 4)
+            alone = model.read(model.embedding[torch.from_numpy(chunk.ids)][None], ["mlp_act.2"])["mlp_act.2"]
+        assert torch.allclose(got["mlp_act.2"][0, : len(chunk.ids)], alone[0], atol=1e-5)
 
 
 def test_a_batch_that_does_not_fit_is_halved():
     model = network("gpt2")
-    panel = panels(model, resolve(["mlp_act.1:*"], model.sites))
-    settings = Settings(context=40, tokens=160, top=5)
-    pieces = read_documents(TEXTS, model.vocabulary, reading(model.vocabulary, 40, 1, False))
+    part = activation_reader(model, resolve(["mlp_act.1:*"], model.sites))
+    settings = ScanSettings(context=40, tokens=160, top=5)
+    chunks = read_documents(TEXTS, model.vocabulary, read_settings(model.vocabulary, 40, 1, False))
 
     def swept(most: int):
-        sweep, read = Sweep(model, panel, settings), model.read
+        scan_pass, read = InContextScan(model, part, settings), model.read
 
         def small(embeds, sites, keep=None):
             if len(embeds) > most:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
             return read(embeds, sites, keep)
 
-        sweep.forward.model = type("Small", (), {"embedding": model.embedding, "read": staticmethod(small)})()
-        taken = sum(sweep.take([pieces]))
-        return sweep, taken
+        scan_pass.forward.model = type("Small", (), {"embedding": model.embedding, "read": staticmethod(small)})()
+        taken = sum(scan_pass.take([chunks]))
+        return scan_pass, taken
 
     (whole, tokens), (halved, same_tokens) = swept(1000), swept(2)
     assert tokens == same_tokens
     assert halved.forward.halvings > 0 == whole.forward.halvings
-    assert halved.ends[1].leaders.score == pytest.approx(whole.ends[1].leaders.score, abs=1e-5)
+    assert halved.ends[1].top_places.score == pytest.approx(whole.ends[1].top_places.score, abs=1e-5)
     with pytest.raises(MemoryError, match="smaller --context"):
         swept(0)
 
 
 @pytest.mark.parametrize("processes", [0, 1])
 def test_tokenising_ahead_keeps_the_order(processes, tiny):
-    how = reading(tiny.vocabulary, 16, 0, True)
+    how = read_settings(tiny.vocabulary, 16, 0, True)
     texts = [Document(i, "a b c d e f g " * (i % 40)) for i in range(300)]
-    ahead = [piece for batch in pieces_ahead(texts, tiny.vocabulary, how, processes) for piece in batch]
+    ahead = [chunk for batch in prefetch(texts, tiny.vocabulary, how, processes) for chunk in batch]
     here = read_documents(texts, tiny.vocabulary, how)
     assert [(p.document, p.begin, p.ids.tolist()) for p in ahead] == [(p.document, p.begin, p.ids.tolist()) for p in here]
     assert sum(len(p.ids) for p in here) == sum(7 * (i % 40) for i in range(300))
@@ -82,7 +82,7 @@ def test_an_error_while_tokenising_is_raised(tiny):
         raise InputError("bad line")
 
     with pytest.raises(InputError, match="bad line"):
-        list(pieces_ahead(broken(), tiny.vocabulary, reading(tiny.vocabulary, 16, 0, True)))
+        list(prefetch(broken(), tiny.vocabulary, read_settings(tiny.vocabulary, 16, 0, True)))
 
 
 def test_spans_are_where_the_tokens_stand(tiny):
@@ -110,15 +110,15 @@ def test_hashes_look_drawn_at_random():
 
 
 def test_tallies_are_those_of_numpy(tiny):
-    panel = panels(tiny, resolve(["visual.hidden:*"], tiny.sites))
-    settings = Settings(context=16, skipped=0, special=True, sample=10**6, tokens=64)
+    part = activation_reader(tiny, resolve(["visual.hidden:*"], tiny.sites))
+    settings = ScanSettings(context=16, skipped=0, special=True, sample=10**6, tokens=64)
     texts = [Document(i, " ".join("abcdefg"[(i * j) % 7] for j in range(1, 2 + i % 30))) for i in range(400)]
-    pieces = read_documents(texts, tiny.vocabulary, reading(tiny.vocabulary, 16, 0, True))
-    sweep = Sweep(tiny, panel, settings)
-    list(sweep.take([pieces]))
-    seen = sweep.tallies
+    chunks = read_documents(texts, tiny.vocabulary, read_settings(tiny.vocabulary, 16, 0, True))
+    scan_pass = InContextScan(tiny, part, settings)
+    list(scan_pass.take([chunks]))
+    seen = scan_pass.statistics
     values = seen.values.astype(float)  # the sample is all there is
-    assert values.shape[1] == seen.count == sum(len(piece.ids) for piece in pieces)
+    assert values.shape[1] == seen.count == sum(len(chunk.ids) for chunk in chunks)
     mean, deviation = values.mean(1), values.std(1)
     z = (values - mean[:, None]) / deviation[:, None]
     expected = np.stack([mean, deviation**2, (z**3).mean(1), (z**4).mean(1)], axis=1)
@@ -141,7 +141,7 @@ def test_values_that_are_no_number_are_counted_and_never_kept(tiny, tmp_path):
     broken = copy.deepcopy(tiny)
     broken.embedding.data[3] = torch.nan
     (tmp_path / "c.txt").write_text("b c\na b\nc d e\n")
-    found = scan(broken, ["visual.hidden:0"], str(tmp_path / "c.txt"), Settings(skipped=0))
+    found = scan(broken, ["visual.hidden:0"], str(tmp_path / "c.txt"), ScanSettings(skipped=0))
     assert found.about["broken"] == 2
     assert all(np.isfinite(row["activation"]) for row in found["visual.hidden:0"])
 
@@ -149,11 +149,11 @@ def test_values_that_are_no_number_are_counted_and_never_kept(tiny, tmp_path):
 def test_a_context_that_is_too_long_is_told_before_the_work(tmp_path):
     (tmp_path / "c.txt").write_text("a dog\n")
     with pytest.raises(InputError, match="smaller --context"):
-        scan(network("bert"), ["mlp_act.1:0"], str(tmp_path / "c.txt"), Settings(context=200))
+        scan(network("bert"), ["mlp_act.1:0"], str(tmp_path / "c.txt"), ScanSettings(context=200))
 
 
 def test_an_empty_shard_is_no_harm(tiny, tmp_path):
     (tmp_path / "c.txt").write_text("a b c\n")
-    found = scan(tiny, ["visual.hidden:0-2"], str(tmp_path / "c.txt"), Settings(skipped=0), count=6)
+    found = scan(tiny, ["visual.hidden:0-2"], str(tmp_path / "c.txt"), ScanSettings(skipped=0), count=6)
     assert found.about["shards"] == {"done": list(range(6)), "of": 6}
     assert len(found["visual.hidden:1"]) == 1

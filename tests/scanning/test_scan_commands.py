@@ -12,7 +12,7 @@ from optigram.engine.launch import own_device, place_in_world
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_plan_is_worked_on_by_several_and_merged_at_any_time(run, folder, corp
     assert code == 0
     assert tops(parts) == tops(whole)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
-    found = Findings.load(out)
+    found = ScanResults.load(out)
     assert found["visual:dog"] == [row for row in tops(whole) if row["target"] == "visual:dog"]
     assert run(*words, "--out", out, "--shards", 5, "--fold", 2)[0] == 2  # another scan
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from optigram.scanning.chunks import NARROW, Piece, Queue
-from optigram.scanning.plan import Settings
-from optigram.scanning.top_places import LISTS, Entries, Rivals
+from optigram.scanning.chunks import NARROW, Chunk, Queue
+from optigram.scanning.plan import ScanSettings
+from optigram.scanning.top_places import LISTS, Candidates, Entries
 
 NONE = np.zeros(0, np.int64)
 
 
-def piece(document: int, pieces: int = 1, length: int = 2) -> Piece:
-    return Piece(document, 0, pieces, 0, np.zeros(length, np.int64), np.ones(length, dtype=bool))
+def chunk(document: int, chunks: int = 1, length: int = 2) -> Chunk:
+    return Chunk(document, 0, chunks, 0, np.zeros(length, np.int64), np.ones(length, dtype=bool))
 
 
 def entry(document: int) -> Entries:
@@ -19,26 +19,26 @@ def entry(document: int) -> Entries:
 
 
 def test_batches_without_candidates_leave_nothing_behind():
-    rivals = Rivals(1, Settings(top=3))
+    candidates = Candidates(1, ScanSettings(top=3))
     for document in range(1000):
-        rivals.add(Entries(NONE, NONE.astype(np.float32), NONE, NONE, NONE), [piece(document)])
-        rivals.add(Entries(NONE, NONE.astype(np.float32), NONE, NONE, NONE), [piece(5000 + document, 2), piece(5000 + document, 2)])
-    assert not rivals.ready
-    assert not rivals.open
-    assert not rivals.missing
+        candidates.add(Entries(NONE, NONE.astype(np.float32), NONE, NONE, NONE), [chunk(document)])
+        candidates.add(Entries(NONE, NONE.astype(np.float32), NONE, NONE, NONE), [chunk(5000 + document, 2), chunk(5000 + document, 2)])
+    assert not candidates.ready
+    assert not candidates.open
+    assert not candidates.missing
 
 
 def test_few_candidates_a_batch_are_ranked_now_and_then():
-    rivals = Rivals(1, Settings(top=3))
+    candidates = Candidates(1, ScanSettings(top=3))
     for document in range(1000):
-        rivals.add(entry(document), [piece(document)])
-        assert len(rivals.ready) < LISTS
-    rivals.settle()
-    assert rivals.leaders.score[0].tolist() == [999, 998, 997]
+        candidates.add(entry(document), [chunk(document)])
+        assert len(candidates.ready) < LISTS
+    candidates.settle()
+    assert candidates.top_places.score[0].tolist() == [999, 998, 997]
 
 
 def test_short_pieces_wait_for_no_more_than_those_of_32_tokens():
     queue = Queue(16384, 0)
     assert queue.rows(2) == queue.rows(NARROW) == 512
-    full = [made for document in range(512) if (made := queue.put(piece(document))) is not None]
-    assert [len(pieces) for _, pieces in full] == [512]
+    full = [made for document in range(512) if (made := queue.put(chunk(document))) is not None]
+    assert [len(chunks) for _, chunks in full] == [512]

@@ -11,15 +11,15 @@ from optigram.models import loading
 from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
-from optigram.runs.corpus_stats import in_context, view
+from optigram.runs.corpus_stats import corpus_statistics, in_context
 from optigram.runs.find import Sentences
 from optigram.runs.folder import MANIFEST, RECORDS, open_folder
-from optigram.runs.options import Request
+from optigram.runs.options import FindOptions
 from optigram.runs.run import run
-from optigram.study.cells import Workshop
-from optigram.study.collect import gather
+from optigram.study.cells import StudyContext
+from optigram.study.collect import collect
 from optigram.study.evidence import read_evidence, write_evidence
-from optigram.study.runner import conduct
+from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 from optigram.targets.target import resolve
 from optigram.text.template import Template
@@ -79,7 +79,7 @@ def test_a_large_vocabulary_is_tried_along_the_gradient(objective, monkeypatch):
 
 
 def test_the_corpus_is_judged_whole(objective, every_text):
-    found = view(objective, every_text)
+    found = corpus_statistics(objective, every_text)
     values = objective.score(torch.from_numpy(every_text)[None]).activation.numpy()
     assert found.sizes == [256, 343]
     np.testing.assert_allclose(found.best[:, -1], values.max(1), rtol=1e-5)
@@ -114,9 +114,9 @@ def corpus(tmp_path):
 
 
 def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
-    request = Request(model, ["visual:dog", "-language:a"], ("crp", "auto"), 3, corpus, budget=200, top=2, template="a {} b")
+    request = FindOptions(model, ["visual:dog", "-language:a"], ("crp", "auto"), 3, corpus, budget=200, top=2, template="a {} b")
     run(request, tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
-    rows = gather(tmp_path / "run")
+    rows = collect(tmp_path / "run")
     assert [row.target for row in rows] == ["visual:dog", "-language:a"]
     assert [len(row.heats) for row in rows] == [4, 4]
     for row in rows:
@@ -136,22 +136,22 @@ def test_evidence_of_a_study_reads_placebos_too(model, corpus, tmp_path):
         Arm(name="random", targets=("visual:dog",), methods=("crp",), placebo="directions"),
     )
     study = Study(name="s", model=model, corpus=corpus, length=3, seeds=(0, 1), arms=arms)
-    conduct(study, Workshop(study), tmp_path / "out", workers=0)
+    run_study(study, StudyContext(study), tmp_path / "out", workers=0)
     (tmp_path / "out" / RECORDS).unlink()  # as if it had been killed at the end
     assert not open_folder(tmp_path / "out").whole
-    rows = gather(tmp_path / "out")
+    rows = collect(tmp_path / "out")
     assert len({row.model for row in rows}) == 2
     assert [row.target for row in rows] == ["visual:cat", "visual:dog", "visual:traffic light", "visual:dog"]
     assert rows[1].best != rows[3].best
 
 
 def test_another_model_is_refused(model, corpus, tmp_path):
-    run(Request(model, ["visual:dog"], ("crp",), 3, corpus), tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    run(FindOptions(model, ["visual:dog"], ("crp",), 3, corpus), tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
     manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
     manifest["fingerprints"]["model"] = "0"
     (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="other weights"):
-        gather(tmp_path / "run")
+        collect(tmp_path / "run")
 
 
 @pytest.mark.parametrize("text", [None, "no json", "[]", '{"other": 1}'])

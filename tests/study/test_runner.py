@@ -18,9 +18,9 @@ from optigram.models.placebo import placebo
 from optigram.optimize.search import Budget
 from optigram.runs.find import find
 from optigram.runs.records import read
-from optigram.study.cells import Workshop, missing
+from optigram.study.cells import StudyContext, missing
 from optigram.study.estimate import estimate, forwards
-from optigram.study.runner import CELLS, conduct
+from optigram.study.runner import CELLS, run_study
 from optigram.study.spec import Arm, Study
 
 TIMES = ("seconds",)
@@ -49,7 +49,7 @@ def timeless(records):
 @pytest.fixture(scope="module")
 def undisturbed(study, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
-    return timeless(conduct(study, Workshop(study), out, workers=0)), out
+    return timeless(run_study(study, StudyContext(study), out, workers=0)), out
 
 
 def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
@@ -63,7 +63,7 @@ def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
 
 
 def test_records_are_those_of_find(study, undisturbed):
-    workshop = Workshop(study)
+    workshop = StudyContext(study)
     objective = workshop.objective("plain", ["visual:dog"])
     (direct,) = find(objective, ["gbl"], budget=Budget(forwards=200), seed=1)
     same = [r for r in undisturbed[0] if (r.arm, r.method, r.seed, r.target) == ("plain", "gbl", 1, "visual:dog")]
@@ -72,14 +72,14 @@ def test_records_are_those_of_find(study, undisturbed):
 
 def test_a_study_counts_repetition_and_asks_for_a_second_opinion(study, folder):
     arm = Arm(name="plain", targets=("language:*",), methods=("gbl",), budget=200)
-    workshop = Workshop(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
+    workshop = StudyContext(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
     (record, *_) = workshop.run(workshop.cells()[0])
     assert workshop.objective("plain", ["language:a"]).fluency.repetition == 0.5
     assert record.notes["second_surprisal"] == pytest.approx(record.surprisal, abs=1e-5)
 
 
 def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
-    workshop = Workshop(study)
+    workshop = StudyContext(study)
     cells = workshop.cells()
     out = tmp_path / "out"
     shutil.copytree(undisturbed[1], out)
@@ -88,7 +88,7 @@ def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
         path.unlink()
     before = {path: path.stat().st_mtime_ns for path in (out / CELLS).iterdir()}
     assert len(missing(cells, out / CELLS)) == len(lost)
-    assert timeless(conduct(study, Workshop(study), out, workers=0)) == undisturbed[0]
+    assert timeless(run_study(study, StudyContext(study), out, workers=0)) == undisturbed[0]
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 
@@ -98,9 +98,11 @@ def test_a_study_killed_at_random_ends_the_same(study, undisturbed, tmp_path):
     path = tmp_path / "study.json"
     path.write_text(study.model_dump_json())
     code = (
-        "import sys\nfrom pathlib import Path\nfrom optigram.study.cells import Workshop\nfrom optigram.study.conduct import conduct\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from optigram.study.cells import StudyContext\nfrom optigram.study.runner import run_study\n"
         "from optigram.study.spec import Study\nif __name__ == '__main__':\n"
-        "    study = Study.model_validate_json(Path(sys.argv[1]).read_text())\n    conduct(study, Workshop(study), Path(sys.argv[2]), 1)\n"
+        "    study = Study.model_validate_json(Path(sys.argv[1]).read_text())\n"
+        "    run_study(study, StudyContext(study), Path(sys.argv[2]), 1)\n"
     )
     script = tmp_path / "run.py"
     script.write_text(code)
@@ -117,15 +119,15 @@ def test_a_study_killed_at_random_ends_the_same(study, undisturbed, tmp_path):
                 break
         if (out / "records.parquet").exists():
             break
-        if len(list((out / CELLS).glob("*.parquet"))) > len(Workshop(study).cells()) // 3:
+        if len(list((out / CELLS).glob("*.parquet"))) > len(StudyContext(study).cells()) // 3:
             break  # a few kills have been seen: let it end
-    assert timeless(conduct(study, Workshop(study), out, workers=0)) == undisturbed[0]
+    assert timeless(run_study(study, StudyContext(study), out, workers=0)) == undisturbed[0]
 
 
 def test_another_study_in_the_folder_is_refused_with_the_difference(study, undisturbed):
     changed = study.model_copy(update={"length": 2})
     with pytest.raises(InputError, match=r"holds another study .study.length: 3 -> 2.*name another folder"):
-        conduct(changed, Workshop(changed), undisturbed[1], workers=0)
+        run_study(changed, StudyContext(changed), undisturbed[1], workers=0)
     manifest = json.loads((undisturbed[1] / "manifest.json").read_text())
     assert set(manifest) == {"study", "fingerprints", "versions", "device"}
 
@@ -133,11 +135,11 @@ def test_another_study_in_the_folder_is_refused_with_the_difference(study, undis
 def test_bad_targets_are_told_before_any_work(study, tmp_path):
     wrong = study.model_copy(update={"arms": (study.arms[0].model_copy(update={"targets": ("visual:dgo",)}),)})
     with pytest.raises(InputError, match=r"dgo.*did you mean dog"):
-        Workshop(wrong).cells()
+        StudyContext(wrong).cells()
 
 
 def test_the_plan_names_what_each_method_costs(study, undisturbed):
-    workshop = Workshop(study)
+    workshop = StudyContext(study)
     rows = estimate(workshop, workshop.cells())
     assert [(row.arm, row.method) for row in rows] == [(arm.name, name) for arm in study.arms for name in arm.methods]
     spent = {(record.arm, record.method): record.forwards + record.backwards for record in undisturbed[0]}
@@ -148,7 +150,7 @@ def test_the_plan_names_what_each_method_costs(study, undisturbed):
 
 
 def test_the_arithmetic_of_a_method_is_its_meter(study, undisturbed):
-    plan = Workshop(study).plan("random", "smx:fair/200")
+    plan = StudyContext(study).plan("random", "smx:fair/200")
     record = next(record for record in undisturbed[0] if record.method == "smx:fair/200")
     assert record.forwards + record.backwards == pytest.approx(forwards(plan.method, math.inf), rel=0.01)
 

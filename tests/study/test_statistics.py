@@ -62,18 +62,18 @@ def test_wilcoxon_counts_all_signs():
     ranks = np.argsort(np.argsort(abs(differences))) + 1
     sums = [ranks[list(signs)].sum() for signs in itertools.product([False, True], repeat=6)]
     low = min(ranks[differences > 0].sum(), ranks[differences < 0].sum())
-    assert statistics.wilcoxon(differences) == pytest.approx(2 * np.mean([total <= low for total in sums]))
-    assert statistics.wilcoxon(np.zeros(4)) == 1
+    assert statistics._wilcoxon(differences) == pytest.approx(2 * np.mean([total <= low for total in sums]))
+    assert statistics._wilcoxon(np.zeros(4)) == 1
 
 
 def test_holm_steps_down():
-    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert statistics.holm([]) == []
+    assert statistics._holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics._holm([]) == []
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(ps):
-    found = statistics.holm(ps)
+    found = statistics._holm(ps)
     assert all(p <= adjusted <= min(1, p * len(ps)) + 1e-12 for p, adjusted in zip(ps, found, strict=True))
     assert all(found[i] <= found[j] + 1e-12 for i in range(len(ps)) for j in range(len(ps)) if ps[i] <= ps[j])
 

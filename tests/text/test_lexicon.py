@@ -1,7 +1,7 @@
 import pytest
 
 from optigram.errors import InputError
-from optigram.text.lexicon import Rules, lexicon, printing
+from optigram.text.lexicon import Rules, _printing, lexicon
 from optigram.text.vocabulary import word_vocabulary
 from toy import TOKENS, vocabulary
 
@@ -19,12 +19,12 @@ def test_special_undecodable_and_non_printing_tokens_are_never_proposed():
 
 @pytest.mark.parametrize("token", ["", " ", "   ", "\n", "\t", "a\n", "\u200b", "\x00", "\ufffd", "\u202e"])
 def test_what_prints_nothing(token):
-    assert not printing(token)
+    assert not _printing(token)
 
 
 @pytest.mark.parametrize("token", ["a", " a", "##ing", "\u00e9", " \u4e2d", "!"])
 def test_what_prints(token):
-    assert printing(token)
+    assert _printing(token)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import torch
 
 from optigram.errors import InputError
-from optigram.methods.moves import judged_first
+from optigram.methods.moves import propose_start
 from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation
-from optigram.methods.shortlist import COST, places, shortlist, spelled
+from optigram.methods.shortlist import COST, places, shortlist, words_at
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
@@ -39,7 +39,7 @@ class Ascent:
             raise InputError(f"expected a shortlist of at least 1 word, for mixtures of words; got {self.shortlist} for {self.relaxation}")
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """As many targets as fill a block: set by the settings alone, so that every batch has one shape."""
         return max(self.block // (self.restarts * self._samples), 1)
 
@@ -58,7 +58,7 @@ class Ascent:
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
         table, given, words = objective.table, None, None
         if start is not None:
-            yield judged_first(objective, start)
+            yield propose_start(objective, start)
             given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
             given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins by chance
         if self.shortlist is not None:
@@ -71,7 +71,7 @@ class Ascent:
             if step % self.every == 0 or step == self.steps:
                 rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
                 beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
-                yield Proposal(objective.lexicon[rows if words is None else spelled(words, rows)], beliefs | nearness)
+                yield Proposal(objective.lexicon[rows if words is None else words_at(words, rows)], beliefs | nearness)
             if step < self.steps:
                 embeds, weights = self.relaxation.soften(theta, table, step, streams)
                 samples = objective.relax(SoftText(embeds, weights if words is None else None)).value

@@ -3,11 +3,11 @@ HotFlip, Ebrahimi et al. 2018, and of universal triggers, Wallace et al. 2019)."
 
 from dataclasses import dataclass, field
 
-from optigram.methods.moves import begin, exchanged, named
+from optigram.methods.moves import initial_texts, swap_words, top_words
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
 
@@ -29,7 +29,7 @@ class Beam:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // (self.width * self.candidates), 1)
 
@@ -37,14 +37,14 @@ class Beam:
         """The first texts, then the exchanges at one position after the other, again and again."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.width, objective.device)
         while True:
-            texts = begin(objective, streams, start)
-            living = Best.of(texts.cpu(), (yield Proposal(texts)).value.cpu(), self.width)
+            texts = initial_texts(objective, streams, start)
+            living = TopK.of(texts.cpu(), (yield Proposal(texts)).value.cpu(), self.width)
             for place in list(range(objective.length)) * self.sweeps:
                 known = living.ids.to(texts.device)
                 texts = known.where(known >= 0, texts)  # where fewer are known, those that stood in their places
                 slope = objective.gradient(texts, [place])[:, :, 0]
-                words = named(objective, slope, texts, place, self.candidates)
-                children = exchanged(texts, place, words).flatten(1, 2)
+                words = top_words(objective, slope, texts, place, self.candidates)
+                children = swap_words(texts, place, words).flatten(1, 2)
                 scores = (yield Proposal(children)).value
-                living = living.merge(Best.of(children.cpu(), scores.cpu(), self.width))
+                living = living.merge(TopK.of(children.cpu(), scores.cpu(), self.width))
             start = None

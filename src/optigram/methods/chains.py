@@ -34,7 +34,7 @@ def check(names: Iterable[str]) -> None:
 
 def parse(name: str, corpus: bool = True) -> Chain:
     """Read a name; `corpus` tells whether there is one, for `auto`. Raises InputError for what is unknown or cannot be joined."""
-    links = spelled_out(name, corpus).split(JOIN)
+    links = expand(name, corpus).split(JOIN)
     for link in links:
         _check(link, name)
     begins = links[0] == presets.CORPUS
@@ -47,7 +47,7 @@ def parse(name: str, corpus: bool = True) -> Chain:
     return Chain(begins, tuple(rest))
 
 
-def spelled_out(name: str, corpus: bool) -> str:
+def expand(name: str, corpus: bool) -> str:
     """The name itself, or what `auto` stands for."""
     return name if name != AUTO else WITH_CORPUS if corpus else WITHOUT
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Ids, Method, Proposals
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 
-HANDED_ON = 16  # texts of the first method from which the second may begin
+HANDOVER = 16  # texts of the first method from which the second may begin
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Then:
         return self.second.patience
 
     @property
-    def side_by_side(self) -> int | None:
+    def batch_targets(self) -> int | None:
         """As many targets as both can carry."""
-        sizes = [size for size in (self.first.side_by_side, self.second.side_by_side) if size is not None]
+        sizes = [size for size in (self.first.batch_targets, self.second.batch_targets) if size is not None]
         return min(sizes, default=None)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The proposals of one, then those of the other."""
-        best = Best.empty(len(objective.targets), HANDED_ON, objective.length)
+        best = TopK.empty(len(objective.targets), HANDOVER, objective.length)
         proposals, scores = self.first.propose(objective, seed, start), None
         for _ in itertools.count() if self.rounds is None else range(self.rounds):
             try:
@@ -41,7 +41,7 @@ class Then:
             except StopIteration:
                 break
             scores = yield proposal
-            best = best.merge(Best.of(proposal.ids.cpu(), scores.value.cpu(), HANDED_ON))
+            best = best.merge(TopK.of(proposal.ids.cpu(), scores.value.cpu(), HANDOVER))
         proposals.close()
         yield from self.second.propose(objective, seed, best.ids)
 
@@ -59,9 +59,9 @@ class Repeat:
         return self.method.patience
 
     @property
-    def side_by_side(self) -> int | None:
+    def batch_targets(self) -> int | None:
         """The method's."""
-        return self.method.side_by_side
+        return self.method.batch_targets
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The proposals of every time, one after the other."""

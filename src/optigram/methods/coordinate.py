@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import begin, exchanged, named
+from optigram.methods.moves import initial_texts, swap_words, top_words
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 from optigram.shapes import Bool, Int
 
 ROUND = 4096  # texts that the targets of a batch have judged at once
@@ -47,30 +47,30 @@ class Coordinate:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // (self.chains * self.candidates), 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts; then the exchanges at one position after the other."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
-        texts, length = begin(objective, streams, start), objective.length
+        texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        best_end, windows = Best.empty(len(texts), 1, length), Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        best_end, windows = TopK.empty(len(texts), 1, length), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
             words = self._named(objective, texts, place, streams, windows.at)
-            scores = (yield Proposal(exchanged(texts, place, words).flatten(1, 2))).value.view(words.shape)
+            scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            before, best_end = best_end, best_end.merge(Best.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
+            before, best_end = best_end, best_end.merge(TopK.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
-            shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not hang on others
+            shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not depend on others
             texts = torch.where(ended[..., None], shaken, texts)
             values = values.masked_fill(ended, -torch.inf)
 
@@ -87,13 +87,13 @@ class Coordinate:
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
-        return named(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
+        return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
         """The best text of each target, for every chain with other words exchanged; of some tries the first that may be kept."""
-        best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.choosy else 1
+        best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.has_constraints else 1
         anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
         chain = streams.integers(self.chains, tries, objective.length)
         elsewhere = texts.gather(1, chain.flatten(1, 2)).view(chain.shape)
@@ -103,11 +103,11 @@ class Coordinate:
         shaken = best.expand_as(words).scatter(-1, places, words.gather(-1, places))
         if tries == 1:
             return shaken[:, :, 0]
-        kept = objective.may_be_kept(shaken.flatten(1, 2)).view(shaken.shape[:3])
+        kept = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, kept.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
 
 
-class Windows:
+class _Windows:
     """Where in the gradient's list of words each chain looks: `at` int64 [k c], in numbers of candidates.
 
     Chains that set out from the best text of their target together look at places of their own, each further down, until there is a
@@ -120,7 +120,7 @@ class Windows:
         self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
 
-    def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: Best, before: Best) -> Bool[Tensor, "k c"]:
+    def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: TopK, before: TopK) -> Bool[Tensor, "k c"]:
         """Move on after an exchange; tell which of the chains that `ended` are to look deeper instead of being shaken."""
         new = (best.activation > before.activation).to(texts.device)
         self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)

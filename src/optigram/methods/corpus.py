@@ -18,7 +18,7 @@ class Corpus:
     chunk: int = 1 << 16
 
     patience = None
-    side_by_side = None
+    batch_targets = None
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The texts in chunks; neither scores nor a start are needed."""

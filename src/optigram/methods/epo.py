@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import begin, judged_first
+from optigram.methods.moves import initial_texts, propose_start
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import Scores
@@ -18,11 +18,11 @@ ROUND = 2048  # texts that the targets of a batch have judged at once
 UNKEPT = 1e5  # how far below all others a text is that may not be kept, so that of two such the less surprising one lives on
 
 
-class Living(NamedTuple):
+class _Population(NamedTuple):
     """Texts [k n t] with what they are worth [k n] and their surprisal [k n]."""
 
     ids: Int[Tensor, "k n t"]
-    merit: Float[Tensor, "k n"]
+    penalised: Float[Tensor, "k n"]
     surprisal: Float[Tensor, "k n"]
 
 
@@ -56,7 +56,7 @@ class Epo:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // (self.slots * self.children), 1)
 
@@ -72,7 +72,7 @@ class Epo:
         prices = self.prices.to(objective.device)
         first = self._first(objective, streams)
         if start is not None:
-            first = torch.cat([judged_first(objective, start).ids, first], dim=1)
+            first = torch.cat([propose_start(objective, start).ids, first], dim=1)
         living = _living(first, (yield Proposal(first)))
         living = _fittest(living, prices)
         step = 0
@@ -83,12 +83,12 @@ class Epo:
             step += 1
             children = self._children(living.ids, objective, streams, prices)
             born = _living(children, (yield Proposal(children)))
-            living = _fittest(Living(*(torch.cat(pair, dim=1) for pair in zip(living, born, strict=True))), prices)
+            living = _fittest(_Population(*(torch.cat(pair, dim=1) for pair in zip(living, born, strict=True))), prices)
 
     def _first(self, objective: Objective, streams: Streams) -> Int[Tensor, "k slots t"]:
         """Texts that the language model says word by word, or random ones where it cannot."""
-        texts = begin(objective, streams, None)
-        for place in range(objective.length) if objective.speaks else ():
+        texts = initial_texts(objective, streams, None)
+        for place in range(objective.length) if objective.has_language_model else ():
             said = _Words.expected(objective, texts, self.among)
             texts[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
         return texts
@@ -105,7 +105,7 @@ class Epo:
         into = torch.where(shifts & ~inserts, end, place)
         liked = _Words.liked(objective, texts, prices, self.among)
         words = liked.drawn(into, chance[:, :, 3])
-        if objective.speaks and self.spoken:
+        if objective.has_language_model and self.spoken:
             said = _Words.expected(objective, texts, self.among).drawn(into, chance[:, :, 3])
             words = torch.where(streams.uniform(m) < self.spoken, said, words)
         return exchanged(texts, out, into, words).flatten(1, 2)
@@ -150,15 +150,17 @@ class _Words(NamedTuple):
         return ids.gather(3, which)[..., 0]
 
 
-def _living(ids: Int[Tensor, "k n t"], scores: Scores) -> Living:
+def _living(ids: Int[Tensor, "k n t"], scores: Scores) -> _Population:
     """Texts as they were judged; without a language model nothing is surprising."""
     surprisal = torch.zeros_like(scores.value) if scores.surprisal is None else scores.surprisal.nan_to_num(nan=UNKEPT)
-    return Living(ids, scores.value.nan_to_num(nan=-torch.inf), surprisal)
+    return _Population(ids, scores.value.nan_to_num(nan=-torch.inf), surprisal)
 
 
-def _fittest(living: Living, prices: Float[Tensor, "*k s"]) -> Living:
+def _fittest(living: _Population, prices: Float[Tensor, "*k s"]) -> _Population:
     """For each price the text that is worth most at it, of equals the first; what may not be kept comes last, the less surprising first."""
-    worth = living.merit[:, None] - prices[..., None] * living.surprisal[:, None]
-    worth = torch.where(living.merit[:, None].isneginf(), -UNKEPT - living.surprisal[:, None], worth)
+    worth = living.penalised[:, None] - prices[..., None] * living.surprisal[:, None]
+    worth = torch.where(living.penalised[:, None].isneginf(), -UNKEPT - living.surprisal[:, None], worth)
     best = worth.argmax(-1)
-    return Living(living.ids.gather(1, best[..., None].expand(-1, -1, living.ids.shape[2])), *(part.gather(1, best) for part in living[1:]))
+    return _Population(
+        living.ids.gather(1, best[..., None].expand(-1, -1, living.ids.shape[2])), *(part.gather(1, best) for part in living[1:])
+    )

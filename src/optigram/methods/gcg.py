@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import begin
+from optigram.methods.moves import initial_texts
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
@@ -33,14 +33,14 @@ class Gcg:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // (self.chains * self.candidates), 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the exchanges of every round."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
-        texts = begin(objective, streams, start)
+        texts = initial_texts(objective, streams, start)
         values = (yield Proposal(texts)).value
         mean = torch.zeros(*texts.shape, len(objective.lexicon), device=texts.device)
         tried = texts[..., None] == objective.lexicon

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import begin
+from optigram.methods.moves import initial_texts
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
 ROUND = 2048  # texts that the targets of a batch have judged at once
@@ -30,18 +30,18 @@ class Genetic:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // self.population, 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first population, then the children of every round."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.population, objective.device)
-        texts = begin(objective, streams, start)
-        living = Best.of(texts, (yield Proposal(texts)).value, self.population)
+        texts = initial_texts(objective, streams, start)
+        living = TopK.of(texts, (yield Proposal(texts)).value, self.population)
         while True:
             children = self._children(living.ids, streams, objective)
-            born = Best.of(children, (yield Proposal(children)).value, self.population)
+            born = TopK.of(children, (yield Proposal(children)).value, self.population)
             living = living.merge(born)
 
     def _children(self, living: Int[Tensor, "k n t"], streams: Streams, objective: Objective) -> Int[Tensor, "k n t"]:

@@ -11,7 +11,7 @@ from optigram.shapes import Float, Int
 SPARE = 2  # times as many words are named as are judged, where some may be of no use
 
 
-def begin(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tensor, "k c t"]:
+def initial_texts(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tensor, "k c t"]:
     """The first texts of as many chains as there are streams: those of `start`, then random ones."""
     lexicon = objective.lexicon
     ids = lexicon[streams.integers(len(lexicon), objective.length)]
@@ -23,13 +23,13 @@ def begin(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tens
     return torch.where(given < 0, ids, given)
 
 
-def judged_first(objective: Objective, start: Ids) -> Proposal:
+def propose_start(objective: Objective, start: Ids) -> Proposal:
     """The texts of a start as a proposal, so that nothing that is found is worse; the first stands in for missing ones."""
     texts = torch.where(start < 0, start[:, :1], start).to(objective.device)
     return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
 
 
-def named(
+def top_words(
     objective: Objective,
     slope: Float[Tensor, "k c v"],
     texts: Int[Tensor, "k c t"],
@@ -40,22 +40,22 @@ def named(
     """The words that a gradient [k c v] likes best at one position of texts, `count` or as many as there are, but for their own.
 
     Of a later `window` than 0 they are the next `count` words, and so on, at the most the last ones.
-    Words with which a text may not be kept come last, where the objective is choosy: to judge them would be work for nothing.
+    Words with which a text may not be kept come last, where the objective is has_constraints: to judge them would be work for nothing.
     """
     slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
     most = max(slope.shape[-1] - 1, 1)
     count = min(count, most)
-    wide = min(count * (SPARE if objective.choosy else 1), most)
+    wide = min(count * (SPARE if objective.has_constraints else 1), most)
     first = (torch.zeros_like(texts[..., 0]) if window is None else window * wide).clamp(max=most - wide)
     order = slope.topk(int(first.max()) + wide, dim=-1).indices
     words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
-    if not objective.choosy:
+    if not objective.has_constraints:
         return words
-    kept = objective.may_be_kept(exchanged(texts, place, words).flatten(1, 2)).view(words.shape)
+    kept = objective.is_allowed(swap_words(texts, place, words).flatten(1, 2)).view(words.shape)
     return words.gather(-1, (~kept).long().argsort(dim=-1, stable=True)[..., :count])
 
 
-def exchanged(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c m"]) -> Int[Tensor, "k c m t"]:
+def swap_words(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c m"]) -> Int[Tensor, "k c m t"]:
     """Each text with each of its `words` at a position."""
     children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
     children[..., place] = words

@@ -26,7 +26,7 @@ SHORT_SAMPLES = 8  # noise samples of gbl in a shortened run; the authors' 64 ma
 EPOCHS = 500  # of a fair run: gbl's temperature is at its lowest after 300, and stays there for its patience of 200
 
 
-class Preset(NamedTuple):
+class _Preset(NamedTuple):
     """A method's name taken apart: "gbl:faithful/200" is `label` gbl, `variant` faithful, `shorter` 200."""
 
     label: str
@@ -34,7 +34,7 @@ class Preset(NamedTuple):
     shorter: int
 
 
-def parse(name: str) -> Preset:
+def parse(name: str) -> _Preset:
     """Read a name such as "crp", "gbl", "gbl:faithful", "smx:fair/200"."""
     label, _, rest = name.partition(":")
     variant, slash, times = rest.partition("/")
@@ -46,7 +46,7 @@ def parse(name: str) -> Preset:
         raise InputError(
             f"cannot shorten {name!r}; expected {label}:{FAITHFUL}/N or {label}:{FAIR}/N, in N times fewer steps, N from 1 to 200"
         )
-    return Preset(label, variant or MODERN, int(times) if slash else 1)
+    return _Preset(label, variant or MODERN, int(times) if slash else 1)
 
 
 def faithful(label: str, shorter: int = 1) -> Ascent:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from optigram.methods.moves import judged_first
+from optigram.methods.moves import propose_start
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
@@ -20,15 +20,15 @@ class Random:
     patience = None
 
     @property
-    def side_by_side(self) -> int:
+    def batch_targets(self) -> int:
         """Targets in a batch."""
         return max(self.block // self.texts, 1)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """Texts that hang on nothing but the seed; those of `start` first."""
+        """Texts that depend on nothing but the seed; those of `start` first."""
         streams = Streams(seed, [str(target) for target in objective.targets], 1, objective.device)
         if start is not None:
-            yield judged_first(objective, start)
+            yield propose_start(objective, start)
         while True:
             drawn = streams.integers(len(objective.lexicon), self.texts, objective.length)
             yield Proposal(objective.lexicon[drawn[:, 0]])

@@ -27,7 +27,7 @@ HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
 TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
 
 
-def relaxed(name: str, budget: float) -> Ascent:
+def _relaxed(name: str, budget: float) -> Ascent:
     """A gradient method of the family of gumbel and emb: as many restarts of a usual run as the budget pays for, at least one."""
     samples = SAMPLES if name == "gbda" else 1
     looked = 1 + (DRAWS if name == "gbda" else 0)
@@ -50,7 +50,7 @@ def sparse(budget: float) -> Ascent:
     return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
 
 
-def coordinate(budget: float, attends: bool) -> Coordinate:
+def _coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
     widths = ATTENDING if attends else WIDTHS
     return Coordinate(*_fitting(widths, budget))
@@ -65,13 +65,13 @@ Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
 SEARCHES: dict[str, Callable[[float, bool], Search]] = {  # by the budget, and whether the words of the model attend to each other
     "random": lambda budget, attends: Random(),
     "genetic": lambda budget, attends: Genetic(),
-    "coordinate": coordinate,
+    "coordinate": _coordinate,
     "epo": lambda budget, attends: Epo(),
     "beam": lambda budget, attends: Beam(*_fitting(BEAMS, budget)),
     "gcg": lambda budget, attends: Gcg(),
-    "pez": lambda budget, attends: relaxed("pez", budget),
-    "straight": lambda budget, attends: relaxed("straight", budget),
-    "pgd": lambda budget, attends: relaxed("pgd", budget),
-    "gbda": lambda budget, attends: relaxed("gbda", budget),
+    "pez": lambda budget, attends: _relaxed("pez", budget),
+    "straight": lambda budget, attends: _relaxed("straight", budget),
+    "pgd": lambda budget, attends: _relaxed("pgd", budget),
+    "gbda": lambda budget, attends: _relaxed("gbda", budget),
     "sgbl": lambda budget, attends: sparse(budget),
 }

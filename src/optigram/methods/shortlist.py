@@ -36,7 +36,7 @@ def places(words: Words, given: Given) -> Given:
     return torch.where(given < 0, given, (words == given[..., None]).int().argmax(dim=-1))
 
 
-def spelled(words: Words, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
+def words_at(words: Words, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
     """Rows of the table for places in the lists of c restarts; n is a multiple of c."""
     lists = words.repeat(1, chosen.shape[1] // words.shape[1], 1, 1)
     return lists.gather(-1, chosen[..., None])[..., 0]

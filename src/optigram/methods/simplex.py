@@ -37,10 +37,10 @@ class Simplex:
         return theta.argmax(dim=-1), {}
 
     def settle(self, theta: Theta, step: int) -> None:
-        theta.copy_(sharpened(to_simplex(theta), self.sharpest * min(1.0, step / self.steps)))
+        theta.copy_(_sharpened(_to_simplex(theta), self.sharpest * min(1.0, step / self.steps)))
 
 
-def to_simplex(points: Float[Tensor, "*n v"]) -> Float[Tensor, "*n v"]:
+def _to_simplex(points: Float[Tensor, "*n v"]) -> Float[Tensor, "*n v"]:
     """The nearest points with no negative number and sum 1 (Michelot 1986): words at 0 are left out until none is new."""
     kept = torch.ones_like(points, dtype=torch.bool)
     lowered = points
@@ -54,12 +54,12 @@ def to_simplex(points: Float[Tensor, "*n v"]) -> Float[Tensor, "*n v"]:
     return lowered * kept
 
 
-def sharpened(weights: Float[Tensor, "*n v"], sharpness: float) -> Float[Tensor, "*n v"]:
+def _sharpened(weights: Float[Tensor, "*n v"], sharpness: float) -> Float[Tensor, "*n v"]:
     """Weights on the simplex, drawn away from equal ones until their squares sum to what `sharpness` (0 to 1) asks for."""
     words = (weights > 0).sum(-1, keepdim=True)
     centre = (weights > 0) / words
     away = weights - centre
     radius = (sharpness * (1 - 1 / words)).sqrt()
     length = away.norm(dim=-1, keepdim=True)
-    stretched = to_simplex(centre + away * (radius / length.clamp(min=1e-12)))
+    stretched = _to_simplex(centre + away * (radius / length.clamp(min=1e-12)))
     return torch.where((length < radius) & (length > 1e-9), stretched, weights)

@@ -98,7 +98,7 @@ class Model(Protocol):
         ...
 
 
-def kept_first(keep: Bool[Tensor, "b s"]) -> tuple[Int[Tensor, "b s"], Int[Tensor, "b s"]]:
+def pack_left(keep: Bool[Tensor, "b s"]) -> tuple[Int[Tensor, "b s"], Int[Tensor, "b s"]]:
     """The order [b s] that brings the positions that count to the front of each text, and the order that puts them back.
 
     So texts are padded on the right only, and a network that counts positions from the front reads them as if alone.
@@ -110,7 +110,7 @@ def kept_first(keep: Bool[Tensor, "b s"]) -> tuple[Int[Tensor, "b s"], Int[Tenso
 def in_blocks(run: Callable[[Tensor], Tensor], rows: Shaped[Tensor, "n ..."], block: int) -> Shaped[Tensor, "n ..."]:
     """`run` over `rows` [n ...] in blocks of one fixed shape, the last one padded with copies of its last row.
 
-    Matrix products round differently with the shape of a batch; with one shape, a row's result does not hang on
+    Matrix products round differently with the shape of a batch; with one shape, a row's result does not depend on
     how many others are asked for.
     """
     count = len(rows)

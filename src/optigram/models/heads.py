@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from optigram.models.base import Linear, Site
 from optigram.models.hooks import Point, read_points
-from optigram.models.inputs import Entrance, first_tensor
+from optigram.models.inputs import Inputs, first_tensor
 from optigram.shapes import Int
 
 CLOSE = 1e-2  # of the largest logit, for weights of half precision; a wrong scale or a missing bias is far more
@@ -20,14 +20,14 @@ class Head:
     layer: nn.Module | None
     softcap: float | None = None
 
-    def site(self, root: nn.Module, entrance: Entrance, ids: Int[Tensor, "b s"], names: tuple[str, ...]) -> Site | None:
+    def site(self, root: nn.Module, inputs: Inputs, ids: Int[Tensor, "b s"], names: tuple[str, ...]) -> Site | None:
         """The site `logits`, held against the network's own output on `ids`; None if that is something else."""
         path = next((path for path, module in root.named_modules() if module is self.layer), None)
         if path is None or not isinstance(self.layer, nn.Linear):
             return None
         source, (b, s) = Point(path, "in"), ids.shape
-        given = first_tensor(entrance.take_ids(ids)).float()
-        state = read_points(root, {path: source}, lambda: entrance.take_ids(ids), (b, s))[path]
+        given = first_tensor(inputs.take_ids(ids)).float()
+        state = read_points(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
         weight = self.layer.weight
         bias = weight.new_zeros(len(weight)) if self.layer.bias is None else self.layer.bias
         scale = self._scale(given, nn.functional.linear(state, weight.to(state.dtype), bias.to(state.dtype)).float())

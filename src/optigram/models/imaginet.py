@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from optigram.models.base import Linear, Site, States, Step, in_blocks, kept_first
+from optigram.models.base import Linear, Site, States, Step, in_blocks, pack_left
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
@@ -71,14 +71,14 @@ class Imaginet(nn.Module):
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
         if keep is None:
             return {site: self.states(site, embeds) for site in sites}
-        order, back = kept_first(keep)  # a unidirectional GRU does not see what follows
+        order, back = pack_left(keep)  # a unidirectional GRU does not see what follows
         front = embeds.gather(1, order[..., None].expand_as(embeds))
         back = back[..., None].expand(-1, -1, self.sizes.hidden)
         return {site: self.states(site, front).gather(1, back) for site in sites}
 
     @property
     def step(self) -> Step:
-        """A state is all that is carried, and a row's does not hang on its company."""
+        """A state is all that is carried, and a row's does not depend on its company."""
         return Step(self.read_on, lambda words: HELD * self.sizes.hidden)
 
     def read_on(self, ids: Int[Tensor, "n r"], states: States | None, sites: Collection[str]) -> tuple[States, States]:

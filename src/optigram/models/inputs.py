@@ -1,4 +1,4 @@
-"""The entrance of a network: how ids, and mixtures of words that no id stands for, are given to it."""
+"""The inputs of a network: how ids, and mixtures of words that no id stands for, are given to it."""
 
 import contextlib
 import inspect
@@ -17,7 +17,7 @@ CLOSE = 1e-3  # of the largest output; the same arithmetic twice, so what remain
 
 
 @dataclass(frozen=True)
-class Entrance:
+class Inputs:
     """`body` is called; `embedding` is the layer within it that turns ids into embeddings.
 
     `direct`: whether it takes embeddings as `inputs_embeds`; if not, what the layer gives is replaced. `masks`: whether it
@@ -59,27 +59,27 @@ def effective_matrix(embedding: nn.Module) -> Tensor:
     return weight.detach() if matrix.dtype == weight.dtype and torch.equal(matrix, weight) else matrix
 
 
-def entrance_of(name: str, body: nn.Module, embedding: nn.Module, matrix: Float[Tensor, "v d"], ids: Int[Tensor, "b s"]) -> Entrance:
-    """The entrance through which embeddings act as the ids they stand for, tried on `ids`.
+def find_inputs(name: str, body: nn.Module, embedding: nn.Module, matrix: Float[Tensor, "v d"], ids: Int[Tensor, "b s"]) -> Inputs:
+    """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
 
     Raises InputError where there is none: such a network looks at ids besides their embeddings.
     """
     known = inspect.signature(body.forward).parameters
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
-        entrance = Entrance(body, embedding, direct, masks, cached)
+        inputs = Inputs(body, embedding, direct, masks, cached)
         with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
-            if _agree(entrance, matrix, ids):
-                return entrance
+            if _agree(inputs, matrix, ids):
+                return inputs
     raise InputError(
         f"{name} does not read embeddings alone: it makes something else of them than of the ids they stand for; "
         "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
     )
 
 
-def _agree(entrance: Entrance, matrix: Tensor, ids: Tensor) -> bool:
-    dtype = next(entrance.embedding.parameters()).dtype
-    hard, soft = first_tensor(entrance.take_ids(ids)), first_tensor(entrance.take_embeds(matrix[ids].to(dtype)))
+def _agree(inputs: Inputs, matrix: Tensor, ids: Tensor) -> bool:
+    dtype = next(inputs.embedding.parameters()).dtype
+    hard, soft = first_tensor(inputs.take_ids(ids)), first_tensor(inputs.take_embeds(matrix[ids].to(dtype)))
     return hard.shape == soft.shape and bool((hard - soft).abs().max() <= CLOSE * hard.abs().max())
 
 

@@ -29,7 +29,7 @@ FRONT = 3  # words of the trial that are run at once
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedReader:
     """Reads on with a cache of transformers. What is carried are keys and values of the layers that were run, [n heads words d]."""
 
     network: Network
@@ -42,13 +42,13 @@ class Cached:
             assert carried is not None
             cache.update(carried[f"keys.{layer}"], carried[f"values.{layer}"], layer)
         embeds = network.embedding[ids].to(network.dtype)
-        run = lambda: network.entrance.take_embeds(embeds, cache=cache)  # noqa: E731
+        run = lambda: network.inputs.take_embeds(embeds, cache=cache)  # noqa: E731
         states = read_points(network.module, points, run, (ids.shape[0], ids.shape[1]))
         filled = [(number, layer) for number, layer in enumerate(cache.layers) if layer.keys is not None]
         return states, {f"{kind}.{number}": part for number, layer in filled for kind, part in _parts(layer)}
 
 
-def reads_on(network: Network, cached: Cached, ids: Int[Tensor, "b s"]) -> Step | None:
+def try_cached(network: Network, cached: CachedReader, ids: Int[Tensor, "b s"]) -> Step | None:
     """The step of a network, if it gives the states of texts that are read whole; else None."""
     sites = [site for site in network.sites.canonical if network.sites[site].linear is None]
     if not sites:

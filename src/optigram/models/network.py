@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.base import States, Step, kept_first
+from optigram.models.base import States, Step, pack_left
 from optigram.models.heads import Head
 from optigram.models.hooks import Point, read_points, survey
-from optigram.models.inputs import Entrance, effective_matrix, entrance_of
-from optigram.models.kv_cache import Cached, reads_on
+from optigram.models.inputs import Inputs, effective_matrix, find_inputs
+from optigram.models.kv_cache import CachedReader, try_cached
 from optigram.models.sites import Sites
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import Vocabulary
@@ -21,7 +21,7 @@ PROBE = 2, 11  # texts and tokens of the one forward that finds out the widths; 
 
 
 class Network(nn.Module):
-    """`module` is the whole network, which names the sites; what is run is the body of its `entrance`.
+    """`module` is the whole network, which names the sites; what is run is the body of its `inputs`.
 
     `embedding` is the effective matrix [v d]. It and all states are float32, also where the weights are of half
     precision. A network is frozen and in evaluation mode from here on. `new_cache` makes what `body` may keep keys and
@@ -47,10 +47,10 @@ class Network(nn.Module):
         self._matrix = effective_matrix(embedding)
         self.dtype = next(embedding.parameters()).dtype
         ids = ordinary_ids(vocabulary, PROBE, seed=0).to(self._matrix.device)
-        self.entrance: Entrance = entrance_of(name, body, embedding, self._matrix, ids)
+        self.inputs: Inputs = find_inputs(name, body, embedding, self._matrix, ids)
         with torch.no_grad():
-            widths = survey(module, lambda: self.entrance.take_embeds(self._matrix[ids].to(self.dtype)), PROBE)
-            logits = None if head is None else head.site(module, self.entrance, ids, vocabulary.tokens)
+            widths = survey(module, lambda: self.inputs.take_embeds(self._matrix[ids].to(self.dtype)), PROBE)
+            logits = None if head is None else head.site(module, self.inputs, ids, vocabulary.tokens)
         self.sites = Sites(module, widths, logits)
         self.eval()
 
@@ -61,10 +61,10 @@ class Network(nn.Module):
 
     @functools.cached_property
     def _tried(self) -> Step | None:
-        if self.new_cache is None or not self.entrance.cached:
+        if self.new_cache is None or not self.inputs.cached:
             return None
         ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
-        return reads_on(self, Cached(self, self.new_cache), ids)
+        return try_cached(self, CachedReader(self, self.new_cache), ids)
 
     @property
     def embedding(self) -> Float[Tensor, "v d"]:
@@ -78,7 +78,7 @@ class Network(nn.Module):
             return self._read(embeds, points, None)
         if bool((keep[:, 1:] <= keep[:, :-1]).all()):  # all that counts is in front already
             return self._read(embeds, points, keep)
-        order, back = kept_first(keep)
+        order, back = pack_left(keep)
         front = embeds.gather(1, order[..., None].expand_as(embeds))
         states = self._read(front, points, keep.gather(1, order))
         return {site: state.gather(1, back[..., None].expand_as(state)) for site, state in states.items()}
@@ -95,7 +95,7 @@ class Network(nn.Module):
 
     def _read(self, embeds: Tensor, points: dict[str, Point], mask: Tensor | None) -> dict[str, Tensor]:
         shape = embeds.shape[0], embeds.shape[1]
-        return read_points(self.module, points, lambda: self.entrance.take_embeds(embeds.to(self.dtype), mask), shape)
+        return read_points(self.module, points, lambda: self.inputs.take_embeds(embeds.to(self.dtype), mask), shape)
 
 
 def ordinary_ids(vocabulary: Vocabulary, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:

@@ -47,7 +47,7 @@ def checks(model: Model) -> Iterator[Check]:
 
 
 def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -> Iterator[Check]:
-    found = effective_matrix(model.entrance.embedding)
+    found = effective_matrix(model.inputs.embedding)
     yield _near("embedding is the effective one, embed(arange)", {"": model.embedding}, {"": found}, 0)
     hard = _from_ids(model, ids, sites)
     yield _near("embeds and ids agree at every point", _read(model, ids, sites), hard, allowed)
@@ -60,7 +60,7 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
         values = states @ logits.linear.weight.float().T + logits.linear.bias.float()
         cap = logits.linear.softcap
         values = values if cap is None else cap * torch.tanh(values / cap)
-        given = first_tensor(model.entrance.take_ids(ids)).float()
+        given = first_tensor(model.inputs.take_ids(ids)).float()
         yield _near("logits are the projection of their source", {LOGITS: values}, {LOGITS: given}, max(allowed, 1e-3))
     left = -_hooks(model) + _hooks_after_an_error(model, ids)
     yield Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
@@ -80,7 +80,7 @@ def _read(model: Model, ids: Tensor, sites: list[str], keep: Tensor | None = Non
 
 def _from_ids(model: Network, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
     points = {site: model.sites.point(site) for site in sites}
-    return read_points(model.module, points, lambda: model.entrance.take_ids(ids), SHAPE)
+    return read_points(model.module, points, lambda: model.inputs.take_ids(ids), SHAPE)
 
 
 def _stepped(model: Model, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check
 
 def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check:
     """Texts with junk before and after them, left out by `keep`."""
-    if isinstance(model, Network) and not model.entrance.masks:
+    if isinstance(model, Network) and not model.inputs.masks:
         return Check("padding changes nothing", True, 0, "not tried: it takes no mask, so its texts have one length")
     junk = ids[:, :2].roll(1, 0)
     padded = torch.cat([junk, ids, junk], dim=1)
@@ -130,7 +130,7 @@ def _hooks(model: Network) -> int:
 
 def _hooks_after_an_error(model: Network, ids: Tensor) -> int:
     """The hooks that there are once a read was broken off by an error in the network, made on purpose."""
-    layer = next(part for part in model.entrance.body.modules() if isinstance(part, nn.Linear | nn.LayerNorm))
+    layer = next(part for part in model.inputs.body.modules() if isinstance(part, nn.Linear | nn.LayerNorm))
     handle = layer.register_forward_pre_hook(_fail)
     try:
         with contextlib.suppress(_DrillError):

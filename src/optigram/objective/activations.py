@@ -14,7 +14,7 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model, in_blocks
-from optigram.objective.terms import Source, Strand, strands_of
+from optigram.objective.terms import AffineTerm, Source, affine_terms
 from optigram.shapes import Bool, Float, Int
 from optigram.targets.latent import SparseAutoencoder, scaled
 from optigram.targets.target import Target
@@ -27,7 +27,7 @@ View = Literal["search", "exact", "before"]
 
 
 @dataclass(frozen=True)
-class Contest:
+class _TopKContest:
     """The strands that are latents `index` [e] of one TopK autoencoder, which reads the columns from `start` to `stop`."""
 
     autoencoder: SparseAutoencoder
@@ -39,7 +39,7 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class Readouts:
+class TargetGroup:
     """`members` are the targets (by number) that read `sources`, whose states are joined to one of width h.
 
     Each member has q strands: `weight` [m q h], `bias`, `coefficient`, `threshold` (-inf: none) and `cap` (inf: none) [m q].
@@ -57,7 +57,7 @@ class Readouts:
     coefficient: Float[Tensor, "m q"]
     threshold: Float[Tensor, "m q"]
     cap: Float[Tensor, "m q"]
-    contests: tuple[Contest, ...]
+    contests: tuple[_TopKContest, ...]
     share: Float[Tensor, "m s"]
     peak: Bool[Tensor, "m s"]
     view: View
@@ -157,10 +157,10 @@ class Readouts:
         return on, lacking
 
 
-def readouts(model: Model, targets: Sequence[Target], looked: Bool[Tensor, " s"], view: View = "search") -> list[Readouts]:
-    """One `Readouts` for each set of sites that some of `targets` read together; `looked` [s]: where @max and @mean look."""
+def target_groups(model: Model, targets: Sequence[Target], looked: Bool[Tensor, " s"], view: View = "search") -> list[TargetGroup]:
+    """One `TargetGroup` for each set of sites that some of `targets` read together; `looked` [s]: where @max and @mean look."""
     groups: dict[tuple[Source, ...], list[int]] = {}
-    strands = [strands_of(model, target) for target in targets]
+    strands = [affine_terms(model, target) for target in targets]
     for number, parts in enumerate(strands):
         groups.setdefault(tuple(dict.fromkeys(part.source for part in parts)), []).append(number)
     return [_group(model, sources, members, targets, strands, looked, view) for sources, members in groups.items()]
@@ -171,10 +171,10 @@ def _group(
     sources: tuple[Source, ...],
     members: list[int],
     targets: Sequence[Target],
-    strands: Sequence[Sequence[Strand]],
+    strands: Sequence[Sequence[AffineTerm]],
     looked: Tensor,
     view: View,
-) -> Readouts:
+) -> TargetGroup:
     device = model.embedding.device
     widths = [len(next(part.weight for i in members for part in strands[i] if part.source == source)) for source in sources]
     starts = dict(zip(sources, [sum(widths[:i]) for i in range(len(widths))], strict=True))
@@ -182,7 +182,7 @@ def _group(
     weight = torch.zeros(len(members), most, sum(widths), device=device)
     shape, fills = (len(members), most), (0.0, 0.0, -torch.inf, torch.inf)
     bias, coefficient, threshold, cap = (torch.full(shape, fill, device=device) for fill in fills)
-    contests: dict[tuple[Source, SparseAutoencoder], Contest] = {}
+    contests: dict[tuple[Source, SparseAutoencoder], _TopKContest] = {}
     for row, number in enumerate(members):
         for slot, part in enumerate(strands[number]):
             start = starts[part.source]
@@ -191,13 +191,13 @@ def _group(
             if part.contest is not None:
                 autoencoder, index = part.contest
                 if (part.source, autoencoder) not in contests:
-                    contests[part.source, autoencoder] = Contest(autoencoder.to(device), start, start + len(part.weight), [], [], [])
+                    contests[part.source, autoencoder] = _TopKContest(autoencoder.to(device), start, start + len(part.weight), [], [], [])
                 contest = contests[part.source, autoencoder]
                 for entries, entry in ((contest.member, row), (contest.slot, slot), (contest.index, index)):
                     entries.append(entry)
     pools = [_pool(targets[number], looked.to(device)) for number in members]
     share, peak = (torch.stack(parts) for parts in zip(*pools, strict=True))
-    return Readouts(sources, members, weight, bias, coefficient, threshold, cap, tuple(contests.values()), share, peak, view)
+    return TargetGroup(sources, members, weight, bias, coefficient, threshold, cap, tuple(contests.values()), share, peak, view)
 
 
 def _pool(target: Target, looked: Bool[Tensor, " s"]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The meter: what judging has cost each target, in forward-equivalents."""
+"""The cost: what judging has cost each target, in forward-equivalents."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from optigram.shapes import Bool, Float
 
 
 @dataclass
-class Meter:
+class Cost:
     """What each target [k] has cost, in forward-equivalents: the forward of one text is 1, its backward 2.
 
     Texts that share a prefix share the work on it, and only what is run counts: one new last word of five costs a fifth.
-    Texts that all targets judge are charged to each in full. `paying` [k] marks the targets whose search goes on.
+    Texts that all targets judge are charged to each in full. `active` [k] marks the targets whose search goes on.
     """
 
     forwards: Float[torch.Tensor, " k"]
     backwards: Float[torch.Tensor, " k"]
-    paying: Bool[torch.Tensor, " k"]
+    active: Bool[torch.Tensor, " k"]
 
     @classmethod
-    def at_zero(cls, targets: int) -> "Meter":
-        """A meter for so many targets, all of them paying."""
+    def at_zero(cls, targets: int) -> "Cost":
+        """A cost for so many targets, all of them active."""
         return cls(
             torch.zeros(targets, dtype=torch.float64), torch.zeros(targets, dtype=torch.float64), torch.ones(targets, dtype=torch.bool)
         )
@@ -33,5 +33,5 @@ class Meter:
 
     def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: float = 0.0) -> None:
         """Add a cost to the targets that pay."""
-        self.forwards += self.paying * forwards
-        self.backwards += self.paying * backwards
+        self.forwards += self.active * forwards
+        self.backwards += self.active * backwards

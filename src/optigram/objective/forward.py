@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model, States, Step, in_blocks
-from optigram.objective.activations import Readouts
+from optigram.objective.activations import TargetGroup
 from optigram.objective.prefix_tree import Level, blocks_of, in_sizes, prefix_tree, sorted_order
 from optigram.shapes import Bool, Float, Int
 
@@ -21,7 +21,7 @@ FEWEST = 4
 CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold at once
 
 
-def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
     """Differentiable activations of texts given as embeddings."""
     k1, c = embeds.shape[:2]
     states = model.read(embeds.flatten(0, 1).to(model.embedding.dtype), _sites(parts))
@@ -31,12 +31,12 @@ def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[Reado
 
 
 def read(
-    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts], ends: Sequence[int], steady: bool = False
+    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[TargetGroup], ends: Sequence[int], steady: bool = False
 ) -> tuple[Float[Tensor, "m c"], Float[Tensor, " k1"]]:
     """Activations of texts, and what they cost each owner in forwards.
 
     An owner's texts are read by prefix if the model can and that is less work, else whole. If `steady`, they are read by prefix
-    wherever the model can, and in blocks of one size: then a text's activation hangs on the text alone, to the last bit. `ends`
+    wherever the model can, and in blocks of one size: then a text's activation depends on the text alone, to the last bit. `ends`
     are where each free word of a text ends with the fixed ones after it (`Template.ends`).
     """
     (k1, c, s), shared = ids.shape, len(ids) == 1
@@ -57,14 +57,14 @@ def read(
     return values.T if shared else values.view(k1, c), cost
 
 
-def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
     """Activations of texts, each read from its first word, which costs a forward a text."""
     rows, shared = _with_owners(ids), len(ids) == 1
     values = _whole(model, rows, parts, shared, _block(len(rows)))
     return values.T if shared else values.view(ids.shape[:2])
 
 
-def members_of(parts: list[Readouts]) -> list[int]:
+def members_of(parts: list[TargetGroup]) -> list[int]:
     """The numbers of the targets that parts serve."""
     return [i for part in parts for i in part.members]
 
@@ -74,7 +74,7 @@ def _block(texts: int) -> int:
     return min(ROWS, 1 << (max(texts, FEWEST) - 1).bit_length())
 
 
-def _whole(model: Model, rows: Int[Tensor, "n w"], parts: list[Readouts], shared: bool, block: int) -> Tensor:
+def _whole(model: Model, rows: Int[Tensor, "n w"], parts: list[TargetGroup], shared: bool, block: int) -> Tensor:
     """Activations of rows of texts, each led by its owner: [n m] if all members read each text, else [n 1]."""
 
     def run(rows: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def _whole(model: Model, rows: Int[Tensor, "n w"], parts: list[Readouts], shared
 
 
 def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int) -> Bool[Tensor, " k1"]:
-    """Whether each owner's texts are read by prefix: never hangs on the texts of others."""
+    """Whether each owner's texts are read by prefix: never depends on the texts of others."""
     if step is None or not step.blocks:
         return torch.full((k1,), step is not None, device=rows.device)
     tree, _ = prefix_tree(rows[sorted_order(rows)], ends)
@@ -99,7 +99,7 @@ def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1
 
 
 def _by_prefix(
-    step: Step, rows: Int[Tensor, "n w"], parts: list[Readouts], ends: Sequence[int], k1: int, c: int, shared: bool
+    step: Step, rows: Int[Tensor, "n w"], parts: list[TargetGroup], ends: Sequence[int], k1: int, c: int, shared: bool
 ) -> tuple[Tensor, Float[Tensor, " k1"]]:
     """The same as `_whole`, and the cells of each owner: what its c texts have in common at their beginning is run once."""
     order = sorted_order(rows)
@@ -114,7 +114,7 @@ def _by_prefix(
     return torch.empty_like(values).index_copy_(0, order, values), cells
 
 
-def _climb(step: Step, tree: list[Level], parts: list[Readouts], shared: bool) -> Tensor:
+def _climb(step: Step, tree: list[Level], parts: list[TargetGroup], shared: bool) -> Tensor:
     """Activations of the texts at the ends of a tree: [n m] if all members read each text, else [n 1]."""
     carried: States | None = None
     pooled: list[Tensor | None] = [None] * len(parts)
@@ -161,7 +161,7 @@ def _joined(parts: Mapping[str, list[Tensor]], back: Int[Tensor, " n"] | None) -
     return whole if back is None else {name: state.index_select(0, back) for name, state in whole.items()}
 
 
-def _sites(parts: list[Readouts]) -> list[str]:
+def _sites(parts: list[TargetGroup]) -> list[str]:
     return list(dict.fromkeys(site for part in parts for site in part.sites))
 
 

@@ -13,16 +13,16 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import Readouts, View, readouts
-from optigram.objective.cost import Meter
+from optigram.objective.activations import TargetGroup, View, target_groups
+from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import members_of, read, read_soft
 from optigram.objective.scores import Scores, SoftText
-from optigram.objective.surprisal import Listener
+from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Bool, Float, Int
 from optigram.targets.target import Target
 from optigram.text.lexicon import lexicon
-from optigram.text.overlap import Known
+from optigram.text.overlap import KnownTexts
 from optigram.text.template import Template, counted_places
 
 
@@ -53,51 +53,51 @@ class Objective:
             raise InputError(f"the template's slots hold {template.length} words, but the length is {length}; leave --length out")
         self.targets, self.length, self.template = tuple(targets), length, template
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
-        self.known: Known | None = None
-        self._steady = False
+        self.known: KnownTexts | None = None
+        self._deterministic = False
         self._words = lexicon(model.vocabulary) if words is None else words
         self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
             if isinstance(target.pool, int) and target.pool >= self._positions:
                 raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
-        self._see_through(model, "search")
+        self._bind(model, "search")
 
-    def _see_through(self, model: Model, view: View) -> None:
-        """Set what hangs on the model and the view."""
+    def _bind(self, model: Model, view: View) -> None:
+        """Set what depends on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
-        self.meter = Meter.at_zero(len(self.targets))
+        self.cost = Cost.at_zero(len(self.targets))
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
-        self._readouts = readouts(model, self.targets, self._looked, view)
+        self._groups = target_groups(model, self.targets, self._looked, view)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
-        self._listener = None if self.fluency is None else Listener(self.fluency, model, self.template, self.length, self.lexicon)
+        self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
     def viewed(self, view: View, model: Model | None = None) -> "Objective":
-        """The same objective, with another view of latents that are off (`Readouts`), and of another model with the same sites."""
+        """The same objective, with another view of latents that are off (`TargetGroup`), and of another model with the same sites."""
         other = copy.copy(self)
-        other._see_through(model or self.model, view)
+        other._bind(model or self.model, view)
         return other
 
     @property
     def passes(self) -> int:
         """Forwards that a text costs: 1, and 1 more for its surprisal."""
-        return 1 if self._listener is None else 2
+        return 1 if self._surprisal is None else 2
 
     @property
-    def hears_mixtures(self) -> bool:
+    def penalises_surprisal(self) -> bool:
         """Whether `relax` counts the surprisal, and repetition."""
-        return self._listener is not None and self._listener.hears_mixtures
+        return self._surprisal is not None and self._surprisal.penalises_surprisal
 
-    def _hears(self, penalty: Tensor | None) -> bool:
-        return self.hears_mixtures or (penalty is not None and self.speaks)
+    def _penalises(self, penalty: Tensor | None) -> bool:
+        return self.penalises_surprisal or (penalty is not None and self.has_language_model)
 
     @property
-    def speaks(self) -> bool:
+    def has_language_model(self) -> bool:
         """Whether there is a language model with the same tokens, so that it can say which word it expects."""
-        return self._listener is not None and self._listener.same_tokens
+        return self._surprisal is not None and self._surprisal.same_tokens
 
     def rows_of(self, ids: Int[Tensor, "k n t"], most: int) -> Int[Tensor, "k most t"]:
         """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
@@ -106,51 +106,51 @@ class Objective:
         rows = rows.masked_fill(self.lexicon[rows] != ids, -1)
         return torch.nn.functional.pad(rows, (0, 0, 0, most - ids.shape[1]), value=-1)
 
-    def by_source(self) -> list[list[int]]:
+    def target_groups(self) -> list[list[int]]:
         """The numbers of the targets that read each set of sites, so that a batch may run one path of the model."""
-        return [part.members for part in self._readouts]
+        return [part.members for part in self._groups]
 
-    def only(self, members: Sequence[int]) -> "Objective":
-        """The same objective for some of its targets, by number, with a meter of its own at zero."""
+    def subset(self, members: Sequence[int]) -> "Objective":
+        """The same objective for some of its targets, by number, with a cost of its own at zero."""
         part = copy.copy(self)
         part.targets = tuple(self.targets[i] for i in members)
-        part.meter = Meter.at_zero(len(members))
+        part.cost = Cost.at_zero(len(members))
         part.known = None if self.known is None else self.known.of(members)
-        part._readouts = readouts(self.model, part.targets, self._looked, self.view)
+        part._groups = target_groups(self.model, part.targets, self._looked, self.view)
         return part
 
-    def apart_from(self, known: Known) -> "Objective":
+    def excluding(self, known: KnownTexts) -> "Objective":
         """The same objective, to which texts too near to these are worth -inf."""
-        part = self.only(range(len(self.targets)))
+        part = self.subset(range(len(self.targets)))
         part.known = known
         return part
 
-    def steadily(self) -> "Objective":
-        """The same objective, whose scores of a text hang on nothing but the text, to the last bit, for a little more work."""
-        part = self.only(range(len(self.targets)))
-        part._steady = True
+    def deterministic(self) -> "Objective":
+        """The same objective, whose scores of a text depend on nothing but the text, to the last bit, for a little more work."""
+        part = self.subset(range(len(self.targets)))
+        part._deterministic = True
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
         """Exact activations of texts [k1 c t], without a gradient; and their surprisal, if fluency counts."""
         with torch.no_grad():
             inputs = self._whole(ids)
-            activation = self._by_source(inputs, self._exactly)
-            merit, surprisal = activation, None
-            if self._listener is not None:
-                surprisal = self._listener.hard(inputs).expand_as(activation)
-                self.meter.charge(forwards=float(inputs.shape[1]))
-                merit = self._listener.merit(activation, surprisal, ids.to(self.device))
-            if self.choosy:
-                merit = merit.masked_fill(~self.may_be_kept(ids), -torch.inf)
-            return Scores(activation, surprisal, merit)
+            activation = self._by_group(inputs, self._exactly)
+            penalised, surprisal = activation, None
+            if self._surprisal is not None:
+                surprisal = self._surprisal.hard(inputs).expand_as(activation)
+                self.cost.charge(forwards=float(inputs.shape[1]))
+                penalised = self._surprisal.penalised(activation, surprisal, ids.to(self.device))
+            if self.has_constraints:
+                penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
+            return Scores(activation, surprisal, penalised)
 
     @property
-    def choosy(self) -> bool:
+    def has_constraints(self) -> bool:
         """Whether a text may be worth nothing by its words alone."""
         return self.must_survive or self.known is not None
 
-    def may_be_kept(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
+    def is_allowed(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
         """Which texts survive being written out, where they must, and are not too near to others; nothing is run, and nothing charged."""
         ids = ids.to(self.device)
         kept = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
@@ -160,16 +160,16 @@ class Objective:
         return kept if self.known is None else kept & ~self.known.near(ids)
 
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
-        """Scores (logits) of the words of `lexicon` at each place, by what stands before it; only where the objective `speaks`."""
-        assert self._listener is not None
-        self.meter.charge(forwards=float(ids.shape[1]))
-        return self._listener.next_words(self._whole(ids))
+        """Scores (logits) of the words of `lexicon` at each place, given the words before it; it needs a language model."""
+        assert self._surprisal is not None
+        self.cost.charge(forwards=float(ids.shape[1]))
+        return self._surprisal.next_words(self._whole(ids))
 
     def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
         """The surprisal of texts to the second language model, if there is one; it is not charged."""
         if self.fluency is None or self.fluency.second is None:
             return None
-        return Listener(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
+        return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
     def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, but for the -inf.
@@ -177,17 +177,17 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is what a nat costs beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = self._by_source(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
+        activation = self._by_group(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
         scores, passes = Scores(activation), 1
-        if self._listener is not None and self._hears(penalty):
-            surprisal = self._listener.soft(embeds, text.weights).expand_as(activation)
+        if self._surprisal is not None and self._penalises(penalty):
+            surprisal = self._surprisal.soft(embeds, text.weights).expand_as(activation)
             assert text.weights is not None
-            merit = self._listener.soft_merit(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
-            scores, passes = Scores(activation, surprisal, merit), 2
+            penalised = self._surprisal.penalised_soft(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
+            scores, passes = Scores(activation, surprisal, penalised), 2
         texts = float(activation.shape[1] * passes)
-        self.meter.charge(forwards=texts)
+        self.cost.charge(forwards=texts)
         if scores.value.requires_grad:
-            scores.value.register_hook(lambda _: self.meter.charge(backwards=2.0 * texts))
+            scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
         return scores
 
     def gradient(
@@ -208,7 +208,7 @@ class Objective:
         if blend is not None:
             embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
         embeds.requires_grad_()
-        if not self._hears(penalty):
+        if not self._penalises(penalty):
             (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
             return slope[:, :, places] @ self.table.T
         weights = (ids[..., None] == self.lexicon).float()
@@ -233,18 +233,18 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _by_source(self, inputs: Tensor, run: Callable[[Tensor, list[Readouts]], Tensor]) -> Tensor:
+    def _by_group(self, inputs: Tensor, run: Callable[[Tensor, list[TargetGroup]], Tensor]) -> Tensor:
         """Activations [k c] of inputs [k1 c ...]: each target's texts are run through the path it reads, and no other."""
         shared = len(inputs) == 1
-        groups = [self._readouts] if shared else [[part] for part in self._readouts]
+        groups = [self._groups] if shared else [[part] for part in self._groups]
         values = torch.cat([run(inputs if shared else inputs[members_of(parts)], parts) for parts in groups])
         order = [i for parts in groups for i in members_of(parts)]
         return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[Readouts]) -> Float[Tensor, "m c"]:
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._steady)
+        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
-        self.meter.charge(forwards=costs)
+        self.cost.charge(forwards=costs)
         return values

@@ -28,7 +28,7 @@ def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Lev
     """The levels of sorted `rows` [n 1+s] (owner, then words), and where each row ends: its place [n] in the last level.
 
     A level goes on to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that what
-    a target pays does not hang on the others.
+    a target pays does not depend on the others.
     """
     fresh = torch.ones_like(rows, dtype=torch.bool)
     fresh[1:] = (rows[1:] != rows[:-1]).cumsum(dim=1) > 0
@@ -44,7 +44,7 @@ def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Lev
 def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[Int[Tensor, " m"], int]]:
     """The rows of sorted `owners` in blocks of these sizes, the largest first: (their numbers, the size); one may not be full.
 
-    The size of a row's block does not hang on other owners.
+    The size of a row's block does not depend on other owners.
     """
     counts = torch.bincount(owners)
     rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]

@@ -1,4 +1,4 @@
-"""Random numbers that hang on (seed, target, restart) alone, so that a target's result does not hang on its neighbours."""
+"""Random numbers that depend on (seed, target, restart) alone, so that a target's result does not depend on its neighbours."""
 
 import functools
 import hashlib

@@ -18,15 +18,15 @@ class Scores(NamedTuple):
     """What texts are worth, float32 [k c].
 
     `activation` is the target's pooled number, in the model's own units; `surprisal` nats per token, where fluency was
-    asked for. `merit` is what ranks the texts, where that is not the activation: less what fluency costs, and -inf
+    asked for. `penalised` is what ranks the texts, where that is not the activation: less what fluency costs, and -inf
     for a text that may not be kept.
     """
 
     activation: Float[Tensor, "k c"]
     surprisal: Float[Tensor, "k c"] | None = None
-    merit: Float[Tensor, "k c"] | None = None
+    penalised: Float[Tensor, "k c"] | None = None
 
     @property
     def value(self) -> Float[Tensor, "k c"]:
         """What is maximised."""
-        return self.activation if self.merit is None else self.merit
+        return self.activation if self.penalised is None else self.penalised

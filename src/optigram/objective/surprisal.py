@@ -10,7 +10,7 @@ from optigram.shapes import Float, Int
 from optigram.text.template import Template, counted_places, layout
 
 
-class Listener:
+class Surprisal:
     """Hears texts of `length` free words in a template. `words` [v] are the ids that weights of words are over."""
 
     def __init__(self, fluency: Fluency, judged: Model, template: Template, length: int, words: Int[Tensor, " v"]):
@@ -27,7 +27,7 @@ class Listener:
             raise InputError("a single word with nothing before it has no surprisal; give a longer --length or a --template")
 
     @property
-    def hears_mixtures(self) -> bool:
+    def penalises_surprisal(self) -> bool:
         """Whether something has a weight, and a gradient: another tokenizer cannot read a mixture of this one's words."""
         return (self.weight > 0 or self.repetition > 0) and self.same_tokens
 
@@ -75,14 +75,16 @@ class Listener:
                 parts.append(fixed.expand(len(weights), -1, -1))
         return torch.cat(parts, dim=1)
 
-    def merit(self, activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"], free: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k c"]:
+    def penalised(
+        self, activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"], free: Int[Tensor, "k1 c t"]
+    ) -> Float[Tensor, "k c"]:
         """The activation less what the surprisal and the repetition of the free words cost; -inf outside the band."""
         least, most = self.band
         outside = (surprisal < least) | (surprisal > most)
         worth = activation - self.weight * surprisal - (self.repetition * repetition(free) if self.repetition else 0)
         return worth.masked_fill(outside, -torch.inf)
 
-    def soft_merit(
+    def penalised_soft(
         self,
         activation: Float[Tensor, "k c"],
         surprisal: Float[Tensor, "k c"],

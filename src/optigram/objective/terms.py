@@ -20,7 +20,7 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Strand:
+class AffineTerm:
     """coefficient * bend(weight @ state + bias), where bend gives 0 up to `threshold`, or softens what nears `cap`.
 
     `contest` names the autoencoder and the latent that must be among its largest (TopK).
@@ -45,10 +45,10 @@ class Strand:
         return self.threshold == -torch.inf and self.cap == torch.inf
 
 
-def strands_of(model: Model, target: Target) -> list[Strand]:
+def affine_terms(model: Model, target: Target) -> list[AffineTerm]:
     """The strands of a target; all of its linear terms that read one site make one strand, the first."""
-    straight: dict[Source, Strand] = {}
-    bent: list[Strand] = []
+    straight: dict[Source, AffineTerm] = {}
+    bent: list[AffineTerm] = []
     for term in target.terms:
         strand = _strand(model, term, model.embedding.device)
         if not strand.straight:
@@ -56,28 +56,28 @@ def strands_of(model: Model, target: Target) -> list[Strand]:
             continue
         old, times = straight.get(strand.source), strand.coefficient
         weight, bias = times * strand.weight, times * strand.bias
-        straight[strand.source] = Strand(
+        straight[strand.source] = AffineTerm(
             strand.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
         )
     return [*straight.values(), *bent]
 
 
-def _strand(model: Model, term: Term, device: torch.device) -> Strand:
+def _strand(model: Model, term: Term, device: torch.device) -> AffineTerm:
     site, readout = model.sites[term.site], term.readout
     match readout:
         case Unit(index) if site.linear is not None:
             row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
             cap = torch.inf if site.linear.softcap is None else site.linear.softcap
-            return Strand(Source(site.linear.source), row, bias, term.weight, cap=cap)
+            return AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)
         case Unit(index):
             row = torch.zeros(site.width, device=device)
             row[index] = 1
-            return Strand(Source(term.site), row, 0.0, term.weight)
+            return AffineTerm(Source(term.site), row, 0.0, term.weight)
         case Direction():
-            return Strand(Source(term.site), readout.vector.float().to(device), 0.0, term.weight)
+            return AffineTerm(Source(term.site), readout.vector.float().to(device), 0.0, term.weight)
         case Latent(_, index, autoencoder):
             row = autoencoder.encoder[index]
             bias = float(autoencoder.bias[index] - row @ autoencoder.center)
             contest = None if autoencoder.top is None else (autoencoder, index)
             threshold = float(autoencoder.threshold[index])
-            return Strand(Source(term.site, autoencoder.scaling), row.to(device), bias, term.weight, threshold, contest=contest)
+            return AffineTerm(Source(term.site, autoencoder.scaling), row.to(device), bias, term.weight, threshold, contest=contest)

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
-from optigram.optimize.search import Budget, Found, Outcome, Watch, search
+from optigram.optimize.search import Budget, SearchResult, TargetResult, Watch, search
 from optigram.shapes import Int
-from optigram.text.overlap import Known
+from optigram.text.overlap import KnownTexts
 
 
-def search_apart(
+def search_diverse(
     objective: Objective,
     method: Method,
     budget: Budget | None,
@@ -21,7 +21,7 @@ def search_apart(
     most: float,
     watch: Watch = lambda done, best: None,
     start: Int[Tensor, "k n t"] | None = None,
-) -> Outcome:
+) -> SearchResult:
     """The best text of every target, the best of those with at most the share `most` of words in common with it, and so on, n in all.
 
     Every one of them may cost the whole budget.
@@ -35,13 +35,13 @@ def search_apart(
         texts = torch.full((len(sofar), widest, objective.length), -1)
         for row, found in zip(texts, sofar, strict=True):
             row[: len(found.ids)] = found.ids
-        further = search(objective.apart_from(Known(texts, most)), method, budget, seed, 1, watch, start)
+        further = search(objective.excluding(KnownTexts(texts, most)), method, budget, seed, 1, watch, start)
         joined = [one if other is None else _joined(one, other) for one, other in zip(sofar, further.found, strict=True)]
-        outcome = Outcome([*joined], further.interrupted)
+        outcome = SearchResult([*joined], further.interrupted)
     return outcome
 
 
-def _joined(one: Found, other: Found) -> Found:
+def _joined(one: TargetResult, other: TargetResult) -> TargetResult:
     """Both, the better first: what was found under a bound may be better than what was found without, by luck."""
     activation = torch.cat([one.activation, other.activation])
     order = activation.argsort(descending=True, stable=True)

@@ -38,7 +38,7 @@ class Method(Protocol):
         ...
 
     @property
-    def side_by_side(self) -> int | None:
+    def batch_targets(self) -> int | None:
         """How many targets run as one batch, by the settings alone; None: all at once, for they judge the same texts."""
         ...
 

@@ -13,7 +13,7 @@ PENALTIES = np.logspace(-3, 3, 121)  # prices of a nat at which the best text is
 
 
 @dataclass(frozen=True)
-class Front:
+class ParetoFront:
     """Texts by activation, best first, each less surprising than the one before it; of equals the smaller ids stand.
 
     Kept is the best in each cell of surprisal, and the best of all at each price of a nat: so no more than `CELLS` +
@@ -26,13 +26,13 @@ class Front:
     surprisal: Float[Tensor, "k n"]
 
     @classmethod
-    def empty(cls, targets: int, length: int) -> "Front":
+    def empty(cls, targets: int, length: int) -> "ParetoFront":
         """A front without texts."""
         nothing = torch.empty(targets, 0)
         return cls(torch.empty(targets, 0, length, dtype=torch.int64), nothing, nothing)
 
     @classmethod
-    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"]) -> "Front":
+    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"]) -> "ParetoFront":
         """The front of candidates (k1 is k, or 1 for texts shared by all targets). A NaN is worth nothing."""
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         surprisal = surprisal.nan_to_num(nan=torch.inf, posinf=torch.inf)
@@ -48,13 +48,13 @@ class Front:
                 shelf[row, : len(chosen)] = values[row, torch.from_numpy(chosen)]
         return front
 
-    def merge(self, other: "Front") -> "Front":
+    def merge(self, other: "ParetoFront") -> "ParetoFront":
         """The front of both: associative, commutative, idempotent."""
         pairs = ((self.ids, other.ids), (self.activation, other.activation), (self.surprisal, other.surprisal))
-        return Front.of(*(torch.cat(pair, dim=1) for pair in pairs))
+        return ParetoFront.of(*(torch.cat(pair, dim=1) for pair in pairs))
 
 
-def unbeaten(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
+def non_dominated(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
     """The numbers of the texts [n t] that no other beats, the least surprising first; those at -inf are none."""
     order = np.lexsort((*ids.T[::-1], -activation, surprisal))
     before = np.maximum.accumulate(np.concatenate([[-np.inf], activation[order]]))[:-1]
@@ -63,7 +63,7 @@ def unbeaten(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> 
 
 def _kept(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
     """The numbers of the texts that stay, best activation first."""
-    order = unbeaten(ids, activation, surprisal)[::-1]
+    order = non_dominated(ids, activation, surprisal)[::-1]
     if not len(order):
         return order
     nats, values = surprisal[order].astype(np.float64), activation[order].astype(np.float64)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from optigram.objective.objective import Objective
-from optigram.optimize.pareto import Front, unbeaten
-from optigram.optimize.topk import Best
+from optigram.optimize.pareto import ParetoFront, non_dominated
+from optigram.optimize.topk import TopK
 from optigram.shapes import Float, Int
 
 BEFORE = "preactivation"  # the note of a target with latents: the number before it is cut off
@@ -16,7 +16,7 @@ SEARCHED = "searched"  # the note of a search in half precision: what it took th
 
 
 @dataclass(frozen=True)
-class Finals:
+class Rescored:
     """The texts of one target, best first: `ids` [n t], `activation` and `surprisal` [n], and notes [n] on them."""
 
     ids: Int[Tensor, "n t"]
@@ -25,7 +25,7 @@ class Finals:
     notes: dict[str, Tensor]
 
 
-def finals(objective: Objective, best: Best | Front) -> list[Finals]:
+def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     """The texts of a shelf as they are shown, for every target of `objective`.
 
     Where the objective has an exact model, the texts are ordered anew by it, and what the search took their activation for is
@@ -35,7 +35,7 @@ def finals(objective: Objective, best: Best | Front) -> list[Finals]:
     exact, latent = objective.exact, [target.latent for target in objective.targets]
     if exact is None and objective.fluency is None and not any(latent):
         known = ~best.activation.isneginf()
-        return [Finals(ids[row], value[row], None, {}) for ids, value, row in zip(best.ids, best.activation, known, strict=True)]
+        return [Rescored(ids[row], value[row], None, {}) for ids, value, row in zip(best.ids, best.activation, known, strict=True)]
     model = None if exact is None else exact()
     some = int(objective.lexicon[0])
     ids = torch.where(best.ids < 0, some, best.ids)  # a text in the empty places, whose scores are not looked at
@@ -53,11 +53,11 @@ def finals(objective: Objective, best: Best | Front) -> list[Finals]:
     found = []
     for row in range(len(ids)):
         order = _order(ids[row], order_by[row])
-        if isinstance(best, Front) and scores.surprisal is not None:
+        if isinstance(best, ParetoFront) and scores.surprisal is not None:
             order = _unbeaten(ids[row], scores.activation.cpu()[row], scores.surprisal.cpu()[row], among=order)
         told = {name: values[row][order] for name, values in notes.items() if name != BEFORE or latent[row]}
         surprisal = None if scores.surprisal is None else scores.surprisal.cpu()[row][order]
-        found.append(Finals(ids[row][order], scores.activation.cpu()[row][order], surprisal, told))
+        found.append(Rescored(ids[row][order], scores.activation.cpu()[row][order], surprisal, told))
     return found
 
 
@@ -69,5 +69,5 @@ def _order(ids: Int[Tensor, "n t"], value: Float[Tensor, " n"]) -> Int[Tensor, "
 
 def _unbeaten(ids: Tensor, activation: Tensor, surprisal: Tensor, among: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
     """Those of the texts `among` that no other beats, best activation first."""
-    chosen = unbeaten(ids[among].numpy(), activation[among].numpy(), surprisal[among].numpy())[::-1]
+    chosen = non_dominated(ids[among].numpy(), activation[among].numpy(), surprisal[among].numpy())[::-1]
     return among[torch.from_numpy(chosen.copy())]

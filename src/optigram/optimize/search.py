@@ -12,9 +12,9 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.method import Method, Proposal
-from optigram.optimize.pareto import Front
-from optigram.optimize.rescore import Finals, finals
-from optigram.optimize.topk import Best
+from optigram.optimize.pareto import ParetoFront
+from optigram.optimize.rescore import Rescored, rescore
+from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # told after every round: targets done, and the best activations [k] of those at work
@@ -51,7 +51,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Found:
+class TargetResult:
     """What a search found for one target, and what it cost.
 
     `ids` [n t] and `activation` [n], best first, without gaps: fewer than n if no more texts had an activation.
@@ -73,10 +73,10 @@ class Found:
 
 
 @dataclass
-class Outcome:
-    """One `Found` for each target in order, None for those that a Ctrl-C came before."""
+class SearchResult:
+    """One `TargetResult` for each target in order, None for those that a Ctrl-C came before."""
 
-    found: list[Found | None]
+    found: list[TargetResult | None]
     interrupted: bool = False
 
 
@@ -89,21 +89,21 @@ def search(
     watch: Watch = lambda done, best: None,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
-) -> Outcome:
+) -> SearchResult:
     """The n best texts of every target of `objective`, by `method`, which may begin from texts of `start` (-1: none).
 
-    With `front`, instead of the n best, all those judged that no other beats in activation and surprisal at once (`Front`).
+    With `front`, instead of the n best, all those judged that no other beats in activation and surprisal at once (`ParetoFront`).
 
-    Targets run in batches of one shape, the last filled up with copies, so that a target's result hangs on nothing but
+    Targets run in batches of one shape, the last filled up with copies, so that a target's result depends on nothing but
     the target, the settings and the seed. Ctrl-C ends the search, and what was found so far is kept.
     """
     if n < 1:
         raise InputError(f"expected to keep at least 1 text of a target, got {n}")
     if front and objective.fluency is None:
         raise InputError("a front needs a surprisal; give the objective a fluency")
-    outcome, done = Outcome([None] * len(objective.targets)), 0
+    outcome, done = SearchResult([None] * len(objective.targets)), 0
     for members, batch in _batches(objective, method):
-        run = _Run(objective.only(batch), budget or Budget(), n, len(members), front)
+        run = _Run(objective.subset(batch), budget or Budget(), n, len(members), front)
         begin = None if start is None else start[batch]
         outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
@@ -116,12 +116,12 @@ def search(
 
 def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], list[int]]]:
     """Numbers of the targets of each batch, and the same filled up to the method's size."""
-    size = method.side_by_side
+    size = method.batch_targets
     if size is None:
         everyone = list(range(len(objective.targets)))
         yield everyone, everyone
         return
-    for members in objective.by_source():
+    for members in objective.target_groups():
         for start in range(0, len(members), size):
             batch = members[start : start + size]
             yield batch, [*batch, *batch[-1:] * (size - len(batch))]
@@ -133,8 +133,8 @@ class _Run:
     def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool):
         k = len(objective.targets)
         self.objective, self.budget, self.members = objective, budget, members
-        self.best = Best.empty(k, n, objective.length)
-        self.front = Front.empty(k, objective.length) if front else None
+        self.best = TopK.empty(k, n, objective.length)
+        self.front = ParetoFront.empty(k, objective.length) if front else None
         self.notes: dict[str, Tensor] = {}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
         self.trace: list[list[tuple[float, float]]] = [[] for _ in range(k)]
@@ -143,16 +143,16 @@ class _Run:
     def go(self, method: Method, seed: int, watch: Callable[[Tensor], None], start: Tensor | None) -> bool:
         """Run to the end; tell whether Ctrl-C was what ended it."""
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
-        meter, begun = self.objective.meter, time.perf_counter()
+        cost, begun = self.objective.cost, time.perf_counter()
         proposals, scores = method.propose(self.objective, seed, start), None
         try:
-            while meter.paying.any():
-                before = meter.spent
+            while cost.active.any():
+                before = cost.spent
                 proposal = next(proposals) if scores is None else proposals.send(scores)
                 scores = self.objective.score(proposal.ids)
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
-                meter.paying &= budget.allows(meter.spent, meter.spent - before, self.seconds, self.rounds, self.stale)
+                cost.active &= budget.allows(cost.spent, cost.spent - before, self.seconds, self.rounds, self.stale)
                 watch(self.best.activation[: self.members, 0])
         except StopIteration:
             pass
@@ -164,37 +164,37 @@ class _Run:
 
     def _keep(self, proposal: Proposal, scores: Scores) -> None:
         """Put the new texts of the targets that still pay on the shelf, by what they are worth."""
-        paying, activation = self.objective.meter.paying, scores.value.cpu()
-        self.broken += activation.isnan().sum(1) * paying
+        active, activation = self.objective.cost.active, scores.value.cpu()
+        self.broken += activation.isnan().sum(1) * active
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        activation = activation.masked_fill(~paying[:, None], -torch.inf)
+        activation = activation.masked_fill(~active[:, None], -torch.inf)
         better = activation.amax(1) > self.best.activation[:, 0]
-        self.best = self.best.merge(Best.of(proposal.ids.cpu(), activation, self.best.ids.shape[1]))
+        self.best = self.best.merge(TopK.of(proposal.ids.cpu(), activation, self.best.ids.shape[1]))
         if self.front is not None and scores.surprisal is not None:
             kept = scores.activation.cpu().masked_fill(activation.isneginf(), -torch.inf)
-            self.front = self.front.merge(Front.of(proposal.ids.cpu(), kept, scores.surprisal.cpu()))
+            self.front = self.front.merge(ParetoFront.of(proposal.ids.cpu(), kept, scores.surprisal.cpu()))
         self.stale = torch.where(better, 0, self.stale + 1)
         rows, first = torch.arange(len(better)), activation.argmax(1)
         for name, value in proposal.notes.items():
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
             self.notes[name] = torch.where(better, value.cpu()[rows, first], old)
-        for row in torch.nonzero(paying).flatten().tolist():
-            self.trace[row].append((float(self.objective.meter.spent[row]), float(self.best.activation[row, 0])))
+        for row in torch.nonzero(active).flatten().tolist():
+            self.trace[row].append((float(self.objective.cost.spent[row]), float(self.best.activation[row, 0])))
 
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Iterator[TargetResult]:
         """What was found for each target of the batch."""
-        for row, last in enumerate(finals(self.objective, self.best if self.front is None else self.front)[: self.members]):
+        for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)[: self.members]):
             yield self._found(row, last)
 
-    def _found(self, row: int, last: Finals) -> Found:
-        meter = self.objective.meter
-        return Found(
+    def _found(self, row: int, last: Rescored) -> TargetResult:
+        cost = self.objective.cost
+        return TargetResult(
             ids=last.ids,
             activation=last.activation,
             surprisal=last.surprisal,
             remarks=last.notes,
-            forwards=float(meter.forwards[row]),
-            backwards=float(meter.backwards[row]),
+            forwards=float(cost.forwards[row]),
+            backwards=float(cost.backwards[row]),
             seconds=self.seconds / self.members,
             notes={name: float(value[row]) for name, value in self.notes.items() if not value[row].isnan()},
             broken=int(self.broken[row]),

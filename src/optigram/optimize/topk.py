@@ -10,7 +10,7 @@ from optigram.shapes import Float, Int
 
 
 @dataclass(frozen=True)
-class Best:
+class TopK:
     """Texts by activation, or whatever else the judge ranks them by, best first; of equals the smaller ids come first; a text stands once.
 
     `ids` int64 [k n t]; `activation` float32 [k n]. Where fewer than n texts are known, ids are -1, activations -inf.
@@ -20,12 +20,12 @@ class Best:
     activation: Float[Tensor, "k n"]
 
     @classmethod
-    def empty(cls, targets: int, most: int, length: int) -> "Best":
+    def empty(cls, targets: int, most: int, length: int) -> "TopK":
         """A shelf with room for `most` texts of each target."""
         return cls(torch.full((targets, most, length), -1), torch.full((targets, most), -torch.inf))
 
     @classmethod
-    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], most: int) -> "Best":
+    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], most: int) -> "TopK":
         """The `most` best of candidates: ids [k1 c t] (k1 is k, or 1 for texts shared by all targets), activation [k c].
 
         A NaN is no activation: it counts as -inf.
@@ -40,7 +40,7 @@ class Best:
             ids = ids[0][chosen]
         return cls.empty(len(activation), most, ids.shape[2]).merge(cls(ids, activation))
 
-    def merge(self, other: "Best") -> "Best":
+    def merge(self, other: "TopK") -> "TopK":
         """The n best of both: associative, commutative, idempotent."""
         ids = torch.cat([self.ids, other.ids], dim=1)
         activation = torch.cat([self.activation, other.activation], dim=1)
@@ -51,7 +51,7 @@ class Best:
         ids, activation = ids.masked_fill(unknown[..., None], -1), activation.masked_fill(unknown, -torch.inf)
         ids, activation = _sorted(ids, activation, texts_first=False)
         n = self.ids.shape[1]
-        return Best(ids[:, :n], activation[:, :n])
+        return TopK(ids[:, :n], activation[:, :n])
 
 
 def _sorted(ids: Tensor, activation: Tensor, texts_first: bool) -> tuple[Tensor, Tensor]:

@@ -20,42 +20,42 @@ Colours = Mapping[str, str]  # class by method
 Attribute = str | float
 
 
-def element(name: str, attributes: dict[str, Attribute], *inside: Markup | str) -> Markup:
+def _element(name: str, attributes: dict[str, Attribute], *inside: Markup | str) -> Markup:
     """One element; numbers get two decimals, texts and attributes are escaped."""
-    written = "".join(f' {key}="{escape(value if isinstance(value, str) else number(value))}"' for key, value in attributes.items())
+    written = "".join(f' {key}="{escape(value if isinstance(value, str) else _number(value))}"' for key, value in attributes.items())
     return Markup(f"<{name}{written}>") + Markup("").join(escape(part) for part in inside) + Markup(f"</{name}>")
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """At most two decimals, and none that are zero."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
     """A line of text whose middle is at the height y."""
-    return element("text", {"x": x, "y": y, "class": kind, "text-anchor": anchor, "dominant-baseline": "central"}, words)
+    return _element("text", {"x": x, "y": y, "class": kind, "text-anchor": anchor, "dominant-baseline": "central"}, words)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     """A straight line."""
-    return element("line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "class": kind})
+    return _element("line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "class": kind})
 
 
 def path(points: Sequence[tuple[float, float]], kind: str, closed: bool = False) -> Markup:
     """A line through points."""
-    steps = "L".join(f"{number(x)} {number(y)}" for x, y in points)
-    return element("path", {"d": f"M{steps}{'Z' if closed else ''}", "class": kind})
+    steps = "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
+    return _element("path", {"d": f"M{steps}{'Z' if closed else ''}", "class": kind})
 
 
-def drawing(width: float, height: float, label: str, *inside: Markup) -> Markup:
+def _drawing(width: float, height: float, label: str, *inside: Markup) -> Markup:
     """A drawing that scales with its place; `label` is what it is read out as."""
-    return element(
-        "svg", {"viewBox": f"0 0 {number(width)} {number(height)}", "role": "img", "aria-label": label, "class": "drawing"}, *inside
+    return _element(
+        "svg", {"viewBox": f"0 0 {_number(width)} {_number(height)}", "role": "img", "aria-label": label, "class": "drawing"}, *inside
     )
 
 
 @dataclass(frozen=True)
-class Scale:
+class _Scale:
     """From values between `low` and `high` to places between `start` and `end`; with `log` by their logarithm."""
 
     low: float
@@ -84,7 +84,7 @@ class Scale:
         return [round(n * step, 10) for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
-def brief(value: float) -> str:
+def _brief(value: float) -> str:
     """A tick's label: "0.5", "200", "10k", "2.5M"."""
     for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
@@ -92,23 +92,23 @@ def brief(value: float) -> str:
     return f"{value:g}"
 
 
-def boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str, title: str, rule: float | None = 1.0) -> Markup | None:
+def _boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str, title: str, rule: float | None = 1.0) -> Markup | None:
     """A row a name: a point a neuron, quartiles, whiskers to 1.5 quartile distances; `rule` is a value that is marked."""
     found = {name: values for name, values in found.items() if values}
     if not found:
         return None
     everything = [value for values in found.values() for value in values.values()]
     left = max(LEFT, 18 + LETTER * max(map(len, found)))
-    x = Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), left, WIDTH - RIGHT)
+    x = _Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), left, WIDTH - RIGHT)
     height = TOP + ROW * len(found) + BOTTOM
     parts = _axis(x, height - BOTTOM, TOP, axis)
-    parts += [] if rule is None else [line(x.at(rule), TOP, x.at(rule), height - BOTTOM, "rule")]
+    parts += [] if rule is None else [_line(x.at(rule), TOP, x.at(rule), height - BOTTOM, "rule")]
     for row, (name, values) in enumerate(found.items()):
         parts.append(_box(x, TOP + ROW * (row + 0.5), name, values, colours[name]))
-    return drawing(WIDTH, height, f"{title}: {axis}", *parts)
+    return _drawing(WIDTH, height, f"{title}: {axis}", *parts)
 
 
-def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
+def _curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
     """A line a method: the median neuron's best so far over its best of the corpus, with quartiles, against what it cost."""
     lines = {
         method: [point for point in curve(records, method) if all(map(math.isfinite, point))] for method in methods if method != BASELINE
@@ -117,17 +117,17 @@ def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, 
     if not lines:
         return None
     points = [point for found in lines.values() for point in found]
-    x = Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT / 2, WIDTH - RIGHT, log=True)
-    y = Scale(min(0.0, min(p[1] for p in points)), max(1.1, max(p[3] for p in points) * 1.03), TALL - BOTTOM, TOP)
-    parts = [*_frame(x, y, "forward-equivalents a neuron"), line(x.start, y.at(1), x.end, y.at(1), "rule")]
+    x = _Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT / 2, WIDTH - RIGHT, log=True)
+    y = _Scale(min(0.0, min(p[1] for p in points)), max(1.1, max(p[3] for p in points) * 1.03), TALL - BOTTOM, TOP)
+    parts = [*_frame(x, y, "forward-equivalents a neuron"), _line(x.start, y.at(1), x.end, y.at(1), "rule")]
     for method, found in lines.items():
         upper, lower = [(x.at(p[0]), y.at(p[3])) for p in found], [(x.at(p[0]), y.at(p[1])) for p in found]
         parts.append(path([*upper, *lower[::-1]], f"band {colours[method]}", closed=True))
         parts.append(path([(x.at(p[0]), y.at(p[2])) for p in found], f"line {colours[method]}"))
-    return drawing(WIDTH, TALL, f"{title}: best so far over the best of the corpus, against forward-equivalents", *parts)
+    return _drawing(WIDTH, TALL, f"{title}: best so far over the best of the corpus, against forward-equivalents", *parts)
 
 
-def growth(
+def _growth(
     sizes: Sequence[float], best: Sequence[Sequence[float]], levels: Mapping[str, float], colours: Colours, axis: str, title: str
 ) -> Markup | None:
     """The best of a part of the corpus over that of all [neurons, sizes], against its size, with each method's median as a line."""
@@ -135,62 +135,62 @@ def growth(
     if not known:
         return None
     low, middle, high = np.quantile(np.stack(known), [0.25, 0.5, 0.75], axis=0)
-    x = Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT / 2, WIDTH - RIGHT, log=True)
-    y = Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
+    x = _Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT / 2, WIDTH - RIGHT, log=True)
+    y = _Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
     upper, lower = ([(x.at(size), y.at(value)) for size, value in zip(sizes, values, strict=True)] for values in (high, low))
     parts = _frame(x, y, axis)
     parts.append(path([*upper, *lower[::-1]], f"band {colours[BASELINE]}", closed=True))
     parts.append(path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
     for method, level in levels.items():
-        parts.append(line(x.start, y.at(level), x.end, y.at(level), f"level {colours[method]}"))
-    return drawing(WIDTH, TALL, f"{title}: the best of the corpus against its size, with each method's median", *parts)
+        parts.append(_line(x.start, y.at(level), x.end, y.at(level), f"level {colours[method]}"))
+    return _drawing(WIDTH, TALL, f"{title}: the best of the corpus against its size, with each method's median", *parts)
 
 
-def interval(low: float, value: float, high: float, colour: str, least: float = 0.0, most: float = 1.0) -> Markup:
+def _interval(low: float, value: float, high: float, colour: str, least: float = 0.0, most: float = 1.0) -> Markup:
     """An estimate and its interval on a line from `least` to `most`, for a table's cell."""
-    x = Scale(least, most, 4, 116)
-    parts = [line(4, 9, 116, 9, "grid"), line(x.at((least + most) / 2), 3, x.at((least + most) / 2), 15, "rule")]
+    x = _Scale(least, most, 4, 116)
+    parts = [_line(4, 9, 116, 9, "grid"), _line(x.at((least + most) / 2), 3, x.at((least + most) / 2), 15, "rule")]
     parts += [
-        line(x.at(low), 9, x.at(high), 9, f"whisker {colour}"),
-        element("circle", {"cx": x.at(value), "cy": 9, "r": 4, "class": f"dot {colour}"}),
+        _line(x.at(low), 9, x.at(high), 9, f"whisker {colour}"),
+        _element("circle", {"cx": x.at(value), "cy": 9, "r": 4, "class": f"dot {colour}"}),
     ]
-    return element("svg", {"viewBox": "0 0 120 18", "class": "interval", "aria-hidden": "true"}, *parts)
+    return _element("svg", {"viewBox": "0 0 120 18", "class": "interval", "aria-hidden": "true"}, *parts)
 
 
-def _box(x: Scale, y: float, method: str, values: Mapping[str, float], colour: str) -> Markup:
+def _box(x: _Scale, y: float, method: str, values: Mapping[str, float], colour: str) -> Markup:
     numbers = np.array(list(values.values()))
     low, middle, high = np.quantile(numbers, [0.25, 0.5, 0.75])
     reach = 1.5 * (high - low)
     least, most = numbers[numbers >= low - reach].min(), numbers[numbers <= high + reach].max()
     sideways = np.random.default_rng(0).uniform(-13, 13, len(numbers))
     dots = [
-        element(
+        _element(
             "circle",
             {"cx": x.at(value), "cy": y + shift, "r": 1.8, "class": f"point {colour}"},
-            element("title", {}, f"{target} {value:.2f}"),
+            _element("title", {}, f"{target} {value:.2f}"),
         )
         for (target, value), shift in zip(values.items(), sideways.tolist(), strict=True)
     ]
     parts = [
         *dots,
-        line(x.at(float(least)), y, x.at(float(most)), y, f"whisker {colour}"),
-        element(
+        _line(x.at(float(least)), y, x.at(float(most)), y, f"whisker {colour}"),
+        _element(
             "rect", {"x": x.at(low), "y": y - 9, "width": max(x.at(high) - x.at(low), 1.0), "height": 18, "rx": 3, "class": f"box {colour}"}
         ),
-        line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
+        _line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
     ]
-    return element("g", {}, text(x.start - 10, y, method, "name", "end"), *parts)
+    return _element("g", {}, text(x.start - 10, y, method, "name", "end"), *parts)
 
 
-def _axis(x: Scale, bottom: float, top: float, title: str) -> list[Markup]:
+def _axis(x: _Scale, bottom: float, top: float, title: str) -> list[Markup]:
     parts = []
     for tick in x.ticks():
-        parts += [line(x.at(tick), top, x.at(tick), bottom, "grid"), text(x.at(tick), bottom + 12, brief(tick), "tick", "middle")]
+        parts += [_line(x.at(tick), top, x.at(tick), bottom, "grid"), text(x.at(tick), bottom + 12, _brief(tick), "tick", "middle")]
     return [*parts, text((x.start + x.end) / 2, bottom + 30, title, "axis", "middle")]
 
 
-def _frame(x: Scale, y: Scale, title: str) -> list[Markup]:
+def _frame(x: _Scale, y: _Scale, title: str) -> list[Markup]:
     parts = _axis(x, y.start, y.end, title)
     for tick in y.ticks(5):
-        parts += [line(x.start, y.at(tick), x.end, y.at(tick), "grid"), text(x.start - 6, y.at(tick), brief(tick), "tick", "end")]
+        parts += [_line(x.start, y.at(tick), x.end, y.at(tick), "grid"), text(x.start - 6, y.at(tick), _brief(tick), "tick", "end")]
     return parts

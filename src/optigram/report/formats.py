@@ -46,7 +46,7 @@ def markdown(grid: Grid) -> str:
     return "\n".join([line(grid.header), rule, *map(line, grid.rows), *([f"\n{grid.caption}"] if grid.caption else [])]) + "\n"
 
 
-def latex(grid: Grid) -> str:
+def _latex(grid: Grid) -> str:
     """A `tabular` in a `table`, with booktabs rules."""
 
     def line(cells: Sequence[str]) -> str:
@@ -59,7 +59,7 @@ def latex(grid: Grid) -> str:
     return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}", *caption, r"\end{table}"]) + "\n"
 
 
-def as_html(grid: Grid) -> str:
+def _as_html(grid: Grid) -> str:
     """A `<table>` without styles of its own."""
 
     def line(cells: Sequence[str], tag: str) -> str:
@@ -71,4 +71,4 @@ def as_html(grid: Grid) -> str:
     return f"<table>\n{caption}<thead>{line(grid.header, 'th')}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n"
 
 
-FORMATS = {"txt": plain, "md": markdown, "tex": latex, "html": as_html}
+FORMATS = {"txt": plain, "md": markdown, "tex": _latex, "html": _as_html}

@@ -19,27 +19,29 @@ from optigram.report.overview import colours_of, facts, headline, parts_of
 from optigram.report.page_data import contents
 from optigram.report.scan_data import bare, places, scan_contents
 from optigram.report.scan_overview import scan_facts, scan_headline, scanned
-from optigram.runs.folder import Kept
-from optigram.scanning.results import Findings
+from optigram.runs.folder import RunFolder
+from optigram.scanning.results import ScanResults
 from optigram.study.evidence import Evidence
 
 STYLES = ("theme.css", "layout.css")
 SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")
 
 
-def write_report(kept: Kept, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: Findings | None = None) -> None:
+def write_report(
+    kept: RunFolder, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: ScanResults | None = None
+) -> None:
     """Write `page`, whole."""
     with written_whole(path) as temporary:
         temporary.write_text(page(kept, evidence, title, scan), encoding="utf-8")
 
 
-def write_scan_report(scan: Findings, targets: Sequence[str], path: Path, title: str) -> None:
+def write_scan_report(scan: ScanResults, targets: Sequence[str], path: Path, title: str) -> None:
     """Write `scan_page`, whole."""
     with written_whole(path) as temporary:
         temporary.write_text(scan_page(scan, targets, title), encoding="utf-8")
 
 
-def page(kept: Kept, evidence: Sequence[Evidence], title: str | None = None, scan: Findings | None = None) -> str:
+def page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanResults | None = None) -> str:
     """The page of a run as text. Without evidence it has no heat maps, substitutes or corpus examples; with a scan also its places.
 
     Whatever came from a model or a user is escaped; the script runs by its hash alone. Raises InputError for a scan of another
@@ -63,7 +65,7 @@ def page(kept: Kept, evidence: Sequence[Evidence], title: str | None = None, sca
     )
 
 
-def scan_page(scan: Findings, targets: Sequence[str], title: str) -> str:
+def scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
     """The page of some targets of a scan as text."""
     return _rendered(
         scan_contents(scan, targets),
@@ -78,7 +80,7 @@ def scan_page(scan: Findings, targets: Sequence[str], title: str) -> str:
     )
 
 
-def _joined(kept: Kept, neurons: Sequence[dict[str, Any]], scan: Findings) -> dict[str, str]:
+def _joined(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
     """Give neurons of the run their places in a scan; what the scan calls the targets that it has."""
     if kept.manifest["fingerprints"]["model"] != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run; scan the run's own model")
@@ -105,7 +107,7 @@ def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) ->
             "manifest": json.dumps(manifest, indent=2, ensure_ascii=False),
             "several_models": len({neuron["model"] for neuron in data["neurons"]}) > 1,
             "data": data,
-            "json": inert(data),
+            "json": _inert(data),
             "style": Markup("\n".join(_part(name) for name in STYLES)),
             "script": Markup(script),
             "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -113,7 +115,7 @@ def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) ->
     )
 
 
-def inert(data: Any) -> Markup:
+def _inert(data: Any) -> Markup:
     """JSON that may stand in a script element: no character of it can end the element or begin another."""
     return htmlsafe_json_dumps(data, functools.partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from optigram.report import charts as drawings
 from optigram.report.comparisons import duration, show
-from optigram.runs.folder import Kept
+from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence
 from optigram.study.statistics import BASELINE, Comparison, activations, compare, grouped, site_of
@@ -19,7 +19,7 @@ SPARE = 4  # colours for other methods
 
 
 @dataclass(frozen=True)
-class Row:
+class _Row:
     """One method against corpus search, as the table shows it."""
 
     method: str
@@ -33,22 +33,22 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Panel:
+class _Panel:
     """One site of an arm: its table, and its drawings by title."""
 
     site: str
     neurons: int
-    rows: Sequence[Row]
+    rows: Sequence[_Row]
     drawings: Mapping[str, Markup]
 
 
 @dataclass(frozen=True)
-class Part:
+class _Part:
     """One arm, or the whole of a run that has none."""
 
     arm: str
     model: str
-    panels: Sequence[Panel]
+    panels: Sequence[_Panel]
     methods: Mapping[str, str]  # classes
 
 
@@ -60,12 +60,12 @@ def colours_of(methods: Sequence[str]) -> dict[str, str]:
     return {method: f"c{numbers[method.partition(':')[0]]}" for method in methods}
 
 
-def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[Part]:
+def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
     """An overview of each arm."""
     comparisons = compare(records)
     colours = colours_of([BASELINE, *dict.fromkeys(record.method for record in records)])
     return [
-        Part(
+        _Part(
             arm,
             here[0].model,
             list(_panels(arm, here, comparisons, evidence, colours)),
@@ -75,7 +75,7 @@ def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[Pa
     ]
 
 
-def facts(kept: Kept, evidence: Sequence[Evidence]) -> dict[str, str]:
+def facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
     """What was run, in a few words each."""
     firsts = [record for record in kept.records if record.rank == 1]
     settings = kept.settings
@@ -123,7 +123,7 @@ def ratios(records: Sequence[Record], methods: Sequence[str], base: Mapping[str,
 
 def _panels(
     arm: str, records: Sequence[Record], comparisons: Sequence[Comparison], evidence: Sequence[Evidence], colours: Mapping[str, str]
-) -> Iterator[Panel]:
+) -> Iterator[_Panel]:
     for site, here in grouped(records, site_of).items():
         mine = [one for one in comparisons if one.arm == arm and one.site == site]
         methods = [method for method in _methods(here) if method != BASELINE]
@@ -133,15 +133,17 @@ def _panels(
         sizes, best = around[0].sizes if around else [], [one.best for one in around]
         over = ratios(here, methods, activations(here, BASELINE))
         drawn = {
-            "Each neuron against its best of the corpus": drawings.boxes(over, colours, "activation / best of the corpus", site),
-            "Best so far, as the search goes on": drawings.curves(here, methods, colours, site),
-            "What a larger corpus would bring": drawings.growth(sizes, best, levels, colours, N_GRAMS, site),
+            "Each neuron against its best of the corpus": drawings._boxes(over, colours, "activation / best of the corpus", site),
+            "Best so far, as the search goes on": drawings._curves(here, methods, colours, site),
+            "What a larger corpus would bring": drawings._growth(sizes, best, levels, colours, N_GRAMS, site),
         }
-        yield Panel(site, len(neurons), [_row(one, colours) for one in mine], {name: one for name, one in drawn.items() if one is not None})
+        yield _Panel(
+            site, len(neurons), [_row(one, colours) for one in mine], {name: one for name, one in drawn.items() if one is not None}
+        )
 
 
-def _row(one: Comparison, colours: Mapping[str, str]) -> Row:
+def _row(one: Comparison, colours: Mapping[str, str]) -> _Row:
     colour = colours[one.method]
-    picture = drawings.interval(one.wins.low, one.wins.value, one.wins.high, colour)
+    picture = drawings._interval(one.wins.low, one.wins.value, one.wins.high, colour)
     p = "< 0.001" if one.holm < 0.001 else f"{one.holm:.3f}"
-    return Row(one.method, colour, show(one.wins, percent=True), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)
+    return _Row(one.method, colour, show(one.wins, percent=True), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)

@@ -6,7 +6,7 @@ from typing import Any
 
 from optigram.report.escape import visible, whole
 from optigram.report.reproduce import command
-from optigram.runs.folder import Kept
+from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Example, Heat
 from optigram.study.statistics import BASELINE, grouped, site_of
@@ -18,7 +18,7 @@ Key = tuple[str, str]  # model and target
 
 
 @dataclass(frozen=True)
-class Series:
+class _Series:
     """A method of an arm; `label` says which arm only where the run has several with this method."""
 
     arm: str
@@ -26,16 +26,16 @@ class Series:
     label: str
 
 
-def series_of(records: Sequence[Record]) -> list[Series]:
+def _series_of(records: Sequence[Record]) -> list[_Series]:
     """All methods of all arms, in the order of the records."""
     pairs = list(dict.fromkeys((record.arm, record.method) for record in records))
     arms = {method: {arm for arm, other in pairs if other == method} for _, method in pairs}
-    return [Series(arm, method, method if len(arms[method]) == 1 else f"{method} ({arm})") for arm, method in pairs]
+    return [_Series(arm, method, method if len(arms[method]) == 1 else f"{method} ({arm})") for arm, method in pairs]
 
 
-def contents(kept: Kept, evidence: Sequence[Evidence]) -> dict[str, Any]:
+def contents(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
     """All that the page's script reads, as JSON would have it."""
-    series = series_of(kept.records)
+    series = _series_of(kept.records)
     numbers = {(one.arm, one.method): number for number, one in enumerate(series)}
     known = {(one.model, one.target): one for one in evidence}
     groups = grouped(kept.records, lambda record: (record.model, record.target))
@@ -46,7 +46,7 @@ def contents(kept: Kept, evidence: Sequence[Evidence]) -> dict[str, Any]:
     }
 
 
-def best_of_corpus(records: Sequence[Record]) -> float | None:
+def _best_of_corpus(records: Sequence[Record]) -> float | None:
     """The highest activation of corpus search among a neuron's records."""
     return max((record.activation for record in records if record.method == BASELINE), default=None)
 
@@ -64,7 +64,7 @@ def _neuron(
         "model": key[0],
         "target": key[1],
         "site": site_of(records[0]),
-        "base": short(best_of_corpus(records)),
+        "base": short(_best_of_corpus(records)),
         "texts": [
             _text(record, numbers[record.arm, record.method], heats.get((record.arm, record.method, record.seed, record.rank)), manifest)
             for record in records

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
-    from optigram.runs.find import Finds
+    from optigram.runs.find import MethodResult
+
 
 SHOWN = 60  # rows of a table in a notebook
 CELL = "padding:.2em .8em .2em 0;text-align:{};vertical-align:top"
@@ -42,7 +43,7 @@ class Results:
         return cls(open_folder(Path(folder)).records, read_evidence(Path(folder)))
 
     @classmethod
-    def of(cls, finds: "Iterable[Finds]") -> "Results":
+    def of(cls, finds: "Iterable[MethodResult]") -> "Results":
         """What `find` yields, of all methods together."""
         return cls([record for one in finds for record in one.records])
 

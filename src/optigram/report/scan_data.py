@@ -14,7 +14,7 @@ from optigram.report.escape import visible
 from optigram.report.page_data import short
 from optigram.report.reproduce import scan_command
 from optigram.scanning.export.rows import tokens_of
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 from optigram.study.statistics import grouped, site_of_address
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
@@ -26,7 +26,7 @@ MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
 
-def chosen(found: Findings, only: str | None) -> list[str]:
+def chosen(found: ScanResults, only: str | None) -> list[str]:
     """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
     names = [target for target in found if only is None or fnmatchcase(target, only)]
     if not names:
@@ -34,7 +34,7 @@ def chosen(found: Findings, only: str | None) -> list[str]:
     return names[:TARGETS]
 
 
-def scan_contents(found: Findings, targets: Sequence[str]) -> dict[str, Any]:
+def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the manner of `contents.contents`."""
     known = places(found, targets)
     neurons = [
@@ -45,7 +45,7 @@ def scan_contents(found: Findings, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def places(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+def places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of each of some targets, by target."""
     wanted = compute.field("target").isin(list(targets))
     rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
@@ -59,7 +59,9 @@ def bare(target: str) -> str:
     return POOLS.sub("", target)
 
 
-def _of(found: Findings, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _of(
+    found: ScanResults, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     splits = grouped(rows, lambda row: row["split"])
     titles = ["top", *sorted((name for name in splits if name.startswith("quantile")), reverse=True), "random", "bottom"]
     return {

@@ -12,12 +12,12 @@ from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
 from optigram.report.scan_tables import question
 from optigram.runs.records import Record
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 from optigram.study.statistics import BASELINE, grouped, site_of_address
 
 
 @dataclass(frozen=True)
-class Scanned:
+class _Scanned:
     """One site of a scan: how many targets of it are shown, and its drawings by title."""
 
     site: str
@@ -25,7 +25,7 @@ class Scanned:
     drawings: Mapping[str, Markup]
 
 
-def scan_facts(found: Findings) -> dict[str, str]:
+def scan_facts(found: ScanResults) -> dict[str, str]:
     """What was read, in a few words each."""
     about, settings = found.about, found.about["scan"]["settings"]
     shards = about["shards"]
@@ -43,7 +43,7 @@ def scan_facts(found: Findings) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def scan_headline(found: Findings) -> list[tuple[str, str]]:
+def scan_headline(found: ScanResults) -> list[tuple[str, str]]:
     """Figures, and what they are."""
     far = [value for values in _far(found, list(found)).values() for value in values.values()]
     told = [
@@ -56,12 +56,12 @@ def scan_headline(found: Findings) -> list[tuple[str, str]]:
 
 
 def scanned(
-    found: Findings,
+    found: ScanResults,
     targets: Sequence[str],
     colours: Mapping[str, str],
     records: Sequence[Record] = (),
     names: Mapping[str, str] | None = None,
-) -> list[Scanned]:
+) -> list[_Scanned]:
     """A panel a site; with records (`names`: what the scan calls their targets) each method's texts over the best place of the corpus."""
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
     highest = dict(zip(found, found.targets["highest"].to_pylist(), strict=True))
@@ -76,19 +76,19 @@ def scanned(
         least = min(map(len, rows))
         sizes, best = [row["tokens"] for row in rows[0][-least:]], [[row["highest"] for row in one[-least:]] for one in rows]
         drawn = {
-            "Texts against the best place of the corpus": drawings.boxes(over, colours, "activation / best place of the corpus", site),
-            "How far the highest place stands out": drawings.boxes(
+            "Texts against the best place of the corpus": drawings._boxes(over, colours, "activation / best place of the corpus", site),
+            "How far the highest place stands out": drawings._boxes(
                 _far(found, here), {site: colours[BASELINE]}, "standard deviations above the mean", site, rule=None
             ),
-            "What a larger corpus would bring": drawings.growth(
+            "What a larger corpus would bring": drawings._growth(
                 sizes, best, levels, colours, "tokens of the corpus: a random half, a quarter, ...", site
             ),
         }
-        made.append(Scanned(site, len(here), {name: one for name, one in drawn.items() if one is not None}))
+        made.append(_Scanned(site, len(here), {name: one for name, one in drawn.items() if one is not None}))
     return made
 
 
-def _far(found: Findings, targets: Sequence[str]) -> dict[str, dict[str, float]]:
+def _far(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, float]]:
     """By site and target: how many standard deviations the highest place is above the mean of all; none of n-grams alone."""
     rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}

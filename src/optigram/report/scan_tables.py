@@ -9,7 +9,7 @@ from rich.text import Text
 
 from optigram.report.colours import INK, lit
 from optigram.runs.records import Record
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROWS, WIDTH = 40, 60  # targets that are shown; letters before the place
 
 
-def scan_table(found: Findings, most: int = ROWS) -> Table:
+def scan_table(found: ScanResults, most: int = ROWS) -> Table:
     """One row a target: its highest activation, and the real text around the place."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
@@ -26,7 +26,7 @@ def scan_table(found: Findings, most: int = ROWS) -> Table:
     table.add_column("where", overflow="fold")
     lowest = dict(zip(found, found.targets["lowest"].to_pylist(), strict=True))
     for row in found.best()[:most]:
-        table.add_row(Text(row["target"]), f"{row['activation']:.3f}", f"{lowest[row['target']]:.3f}", marked(row))
+        table.add_row(Text(row["target"]), f"{row['activation']:.3f}", f"{lowest[row['target']]:.3f}", _marked(row))
     return table
 
 
@@ -37,11 +37,11 @@ def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("activation", justify="right")
     table.add_column("where", overflow="fold")
     for row in rows:
-        table.add_row(Text(row["target"] if row["rank"] == 1 else ""), f"{row['activation']:.3f}", marked(row))
+        table.add_row(Text(row["target"] if row["rank"] == 1 else ""), f"{row['activation']:.3f}", _marked(row))
     return table
 
 
-def marked(row: Mapping[str, Any]) -> Text:
+def _marked(row: Mapping[str, Any]) -> Text:
     """The text of a window, its tokens in the colour of their activations; the token that was found is bold and underlined."""
     text = Text(row["text"].replace("\n", " "))
     if row["activations"] is not None and row["spans"] is not None:
@@ -53,7 +53,7 @@ def marked(row: Mapping[str, Any]) -> Text:
     return text
 
 
-def summary(found: Findings) -> str:
+def summary(found: ScanResults) -> str:
     """What was read, in one line, and what was left out."""
     about, settings = found.about, found.about["scan"]["settings"]
     left = f" First {settings['skipped']} positions left out;" if settings["skipped"] and settings["question"] == "context" else ""
@@ -81,7 +81,7 @@ def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
     return levels
 
 
-def corpus_curve(found: Findings, target: str, levels: Mapping[str, float] | None = None) -> "Figure":
+def corpus_curve(found: ScanResults, target: str, levels: Mapping[str, float] | None = None) -> "Figure":
     """The best activation in random parts of the corpus against their tokens, and what methods reached as lines.
 
     `levels` are names of methods and activations, such as those of `find`. Raises InputError for a target that was not scanned.

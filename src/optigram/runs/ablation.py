@@ -22,13 +22,13 @@ def without_each(objective: Objective, ids: Int[torch.Tensor, "k c t"]) -> Float
         return found
     targets = [objective.targets[n] for n in lasting]
     for place in range(t):
-        judge = Objective(objective.model, targets, t - 1, template_without(objective.template, place))
+        judge = Objective(objective.model, targets, t - 1, _template_without(objective.template, place))
         rest = torch.cat([ids[lasting, :, :place], ids[lasting, :, place + 1 :]], dim=2)
         found[lasting, :, place] = judge.viewed("exact").score(rest).activation.cpu()
     return found
 
 
-def template_without(template: Template, place: int) -> Template:
+def _template_without(template: Template, place: int) -> Template:
     """The template with the slot of one free word closed; the fixed words stay where they are."""
     between = tuple((count - (count > place), fixed) for count, fixed in template.between)
     return dataclasses.replace(template, between=between, length=None)
@@ -54,7 +54,7 @@ def with_others(
             part = range(start, min(start + size, len(ids)))
             texts = ids[part.start : part.stop, None].expand(-1, candidates.shape[1], -1).clone()
             texts[:, :, place] = candidates[part.start : part.stop]
-            values = exact.only(part).score(texts).activation.cpu()
+            values = exact.subset(part).score(texts).activation.cpu()
             values.masked_fill_(texts[:, :, place] == ids[part.start : part.stop, place, None], -torch.inf)
             best = values.topk(min(most, values.shape[1] - 1 or 1))
             for row, member in enumerate(part):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from optigram.objective.objective import Objective
-from optigram.optimize.topk import Best
+from optigram.optimize.topk import TopK
 from optigram.runs.plan import Sentences
 from optigram.shapes import Float, Int
 
@@ -22,7 +22,7 @@ Row = tuple[float, list[int], float]  # share above, ids, activation
 
 
 @dataclass(frozen=True)
-class CorpusView:
+class CorpusStatistics:
     """`shown` holds for each target n-grams as (share above; 0: of the best), ids, activation. `edges` [k b + 1], `counts` [k b],
     `best` [k m] after the first `sizes` [m] n-grams in a random order."""
 
@@ -33,17 +33,17 @@ class CorpusView:
     best: Float[np.ndarray, "k m"]
 
 
-def view(
+def corpus_statistics(
     objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
-) -> CorpusView:
+) -> CorpusStatistics:
     """Judge every n-gram once, in a random order that the seed decides; `tell` is told how many are done."""
     judge = objective.viewed("exact")
     texts = torch.from_numpy(ngrams[np.random.default_rng(seed).permutation(len(ngrams))])
-    shelf = Best.empty(len(judge.targets), SHELF, texts.shape[1])
+    shelf = TopK.empty(len(judge.targets), SHELF, texts.shape[1])
     sizes, best, sampled, done = [], [], [], 0
     for chunk in texts.split(_chunks(len(texts))):
         values = judge.score(chunk[None]).activation.cpu().nan_to_num(nan=-torch.inf)
-        shelf = shelf.merge(Best.of(chunk[None], values, SHELF))
+        shelf = shelf.merge(TopK.of(chunk[None], values, SHELF))
         if done < SAMPLE:
             sampled.append(values)
         done += len(chunk)
@@ -57,7 +57,7 @@ def view(
         for row in range(len(judge.targets))
     ]
     edges, counts = zip(*(_histogram(row, float(top[0])) for row, top in zip(sample.numpy(), shelf.activation, strict=True)), strict=True)
-    return CorpusView(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
+    return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 
 def in_context(wanted: Iterable[Sequence[int]], corpus: Sentences, objective: Objective) -> dict[tuple[int, ...], tuple[str, str]]:

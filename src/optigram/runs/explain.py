@@ -25,7 +25,7 @@ class Substitution:
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """A free position: its word, the activation of the text without it (None: it cannot be left out), and its best substitutions."""
 
     word: str
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a text's `activation` for a target hangs on.
+    """What a text's `activation` for a target depends on.
 
     `optimal`: no judged word in any place is an improvement. `orders`: activations of the same words in other orders, of which
     `better` are above the text's own.
@@ -44,7 +44,7 @@ class Explanation:
     target: str
     text: str
     activation: float
-    places: Sequence[Place]
+    places: Sequence[_Place]
     orders: Sequence[float]
     whole_lexicon: bool
 
@@ -77,7 +77,7 @@ def explain(objective: Objective, ids: Sequence[int], top: int = 5, sweep: int |
             objective.model.vocabulary.decode(ids),
             own[row],
             [
-                Place(tokens[id_], None if math.isnan(left) else left, [Substitution(tokens[word], value) for word, value in best])
+                _Place(tokens[id_], None if math.isnan(left) else left, [Substitution(tokens[word], value) for word, value in best])
                 for id_, left, best in zip(ids, without[row], others[row], strict=True)
             ],
             orders[row],

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from optigram.methods import paper as presets
-from optigram.methods.combinators import HANDED_ON
+from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
-from optigram.optimize.diverse import search_apart
-from optigram.optimize.rescore import finals
-from optigram.optimize.search import Budget, Found, Outcome, search
-from optigram.optimize.topk import Best
+from optigram.optimize.diverse import search_diverse
+from optigram.optimize.rescore import rescore
+from optigram.optimize.search import Budget, SearchResult, TargetResult, search
+from optigram.optimize.topk import TopK
 from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
 from optigram.runs.records import Record
 from optigram.shapes import Int
 
-TYPED = Plan("text", None, None)  # stands for the user, who gave the text
+GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
 
 
 @dataclass(frozen=True)
-class Finds:
+class MethodResult:
     """What one method found: its records, how many texts scored NaN, and whether Ctrl-C ended it."""
 
     method: str
@@ -46,7 +46,7 @@ def find(
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
-) -> Iterator[Finds]:
+) -> Iterator[MethodResult]:
     """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate" or "auto".
 
     `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
@@ -57,18 +57,18 @@ def find(
     budget = budget or Budget()
     read = None if corpus is None or not reads_corpus(by) else corpus_search(objective, corpus)
     plans = [plan_of(name, objective, read, budget.forwards) for name in by]
-    known: Outcome | None = None
+    known: SearchResult | None = None
     for plan in plans:
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
-            known = search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watched, front=front)
-        found = find_by(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start, front=front)
+            known = search(objective, plan.corpus, None, seed, max(top, HANDOVER), watched, front=front)
+        found = run_plan(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start, front=front)
         yield found
         if found.interrupted:
             return
 
 
-def find_by(
+def run_plan(
     objective: Objective,
     plan: Plan,
     budget: Budget,
@@ -76,17 +76,17 @@ def find_by(
     top: int = 1,
     watch: Callable[[int, Tensor], None] = lambda done, best: None,
     arm: str = "",
-    known: Outcome | None = None,
+    known: SearchResult | None = None,
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
-) -> Finds:
+) -> MethodResult:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     apart_too = top > 1 and apart < 1 and not front
-    several = functools.partial(search_apart, most=apart) if apart_too else functools.partial(search, front=front)
-    read, outcome = 0.0, Outcome([])
+    several = functools.partial(search_diverse, most=apart) if apart_too else functools.partial(search, front=front)
+    read, outcome = 0.0, SearchResult([])
     if plan.corpus is not None:
-        outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDED_ON), watch, front=front)
+        outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDOVER), watch, front=front)
     if plan.method is None and apart_too:
         assert plan.corpus is not None
         outcome = several(objective, plan.corpus, None, seed, top, watch=watch)
@@ -101,42 +101,42 @@ def find_by(
         for number, found in given
         for record in _records(objective, number, plan, seed, _with(found, read), arm, None if front else top)
     ]
-    return Finds(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
+    return MethodResult(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 
 
-def _with(found: Found, read: float) -> Found:
+def _with(found: TargetResult, read: float) -> TargetResult:
     """A find with a note on what the corpus search that it began from had cost."""
     return dataclasses.replace(found, notes=found.notes | {"corpus_forwards": read}) if read else found
 
 
-def _texts(outcome: Outcome, length: int, front: bool) -> Tensor:
-    """The best texts of every target [k HANDED_ON t], -1 where there are fewer; of a long front some from end to end."""
-    texts = torch.full((len(outcome.found), HANDED_ON, length), -1)
+def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
+    """The best texts of every target [k HANDOVER t], -1 where there are fewer; of a long front some from end to end."""
+    texts = torch.full((len(outcome.found), HANDOVER, length), -1)
     for row, found in zip(texts, outcome.found, strict=True):
         if found is not None:
-            spread = torch.linspace(0, len(found.ids) - 1, HANDED_ON).long() if front else torch.arange(HANDED_ON)
+            spread = torch.linspace(0, len(found.ids) - 1, HANDOVER).long() if front else torch.arange(HANDOVER)
             given = found.ids[spread.unique()[: len(found.ids)]]
             row[: len(given)] = given
     return texts
 
 
-def judge(objective: Objective, ids: Sequence[int]) -> list[Record]:
+def score_text(objective: Objective, ids: Sequence[int]) -> list[Record]:
     """One record a target for a text of the user's, as exact as those of `find`: method "text", rank 1."""
     begun = time.perf_counter()
     text = torch.tensor([[ids]])
-    shelf = Best.of(text, objective.score(text).activation.cpu(), 1)
-    last = finals(objective, shelf)
+    shelf = TopK.of(text, objective.score(text).activation.cpu(), 1)
+    last = rescore(objective, shelf)
     seconds = (time.perf_counter() - begun) / len(objective.targets)
     records = []
     for number, one in enumerate(last):
-        forwards = float(objective.meter.forwards[number])
-        found = Found(one.ids, one.activation, forwards, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
-        records += _records(objective, number, TYPED, 0, found)
+        forwards = float(objective.cost.forwards[number])
+        found = TargetResult(one.ids, one.activation, forwards, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
+        records += _records(objective, number, GIVEN, 0, found)
     return records
 
 
 def _records(
-    objective: Objective, number: int, plan: Plan, seed: int, found: Found, arm: str = "", top: int | None = 1
+    objective: Objective, number: int, plan: Plan, seed: int, found: TargetResult, arm: str = "", top: int | None = 1
 ) -> Iterator[Record]:
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):

@@ -12,7 +12,7 @@ MANIFEST, RECORDS, CELLS = "manifest.json", "records.parquet", "cells"
 
 
 @dataclass(frozen=True)
-class Kept:
+class RunFolder:
     """What a folder holds. `whole`: a study that was killed has records, but not yet all of them."""
 
     folder: Path
@@ -31,7 +31,7 @@ class Kept:
         return self.study or self.manifest["settings"]
 
 
-def open_folder(folder: Path) -> Kept:
+def open_folder(folder: Path) -> RunFolder:
     """Read a run's folder; of a study that was not ended, the cells that are there. Raises InputError if it holds no run."""
     path = folder / MANIFEST
     if not path.is_file():
@@ -48,7 +48,7 @@ def open_folder(folder: Path) -> Kept:
         records, whole = [record for cell in sorted((folder / CELLS).glob("*.parquet")) for record in _read(cell)], False
     if not records:
         raise InputError(f"{folder} holds no records yet; let the study do some cells first")
-    return Kept(folder, manifest, records if whole else _in_order(records, manifest), whole)
+    return RunFolder(folder, manifest, records if whole else _in_order(records, manifest), whole)
 
 
 def _read(path: Path) -> list[Record]:

@@ -12,7 +12,7 @@ from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.fluency import Fluency, parse_band
 from optigram.objective.objective import Objective
-from optigram.runs.sae_fit import fit_of
+from optigram.runs.sae_fit import sae_fit
 from optigram.targets.target import Latent, resolve
 from optigram.text.formats import sentences
 from optigram.text.lexicon import Rules, lexicon
@@ -24,7 +24,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
-class Request:
+class FindOptions:
     """What is asked for, in words and numbers only; see `optigram find --help`."""
 
     model: str
@@ -55,7 +55,7 @@ class Request:
     second_opinion: str | None = None
 
 
-def judge_of(request: Request, network: Model | None = None) -> Objective:
+def make_objective(request: FindOptions, network: Model | None = None) -> Objective:
     """The objective that a request stands for; `network` is its model, if that is loaded already. Raises InputError."""
     if request.words not in ("any", "whole"):
         raise InputError(f"expected --words any or whole, got {request.words!r}")
@@ -82,7 +82,7 @@ def judge_of(request: Request, network: Model | None = None) -> Objective:
     )
 
 
-def fluency_of(request: Request) -> Fluency | None:
+def fluency_of(request: FindOptions) -> Fluency | None:
     """What a request asks of the surprisal, or None if nothing."""
     asked = (request.fluency, request.surprisal, request.fluency_model, request.front, request.repetition, request.second_opinion)
     if not any(asked):
@@ -93,14 +93,14 @@ def fluency_of(request: Request) -> Fluency | None:
     return Fluency(request.fluency, band, model, request.repetition, second)
 
 
-def remarks_on(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
+def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
     """What is worth saying of an objective before the work: how its autoencoders fit, and what a language model cannot do."""
-    if objective.fluency is not None and objective.fluency.weight and not objective.hears_mixtures:
+    if objective.fluency is not None and objective.fluency.weight and not objective.penalises_surprisal:
         yield "the language model has other tokens: its surprisal ranks discrete texts, and gives the methods no gradient"
     terms = [term for target in objective.targets for term in target.terms]
     tried = {(term.site, term.readout.file): term.readout.autoencoder for term in terms if isinstance(term.readout, Latent)}
     for (site, file), autoencoder in tried.items():
-        found = fit_of(objective.model, site, autoencoder, texts)
+        found = sae_fit(objective.model, site, autoencoder, texts)
         on = "sentences of the corpus" if texts else "random words, for want of a corpus"
         share = "no decoder to try" if found.unexplained is None else f"{found.unexplained:.2f} of the variance unexplained"
         made = f" (made for {autoencoder.made_for})" if autoencoder.made_for else ""
@@ -114,13 +114,13 @@ def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
     return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)
 
 
-def _template(request: Request, network: Model) -> Template:
+def _template(request: FindOptions, network: Model) -> Template:
     if request.template is None and not request.chat:
         return Template.bare(network.vocabulary)
     return Template.parse(request.template or "{}", network.vocabulary, request.chat)
 
 
-def _loaded(request: Request, dtype: str) -> Model:
+def _loaded(request: FindOptions, dtype: str) -> Model:
     model = load(request.model, request.device, dtype)
     if dtype != "float32" and isinstance(model, Imaginet):
         raise InputError(f"an Imaginet is searched in float32, got --dtype {dtype}; leave it out")

@@ -31,9 +31,9 @@ class Plan:
     method: Method | None
 
     @property
-    def side_by_side(self) -> int | None:
+    def batch_targets(self) -> int | None:
         """Targets that run as one batch; None: all."""
-        return None if self.method is None else self.method.side_by_side
+        return None if self.method is None else self.method.batch_targets
 
     def bounded(self, budget: Budget) -> Budget:
         """A budget with the usual bound, where it has none and the method no end of its own."""
@@ -70,7 +70,7 @@ def corpus_search(objective: Objective, corpus: Sentences) -> Corpus:
 def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:
     """What follows on a corpus search."""
     labels = [link.partition(":")[0] for link in chain.links]
-    if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.hears_mixtures:
+    if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     attends = objective.model.attends
     block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None

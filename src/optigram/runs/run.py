@@ -13,15 +13,15 @@ from optigram.models.base import model_fingerprint
 from optigram.models.loading import BUNDLED
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import sentences_for
-from optigram.runs.find import Finds, Watch, find
+from optigram.runs.find import MethodResult, Watch, find
 from optigram.runs.folder import MANIFEST, RECORDS
-from optigram.runs.options import Request, judge_of, remarks_on
+from optigram.runs.options import FindOptions, make_objective, remarks
 from optigram.runs.plan import reads_corpus
 from optigram.runs.records import Record, write
-from optigram.runs.scan_start import starts_from
+from optigram.runs.scan_start import starts_from_scan
 
 
-def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[Finds]:
+def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[MethodResult]:
     """What each method of a request found, written to the new folder `out` if there is one.
 
     `watch` is told the number of targets and gives what watches the search. `remark` is told what is worth saying.
@@ -29,17 +29,17 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     """
     bounds = Budget(forwards=request.budget)
     chains.check(request.by)
-    objective = judge_of(request)
+    objective = make_objective(request)
     reads = reads_corpus(request.by, request.corpus is not None or objective.model.name == BUNDLED)
-    folder = None if out is None else new_folder(out)
+    folder = None if out is None else _new_folder(out)
     corpus = sentences_for(objective.model, request.corpus, request.seed) if reads else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
-    for remarked in remarks_on(objective, () if corpus is None else corpus.texts):
+    for remarked in remarks(objective, () if corpus is None else corpus.texts):
         remark(remarked)
     if chains.AUTO in request.by:
-        remark(f"{chains.AUTO} is {chains.spelled_out(chains.AUTO, corpus is not None)} here; its settings stand in the records")
-    starts = None if request.start is None else starts_from(request.start, objective)
+        remark(f"{chains.AUTO} is {chains.expand(chains.AUTO, corpus is not None)} here; its settings stand in the records")
+    starts = None if request.start is None else starts_from_scan(request.start, objective)
     watched = watch(len(objective.targets))
     finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts, request.front))
     for one in finds:
@@ -50,18 +50,18 @@ def run(request: Request, out: Path | None, watch: Callable[[int], Watch], remar
     if folder is not None:
         prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
         about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
-        write_run(folder, [record for one in finds for record in one.records], about)
+        _write_run(folder, [record for one in finds for record in one.records], about)
     return finds
 
 
-def new_folder(path: Path) -> Path:
+def _new_folder(path: Path) -> Path:
     """A folder that can be written to and holds no other run."""
     if (path / MANIFEST).exists():
         raise InputError(f"{path} already holds a run; name another folder, or remove it")
     return writable_folder(path)
 
 
-def write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any]) -> None:
+def _write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any]) -> None:
     """Write records and manifest; the manifest comes last, so a folder that has one is complete."""
     write(records, folder / RECORDS)
     with written_whole(folder / MANIFEST) as path:

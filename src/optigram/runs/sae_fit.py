@@ -16,7 +16,7 @@ from optigram.text.template import Template, counted_places
 TEXTS, LONGEST, RANDOM = 32, 64, 16  # texts tried, tokens of each at the most, words of a random one
 
 
-def fit_of(model: Model, site: str, autoencoder: SparseAutoencoder, texts: Sequence[str] = ()) -> Fit:
+def sae_fit(model: Model, site: str, autoencoder: SparseAutoencoder, texts: Sequence[str] = ()) -> Fit:
     """How an autoencoder fits a site, on the first of `texts`, or on random words if there are none.
 
     Texts run one by one, so that nothing is padded. Special tokens and the first position, an attention sink, are left out.

@@ -10,19 +10,19 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.models.base import model_fingerprint
 from optigram.objective.objective import Objective
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 from optigram.shapes import Int
 from optigram.targets.target import Target
 
 MOST = 8  # texts of a target
 
 
-def starts_from(folder: str, objective: Objective) -> Int[Tensor, "k n t"]:
+def starts_from_scan(folder: str, objective: Objective) -> Int[Tensor, "k n t"]:
     """The best windows of a scan for every target of an objective, best first, -1 after the last.
 
     Raises InputError for a scan of other weights or targets.
     """
-    found = Findings.load(Path(folder))
+    found = ScanResults.load(Path(folder))
     if found.about["scan"]["mark"] != model_fingerprint(objective.model):
         raise InputError(f"the scan in {folder} is of other weights than {objective.model.name}; scan this model")
     texts = torch.full((len(objective.targets), MOST, objective.length), -1)
@@ -34,7 +34,7 @@ def starts_from(folder: str, objective: Objective) -> Int[Tensor, "k n t"]:
     return texts
 
 
-def _windows(found: Findings, target: Target, length: int) -> Iterator[tuple[int, ...]]:
+def _windows(found: ScanResults, target: Target, length: int) -> Iterator[tuple[int, ...]]:
     """The `length` ids that end at each place, or at the first later one where there are so many, best first.
 
     For a negative target that was not scanned they are those of the lowest places of what it is the negative of.

@@ -11,7 +11,7 @@ SHOWN = 5  # names of units
 
 
 @dataclass(frozen=True)
-class Listed:
+class SiteEntry:
     """A site: how many units it has, the first of their names, and an address. `path` and `transformer_lens` may be empty."""
 
     site: str
@@ -22,7 +22,7 @@ class Listed:
     transformer_lens: str
 
 
-def listing(model: Model) -> Iterator[Listed]:
+def list_sites(model: Model) -> Iterator[SiteEntry]:
     """Every site once, under its shortest name."""
     seen = set()
     for name, site in model.sites.items():
@@ -35,4 +35,4 @@ def listing(model: Model) -> Iterator[Listed]:
         unit = shown[0] if shown else None
         example = site.names.index(unit) if unit is not None else 0
         address = str(Target.unit(name, example, unit))
-        yield Listed(name, site.width, tuple(shown[:SHOWN]), address, path, known.get("transformer_lens", ""))
+        yield SiteEntry(name, site.width, tuple(shown[:SHOWN]), address, path, known.get("transformer_lens", ""))

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import Readouts, readouts
+from optigram.objective.activations import TargetGroup, target_groups
 from optigram.shapes import Float
 from optigram.targets.target import Target, Term, Unit
 
 
 @dataclass(frozen=True)
-class Columns:
+class _Columns:
     """Units of a site that is read as it is; `index` None are all of them in order."""
 
     site: str
@@ -33,10 +33,10 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Products:
+class _Products:
     """Whatever else can be read: directions, latents, units of projections, sums."""
 
-    part: Readouts
+    part: TargetGroup
 
     @property
     def sites(self) -> list[str]:
@@ -50,11 +50,11 @@ class Products:
 
 
 @dataclass(frozen=True)
-class Panels:
-    """Targets in the order of the panels that serve them: `starts[i]` is the number of the first target of `parts[i]`."""
+class ActivationReader:
+    """Targets in the order of the reader that serve them: `starts[i]` is the number of the first target of `parts[i]`."""
 
     targets: tuple[Target, ...]
-    parts: tuple[Columns | Products, ...]
+    parts: tuple[_Columns | _Products, ...]
     starts: tuple[int, ...]
 
     @property
@@ -63,7 +63,7 @@ class Panels:
         return list(dict.fromkeys(site for part in self.parts for site in part.sites))
 
 
-def panels(model: Model, targets: Sequence[Target]) -> Panels:
+def activation_reader(model: Model, targets: Sequence[Target]) -> ActivationReader:
     """Panels for targets, whose pools are left aside: a scan looks at every position. Raises InputError for @mean and @NUMBER."""
     for target in targets:
         if target.pool not in ("last", "max", "anywhere"):
@@ -77,15 +77,15 @@ def panels(model: Model, targets: Sequence[Target]) -> Panels:
                 plain.setdefault(site, []).append((index, target))
             case _:
                 others.append(target)
-    parts: list[tuple[Columns | Products, list[Target]]] = []
+    parts: list[tuple[_Columns | _Products, list[Target]]] = []
     for site, units in plain.items():
         chosen = [index for index, _ in units]
         whole = chosen == list(range(model.sites[site].width))
         index = None if whole else torch.tensor(chosen, device=model.embedding.device)
-        parts.append((Columns(site, index), [target for _, target in units]))
+        parts.append((_Columns(site, index), [target for _, target in units]))
     if others:
-        for part in readouts(model, others, torch.ones(1, dtype=torch.bool), "exact"):
-            parts.append((Products(part), [others[i] for i in part.members]))
+        for part in target_groups(model, others, torch.ones(1, dtype=torch.bool), "exact"):
+            parts.append((_Products(part), [others[i] for i in part.members]))
     ordered = tuple(target for _, members in parts for target in members)
     counts = [len(members) for _, members in parts]
-    return Panels(ordered, tuple(part for part, _ in parts), tuple(sum(counts[:i]) for i in range(len(counts))))
+    return ActivationReader(ordered, tuple(part for part, _ in parts), tuple(sum(counts[:i]) for i in range(len(counts))))

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from optigram.models.base import Model
-from optigram.scanning.activations import Panels
-from optigram.scanning.chunks import Piece, Queue, Reading
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import Chunk, Queue, ReadSettings
 from optigram.scanning.examples import Examples
 from optigram.scanning.forward import Forward
 from optigram.shapes import Float
@@ -22,7 +22,7 @@ TOGETHER = 2048  # documents that are held at once
 
 
 @dataclass(frozen=True)
-class Window:
+class Context:
     """Tokens of a document from number `begin` on: their `ids`, and the place of each in `text`, a part of the document's own.
 
     `text_begin` is where that part begins, `char_begin` and `char_end` where the token that was found stands in the document;
@@ -39,15 +39,17 @@ class Window:
     spans: list[int] | None
 
 
-class Windows:
-    """Reads windows as the scan read its pieces. `panels` None: nothing is read again, only the tokens are shown."""
+class Contexts:
+    """Reads windows as the scan read its chunks. `reader` None: nothing is read again, only the tokens are shown."""
 
-    def __init__(self, model: Model, panels: Panels | None, how: Reading, tokens: int, around: tuple[int, int] = (BEFORE, AFTER)):
+    def __init__(
+        self, model: Model, reader: ActivationReader | None, how: ReadSettings, tokens: int, around: tuple[int, int] = (BEFORE, AFTER)
+    ):
         self.vocabulary: Vocabulary = model.vocabulary
-        self.panels, self.how, self.tokens, self.around = panels, how, tokens, around
-        self.forward = None if panels is None else Forward(model, panels.sites)
+        self.reader, self.how, self.tokens, self.around = reader, how, tokens, around
+        self.forward = None if reader is None else Forward(model, reader.sites)
 
-    def of(self, known: Sequence[Source], found: Examples) -> Iterator[tuple[int, Window]]:
+    def of(self, known: Sequence[Source], found: Examples) -> Iterator[tuple[int, Context]]:
         """The number of each example, and its window; in the order of the corpus. Documents that are gone give none."""
         members: defaultdict[int, list[int]] = defaultdict(list)
         for number, document in enumerate(found.document.tolist()):
@@ -60,7 +62,7 @@ class Windows:
                 held = []
         yield from self._of_texts(held, found, members)
 
-    def _of_texts(self, texts: Sequence[Document], found: Examples, members: dict[int, list[int]]) -> Iterator[tuple[int, Window]]:
+    def _of_texts(self, texts: Sequence[Document], found: Examples, members: dict[int, list[int]]) -> Iterator[tuple[int, Context]]:
         ids = {text.number: self.vocabulary.encode(text.text) for text in texts}
         values = self._activations(ids, found, members)
         for number, text in texts:
@@ -72,18 +74,18 @@ class Windows:
                 yield member, self._window(text, ids[number][begin:end], begin, place, None if spans is None else spans[begin:end], acts)
 
     def _edges(self, place: int, length: int) -> tuple[int, int]:
-        """First and last token around a place, within the piece that was read."""
+        """First and last token around a place, within the chunk that was read."""
         first = place - place % self.how.room
         return max(place - self.around[0], first), min(place + self.around[1] + 1, first + self.how.room, length)
 
     def _window(
         self, text: str, ids: list[int], begin: int, place: int, spans: list[tuple[int, int]] | None, acts: list[float] | None
-    ) -> Window:
+    ) -> Context:
         if spans is None:
-            return Window(begin, ids, acts, self.vocabulary.decode(ids), None, None, None, None)
+            return Context(begin, ids, acts, self.vocabulary.decode(ids), None, None, None, None)
         first, last = spans[0][0], max(end for _, end in spans)
         edges = [edge - first for span in spans for edge in span]
-        return Window(begin, ids, acts, text[first:last], first, *spans[place - begin], edges)
+        return Context(begin, ids, acts, text[first:last], first, *spans[place - begin], edges)
 
     def _activations(
         self, ids: dict[int, list[int]], found: Examples, members: dict[int, list[int]]
@@ -98,28 +100,28 @@ class Windows:
                 asked[document, int(found.position[member]) // self.how.room].append(member)
         with torch.inference_mode():
             for document, row in ids.items():
-                for piece in self.how.pieces(document, row):
-                    if (document, piece.begin // self.how.room) in asked and (full := queue.put(piece)) is not None:
+                for chunk in self.how.chunks(document, row):
+                    if (document, chunk.begin // self.how.room) in asked and (full := queue.put(chunk)) is not None:
                         values |= self._run(queue, *full, found, asked)
             for full in queue.rest():
                 values |= self._run(queue, *full, found, asked)
         return values
 
     def _run(
-        self, queue: Queue, width: int, pieces: list[Piece], found: Examples, asked: dict[tuple[int, int], list[int]]
+        self, queue: Queue, width: int, chunks: list[Chunk], found: Examples, asked: dict[tuple[int, int], list[int]]
     ) -> dict[int, Float[np.ndarray, " w"]]:
         assert self.forward is not None
-        assert self.panels is not None
+        assert self.reader is not None
         values, size = {}, sum(self.around) + 1
-        for part, states in self.forward.run(pieces, width, queue.rows(width)):
-            wanted = [(member, row) for row, piece in enumerate(part) for member in asked[piece.document, piece.begin // self.how.room]]
+        for part, states in self.forward.run(chunks, width, queue.rows(width)):
+            wanted = [(member, row) for row, chunk in enumerate(part) for member in asked[chunk.document, chunk.begin // self.how.room]]
             member, row = np.array(wanted, np.int64).T
             begin = np.array([self._edges(int(found.position[each]), 1 << 40)[0] for each in member], np.int64)
             lead = np.array([part[each].lead - part[each].begin for each in row], np.int64)
             column = np.minimum((begin + lead)[:, None] + np.arange(size), width - 1)
             target = found.target[member]
-            for panel, start in zip(self.panels.parts, self.panels.starts, strict=True):
-                acts = panel.values(states)
+            for part, start in zip(self.reader.parts, self.reader.starts, strict=True):
+                acts = part.values(states)
                 here = np.nonzero((target >= start) & (target < start + acts.shape[2]))[0]
                 index = (
                     torch.from_numpy(row[here])[:, None],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from optigram.scanning.state import State
-from optigram.scanning.top_places import Leaders
+from optigram.scanning.top_places import TopPlaces
 from optigram.shapes import Float, Int
 
 SHOWN, GROUPS, EACH = 10, 5, 4  # of the random sample; quantile groups, and examples of each
@@ -37,16 +37,18 @@ def examples(state: State) -> Examples:
 
 
 def _ends(state: State) -> Iterator[Examples]:
-    for split, (leaders, sign) in enumerate(((state.top, 1), (state.bottom, -1))):
-        leaders: Leaders
-        target, rank = np.nonzero(leaders.score > -np.inf)
-        value = sign * leaders.score[target, rank] + np.float32(0)
-        yield Examples(target, np.full_like(target, split), rank + 1, value, leaders.document[target, rank], leaders.position[target, rank])
+    for split, (top_places, sign) in enumerate(((state.top, 1), (state.bottom, -1))):
+        top_places: TopPlaces
+        target, rank = np.nonzero(top_places.score > -np.inf)
+        value = sign * top_places.score[target, rank] + np.float32(0)
+        yield Examples(
+            target, np.full_like(target, split), rank + 1, value, top_places.document[target, rank], top_places.position[target, rank]
+        )
 
 
 def _drawn(state: State) -> Iterator[Examples]:
     """Of each target the first of the random sample; and of the sample sorted by value, in groups of equal size, some evenly spaced."""
-    seen = state.tallies
+    seen = state.statistics
     m, r = seen.values.shape
     if r == 0:
         return
@@ -61,7 +63,7 @@ def _drawn(state: State) -> Iterator[Examples]:
 
 
 def _of_sample(state: State, rows: Int[np.ndarray, "m n"], split: int) -> Examples:
-    seen = state.tallies
+    seen = state.statistics
     m, n = rows.shape
     target, flat = np.repeat(np.arange(m), n), rows.ravel()
     rank = np.tile(np.arange(n) + 1, m)

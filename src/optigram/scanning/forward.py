@@ -1,4 +1,4 @@
-"""Forwards of one fixed shape for each width, so that what a piece gives hangs on the piece alone: not on its neighbours,
+"""Forwards of one fixed shape for each width, so that what a chunk gives depends on the chunk alone: not on its neighbours,
 their number, or whether any text of the batch fills it. When memory runs out a batch is halved, and stays so.
 """
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from optigram.models.base import Model, States
 from optigram.models.network import ordinary_ids
-from optigram.scanning.chunks import Piece
+from optigram.scanning.chunks import Chunk
 from optigram.shapes import Int
 
 PROBED = 12  # tokens of the text that tells whether a model reads onwards only
 ALIKE = 1e-5  # of the largest state
 
 
-def reads_onwards(model: Model, sites: Sequence[str]) -> bool:
-    """Whether states hang on nothing that follows; then a text may be filled up at its end, and nothing be masked."""
+def _is_causal(model: Model, sites: Sequence[str]) -> bool:
+    """Whether states depend on nothing that follows; then a text may be filled up at its end, and nothing be masked."""
     if model.step is not None:
         return True
     ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
@@ -30,49 +30,49 @@ def reads_onwards(model: Model, sites: Sequence[str]) -> bool:
 
 
 class Forward:
-    """Runs pieces through a model in batches of `rows(width)` texts; `spare` positions are always left empty where a mask is needed.
+    """Runs chunks through a model in batches of `rows(width)` texts; `spare` positions are always left empty where a mask is needed.
 
     A batch without a mask may be computed in another way than one with a mask; a spare position sees to it that all have one.
     """
 
     def __init__(self, model: Model, sites: Sequence[str]):
         self.model, self.sites = model, sites
-        self.masked = not reads_onwards(model, sites)
+        self.masked = not _is_causal(model, sites)
         self.spare = 1 if self.masked else 0
         self.halvings = 0
 
-    def run(self, pieces: Sequence[Piece], width: int, rows: int) -> Iterator[tuple[Sequence[Piece], States]]:
-        """The states {site: [n width h]} of pieces, in as few goes as memory allows."""
+    def run(self, chunks: Sequence[Chunk], width: int, rows: int) -> Iterator[tuple[Sequence[Chunk], States]]:
+        """The states {site: [n width h]} of chunks, in as few goes as memory allows."""
         size = max(rows >> self.halvings, 1)
-        for start in range(0, len(pieces), size):
-            part = pieces[start : start + size]
+        for start in range(0, len(chunks), size):
+            part = chunks[start : start + size]
             states = _unless_out_of_memory(lambda part=part: self._states(part, width, size))
             if states is None:
                 if size == 1:
                     raise MemoryError(f"a single text of {width} tokens does not fit into memory; give a smaller --context")
                 self.halvings += 1
-                yield from self.run(pieces[start:], width, rows)
+                yield from self.run(chunks[start:], width, rows)
                 return
             yield part, states
 
-    def _states(self, pieces: Sequence[Piece], width: int, rows: int) -> States:
+    def _states(self, chunks: Sequence[Chunk], width: int, rows: int) -> States:
         device = self.model.embedding.device
-        ids = torch.from_numpy(filled(pieces, width, rows)).to(device)
+        ids = torch.from_numpy(_filled(chunks, width, rows)).to(device)
         keep = None
         if self.masked:
-            lengths = [len(piece.ids) for piece in pieces]
-            lengths += lengths[-1:] * (rows - len(pieces))
+            lengths = [len(chunk.ids) for chunk in chunks]
+            lengths += lengths[-1:] * (rows - len(chunks))
             keep = torch.arange(width, device=device) < torch.tensor(lengths, device=device)[:, None]
         states = self.model.read(self.model.embedding[ids], self.sites, keep)
-        return {site: state[: len(pieces)] for site, state in states.items()}
+        return {site: state[: len(chunks)] for site, state in states.items()}
 
 
-def filled(pieces: Sequence[Piece], width: int, rows: int) -> Int[np.ndarray, "rows width"]:
-    """The ids of pieces, filled up to a width, and with copies of the last piece to a number of rows."""
+def _filled(chunks: Sequence[Chunk], width: int, rows: int) -> Int[np.ndarray, "rows width"]:
+    """The ids of chunks, filled up to a width, and with copies of the last chunk to a number of rows."""
     ids = np.zeros((rows, width), np.int64)
-    for row, piece in enumerate(pieces):
-        ids[row, : len(piece.ids)] = piece.ids
-    ids[len(pieces) :] = ids[len(pieces) - 1]
+    for row, chunk in enumerate(chunks):
+        ids[row, : len(chunk.ids)] = chunk.ids
+    ids[len(chunks) :] = ids[len(chunks) - 1]
     return ids
 
 

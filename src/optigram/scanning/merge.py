@@ -15,9 +15,9 @@ import pyarrow.parquet as parquet
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.base import Model
-from optigram.scanning.activations import panels
-from optigram.scanning.chunks import reading
-from optigram.scanning.contexts import Window, Windows
+from optigram.scanning.activations import activation_reader
+from optigram.scanning.chunks import read_settings
+from optigram.scanning.contexts import Context, Contexts
 from optigram.scanning.examples import SPLITS, Examples, examples
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.state import State, merge_states, read_state, write_state
@@ -66,19 +66,19 @@ def publish(
 
 def _rows(plan: Plan, state: State, model: Model, found: Examples) -> Iterator[dict]:
     settings = plan.settings
-    how = reading(model.vocabulary, settings.context, settings.skipped, settings.special)
+    how = read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
     alone = settings.question == "alone"
     around = (settings.length - 1, 0) if alone else None
-    shown = None if alone else panels(model, resolve(plan.targets, model.sites, model.vocabulary))
+    shown = None if alone else activation_reader(model, resolve(plan.targets, model.sites, model.vocabulary))
     assert shown is None or tuple(map(str, shown.targets)) == state.targets
     if alone:
         how = dataclasses.replace(how, context=1 << 40)  # an n-gram may stand anywhere
-    reader = Windows(model, shown, how, settings.tokens, around) if around else Windows(model, shown, how, settings.tokens)
+    reader = Contexts(model, shown, how, settings.tokens, around) if around else Contexts(model, shown, how, settings.tokens)
     for number, window in reader.of(plan.sources, found):
         yield _row(plan, state, found, number, window)
 
 
-def _row(plan: Plan, state: State, found: Examples, number: int, window: Window) -> dict:
+def _row(plan: Plan, state: State, found: Examples, number: int, window: Context) -> dict:
     document = int(found.document[number])
     source, place = place_of(document)
     return {
@@ -99,7 +99,7 @@ def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
         "scan": {name: value for name, value in plan.to_dict().items() if name not in ("shards", "targets")},
         "shards": {"done": list(state.shards), "of": len(plan.shards)},
         **{name: getattr(state, name) for name in ("documents", "tokens", "skipped", "seconds")},
-        "broken": state.tallies.broken,
+        "broken": state.statistics.broken,
     }
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -22,13 +22,13 @@ MANY_TOKENS = 16384  # of a forward, elsewhere than on a processor
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScanSettings:
     """`question` is whether the best place in context is sought, or the best n-gram of `length` tokens alone.
 
     `top` places of a target are kept, highest and lowest. In context: `context` tokens are read at a time; the first `skipped`
     positions of them are left out, and without `special` also tokens that have no text of their own; `per_document` places
     of a document are kept at the most; of places that end in the same `fold` tokens the first stays (0: all); `sample`
-    places are drawn at random. A forward reads `tokens` tokens: results hang on that in their last bits.
+    places are drawn at random. A forward reads `tokens` tokens: results depend on that in their last bits.
     """
 
     question: str = "context"
@@ -70,7 +70,7 @@ class Plan:
     dtype: str
     mark: str
     targets: tuple[str, ...]
-    settings: Settings
+    settings: ScanSettings
     sources: tuple[Source, ...]
     shards: tuple[Shard, ...]
     skip_bad: bool
@@ -120,7 +120,7 @@ def read_plan(folder: Path) -> Plan:
             found["dtype"],
             found["mark"],
             tuple(found["targets"]),
-            Settings(**found["settings"]),
+            ScanSettings(**found["settings"]),
             tuple(Source(**source) for source in found["sources"]),
             tuple(tuple(Part(*part) for part in shard) for shard in found["shards"]),
             found["skip_bad"],

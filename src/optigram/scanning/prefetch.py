@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from optigram.scanning.chunks import Piece, Reading, read_documents
+from optigram.scanning.chunks import Chunk, ReadSettings, read_documents
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
 
@@ -16,8 +16,8 @@ BATCH, LETTERS = 64, 1 << 16  # documents, or letters, that are tokenised togeth
 AHEAD = 8  # batches that may wait
 
 
-def pieces_ahead(texts: Iterable[Document], vocabulary: Vocabulary, how: Reading, processes: int = 0) -> Iterator[list[Piece]]:
-    """The pieces of documents, batch by batch; so few batches wait that memory does not grow with the corpus."""
+def prefetch(texts: Iterable[Document], vocabulary: Vocabulary, how: ReadSettings, processes: int = 0) -> Iterator[list[Chunk]]:
+    """The chunks of documents, batch by batch; so few batches wait that memory does not grow with the corpus."""
     batches = _batches(texts)
     if processes:
         yield from _in_processes(batches, vocabulary, how, processes)
@@ -37,12 +37,12 @@ def _batches(texts: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def _in_thread(work: Iterator[list[Piece]]) -> Iterator[list[Piece]]:
+def _in_thread(work: Iterator[list[Chunk]]) -> Iterator[list[Chunk]]:
     """What `work` yields, made by a thread that is stopped when nobody wants more."""
-    done: queue.Queue[list[Piece] | BaseException | None] = queue.Queue(AHEAD)
+    done: queue.Queue[list[Chunk] | BaseException | None] = queue.Queue(AHEAD)
     unwanted = threading.Event()
 
-    def put(item: list[Piece] | BaseException | None) -> None:
+    def put(item: list[Chunk] | BaseException | None) -> None:
         while not unwanted.is_set():
             try:
                 done.put(item, timeout=0.1)
@@ -52,8 +52,8 @@ def _in_thread(work: Iterator[list[Piece]]) -> Iterator[list[Piece]]:
 
     def run() -> None:
         try:
-            for pieces in work:
-                put(pieces)
+            for chunks in work:
+                put(chunks)
                 if unwanted.is_set():
                     return
             put(None)
@@ -72,21 +72,21 @@ def _in_thread(work: Iterator[list[Piece]]) -> Iterator[list[Piece]]:
         thread.join()
 
 
-_here: list[tuple[Vocabulary, Reading]] = []  # what a process needs to tokenise
+_here: list[tuple[Vocabulary, ReadSettings]] = []  # what a process needs to tokenise
 
 
-def _begin(vocabulary: Vocabulary, how: Reading) -> None:
+def _begin(vocabulary: Vocabulary, how: ReadSettings) -> None:
     _here[:] = [(vocabulary, how)]
 
 
-def _read(batch: list[Document]) -> list[Piece]:
+def _read(batch: list[Document]) -> list[Chunk]:
     return read_documents(batch, *_here[0])
 
 
-def _in_processes(batches: Iterator[list[Document]], vocabulary: Vocabulary, how: Reading, processes: int) -> Iterator[list[Piece]]:
+def _in_processes(batches: Iterator[list[Document]], vocabulary: Vocabulary, how: ReadSettings, processes: int) -> Iterator[list[Chunk]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin, (vocabulary, how)) as pool:
-        waiting: deque[Future[list[Piece]]] = deque(pool.submit(_read, batch) for batch in itertools.islice(batches, AHEAD + processes))
+        waiting: deque[Future[list[Chunk]]] = deque(pool.submit(_read, batch) for batch in itertools.islice(batches, AHEAD + processes))
         try:
             while waiting:
                 yield waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""Gathering: from the values of one panel on one batch to candidates for the leaders, and to the tallies."""
+"""Gathering: from the values of one part on one batch to candidates for the top_places, and to the statistics."""
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ def candidates(
     most: int,
     sign: int,
 ) -> Entries:
-    """The places whose score, `sign` times the value, is at least the edge: `most` of each piece and target, the best, the first of equals.
+    """The places whose score, `sign` times the value, is at least the edge: `most` of each chunk and target, the best, the first of equals.
 
-    `peak` is the best score of each piece. `start` is the number of the first target.
+    `peak` is the best score of each chunk. `start` is the number of the first target.
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
     scores = sign * values[row, :, target]

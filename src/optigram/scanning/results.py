@@ -1,4 +1,4 @@
-"""Findings: what a scan found, read from its folder; needs neither torch nor the model."""
+"""ScanResults: what a scan found, read from its folder; needs neither torch nor the model."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def is_scan(folder: Path) -> bool:
 
 
 @dataclass(frozen=True, repr=False)
-class Findings:
+class ScanResults:
     """`examples`, `targets` and `curve` are tables (see `docs/scan.md`), `about` is the manifest.
 
     `findings["mlp_act.5:3"]` are the best places of a target.
@@ -33,7 +33,7 @@ class Findings:
     curve: pa.Table
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Findings":
+    def load(cls, folder: Path | str) -> "ScanResults":
         """What was found by the scan in a folder. Raises InputError if there is none, or nothing was merged yet."""
         folder = Path(folder)
         try:
@@ -45,7 +45,7 @@ class Findings:
         return cls(about, *tables)
 
     def __repr__(self) -> str:
-        return f"Findings({len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens)"
+        return f"ScanResults({len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens)"
 
     def __len__(self) -> int:
         """How many targets there are."""

@@ -15,11 +15,11 @@ from optigram.errors import InputError
 from optigram.files import versions, writable_folder
 from optigram.models.base import Model, model_fingerprint
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
-from optigram.scanning.activations import panels
+from optigram.scanning.activations import activation_reader
 from optigram.scanning.merge import merged, publish
-from optigram.scanning.plan import MANY_TOKENS, PARTS, Plan, Settings, write_plan
-from optigram.scanning.results import Findings
-from optigram.scanning.worker import Desk, read_shard
+from optigram.scanning.plan import MANY_TOKENS, PARTS, Plan, ScanSettings, write_plan
+from optigram.scanning.results import ScanResults
+from optigram.scanning.worker import Worker, read_shard
 from optigram.targets.target import Target, resolve
 from optigram.text.sources import shards, sources
 
@@ -33,7 +33,7 @@ def plan_of(
     name: str,
     targets: Sequence[str],
     corpora: Sequence[str],
-    settings: Settings,
+    settings: ScanSettings,
     count: int | None = None,
     dtype: str = "saved",
     skip_bad: bool = False,
@@ -44,14 +44,14 @@ def plan_of(
     """
     found = resolve(targets, model.sites, model.vocabulary)
     if settings.question == "context":
-        _try_context(model, panels(model, found).sites, settings)
+        _try_context(model, activation_reader(model, found).sites, settings)
     known = sources(corpora or ([str(bundled() / CAPTIONS)] if name == BUNDLED else []))
     mark = model_fingerprint(model)
     return Plan(name, dtype, mark, tuple(targets), settings, known, shards(known, count, SHARD), skip_bad, versions())
 
 
-def suited(settings: Settings, model: Model) -> Settings:
-    """Settings with what hangs on the model: no position is an attention sink in a recurrent one, and a GPU wants large forwards."""
+def settings_for(settings: ScanSettings, model: Model) -> ScanSettings:
+    """Settings with what depends on the model: no position is an attention sink in a recurrent one, and a GPU wants large forwards."""
     settings = settings if model.attends else dataclasses.replace(settings, skipped=0)
     return settings if model.embedding.device.type == "cpu" else dataclasses.replace(settings, tokens=MANY_TOKENS)
 
@@ -60,42 +60,42 @@ def scan(
     model: Model | str,
     targets: Sequence[str] | Sequence[Target],
     corpus: str | Sequence[str] = (),
-    settings: Settings | None = None,
+    settings: ScanSettings | None = None,
     out: Path | str | None = None,
     count: int | None = None,
     skip_bad: bool = False,
-) -> Findings:
+) -> ScanResults:
     """The best places of many targets in a corpus, found in one pass in this process; `out` keeps them, and goes on with what it holds.
 
     `corpus` are files, globs or `hf:NAME`; `count` is the number of shards. Raises InputError.
     """
     network = load(model) if isinstance(model, str) else model
-    asked = settings or suited(Settings(), network)
+    asked = settings or settings_for(ScanSettings(), network)
     corpora = [corpus] if isinstance(corpus, str) else list(corpus)
     plan = plan_of(network, network.name, list(map(str, targets)), corpora, asked, count, skip_bad=skip_bad)
     if out is not None:
-        return carry_out(plan, network, Path(out))
+        return run_scan(plan, network, Path(out))
     with tempfile.TemporaryDirectory() as folder:
-        return carry_out(plan, network, Path(folder))
+        return run_scan(plan, network, Path(folder))
 
 
-def carry_out(
+def run_scan(
     plan: Plan,
     model: Model,
     folder: Path,
     show: Show = lambda done, of, what: None,
     engine: Engine = local.run,
     job: Job | None = None,
-) -> Findings:
+) -> ScanResults:
     """Read the shards that are missing in a folder, and merge all. Without a `job` they are read with the model at hand."""
-    job = job or Job(functools.partial(Desk, plan, model), functools.partial(read_shard, folder))
-    for _ in go_on(plan, folder, job, engine, show):
+    job = job or Job(functools.partial(Worker, plan, model), functools.partial(read_shard, folder))
+    for _ in run_shards(plan, folder, job, engine, show):
         pass
     publish(plan, merged(plan, folder), model, folder, show)
-    return Findings.load(folder)
+    return ScanResults.load(folder)
 
 
-def go_on(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
+def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
     """Read the shards that are missing, or those of them that fall to a rank and world; each is yielded when its file is there."""
     writable_folder(folder / PARTS)
     write_plan(plan, folder)
@@ -109,7 +109,7 @@ def go_on(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place:
         yield shard
 
 
-def _try_context(model: Model, sites: Sequence[str], settings: Settings) -> None:
+def _try_context(model: Model, sites: Sequence[str], settings: ScanSettings) -> None:
     """Read one text of the longest kind, so that a model that cannot is known before the work."""
     around = len(model.vocabulary.prefix) + len(model.vocabulary.suffix)
     if settings.context <= around + settings.skipped:

@@ -1,4 +1,4 @@
-"""The state of a scan: leaders at both ends and tallies, which are joined in any order, and kept as one Parquet file."""
+"""The state of a scan: top_places at both ends and statistics, which are joined in any order, and kept as one Parquet file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ import pyarrow.parquet as parquet
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.statistics import Tallies
-from optigram.scanning.top_places import Leaders
+from optigram.scanning.statistics import Statistics
+from optigram.scanning.top_places import TopPlaces
 
 ABOUT = b"optigram"
 PER_TARGET = ("sums", "histogram", "best", "values")
@@ -32,9 +32,9 @@ class State:
     plan: str
     targets: tuple[str, ...]
     shards: tuple[int, ...]
-    top: Leaders
-    bottom: Leaders
-    tallies: Tallies
+    top: TopPlaces
+    bottom: TopPlaces
+    statistics: Statistics
     documents: int
     tokens: int
     skipped: tuple[str, ...]
@@ -52,7 +52,7 @@ class State:
             tuple(sorted(self.shards + other.shards)),
             self.top.merged(other.top),
             self.bottom.merged(other.bottom),
-            self.tallies.merged(other.tallies, sample),
+            self.statistics.merged(other.statistics, sample),
             self.documents + other.documents,
             self.tokens + other.tokens,
             tuple(sorted({*self.skipped, *other.skipped})),
@@ -64,11 +64,11 @@ def write_state(state: State, path: Path) -> None:
     """One row a target; what belongs to no target is in the file's own metadata. The file is written whole."""
     arrays: dict[str, pa.Array] = {"target": pa.array(state.targets)}
     for end in ENDS:
-        leaders: Leaders = getattr(state, end)
-        arrays |= {f"{end}_{field.name}": _lists(getattr(leaders, field.name)) for field in fields(leaders)}
-    arrays |= {name: _lists(getattr(state.tallies, name)) for name in PER_TARGET}
+        top_places: TopPlaces = getattr(state, end)
+        arrays |= {f"{end}_{field.name}": _lists(getattr(top_places, field.name)) for field in fields(top_places)}
+    arrays |= {name: _lists(getattr(state.statistics, name)) for name in PER_TARGET}
     about = {name: getattr(state, name) for name in ("plan", "shards", "documents", "tokens", "skipped", "seconds")}
-    about["tallies"] = {name: np.asarray(getattr(state.tallies, name)).tolist() for name in SHARED}
+    about["statistics"] = {name: np.asarray(getattr(state.statistics, name)).tolist() for name in SHARED}
     table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
     with written_whole(path) as temporary:
         parquet.write_table(table, temporary, compression="zstd")
@@ -81,14 +81,14 @@ def read_state(path: Path) -> State:
         about = json.loads((table.schema.metadata or {})[ABOUT])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InputError(f"{path} is no part of a scan ({str(error)[:80]}); remove it, and its shard is read again") from error
-    ends = {end: Leaders(*(_array(table, f"{end}_{field.name}") for field in fields(Leaders))) for end in ENDS}
+    ends = {end: TopPlaces(*(_array(table, f"{end}_{field.name}") for field in fields(TopPlaces))) for end in ENDS}
     return State(
         about["plan"],
         tuple(table["target"].to_pylist()),
         tuple(about["shards"]),
         ends["top"],
         ends["bottom"],
-        _tallies(table, about["tallies"]),
+        _statistics(table, about["statistics"]),
         about["documents"],
         about["tokens"],
         tuple(about["skipped"]),
@@ -104,10 +104,10 @@ def merge_states(states: Sequence[State], sample: int) -> State:
     return first
 
 
-def _tallies(table: pa.Table, shared: Mapping[str, Any]) -> Tallies:
+def _statistics(table: pa.Table, shared: Mapping[str, Any]) -> Statistics:
     sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
     tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
-    return Tallies(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
+    return Statistics(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
 
 
 def _lists(values: np.ndarray) -> pa.Array:

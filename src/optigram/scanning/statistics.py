@@ -1,4 +1,4 @@
-"""Tallies: what is known of all values of every target, and not of the best places only.
+"""Statistics: what is known of all values of every target, and not of the best places only.
 
 Moments of all places; a histogram of one place in 16, drawn by hash; a random sample of places with all their values; and the
 best value in ever smaller random parts of the corpus: half of its documents, a quarter, and so on.
@@ -20,7 +20,7 @@ ZERO = len(OCTAVES) + 1  # the bin of what is exactly 0
 
 
 @dataclass
-class Tallies:
+class Statistics:
     """Of m targets: `count` places; `sums` [m 4] of the first four powers of values; `histogram` [m bins]; `best` [m levels].
 
     `tokens` [levels] of documents at each level. `priority` [r], ascending, `document`, `position` [r] and `values` [m r] are the
@@ -40,7 +40,7 @@ class Tallies:
     values: Float[np.ndarray, "m r"]
 
     @classmethod
-    def empty(cls, targets: int) -> "Tallies":
+    def empty(cls, targets: int) -> "Statistics":
         """Nothing seen yet."""
         none = np.zeros(0, np.int64)
         return cls(
@@ -54,15 +54,15 @@ class Tallies:
             np.zeros((targets, 0), np.float32),
         )
 
-    def sampled(self, most: int) -> "Tallies":
+    def sampled(self, most: int) -> "Statistics":
         """The same with the `most` places of the smallest hashes."""
         order = np.lexsort((self.position, self.document, self.priority))[:most]
         parts = self.priority[order], self.document[order], self.position[order], self.values[:, order]
-        return Tallies(self.count, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
+        return Statistics(self.count, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
 
-    def merged(self, other: "Tallies", most: int) -> "Tallies":
+    def merged(self, other: "Statistics", most: int) -> "Statistics":
         """Both together; the two must not have seen the same places."""
-        return Tallies(
+        return Statistics(
             self.count + other.count,
             self.broken + other.broken,
             self.sums + other.sums,
@@ -76,7 +76,7 @@ class Tallies:
         ).sampled(most)
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
-        """Count the tokens of pieces by the level of their documents; give the levels."""
+        """Count the tokens of chunks by the level of their documents; give the levels."""
         found = levels(documents, LEVELS, seed)
         np.add.at(self.tokens, found, tokens)
         return found

@@ -31,7 +31,7 @@ def target_table(state: State) -> pa.Table:
 
     Moments are NaN, and the histogram is empty, where n-grams were judged alone.
     """
-    seen = state.tallies
+    seen = state.statistics
     in_context = bool(seen.histogram.any())
     mean, variance, skewness, kurtosis = (
         moments(seen.count if in_context else 0, seen.sums).T if in_context else np.full((4, len(seen.sums)), np.nan)
@@ -57,7 +57,7 @@ def target_table(state: State) -> pa.Table:
 
 def curve_table(state: State) -> pa.Table:
     """One row a target and random part of the corpus: its tokens, and the best value in it."""
-    tokens, best = state.tallies.curve()
+    tokens, best = state.statistics.curve()
     m, n = best.shape
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""Leaders: the best places of every target, in a total order, so that joining them in any order gives the same.
+"""TopPlaces: the best places of every target, in a total order, so that joining them in any order gives the same.
 
 The order is score downwards, document, position. Of places with equal folds (a hash of the last tokens that end there, or
 of an n-gram) only the first in this order is kept.
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.scanning.chunks import Piece
-from optigram.scanning.plan import Settings
+from optigram.scanning.chunks import Chunk
+from optigram.scanning.plan import ScanSettings
 from optigram.shapes import Float, Int
 
 
@@ -57,7 +57,7 @@ def joined_entries(parts: list[Entries]) -> Entries:
 
 
 @dataclass(frozen=True)
-class Leaders:
+class TopPlaces:
     """The k best places of m targets [m k], best first; where fewer are known, scores are -inf and documents -1."""
 
     score: Float[np.ndarray, "m k"]
@@ -66,7 +66,7 @@ class Leaders:
     fold: Int[np.ndarray, "m k"]
 
     @classmethod
-    def empty(cls, targets: int, most: int) -> "Leaders":
+    def empty(cls, targets: int, most: int) -> "TopPlaces":
         """Room for `most` places of each target."""
         shape = targets, most
         return cls(
@@ -93,9 +93,9 @@ class Leaders:
         for field in ("score", "document", "position", "fold"):
             getattr(self, field)[whole.target, rank] = getattr(whole, field)
 
-    def merged(self, other: "Leaders") -> "Leaders":
-        """The best of both, as new leaders."""
-        joined = Leaders(*(getattr(self, field.name).copy() for field in fields(self)))
+    def merged(self, other: "TopPlaces") -> "TopPlaces":
+        """The best of both, as new top_places."""
+        joined = TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
         joined.add(other._entries(np.arange(len(other.score))))
         return joined
 
@@ -123,11 +123,11 @@ LEAST = 1 << 16  # candidates that are looked through together, at the least
 LISTS = 1 << 8  # lists of candidates that may wait, however short they are
 
 
-class Rivals:
-    """Candidates on their way to the leaders: those of a document of several pieces wait until all of it has been read."""
+class Candidates:
+    """Candidates on their way to the top_places: those of a document of several chunks wait until all of it has been read."""
 
-    def __init__(self, targets: int, settings: Settings):
-        self.leaders = Leaders.empty(targets, settings.top)
+    def __init__(self, targets: int, settings: ScanSettings):
+        self.top_places = TopPlaces.empty(targets, settings.top)
         self.most = settings.per_document
         self.enough = max(LEAST, targets * settings.top)
         self.ready: list[Entries] = []
@@ -138,19 +138,19 @@ class Rivals:
     def edge_on(self, device: torch.device) -> Tensor:
         """The score [m] that a candidate must have."""
         if self._edge is None:
-            self._edge = torch.from_numpy(self.leaders.edge.copy()).to(device)
+            self._edge = torch.from_numpy(self.top_places.edge.copy()).to(device)
         return self._edge
 
-    def add(self, found: Entries, pieces: Sequence[Piece]) -> None:
-        """Take the candidates of a batch of pieces."""
-        several = [piece for piece in pieces if piece.pieces > 1]
+    def add(self, found: Entries, chunks: Sequence[Chunk]) -> None:
+        """Take the candidates of a batch of chunks."""
+        several = [chunk for chunk in chunks if chunk.chunks > 1]
         if several:
-            long = np.isin(found.document, [piece.document for piece in several])
+            long = np.isin(found.document, [chunk.document for chunk in several])
             for document in np.unique(found.document[long]).tolist():
                 self.open[document].append(found.chosen(found.document == document))
             found = found.chosen(~long)
-            for piece in several:
-                self._finish(piece)
+            for chunk in several:
+                self._finish(chunk)
         if len(found):
             self.ready.append(found)
         if len(self.ready) >= LISTS or sum(map(len, self.ready)) >= self.enough:
@@ -159,16 +159,16 @@ class Rivals:
     def settle(self) -> None:
         """Let all candidates that are ready compete."""
         if self.ready:
-            self.leaders.add(joined_entries(self.ready))
+            self.top_places.add(joined_entries(self.ready))
         self.ready, self._edge = [], None
 
-    def _finish(self, piece: Piece) -> None:
-        """Count a piece of a long document as read; after the last one its candidates are ready, no more than wanted of a target."""
-        left = self.missing.pop(piece.document, piece.pieces) - 1
+    def _finish(self, chunk: Chunk) -> None:
+        """Count a chunk of a long document as read; after the last one its candidates are ready, no more than wanted of a target."""
+        left = self.missing.pop(chunk.document, chunk.chunks) - 1
         if left:
-            self.missing[piece.document] = left
+            self.missing[chunk.document] = left
             return
-        if piece.document not in self.open:
+        if chunk.document not in self.open:
             return
-        whole = joined_entries(self.open.pop(piece.document)).ranked()
+        whole = joined_entries(self.open.pop(chunk.document)).ranked()
         self.ready.append(whole.first_of(whole.document, self.most))

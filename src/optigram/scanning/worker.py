@@ -10,19 +10,19 @@ from optigram.errors import InputError
 from optigram.files import writable_folder
 from optigram.models.base import Model, model_fingerprint
 from optigram.models.loading import load
-from optigram.scanning.activations import panels
-from optigram.scanning.chunks import reading
-from optigram.scanning.in_context import Sweep
-from optigram.scanning.ngrams import Alone
+from optigram.scanning.activations import activation_reader
+from optigram.scanning.chunks import read_settings
+from optigram.scanning.in_context import InContextScan
+from optigram.scanning.ngrams import NgramScan
 from optigram.scanning.plan import PARTS, Plan, read_plan
-from optigram.scanning.prefetch import pieces_ahead
+from optigram.scanning.prefetch import prefetch
 from optigram.scanning.state import State, write_state
 from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document, documents, refuse
 from optigram.text.sources import changed
 
 
-class Desk:
+class Worker:
     """A worker's model and targets. `batch` texts wait for one another; `tokenizers` processes tokenise ahead (0: a thread)."""
 
     def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None):
@@ -39,26 +39,26 @@ class Desk:
         counter = _Counted(
             text for part in plan.shards[shard] for text in documents(plan.sources, part, skipped.append if plan.skip_bad else refuse)
         )
-        sweep = self._sweep()
-        with_pieces = sweep.take(counter) if isinstance(sweep, Alone) else sweep.take(self._pieces(counter))
+        scan_pass = self._scan_pass()
+        with_pieces = scan_pass.take(counter) if isinstance(scan_pass, NgramScan) else scan_pass.take(self._chunks(counter))
         tokens = 0
         for taken in with_pieces:
             tokens += taken
             watch(tokens)
-        top, bottom = sweep.ends[1].leaders, sweep.ends[-1].leaders
-        names = tuple(map(str, sweep.targets))
+        top, bottom = scan_pass.ends[1].top_places, scan_pass.ends[-1].top_places
+        names = tuple(map(str, scan_pass.targets))
         seconds = time.perf_counter() - begun
-        return State(plan.key, names, (shard,), top, bottom, sweep.tallies, counter.count, tokens, tuple(skipped), seconds)
+        return State(plan.key, names, (shard,), top, bottom, scan_pass.statistics, counter.count, tokens, tuple(skipped), seconds)
 
-    def _sweep(self) -> "Sweep | Alone":
+    def _scan_pass(self) -> "InContextScan | NgramScan":
         if self.plan.settings.question == "alone":
-            return Alone(self.model, self.targets, self.plan.settings)
-        return Sweep(self.model, panels(self.model, self.targets), self.plan.settings, self.batch)
+            return NgramScan(self.model, self.targets, self.plan.settings)
+        return InContextScan(self.model, activation_reader(self.model, self.targets), self.plan.settings, self.batch)
 
-    def _pieces(self, texts: Iterable[Document]) -> Iterator[list]:
+    def _chunks(self, texts: Iterable[Document]) -> Iterator[list]:
         settings = self.plan.settings
-        how = reading(self.model.vocabulary, settings.context, settings.skipped, settings.special)
-        return pieces_ahead(texts, self.model.vocabulary, how, self.tokenizers)
+        how = read_settings(self.model.vocabulary, settings.context, settings.skipped, settings.special)
+        return prefetch(texts, self.model.vocabulary, how, self.tokenizers)
 
 
 class _Counted:
@@ -73,12 +73,12 @@ class _Counted:
             yield text
 
 
-def job_of(folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> Job[Desk, int]:
+def job_of(folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> Job[Worker, int]:
     """How the shards of the plan in a folder are read, by whatever engine."""
-    return Job(functools.partial(sit_down, folder, device, tokenizers, batch), functools.partial(read_shard, folder))
+    return Job(functools.partial(start_worker, folder, device, tokenizers, batch), functools.partial(read_shard, folder))
 
 
-def sit_down(folder: Path, device: str, tokenizers: int, batch: int | None) -> Desk:
+def start_worker(folder: Path, device: str, tokenizers: int, batch: int | None) -> Worker:
     """Load the model of the plan in a folder. Raises InputError if its weights are others."""
     plan = read_plan(folder)
     model = load(plan.model, device, None if plan.dtype == "saved" else plan.dtype)
@@ -86,10 +86,10 @@ def sit_down(folder: Path, device: str, tokenizers: int, batch: int | None) -> D
         raise InputError(
             f"{plan.model!r} has other weights here than when the scan was planned; load the same, or plan anew in another folder"
         )
-    return Desk(plan, model, tokenizers, batch)
+    return Worker(plan, model, tokenizers, batch)
 
 
-def read_shard(folder: Path, desk: Desk, shard: int) -> None:
+def read_shard(folder: Path, worker: Worker, shard: int) -> None:
     """Read a shard and write its file, whole."""
     writable_folder(folder / PARTS)
-    write_state(desk.read(shard), desk.plan.part(folder, shard))
+    write_state(worker.read(shard), worker.plan.part(folder, shard))

@@ -18,14 +18,16 @@ from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import sentences_for
-from optigram.runs.find import find_by
-from optigram.runs.options import Request, judge_of
+from optigram.runs.find import run_plan
+from optigram.runs.options import FindOptions, make_objective
 from optigram.runs.plan import Plan, Sentences, plan_of
 from optigram.runs.records import Record
 from optigram.study.spec import Arm, Study
 from optigram.text.formats import ngrams
 
-JUDGED = tuple(field for field in Study.model_fields if field in Request.__dataclass_fields__ and field not in ("model", "corpus", "top"))
+JUDGED = tuple(
+    field for field in Study.model_fields if field in FindOptions.__dataclass_fields__ and field not in ("model", "corpus", "top")
+)
 SMALLEST = 8  # targets of a cell, where the method itself would take fewer at once
 
 
@@ -45,7 +47,7 @@ class Cell:
         return f"{self.key}.parquet"
 
 
-class Workshop:
+class StudyContext:
     """What the cells of a study share in one process: models, corpus, methods; each made when it is first needed."""
 
     def __init__(self, study: Study, device: str = "cpu"):
@@ -77,8 +79,8 @@ class Workshop:
     def objective(self, arm: str, targets: Sequence[str]) -> Objective:
         """The judge of an arm's cell."""
         study = self.study
-        request = Request(study.model, targets, (), device=self.device, **study.model_dump(include=set(JUDGED)))
-        return judge_of(request, self.model_of(arm))
+        request = FindOptions(study.model, targets, (), device=self.device, **study.model_dump(include=set(JUDGED)))
+        return make_objective(request, self.model_of(arm))
 
     def plan(self, arm: str, name: str) -> Plan:
         """What a method's name stands for at the arm's budget."""
@@ -98,18 +100,18 @@ class Workshop:
     def run(self, cell: Cell) -> list[Record]:
         """The records of a cell. A Ctrl-C goes through, so that half a cell is never kept."""
         plan, budget = self.plan(cell.arm, cell.method), Budget(forwards=self.arms[cell.arm].budget)
-        found = find_by(self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm)
+        found = run_plan(self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm)
         if found.interrupted:
             raise KeyboardInterrupt
         return found.records
 
     def _cells(self, arm: Arm, name: str, prints: dict[str, str | None]) -> list[Cell]:
         plan, objective = self.plan(arm.name, name), self.objective(arm.name, arm.targets)
-        side_by_side = plan.side_by_side
-        size = len(objective.targets) if side_by_side is None else side_by_side * -(-SMALLEST // side_by_side)
+        batch_targets = plan.batch_targets
+        size = len(objective.targets) if batch_targets is None else batch_targets * -(-SMALLEST // batch_targets)
         made = []
         for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # a corpus needs no chance
-            parts = [part[i : i + size] for part in objective.by_source() for i in range(0, len(part), size)]
+            parts = [part[i : i + size] for part in objective.target_groups() for i in range(0, len(part), size)]
             for part in parts:
                 targets = tuple(str(objective.targets[i]) for i in part)
                 made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(plan), seed, targets, prints)))
@@ -130,7 +132,7 @@ def missing(cells: Sequence[Cell], folder: Path) -> list[Cell]:
     return [cell for cell in cells if not (folder / cell.file).exists()]
 
 
-def check_targets(study: Study, workshop: Workshop) -> None:
+def _check_targets(study: Study, workshop: StudyContext) -> None:
     """Look at every address of a study before any work; raises InputError."""
     for arm in study.arms:
         try:

@@ -13,14 +13,14 @@ from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus import sentences_for
-from optigram.runs.corpus_stats import CorpusView, in_context, view
-from optigram.runs.folder import Kept, open_folder
-from optigram.runs.options import Request, judge_of
+from optigram.runs.corpus_stats import CorpusStatistics, corpus_statistics, in_context
+from optigram.runs.folder import RunFolder, open_folder
+from optigram.runs.options import FindOptions, make_objective
 from optigram.runs.plan import Sentences
 from optigram.runs.records import Record
 from optigram.runs.run import model_fingerprint
 from optigram.shapes import Int
-from optigram.study.cells import Workshop
+from optigram.study.cells import StudyContext
 from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
@@ -33,21 +33,21 @@ Show = Callable[[int, int, str], None]  # neurons done, of how many, which model
 
 
 @dataclass(frozen=True)
-class Bench:
+class _Bench:
     """Who judged the records of one model, and the corpus of the run, if it had one."""
 
     judge: Callable[[Sequence[str]], Objective]
     corpus: Sentences | None
 
 
-def gather(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
+def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
     """Make the evidence of all neurons of a run and write it into its folder.
 
     Raises InputError if the model is not to be had, or is another one than that of the run.
     """
     kept = open_folder(folder)
     neurons = grouped(kept.records, lambda record: (record.model, record.target))
-    benches, rows = benches_of(kept, device), []
+    benches, rows = _benches_of(kept, device), []
     for model, keys in grouped(neurons, lambda key: key[0]).items():
         for start in range(0, len(keys), TARGETS):
             part = [neurons[key] for key in keys[start : start + TARGETS]]
@@ -57,34 +57,34 @@ def gather(folder: Path, device: str = "cpu", show: Show = lambda done, total, w
     return rows
 
 
-def benches_of(kept: Kept, device: str) -> dict[str, Bench]:
+def _benches_of(kept: RunFolder, device: str) -> dict[str, _Bench]:
     """The judges of a run's records, by what the records call their model."""
     if kept.study is not None:
-        workshop = Workshop(Study(**kept.study), device)
+        workshop = StudyContext(Study(**kept.study), device)
         _same_model(kept, workshop.model)
         corpus = workshop.corpus if kept.manifest["fingerprints"]["corpus"] else None
         judges = {workshop.model_of(name).name: _judge_of_arm(workshop, name) for name in reversed(workshop.arms)}
-        return {name: Bench(judge, corpus) for name, judge in judges.items()}
-    request = Request(**kept.settings)
+        return {name: _Bench(judge, corpus) for name, judge in judges.items()}
+    request = FindOptions(**kept.settings)
     network = load(request.model, device, None if request.dtype == "float32" else "float32")
     request = dataclasses.replace(request, dtype="float32", device=device, fluency=0.0, surprisal=None, fluency_model=None)
     request = dataclasses.replace(request, front=False, repetition=0.0, second_opinion=None)
     corpus = sentences_for(network, request.corpus, request.seed) if kept.manifest["fingerprints"]["corpus"] else None
     if kept.settings["dtype"] == "float32":
         _same_model(kept, network)
-    return {network.name: Bench(lambda targets: judge_of(dataclasses.replace(request, targets=targets), network), corpus)}
+    return {network.name: _Bench(lambda targets: make_objective(dataclasses.replace(request, targets=targets), network), corpus)}
 
 
-def _judge_of_arm(workshop: Workshop, arm: str) -> Callable[[Sequence[str]], Objective]:
+def _judge_of_arm(workshop: StudyContext, arm: str) -> Callable[[Sequence[str]], Objective]:
     return lambda targets: workshop.objective(arm, targets)
 
 
-def _same_model(kept: Kept, network: object) -> None:
+def _same_model(kept: RunFolder, network: object) -> None:
     if model_fingerprint(network) != kept.manifest["fingerprints"]["model"]:
         raise InputError(f"the model has other weights than when {kept.folder} was made; run the same again into a new folder")
 
 
-def _of(bench: Bench, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
+def _of(bench: _Bench, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
     """The evidence of neurons, each given by its records."""
     objective = bench.judge([records[0].target for records in neurons])
     free = torch.tensor([mark < 0 for mark in objective.template.fill([-1] * objective.length)])
@@ -112,7 +112,7 @@ def _of(bench: Bench, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
 def _corpus_part(objective: Objective, corpus: Sentences) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
     """For each target: edges, counts, sizes, best, examples."""
     allowed = objective.lexicon.cpu().numpy()
-    found = view(objective, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
+    found = corpus_statistics(objective, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
     examples = list(_examples(objective, corpus, found))
     return [
         (found.edges[n].tolist(), found.counts[n].tolist(), found.sizes, found.best[n].tolist(), examples[n])
@@ -120,7 +120,7 @@ def _corpus_part(objective: Objective, corpus: Sentences) -> list[tuple[list[flo
     ]
 
 
-def _examples(objective: Objective, corpus: Sentences, found: CorpusView) -> Iterator[list[Example]]:
+def _examples(objective: Objective, corpus: Sentences, found: CorpusStatistics) -> Iterator[list[Example]]:
     contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], corpus, objective)
     heats = without_each(objective, _padded([[ids for _, ids, _ in rows] for rows in found.shown]))
     for rows, heat in zip(found.shown, heats, strict=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from optigram.engine.threads import one_thread
 from optigram.methods import Ascent, Corpus, Method
 from optigram.optimize.search import Budget, search
-from optigram.study.cells import Cell, Workshop
+from optigram.study.cells import Cell, StudyContext
 
 PROBED_STEPS, PROBED_TEXTS = 3, 4096
 
@@ -29,7 +29,7 @@ class Row:
     seconds: float
 
 
-def estimate(workshop: Workshop, cells: Sequence[Cell]) -> list[Row]:
+def estimate(workshop: StudyContext, cells: Sequence[Cell]) -> list[Row]:
     """One row for each arm and method among `cells`."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
@@ -37,7 +37,7 @@ def estimate(workshop: Workshop, cells: Sequence[Cell]) -> list[Row]:
     return [_row(workshop, arm, name, group) for (arm, name), group in groups.items()]
 
 
-def _row(workshop: Workshop, arm: str, name: str, cells: Sequence[Cell]) -> Row:
+def _row(workshop: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> Row:
     plan = workshop.plan(arm, name)
     budget = plan.bounded(Budget(forwards=workshop.arms[arm].budget)).forwards or math.inf
     costs = {part: forwards(part, budget) for part in (plan.corpus, plan.method) if part is not None}
@@ -47,8 +47,8 @@ def _row(workshop: Workshop, arm: str, name: str, cells: Sequence[Cell]) -> Row:
         by_site.setdefault(cell.targets[0].split(":")[0].split("*")[-1].lstrip("-"), []).append(cell)
     for alike in by_site.values():
         for method, cost in costs.items():
-            batches = sum(1 if method.side_by_side is None else -(-len(cell.targets) // method.side_by_side) for cell in alike)
-            seconds += batches * probe(workshop, alike[0], method, cost)
+            batches = sum(1 if method.batch_targets is None else -(-len(cell.targets) // method.batch_targets) for cell in alike)
+            seconds += batches * _probe(workshop, alike[0], method, cost)
     return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), sum(costs.values()), seconds)
 
 
@@ -63,9 +63,9 @@ def forwards(method: Method, budget: float) -> float:
             return budget
 
 
-def probe(workshop: Workshop, cell: Cell, method: Method, cost: float) -> float:
+def _probe(workshop: StudyContext, cell: Cell, method: Method, cost: float) -> float:
     """Seconds of one batch of a cell's targets that costs so much each, from a small part of the work done twice; the first warms up."""
-    size = method.side_by_side or len(cell.targets)
+    size = method.batch_targets or len(cell.targets)
     objective = workshop.objective(cell.arm, cell.targets[:size])
     match method:
         case Corpus():

@@ -16,15 +16,15 @@ from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
 from optigram.runs.folder import CELLS, MANIFEST, RECORDS
 from optigram.runs.records import Record, read, write
-from optigram.study.cells import Cell, Workshop, missing
+from optigram.study.cells import Cell, StudyContext, missing
 from optigram.study.spec import Study, differences
 
 Show = Callable[[int, int, str], None]  # cells done, of how many, what was done last
 
 
-def conduct(
+def run_study(
     study: Study,
-    workshop: Workshop,
+    workshop: StudyContext,
     folder: Path,
     workers: int,
     show: Show = lambda done, total, what: None,
@@ -51,7 +51,7 @@ def conduct(
     return records
 
 
-def _claim(study: Study, workshop: Workshop, folder: Path) -> None:
+def _claim(study: Study, workshop: StudyContext, folder: Path) -> None:
     """Write the manifest, or compare it with the one that is there."""
     wanted = {"study": study.to_dict(), "fingerprints": workshop.fingerprints(), "versions": versions(), "device": workshop.device}
     path = folder / MANIFEST
@@ -64,10 +64,10 @@ def _claim(study: Study, workshop: Workshop, folder: Path) -> None:
         temporary.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _job(study: Study, device: str, folder: Path) -> Job[Workshop, Cell]:
+def _job(study: Study, device: str, folder: Path) -> Job[StudyContext, Cell]:
     """How cells are done: by a workshop in each process, each cell one whole file."""
-    return Job(functools.partial(Workshop, study, device), functools.partial(_do, folder))
+    return Job(functools.partial(StudyContext, study, device), functools.partial(_do, folder))
 
 
-def _do(folder: Path, workshop: Workshop, cell: Cell) -> None:
+def _do(folder: Path, workshop: StudyContext, cell: Cell) -> None:
     write(workshop.run(cell), folder / cell.file)

@@ -62,7 +62,7 @@ def compare(records: Sequence[Record], baseline: str = BASELINE) -> list[Compari
 
 def with_holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """The same comparisons with `holm` filled in for them as one family."""
-    adjusted = holm([one.p for one in comparisons])
+    adjusted = _holm([one.p for one in comparisons])
     return [replace(one, holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
 
 
@@ -104,12 +104,12 @@ def share(count: int, total: int) -> Interval:
     return Interval(count / total, interval.low, interval.high)
 
 
-def wilcoxon(differences: np.ndarray) -> float:
+def _wilcoxon(differences: np.ndarray) -> float:
     """The two-sided p of Wilcoxon's signed ranks; 1 where nothing differs."""
     return float(stats.wilcoxon(differences)[1]) if np.any(differences) else 1.0  # pyright: ignore[reportArgumentType]
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def _holm(ps: Sequence[float]) -> list[float]:
     """Holm's step-down correction of p values, in their order."""
     order = np.argsort(ps, kind="stable")
     steps = np.asarray(ps)[order] * np.arange(len(ps), 0, -1)
@@ -162,7 +162,7 @@ def _against(records: Sequence[Record], arm: str, site: str, method: str, baseli
     differences = pairs[:, 0] - pairs[:, 1]
     positive = pairs[pairs[:, 1] > 0]
     spent = [record.forwards + record.backwards for record in records if record.method == method and record.rank == 1]
-    p = wilcoxon(differences)
+    p = _wilcoxon(differences)
     return Comparison(
         arm,
         site,

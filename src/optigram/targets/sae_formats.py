@@ -30,11 +30,11 @@ def open_autoencoder(source: str) -> SparseAutoencoder:
     """
     path = Path(source)
     if (path / SAELENS).is_file():
-        parts, settings = _saelens(tensors(path / SAELENS), _config(path / CONFIG), source)
+        parts, settings = _saelens(_tensors(path / SAELENS), _config(path / CONFIG), source)
     elif (path / SPARSIFY).is_file():
-        parts, settings = _sparsify(tensors(path / SPARSIFY), _config(path / CONFIG), source)
+        parts, settings = _sparsify(_tensors(path / SPARSIFY), _config(path / CONFIG), source)
     elif path.is_file():
-        parts, settings = _plain(tensors(path), source)
+        parts, settings = _plain(_tensors(path), source)
     else:
         raise InputError(
             f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
@@ -46,7 +46,7 @@ def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
     """The one-dimensional tensor of this name in a `.safetensors` file."""
     if not Path(source).is_file():
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
-    known = tensors(Path(source))
+    known = _tensors(Path(source))
     if name not in known:
         raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
     if known[name].ndim != 1:
@@ -54,7 +54,7 @@ def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
     return known[name].float()
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
+def _tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a safetensors file."""
     try:
         return load_file(path)

@@ -32,7 +32,7 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
     Special, unused and undecodable ids, and tokens that print nothing, are left out. Raises InputError if no word is left.
     """
     rules = rules or Rules()
-    found = [i for i, token in enumerate(vocabulary.tokens) if rules.special or (i not in vocabulary.special and printing(token))]
+    found = [i for i, token in enumerate(vocabulary.tokens) if rules.special or (i not in vocabulary.special and _printing(token))]
     if rules.without:
         denied = _denied(rules.without, vocabulary)
         found = [i for i in found if plain(vocabulary.tokens[i]) not in denied]
@@ -50,7 +50,7 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
     return np.array(found, dtype=np.int64)
 
 
-def printing(token: str) -> bool:
+def _printing(token: str) -> bool:
     """Whether the token can be seen: no line breaks, tabs, control or format characters, halves of characters, or mere blanks."""
     return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
 

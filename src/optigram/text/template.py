@@ -80,7 +80,7 @@ class Template:
 def counted_places(template: Template, length: int, vocabulary: Vocabulary) -> list[bool]:
     """Which positions of the whole input tell of the free words: from the first of them on, but never special ones or the very first.
 
-    Before the free words nothing hangs on them, in a model that reads onwards. The very first position of a transformer
+    Before the free words nothing depends on them, in a model that reads onwards. The very first position of a transformer
     is an attention sink, whose activations are huge whatever stands there.
     """
     whole = layout(template.pieces(length))

@@ -64,7 +64,7 @@ def word_vocabulary(words: Sequence[str]) -> Vocabulary:
         special=frozenset(range(3)),
         encode=functools.partial(_encode_words, ids, unknown),
         decode=functools.partial(joined, tokens),
-        spans=word_spans,
+        spans=_word_spans,
     )
 
 
@@ -77,7 +77,7 @@ def joined(tokens: Sequence[str], chosen: Iterable[int]) -> str:
     return " ".join(tokens[i] for i in chosen)
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
+def _word_spans(text: str) -> list[tuple[int, int]]:
     """Where each of `words_of(text)` stands. A letter may have several lower-case ones, so places are counted in the text itself."""
     kept = [(letter, place) for place, written in enumerate(text) if written not in "'\u2019" for letter in written.lower()]
     lowered = "".join(letter for letter, _ in kept)

@@ -58,10 +58,10 @@ def find(
     quiet: Quiet = False,
 ) -> None:
     """Find the texts that make neurons fire most."""
-    from optigram.runs.options import Request
+    from optigram.runs.options import FindOptions
 
     refuse_options(targets)
-    request = Request(
+    request = FindOptions(
         model=model,
         targets=targets,
         by=[name.strip() for name in by.split(",")],
@@ -107,20 +107,20 @@ def score(
 ) -> None:
     """The judge alone: the exact activation of a text."""
     from optigram.models.loading import load
-    from optigram.runs.find import judge
-    from optigram.runs.options import Request, judge_of, remarks_on
+    from optigram.runs.find import score_text
+    from optigram.runs.options import FindOptions, make_objective, remarks
 
     refuse_options(targets)
     network = load(model, device)
     ids = words_of(text, network)
     band = "0-" if surprisal else None
-    request = Request(
+    request = FindOptions(
         model, targets, (), len(ids), template=template, device=device, chat=chat, surprisal=band, fluency_model=fluency_model
     )
-    objective = judge_of(request, network)
-    for told in () if quiet else remarks_on(objective):
+    objective = make_objective(request, network)
+    for told in () if quiet else remarks(objective):
         remark(told)
-    print_records(judge(objective, ids), as_json)
+    print_records(score_text(objective, ids), as_json)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -141,13 +141,13 @@ def explain(
     from optigram.models.loading import load
     from optigram.runs.explain import SWEPT
     from optigram.runs.explain import explain as explained
-    from optigram.runs.options import Request, judge_of
+    from optigram.runs.options import FindOptions, make_objective
 
     refuse_options(targets)
     network = load(model, device)
     ids = words_of(text, network)
-    request = Request(model, targets, (), len(ids), template=template, device=device, chat=chat)
-    print_explanations(explained(judge_of(request, network), ids, top, None if whole else SWEPT, seed), as_json)
+    request = FindOptions(model, targets, (), len(ids), template=template, device=device, chat=chat)
+    print_explanations(explained(make_objective(request, network), ids, top, None if whole else SWEPT, seed), as_json)
 
 
 def words_of(text: str, network: "Network") -> tuple[int, ...]:

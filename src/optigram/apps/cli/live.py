@@ -31,7 +31,7 @@ def explore(
         from optigram.apps.live.server import application
     except ImportError as error:
         raise InputError("the live page needs a web server; install it with: pip install 'optigram[web]'") from error
-    from optigram.apps.live.session import Desk
+    from optigram.apps.live.session import Session
     from optigram.models.loading import BUNDLED, load
     from optigram.runs.corpus import sentences_for
 
@@ -40,7 +40,7 @@ def explore(
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
         remark(f"WARNING: whoever reaches {host} can use this page; it has no password")
-    app = application(Desk(network, model, sentences, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
+    app = application(Session(network, model, sentences, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
     if not quiet:
         remark(f"http://{host}:{sock.getsockname()[1]}/ shows {model}; Ctrl-C ends it")
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE))

@@ -18,10 +18,10 @@ def sites(model: Model, as_json: Json = False) -> None:
 
     from optigram.models.loading import load
     from optigram.report.site_tree import site_tree
-    from optigram.runs.site_list import listing
+    from optigram.runs.site_list import list_sites
 
     network = load(model)
-    rows = [asdict(row) for row in listing(network)]
+    rows = [asdict(row) for row in list_sites(network)]
     if as_json:
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     else:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from optigram.runs.explain import Explanation
-    from optigram.runs.options import Request
+    from optigram.runs.options import FindOptions
     from optigram.runs.records import Record
 
 WIDE = 160  # characters of a table that is not shown on a terminal
@@ -54,7 +54,7 @@ def print_explanations(explanations: "Sequence[Explanation]", as_json: bool) -> 
 
 
 def run_request(
-    request: "Request", out: Path | None, as_json: bool, quiet: bool, closing: "Callable[[Sequence[Record]], str] | None" = None
+    request: "FindOptions", out: Path | None, as_json: bool, quiet: bool, closing: "Callable[[Sequence[Record]], str] | None" = None
 ) -> None:
     """Run a request, show what it found, and end with 130 if Ctrl-C ended it; `closing` makes a last paragraph of the records."""
     from optigram.runs.run import run

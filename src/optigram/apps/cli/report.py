@@ -12,7 +12,7 @@ from optigram.apps.cli.output import console, print_records, progress, remark
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
-    from optigram.scanning.results import Findings
+    from optigram.scanning.results import ScanResults
 
 app = typer.Typer()
 
@@ -31,16 +31,16 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """One self-contained page of a run, a scan or both; what only the model can tell of a run is gathered first, once."""
-    from optigram.scanning.results import Findings, is_scan
+    from optigram.scanning.results import ScanResults, is_scan
 
     if is_scan(folder):
         if scan is not None:
             raise InputError(f"{folder} is a scan itself; give a run first, and the scan to --scan")
-        _report_scan(Findings.load(folder), only, out, title or folder.resolve().name, quiet)
+        _report_scan(ScanResults.load(folder), only, out, title or folder.resolve().name, quiet)
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else Findings.load(scan), title, plain, device, quiet)
+        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device, quiet)
     if not quiet:
         remark(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
@@ -63,10 +63,10 @@ def show(
     """Print a run's texts, with evidence in the colour of what each word adds; of a scan the best places, in that of their activations."""
     from optigram.report.results import Results
     from optigram.report.tables import ngram_table
-    from optigram.scanning.results import Findings, is_scan
+    from optigram.scanning.results import ScanResults, is_scan
 
     if is_scan(folder):
-        _show_scan(Findings.load(folder), target, top or 1, as_json)
+        _show_scan(ScanResults.load(folder), target, top or 1, as_json)
         return
     found = Results.open(folder)
     found = found if target is None else found[target]
@@ -77,7 +77,7 @@ def show(
         console().print(ngram_table(found.records, found.evidence))
 
 
-def _report_run(folder: Path, out: Path, scan: "Findings | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
+def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
     from optigram.report.html import write_report
     from optigram.runs.folder import open_folder
     from optigram.study.evidence import EVIDENCE, read_evidence
@@ -93,7 +93,7 @@ def _report_run(folder: Path, out: Path, scan: "Findings | None", title: str | N
     write_report(kept, [] if plain else read_evidence(folder), out, title, scan)
 
 
-def _report_scan(found: "Findings", only: str | None, out: Path, title: str, quiet: bool) -> None:
+def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, quiet: bool) -> None:
     from optigram.report.html import write_scan_report
     from optigram.report.scan_data import chosen
 
@@ -103,7 +103,7 @@ def _report_scan(found: "Findings", only: str | None, out: Path, title: str, qui
     write_scan_report(found, targets, out, title)
 
 
-def _show_scan(found: "Findings", target: str | None, top: int, as_json: bool) -> None:
+def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool) -> None:
     from optigram.report.scan_tables import places_table
 
     rows = [row for name in ([target] if target is not None else found) for row in found.of(name)[:top]]
@@ -114,10 +114,10 @@ def _show_scan(found: "Findings", target: str | None, top: int, as_json: bool) -
 
 
 def _gather(folder: Path, device: str, quiet: bool) -> list:
-    from optigram.study.collect import gather
+    from optigram.study.collect import collect
 
     with progress(quiet) as show:
-        return gather(folder, device, show)
+        return collect(folder, device, show)
 
 
 def _covers(records: list, known: list) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
     from optigram.models.base import Model as LoadedModel
     from optigram.scanning.plan import Plan
-    from optigram.scanning.results import Findings
+    from optigram.scanning.results import ScanResults
 
 app = typer.Typer()
 
@@ -60,9 +60,9 @@ def scan(
     import tempfile
 
     from optigram.models.loading import load
-    from optigram.scanning.plan import Settings, write_plan
-    from optigram.scanning.scan import plan_of, suited
-    from optigram.scanning.worker import Desk, job_of
+    from optigram.scanning.plan import ScanSettings, write_plan
+    from optigram.scanning.scan import plan_of, settings_for
+    from optigram.scanning.worker import Worker, job_of
 
     refuse_options(targets)
     if plan and out is None:
@@ -71,8 +71,8 @@ def scan(
     if place[1] > 1 and out is None:
         raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
     network = load(model, device, None if dtype == "saved" else dtype)
-    settings = Settings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
-    settings = suited(settings, network)
+    settings = ScanSettings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
+    settings = settings_for(settings, network)
     chosen = {name: value for name, value in (("skipped", skipped), ("tokens", tokens)) if value is not None}
     settings = dataclasses.replace(settings, **chosen)
     made = plan_of(network, model, targets, corpus or [], settings, shards, dtype, skip_bad)
@@ -85,7 +85,7 @@ def scan(
         folder = out or Path(temporary)
         job = job_of(folder, device, tokenizers, batch)
         if engine == "local":  # this process has the model already
-            job = dataclasses.replace(job, build=lambda: Desk(made, network, tokenizers, batch))
+            job = dataclasses.replace(job, build=lambda: Worker(made, network, tokenizers, batch))
         found = _carry_out(made, network, folder, run, job, quiet, place)
     if found is not None:
         _show(found, as_json, quiet)
@@ -107,7 +107,7 @@ def work(
     """Read the shards of a plan that fall to this process and are missing; any number of processes may do so at a time."""
     from optigram.engine.launch import checked_place
     from optigram.scanning.plan import read_plan
-    from optigram.scanning.scan import go_on
+    from optigram.scanning.scan import run_shards
     from optigram.scanning.worker import job_of
 
     if (rank is None) != (world is None):
@@ -116,7 +116,7 @@ def work(
     place = place if rank is None or world is None else checked_place(rank, world)
     made, run = read_plan(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        read = sum(1 for _ in go_on(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
+        read = sum(1 for _ in run_shards(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
     if not quiet:
         remark(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
@@ -126,14 +126,14 @@ def merge(folder: Folder, as_json: Json = False, device: Device = "cpu", quiet: 
     """Join the shards of a scan that are done, all or some, and show what was found."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import read_plan
-    from optigram.scanning.results import Findings
-    from optigram.scanning.worker import sit_down
+    from optigram.scanning.results import ScanResults
+    from optigram.scanning.worker import start_worker
 
     made = read_plan(folder)
     state = merged(made, folder)
     with progress(quiet) as show:
-        publish(made, state, sit_down(folder, device, 0, None).model, folder, show)
-    _show(Findings.load(folder), as_json, quiet)
+        publish(made, state, start_worker(folder, device, 0, None).model, folder, show)
+    _show(ScanResults.load(folder), as_json, quiet)
 
 
 def _engine(name: str, workers: int | None, address: str | None, device: str) -> "Engine":
@@ -154,21 +154,21 @@ def _place_and_device(device: str) -> tuple[tuple[int, int], str]:
 
 def _carry_out(
     plan: "Plan", network: "LoadedModel", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]
-) -> "Findings | None":
+) -> "ScanResults | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
-    from optigram.scanning.scan import carry_out, go_on
+    from optigram.scanning.scan import run_scan, run_shards
 
     with progress(quiet) as show:
-        for _ in go_on(plan, folder, job, engine, show, place):
+        for _ in run_shards(plan, folder, job, engine, show, place):
             pass
         if missing := plan.missing(folder):
             rank, world = place
             remark(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
             return None
-        return carry_out(plan, network, folder, show)
+        return run_scan(plan, network, folder, show)
 
 
-def _show(found: "Findings", as_json: bool, quiet: bool) -> None:
+def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
     import json
 
     from optigram.report.scan_tables import scan_table, summary
@@ -192,9 +192,9 @@ def export(
 ) -> None:
     """Write what a scan found for other tools."""
     from optigram.scanning.export.formats import export as write
-    from optigram.scanning.results import Findings
+    from optigram.scanning.results import ScanResults
 
-    write(Findings.load(folder), kind, out)
+    write(ScanResults.load(folder), kind, out)
 
 
 @app.command()
@@ -220,8 +220,8 @@ def curve(
     from optigram.report.figures import require_matplotlib, save
     from optigram.report.scan_tables import corpus_curve, levels_of
     from optigram.runs.records import read
-    from optigram.scanning.results import Findings
+    from optigram.scanning.results import ScanResults
 
     require_matplotlib()
     found = [record for each in records or () for record in read(each / "records.parquet")]
-    save(corpus_curve(Findings.load(folder), target, levels_of(found, target)), out)
+    save(corpus_curve(ScanResults.load(folder), target, levels_of(found, target)), out)

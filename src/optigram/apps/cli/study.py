@@ -69,18 +69,18 @@ def _study_file(
 ) -> None:
     from optigram.report.comparisons import methods_grid, plan_grid
     from optigram.report.formats import plain
-    from optigram.study.cells import Workshop, missing
+    from optigram.study.cells import StudyContext, missing
     from optigram.study.estimate import estimate
-    from optigram.study.runner import CELLS, conduct
+    from optigram.study.runner import CELLS, run_study
     from optigram.study.spec import read
 
     asked = read(path)
-    workshop = Workshop(asked, device)
+    workshop = StudyContext(asked, device)
     todo = missing(workshop.cells(), folder / CELLS)
     if todo:
         tell(plain(plan_grid(estimate(workshop, todo), workers)))
     if not plan:
-        console().print(plain(methods_grid(conduct(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
+        console().print(plain(methods_grid(run_study(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The live page's server: a few routes over the desk, for this machine alone unless it is told otherwise."""
+"""The live page's server: a few routes over the session, for this machine alone unless it is told otherwise."""
 
 import asyncio
 import base64
@@ -22,31 +22,31 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from optigram.apps.live.session import DONE, LARGEST, LONGEST, Desk
+from optigram.apps.live.session import DONE, LARGEST, LONGEST, Session
 from optigram.errors import InputError
 from optigram.methods import chains
 from optigram.methods import paper as presets
-from optigram.runs.site_list import listing
+from optigram.runs.site_list import list_sites
 
 LOOK = 0.05  # seconds between two looks at whether a job has something new
 LARGEST_BODY = 1 << 14  # bytes
 ADDRESSES = 40  # suggested
 
 
-def application(desk: Desk, hosts: list[str]) -> Starlette:
-    """The application; it answers requests for `hosts` only, and closes the desk when it ends."""
+def application(session: Session, hosts: list[str]) -> Starlette:
+    """The application; it answers requests for `hosts` only, and closes the session when it ends."""
 
     @contextlib.asynccontextmanager
     async def closing(app: Starlette) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(desk.close)
+        await run_in_threadpool(session.close)
 
     routes = [
-        Route("/", lambda request: _page(desk)),
-        Route("/judge", functools.partial(_judge, desk), methods=["POST"]),
-        Route("/jobs", functools.partial(_ask, desk), methods=["POST"]),
-        Route("/jobs/{number:int}", functools.partial(_cancel, desk), methods=["DELETE"]),
-        Route("/jobs/{number:int}/events", functools.partial(_events, desk)),
+        Route("/", lambda request: _page(session)),
+        Route("/judge", functools.partial(_judge, session), methods=["POST"]),
+        Route("/jobs", functools.partial(_ask, session), methods=["POST"]),
+        Route("/jobs/{number:int}", functools.partial(_cancel, session), methods=["DELETE"]),
+        Route("/jobs/{number:int}/events", functools.partial(_events, session)),
     ]
     return Starlette(
         routes=routes,
@@ -56,24 +56,24 @@ def application(desk: Desk, hosts: list[str]) -> Starlette:
     )
 
 
-async def _judge(desk: Desk, request: Request) -> Response:
+async def _judge(session: Session, request: Request) -> Response:
     asked = await _asked(request, {"target": str, "text": str})
-    return JSONResponse(await run_in_threadpool(desk.judged, **asked))
+    return JSONResponse(await run_in_threadpool(session.judged, **asked))
 
 
-async def _ask(desk: Desk, request: Request) -> Response:
+async def _ask(session: Session, request: Request) -> Response:
     asked = await _asked(request, {"target": str, "by": str, "length": int, "budget": float, "seed": int})
-    job = await run_in_threadpool(desk.ask, **asked)
+    job = await run_in_threadpool(session.ask, **asked)
     return JSONResponse({"number": job.number}, status_code=201)
 
 
-async def _cancel(desk: Desk, request: Request) -> Response:
-    desk.cancel(_job(desk, request))
+async def _cancel(session: Session, request: Request) -> Response:
+    session.cancel(_job(session, request))
     return Response(status_code=204)
 
 
-async def _events(desk: Desk, request: Request) -> Response:
-    job = desk.jobs[_job(desk, request)]
+async def _events(session: Session, request: Request) -> Response:
+    job = session.jobs[_job(session, request)]
 
     async def told() -> AsyncIterator[str]:
         sent = 0
@@ -82,16 +82,16 @@ async def _events(desk: Desk, request: Request) -> Response:
             for event in job.events[sent:]:
                 yield f"data: {json.dumps(event)}\n\n"
                 sent += 1
-            if ended or desk.closed or await request.is_disconnected():
+            if ended or session.closed or await request.is_disconnected():
                 return
             await asyncio.sleep(LOOK)
 
     return StreamingResponse(told(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-def _job(desk: Desk, request: Request) -> int:
+def _job(session: Session, request: Request) -> int:
     number = request.path_params["number"]
-    if number not in desk.jobs:
+    if number not in session.jobs:
         raise HTTPException(404)
     return number
 
@@ -114,15 +114,15 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=400)
 
 
-def _page(desk: Desk) -> Response:
+def _page(session: Session) -> Response:
     script = _part("apps.live", "explore.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(_part("apps.live", "explore.html.j2")).render(
-        model=desk.name,
-        template=desk.template,
-        targets=[row.address for row in itertools.islice(listing(desk.model), ADDRESSES)],
-        methods=[name for name in chains.NAMES if desk.corpus is not None or name != presets.CORPUS],
+        model=session.name,
+        template=session.template,
+        targets=[row.address for row in itertools.islice(list_sites(session.model), ADDRESSES)],
+        methods=[name for name in chains.NAMES if session.corpus is not None or name != presets.CORPUS],
         longest=LONGEST,
         largest=int(LARGEST),
         style=Markup(_part("report", "page/theme.css") + _part("apps.live", "explore.css")),

@@ -1,4 +1,4 @@
-"""The desk behind the live page: it judges texts at once, and runs one search after the other."""
+"""The session behind the live page: it judges texts at once, and runs one search after the other."""
 
 import dataclasses
 import itertools
@@ -19,8 +19,8 @@ from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget
 from optigram.runs.ablation import without_each
-from optigram.runs.find import find_by, judge
-from optigram.runs.options import Request, judge_of
+from optigram.runs.find import run_plan, score_text
+from optigram.runs.options import FindOptions, make_objective
 from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
 from optigram.text.vocabulary import known_ids
 
@@ -47,8 +47,8 @@ class Job:
         self.events.append({"state": self.state, **event})
 
 
-class Desk:
-    """One model, its judge, and one worker, which does the jobs in their order until the desk is closed."""
+class Session:
+    """One model, its judge, and one worker, which does the jobs in their order until the session is closed."""
 
     def __init__(self, model: Model, name: str, corpus: Sentences | None = None, template: str | None = None):
         self.model, self.name, self.corpus, self.template = model, name, corpus, template
@@ -67,7 +67,7 @@ class Desk:
         if not ids:
             raise InputError("the text has no words; type at least one")
         objective = self._objective(target, len(ids))
-        (record,) = judge(objective, ids)
+        (record,) = score_text(objective, ids)
         rest = without_each(objective, torch.tensor([[ids]]))[0, 0].tolist()
         return {
             "target": record.target,
@@ -112,8 +112,8 @@ class Desk:
         self._worker.join()
 
     def _objective(self, target: str, length: int) -> Objective:
-        request = Request(self.name, [target], (), length, template=self.template)
-        objective = judge_of(request, self.model)
+        request = FindOptions(self.name, [target], (), length, template=self.template)
+        objective = make_objective(request, self.model)
         if len(objective.targets) > 1:
             raise InputError(f"expected one target, got {len(objective.targets)}; name one unit")
         return objective
@@ -151,7 +151,7 @@ class Desk:
                 assert plan.corpus is not None
                 plan, bounds = Plan(plan.name, None, plan.corpus), Budget(forwards=math.inf)
             assert plan.method is not None
-            found = find_by(objective, dataclasses.replace(plan, method=Watched(plan.method, tell)), bounds, job.seed)
+            found = run_plan(objective, dataclasses.replace(plan, method=Watched(plan.method, tell)), bounds, job.seed)
             job.state = "cancelled" if found.interrupted else "done"
             (record,) = found.records
             job.tell(text=record.text, activation=record.activation, forwards=record.forwards + record.backwards)

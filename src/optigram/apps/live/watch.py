@@ -28,9 +28,9 @@ class Watched:
         return self.method.patience
 
     @property
-    def side_by_side(self) -> int | None:
+    def batch_targets(self) -> int | None:
         """The method's own."""
-        return self.method.side_by_side
+        return self.method.batch_targets
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The method's proposals."""

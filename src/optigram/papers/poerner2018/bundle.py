@@ -53,7 +53,7 @@ of the training captions. They are the default corpus, since no captions are shi
 """
 
 
-def card(config: dict[str, Any]) -> str:
+def _card(config: dict[str, Any]) -> str:
     """The model card of a trained folder's config."""
     settings, sizes = config["settings"], config["sizes"]
     seen = "that training may have seen with other captions" if settings["held_out"] == "caption" else "that training has not seen"
@@ -91,7 +91,7 @@ def main(trained: Path) -> None:
     with written_whole(folder / CAPTIONS) as path:
         path.write_bytes(gzip.compress(text.encode(), mtime=0))
     with written_whole(folder / "CARD.md") as path:
-        path.write_text(card(read_config(folder)), encoding="utf-8")
+        path.write_text(_card(read_config(folder)), encoding="utf-8")
 
 
 if __name__ == "__main__":

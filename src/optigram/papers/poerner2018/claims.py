@@ -21,7 +21,7 @@ PAPER_COSINE = 0.24  # paper, section 5: cosine between optimised embeddings and
 
 
 @dataclass(frozen=True)
-class Claim:
+class _Claim:
     """One claim about one path in one arm."""
 
     claim: str
@@ -38,7 +38,7 @@ class Claim:
         return HOLDS if above else FAILS if below else UNDECIDED
 
 
-def claims(records: Sequence[Record]) -> list[Claim]:
+def claims(records: Sequence[Record]) -> list[_Claim]:
     """gbl above crp; smx, logit and emb below crp; gbl above each of them: for every arm and path that has them."""
     made = []
     for arm in ARMS:
@@ -46,15 +46,15 @@ def claims(records: Sequence[Record]) -> list[Claim]:
             here = [record for record in records if record.arm == arm and site_of(record) == site]
             names = {presets.parse(name).label: name for name in dict.fromkeys(record.method for record in here)}
             if {"gbl", BASELINE} <= set(names):
-                made.append(Claim("gbl is above crp", arm, site, against(here, names["gbl"], BASELINE), ABOVE))
+                made.append(_Claim("gbl is above crp", arm, site, against(here, names["gbl"], BASELINE), ABOVE))
                 for label in ("smx", "logit", "emb"):
-                    made.append(Claim(f"{label} is below crp", arm, site, against(here, names[label], BASELINE), BELOW))
-                    made.append(Claim(f"gbl is above {label}", arm, site, against(here, names["gbl"], names[label]), ABOVE))
+                    made.append(_Claim(f"{label} is below crp", arm, site, against(here, names[label], BASELINE), BELOW))
+                    made.append(_Claim(f"gbl is above {label}", arm, site, against(here, names["gbl"], names[label]), ABOVE))
     corrected = with_holm([claim.comparison for claim in made])
-    return [Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
+    return [_Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
 
 
-def claims_grid(found: Sequence[Claim]) -> Grid:
+def claims_grid(found: Sequence[_Claim]) -> Grid:
     """One row a claim, path and arm."""
     rows = [
         [

@@ -16,7 +16,7 @@ WARMING, MEASURED = 2, 10  # steps
 
 
 @dataclass(frozen=True)
-class Cost:
+class _Cost:
     """Of one run: floating-point operations in the matrix products of a mean step, and seconds of a measured one."""
 
     parameters: int
@@ -36,26 +36,26 @@ class Cost:
         )
 
 
-def measure(trainer: Trainer) -> Cost:
+def measure(trainer: Trainer) -> _Cost:
     """The cost of a run that has not begun, or goes on. Steps are run on a copy: the run itself is not changed by it."""
     settings, model = trainer.settings, trainer.model
     parameters = sum(weight.numel() for weight in model.parameters())
-    operations = operations_an_epoch(trainer) / trainer.steps
+    operations = _operations_an_epoch(trainer) / trainer.steps
     device = str(model.embedding.device)
-    return Cost(parameters, operations, seconds_a_step(trainer), trainer.steps, settings.epochs, settings.patience, device)
+    return _Cost(parameters, operations, _seconds_a_step(trainer), trainer.steps, settings.epochs, settings.patience, device)
 
 
-def operations_an_epoch(trainer: Trainer) -> float:
+def _operations_an_epoch(trainer: Trainer) -> float:
     """Floating-point operations in the matrix products of one pass over the training captions."""
     lengths = np.array([len(text) for text in trainer.texts["train"]])
     order = np.sort(lengths) if trainer.settings.bucketed else np.random.default_rng(0).permutation(lengths)
     size = trainer.settings.batch
     padded = sum(len(order[start : start + size]) * order[start : start + size].max() for start in range(0, len(order), size))
     pictured = 0 if trainer.images is None else int((trainer.rows["train"] >= 0).sum())
-    return operations(trainer.model.sizes, len(trainer.model.vocabulary), int(padded), int(lengths.sum()), pictured)
+    return _operations(trainer.model.sizes, len(trainer.model.vocabulary), int(padded), int(lengths.sum()), pictured)
 
 
-def operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int) -> float:
+def _operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int) -> float:
     """Operations of training on batches with `padded` positions, `real` words and `pictured` captions, of `words` in all."""
     cell = 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
     visual = FORWARD_AND_BACKWARD if pictured else 1
@@ -64,7 +64,7 @@ def operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int) 
     return 2 * products  # a multiplication and an addition each
 
 
-def seconds_a_step(trainer: Trainer) -> float:
+def _seconds_a_step(trainer: Trainer) -> float:
     """Mean seconds of ten steps on batches of the next epoch, after two that warm up."""
     twin = copy.copy(trainer)
     twin.model = copy.deepcopy(trainer.model).train()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from optigram.runs.options import Request
+from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 
 BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
@@ -14,9 +14,9 @@ that the model wrote; the others climbed from random starts, about {budget:,} fo
 Neurons on which a method beats {baseline}: {wins}."""
 
 
-def request(seed: int, device: str) -> Request:
+def request(seed: int, device: str) -> FindOptions:
     """The five methods on three language and three visual neurons."""
-    return Request("imaginet", TARGETS, (BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
+    return FindOptions("imaginet", TARGETS, (BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
 
 
 def summary(records: Sequence[Record]) -> str:

@@ -30,7 +30,7 @@ class Remote:
 
 def look_up(record: str = RECORD, name: str = ARCHIVE) -> Remote:
     """What Zenodo's API says of a file of a record. Raises InputError where there is no network or no such file."""
-    import_pooch()
+    _import_pooch()
     import requests
 
     try:
@@ -52,7 +52,7 @@ def download(remote: Remote, folder: Path, watch: Callable[[int, int, str], None
 
     `watch` hears the bytes got of how many. Raises InputError for a lost connection, and for another checksum.
     """
-    pooch = import_pooch()
+    pooch = _import_pooch()
     pooch.get_logger().setLevel("WARNING")  # progress is told by `watch`
     partial = folder / f"{remote.name}.part"
 
@@ -106,7 +106,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def import_pooch() -> ModuleType:
+def _import_pooch() -> ModuleType:
     """The library that keeps downloads, or an InputError that says how to get it."""
     try:
         import pooch

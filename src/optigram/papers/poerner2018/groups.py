@@ -52,7 +52,7 @@ def groups(activations: Float[np.ndarray, "n h"], count: int = COUNT) -> list[tu
     return [tuple(members) for members in found.values()]
 
 
-def correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h h"]:
+def _correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h h"]:
     """Pearson's correlations of columns in float64, 0 with a column that is constant; read in blocks, for n is large."""
     blocks = range(0, len(activations), BLOCK)
     mean = activations.mean(axis=0, dtype=np.float64)
@@ -65,14 +65,14 @@ def correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h 
     return np.clip(products * scale * scale[:, None], -1, 1)
 
 
-def cohesion(activations: Float[np.ndarray, "n h"], found: Sequence[tuple[int, ...]]) -> list[float]:
+def _cohesion(activations: Float[np.ndarray, "n h"], found: Sequence[tuple[int, ...]]) -> list[float]:
     """The least correlation between two units of each group; 1 for a group of one."""
-    matrix = correlations(activations)
+    matrix = _correlations(activations)
     return [float(matrix[np.ix_(group, group)].min()) if len(group) > 1 else 1.0 for group in found]
 
 
 def _labels(activations: Float[np.ndarray, "n h"], count: int) -> Int[np.ndarray, " h"]:
-    distances = 1 - correlations(activations)
+    distances = 1 - _correlations(activations)
     np.fill_diagonal(distances, 0)
     tree = hierarchy.complete(squareform(distances, checks=False))
     return hierarchy.fcluster(tree, count, criterion="maxclust")

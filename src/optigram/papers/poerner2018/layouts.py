@@ -40,10 +40,10 @@ def read_folder(folder: Path, restval: bool = True) -> Dataset:
         raise InputError(
             f"expected images/10crop/train.npy (Vendrov) or dataset.json (Karpathy) in {str(folder)!r}, got {several}; name its folder"
         )
-    return read_vendrov(found[0]) if arrays else read_karpathy(found[0], restval)
+    return _read_vendrov(found[0]) if arrays else _read_karpathy(found[0], restval)
 
 
-def read_vendrov(folder: Path) -> Dataset:
+def _read_vendrov(folder: Path) -> Dataset:
     """`{train,val,test}.txt`, five lines an image, and `images/10crop/{train,val,test}.npy` [n f], a row an image."""
     blocks = [map_features(folder / "images" / "10crop" / f"{name}.npy") for name in VENDROV.values()]
     widths = [block.shape[1] for block in blocks]
@@ -72,7 +72,7 @@ def _captions_of(path: Path, first: int, images: int) -> Captions:
     return Captions(words, np.arange(first, first + images).repeat(CAPTIONS_AN_IMAGE))
 
 
-def read_karpathy(folder: Path, restval: bool = True) -> Dataset:
+def _read_karpathy(folder: Path, restval: bool = True) -> Dataset:
     """`dataset.json`, and `vgg_feats.mat` whose `feats` [f n] has a column an image, by its `imgid`.
 
     Of each image the first five captions are taken, as Vendrov's files have them.
@@ -83,7 +83,7 @@ def read_karpathy(folder: Path, restval: bool = True) -> Dataset:
         rows = [(str(image["split"]), int(image["imgid"]), _first_captions(image)) for image in described]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read {str(path)!r}: {_reason(error)}; expected Karpathy's images with split, imgid, sentences") from error
-    features = read_matlab(folder / "vgg_feats.mat")
+    features = _read_matlab(folder / "vgg_feats.mat")
     parts: dict[str, list[tuple[tuple[str, ...], int]]] = {name: [] for name in SPLITS}
     for split, image, captions in rows:
         _check_image(split, image, captions, len(features), path)
@@ -110,7 +110,7 @@ def _check_image(split: str, image: int, captions: list[tuple[str, ...]], column
         )
 
 
-def read_matlab(path: Path) -> Float[np.ndarray, "n f"]:
+def _read_matlab(path: Path) -> Float[np.ndarray, "n f"]:
     """The array `feats` [f n] of a MATLAB file up to version 7, turned to a row an image; it is read whole."""
     try:
         array = loadmat(path, variable_names=["feats"]).get("feats")

@@ -30,7 +30,7 @@ CHUNK = 1 << 24  # numbers of state held at once
 
 
 @dataclass(frozen=True)
-class Omissions:
+class _Omissions:
     """Scores [n] in float64 of every word of some sentences, for each path; `words` [n], and `sentences` [n], the number of each's."""
 
     words: Sequence[str]
@@ -39,7 +39,7 @@ class Omissions:
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class _ClassRow:
     """Words of one class: how many, their mean score on each path, and log(mean language / mean visual), over sentences."""
 
     name: str
@@ -59,16 +59,16 @@ def usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) -> 
     return [fit[i] for i in sorted(drawn)]
 
 
-def omissions(model: Imaginet, sentences: Sequence[str]) -> Omissions:
+def omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
     """The scores of every word of `sentences`, each of two known words or more, on both paths."""
     words = [words_of(sentence) for sentence in sentences]
     ids = [model.vocabulary.encode(sentence) for sentence in sentences]
     scores = {path: np.concatenate(_of_path(model, site, ids)) for path, site in SITES.items()}
     numbers = np.repeat(np.arange(len(words)), [len(each) for each in words])
-    return Omissions(list(chain.from_iterable(words)), numbers, scores)
+    return _Omissions(list(chain.from_iterable(words)), numbers, scores)
 
 
-def by_class(found: Omissions) -> list[ClassRow]:
+def _by_class(found: _Omissions) -> list[_ClassRow]:
     """One row for each class of at least `FEWEST` words, one for all function words, and the last for content words."""
     classes = np.array([class_of(word) for word in found.words])
     members = {name: rows for name in CLASSES if (rows := classes == name).sum() >= FEWEST}
@@ -77,14 +77,14 @@ def by_class(found: Omissions) -> list[ClassRow]:
     made = []
     for (name, rows), drawn in zip(members.items(), ratios.T, strict=True):
         language, visual = (float(found.scores[path][rows].mean()) for path in (LANGUAGE, VISUAL))
-        made.append(ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
+        made.append(_ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
     return made
 
 
-def contrast(found: Omissions) -> Interval:
+def _contrast(found: _Omissions) -> Interval:
     """The log ratio of function words less that of content words: above 0 if language leans on function words more than visual does.
 
-    The paths may turn more or less as a whole; the difference of log ratios does not hang on that.
+    The paths may turn more or less as a whole; the difference of log ratios does not depend on that.
     """
     content = np.array([class_of(word) == CONTENT for word in found.words])
     if content.all() or not content.any():
@@ -93,7 +93,7 @@ def contrast(found: Omissions) -> Interval:
     return _interval(ratios[:, 0] - ratios[:, 1])
 
 
-def agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
+def _agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
     """For each method, whether its optimal n-grams and the omission scores point the same way."""
     said = {"above": "below", "below": "above"}.get(side(omitted))  # where omission says that visual's share should lie
     told = []
@@ -104,25 +104,25 @@ def agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
     return told
 
 
-def section(found: Omissions, optimised: Sequence[Contrast]) -> str:
+def section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
     """The scores by class in Markdown, the contrast, and whether the optimal n-grams agree with it."""
-    omitted = contrast(found)
+    omitted = _contrast(found)
     count = len(np.unique(found.sentences))
     return "\n".join(
         [
             "## Omission scores\n",
             "1 - cosine between a path's final state with and without a word (Kadar et al. 2017), "
             f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
-            markdown(classes_grid(by_class(found))),
+            markdown(_classes_grid(_by_class(found))),
             f"Log ratio of function words less that of content words: {show(omitted)} ({side(omitted)}). Above zero, the language path "
             "leans on function words more than the visual path does. Optimal n-grams should then hold fewer of them for visual neurons:\n",
-            *(f"- {line}" for line in agreement(omitted, optimised)),
+            *(f"- {line}" for line in _agreement(omitted, optimised)),
             "",
         ]
     )
 
 
-def classes_grid(rows: Sequence[ClassRow]) -> Grid:
+def _classes_grid(rows: Sequence[_ClassRow]) -> Grid:
     """Rows of classes."""
     cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", show(row.log_ratio)] for row in rows]
     return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
@@ -159,7 +159,7 @@ def _without_each(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> F
     return states
 
 
-def _log_ratios(found: Omissions, members: Sequence[Bool[np.ndarray, " n"]]) -> Float[np.ndarray, "r1 m"]:
+def _log_ratios(found: _Omissions, members: Sequence[Bool[np.ndarray, " n"]]) -> Float[np.ndarray, "r1 m"]:
     """log(mean language / mean visual) of some sets of words: in row 0 of the sentences themselves, then of resamples of them.
 
     Words of a sentence share its state, so whole sentences are drawn. A resample without such words is NaN.

@@ -46,12 +46,12 @@ RECIPES: dict[str, Recipe] = {
 def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) -> Study:
     """The paper's study of a model that has its two paths; `model.name` is what `load` takes."""
     recipe = RECIPES[scale]
-    neurons = {path: neurons_of(model, path) for path in PATHS}
+    neurons = {path: _neurons_of(model, path) for path in PATHS}
     some = _addresses(neurons, recipe.few)
     arms = [
         Arm(name=MODERN, targets=_addresses(neurons), methods=presets.LABELS, budget=recipe.budget),
-        Arm(name=FAITHFUL, targets=some, methods=authors(presets.FAITHFUL, recipe.shorter)),
-        Arm(name=FAIR, targets=some, methods=authors(presets.FAIR, recipe.shorter), budget=equal_budget(recipe.shorter)),
+        Arm(name=FAITHFUL, targets=some, methods=_authors(presets.FAITHFUL, recipe.shorter)),
+        Arm(name=FAIR, targets=some, methods=_authors(presets.FAIR, recipe.shorter), budget=_equal_budget(recipe.shorter)),
     ]
     settings = {"targets": _addresses(neurons, recipe.placebos), "methods": ("crp", "gbl"), "budget": recipe.budget}
     arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
@@ -70,32 +70,32 @@ def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, 
         site = f"{path}.hidden"
         found = [group for group in groups(activations_of(model, site, drawn(ngrams))) if len(group) > 1]
         count = len(found) if recipe.groups is None else min(recipe.groups, len(found))
-        addresses += [mean_of(site, found[i * len(found) // count]) for i in range(count)]
+        addresses += [_mean_of(site, found[i * len(found) // count]) for i in range(count)]
     if not addresses:
         return study
     arm = Arm(name=GROUPS, targets=tuple(addresses), methods=("crp", "gbl"), budget=recipe.budget)
     return study.model_copy(update={"arms": (*study.arms, arm)})
 
 
-def mean_of(site: str, units: Sequence[int]) -> str:
+def _mean_of(site: str, units: Sequence[int]) -> str:
     """The address of the mean of some units of a site."""
     return " + ".join(f"{1 / len(units):.6g}*{site}:{unit}" for unit in units)
 
 
-def neurons_of(model: Model, path: str) -> list[int]:
+def _neurons_of(model: Model, path: str) -> list[int]:
     """The authors' 160 indices, as far as the layer has them; all of a layer of fewer than 160."""
     site = model.sites[path]
     special = model.vocabulary.special if path == "language" else frozenset()
     return sampled(site.width, special)
 
 
-def authors(variant: str, shorter: int) -> tuple[str, ...]:
+def _authors(variant: str, shorter: int) -> tuple[str, ...]:
     """Corpus search and the four gradient methods with the authors' settings."""
     times = f"/{shorter}" if shorter > 1 else ""
     return (presets.CORPUS, *(f"{label}:{variant}{times}" for label in presets.GRADIENT))
 
 
-def equal_budget(shorter: int) -> float:
+def _equal_budget(shorter: int) -> float:
     """What one fair run of gumbel costs, in forward-equivalents: all other methods get as much, restarts included."""
     return presets.fair("gbl", 1, shorter).forwards
 

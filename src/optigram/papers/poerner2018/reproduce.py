@@ -20,9 +20,9 @@ from optigram.report import figures
 from optigram.report.comparisons import methods_grid, plan_grid
 from optigram.report.formats import FORMATS, markdown, plain
 from optigram.runs.records import Record
-from optigram.study.cells import Workshop, missing
+from optigram.study.cells import StudyContext, missing
 from optigram.study.estimate import estimate
-from optigram.study.runner import CELLS, Show, conduct
+from optigram.study.runner import CELLS, Show, run_study
 
 TITLES = {"language": "language path", "visual": "visual path"}
 LABELS = ("crp", "emb", "logit", "smx", "gbl")
@@ -61,8 +61,8 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
     if not isinstance(network, Imaginet):
         raise InputError(f"the paper studies an Imaginet, got {network.name}; give --model a folder that `optigram train` wrote")
     recipe = study(asked.scale, network, corpus, asked.seed)
-    recipe = with_groups(recipe, asked.scale, network, Workshop(recipe, asked.device).ngrams)
-    workshop = Workshop(recipe, asked.device)
+    recipe = with_groups(recipe, asked.scale, network, StudyContext(recipe, asked.device).ngrams)
+    workshop = StudyContext(recipe, asked.device)
     tell(f"corpus: {workshop.corpus.name}: {len(workshop.ngrams):,} different 5-grams")
     tell(f"a gumbel step of one neuron with 64 samples: {gumbel_operations(network) / 1e9:.2g} GFLOP")
     todo = missing(workshop.cells(), out / CELLS)
@@ -70,14 +70,14 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
         tell(plain(plan_grid(estimate(workshop, todo), asked.workers)))
     if plan_only:
         return []
-    records = conduct(recipe, workshop, out, asked.workers, show, asked.engine)
+    records = run_study(recipe, workshop, out, asked.workers, show, asked.engine)
     tell("figures, tables and claims")
-    draw(records, out)
-    write_tables(records, workshop, out)
+    _draw(records, out)
+    _write_tables(records, workshop, out)
     return records
 
 
-def draw(records: Sequence[Record], out: Path) -> None:
+def _draw(records: Sequence[Record], out: Path) -> None:
     """Figure 1 as the paper draws it and normalised, of our settings and of the authors' and fair ones; and the curves."""
     arms = {arm: [record for record in records if record.arm == arm] for arm in (MODERN, FAITHFUL, FAIR)}
     for arm, name in ((MODERN, "figure1"), (FAITHFUL, "figure1-faithful"), (FAIR, "figure1-fair")):
@@ -87,15 +87,15 @@ def draw(records: Sequence[Record], out: Path) -> None:
     figures.save(figures.curves(arms[MODERN], LABELS[1:], TITLES), out / "budget")
 
 
-def write_tables(records: Sequence[Record], workshop: Workshop, out: Path) -> None:
+def _write_tables(records: Sequence[Record], workshop: StudyContext, out: Path) -> None:
     """`table1` in every format, and `claims.md`."""
     grid = table1(records, MODERN)
     for suffix, render in FORMATS.items():
         _write(out / f"table1.{suffix}", render(grid))
-    _write(out / "claims.md", claims_page(records, workshop))
+    _write(out / "claims.md", _claims_page(records, workshop))
 
 
-def claims_page(records: Sequence[Record], workshop: Workshop) -> str:
+def _claims_page(records: Sequence[Record], workshop: StudyContext) -> str:
     """All claims of the paper beside what these records say, in Markdown."""
     orders = [f"- {arm}, {site}: {' > '.join(ranking(records, arm, site))}" for arm in (FAITHFUL, FAIR, MODERN) for site in PATHS]
     about = f"Model: {workshop.model.name}. Corpus: {workshop.corpus.name}, {len(workshop.ngrams):,} different 5-grams."
@@ -119,12 +119,12 @@ def claims_page(records: Sequence[Record], workshop: Workshop) -> str:
             "The same search for random directions in the place of neurons, and in a model that was never trained. A ratio as large there "
             "as for neurons says that beating a corpus is no sign of a neuron's meaning.\n",
             markdown(placebo_grid(records)),
-            *witnesses(records, workshop),
+            *_witnesses(records, workshop),
         ]
     )
 
 
-def witnesses(records: Sequence[Record], workshop: Workshop) -> tuple[str, str]:
+def _witnesses(records: Sequence[Record], workshop: StudyContext) -> tuple[str, str]:
     """The syntax finding of our settings' optimal 5-grams, and of omission scores of the corpus's sentences, in Markdown."""
     model, sentences = workshop.model, workshop.corpus.texts
     assert isinstance(model, Imaginet)

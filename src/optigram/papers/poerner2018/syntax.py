@@ -25,7 +25,7 @@ PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at th
 
 
 @dataclass(frozen=True)
-class Share:
+class _Share:
     """The share of function words in a method's optimal n-grams of a site's neurons.
 
     `whole` is the mean share of an n-gram, bootstrapped over neurons; `positions` that at each place, with Wilson's intervals.
@@ -39,7 +39,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class CorpusShare:
+class _CorpusShare:
     """The share of function words among the corpus's unique n-grams, at each of their places, and in its running words.
 
     `vocabulary` is their share of the words that the model knows: what words drawn at random would hold.
@@ -61,7 +61,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Bigrams:
+class _Bigrams:
     """How often the last word and the word that the neuron predicts stand side by side in the corpus.
 
     `chance` is the same with the predicted words shuffled among the neurons: the mean over all shufflings, and the range
@@ -75,54 +75,54 @@ class Bigrams:
 
 
 @dataclass(frozen=True)
-class Syntax:
+class _Syntax:
     """All of it, for one arm."""
 
-    corpus: CorpusShare
-    shares: Sequence[Share]
+    corpus: _CorpusShare
+    shares: Sequence[_Share]
     contrasts: Sequence[Contrast]
-    bigrams: Sequence[Bigrams]
+    bigrams: Sequence[_Bigrams]
 
 
-def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> Syntax:
+def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _Syntax:
     """The finding in the records of one arm, beside a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
     sentences = list(sentences)
-    corpus = corpus_share(sentences, ngrams, tokens)
-    return Syntax(corpus, shares(records), contrasts(records, corpus.ngrams), bigrams(records, bigrams_of(sentences)))
+    corpus = _corpus_share(sentences, ngrams, tokens)
+    return _Syntax(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
 
 
-def optimal(records: Iterable[Record]) -> list[Record]:
+def _optimal(records: Iterable[Record]) -> list[Record]:
     """The best text of each method for each target over all seeds, in the order of the records; minimised targets are left out."""
     first = [record for record in records if record.rank == 1 and not record.target.startswith("-")]
     by_target = grouped(first, lambda record: (record.method, record.target))
     return [max(group, key=lambda record: record.activation) for group in by_target.values()]
 
 
-def corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> CorpusShare:
+def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _CorpusShare:
     """The corpus's own share. It is a count of all there is, so it has no interval."""
     marks = np.array([is_function_word(token) for token in tokens])[ngrams]
     running = [is_function_word(word) for sentence in sentences for word in words_of(sentence)]
     known = [is_function_word(token) for token in tokens if words_of(token) == [token]]
-    return CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
+    return _CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
 
 
-def shares(records: Iterable[Record]) -> list[Share]:
+def _shares(records: Iterable[Record]) -> list[_Share]:
     """One row for each site and method."""
-    groups = grouped(optimal(records), lambda record: (site_of(record), record.method))
+    groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
     found = []
     for (site, method), group in groups.items():
         marks = _marks(group)
         positions = tuple(share(int(column.sum()), len(column)) for column in marks.T)
-        found.append(Share(site, method, len(group), _mean(marks.mean(axis=1)), positions))
+        found.append(_Share(site, method, len(group), _mean(marks.mean(axis=1)), positions))
     return found
 
 
-def contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
+def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
     """One row for each method that has optimal n-grams of both sites.
 
     Unit 7 of one layer has nothing to do with unit 7 of the other, so neurons are drawn from each layer by itself.
     """
-    groups = grouped(optimal(records), lambda record: (site_of(record), record.method))
+    groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
     means = {key: _marks(group).mean(axis=1) for key, group in groups.items()}
     found = []
     for method in dict.fromkeys(method for _, method in means):
@@ -134,23 +134,23 @@ def contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
     return found
 
 
-def bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
+def _bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
     """All pairs of words that stand side by side in a sentence."""
     return {pair for sentence in sentences for pair in pairwise(words_of(sentence))}
 
 
-def bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[Bigrams]:
+def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bigrams]:
     """One row for each method that has optimal n-grams of language neurons named by words."""
-    pairs = [(record.method, record.tokens[-1], predicted_word(record.target)) for record in optimal(records)]
+    pairs = [(record.method, record.tokens[-1], _predicted_word(record.target)) for record in _optimal(records)]
     groups = grouped([pair for pair in pairs if pair[2] is not None], lambda pair: pair[0])
     found = []
     for method, group in groups.items():
         seen = np.array([[(last, word) in known for _, _, word in group] for _, last, _ in group])
-        found.append(Bigrams(method, len(group), share(int(seen.trace()), len(group)), _shuffled(seen)))
+        found.append(_Bigrams(method, len(group), share(int(seen.trace()), len(group)), _shuffled(seen)))
     return found
 
 
-def predicted_word(target: str) -> str | None:
+def _predicted_word(target: str) -> str | None:
     """The word that a language neuron read at the last position predicts; None for any other target, an index, and special tokens."""
     match = PREDICTED.fullmatch(target)
     if match is None or match[1].isdecimal():
@@ -159,7 +159,7 @@ def predicted_word(target: str) -> str | None:
     return name if words_of(name) == [name] else None
 
 
-def section(found: Syntax) -> str:
+def section(found: _Syntax) -> str:
     """The finding in Markdown: three tables, each with what it says."""
     return "\n".join(
         [
@@ -168,17 +168,17 @@ def section(found: Syntax) -> str:
             "like) in the optimal n-grams, in all and at each position, beside that of the corpus and of the vocabulary, from which the "
             "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none where all neurons have the same share), Wilson's "
             "for positions.\n",
-            markdown(shares_grid(found)),
+            markdown(_shares_grid(found)),
             "The paper's contrast: visual n-grams should hold fewer function words than language n-grams, and fewer than the corpus's.\n",
-            markdown(contrasts_grid(found)),
+            markdown(_contrasts_grid(found)),
             "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: the "
             "same with the predicted words shuffled among the neurons, mean and the range of 95% of the shufflings.\n",
-            markdown(bigrams_grid(found)),
+            markdown(_bigrams_grid(found)),
         ]
     )
 
 
-def shares_grid(found: Syntax) -> Grid:
+def _shares_grid(found: _Syntax) -> Grid:
     """Rows of vocabulary and corpus, and of each site and method."""
     corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
     rows = [
@@ -192,7 +192,7 @@ def shares_grid(found: Syntax) -> Grid:
     return Grid(("path", "method", "neurons", "all", *map(str, places)), rows, frozenset(range(2, 4 + len(places))))
 
 
-def contrasts_grid(found: Syntax) -> Grid:
+def _contrasts_grid(found: _Syntax) -> Grid:
     """Differences of shares, and which way they point."""
     rows = []
     for one in found.contrasts:
@@ -201,7 +201,7 @@ def contrasts_grid(found: Syntax) -> Grid:
     return Grid(header, rows, frozenset({1, 3}))
 
 
-def bigrams_grid(found: Syntax) -> Grid:
+def _bigrams_grid(found: _Syntax) -> Grid:
     """Rates of each method, and whether they are what chance gives."""
     rows = []
     for one in found.bigrams:

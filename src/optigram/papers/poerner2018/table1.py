@@ -24,14 +24,14 @@ def table1(records: Sequence[Record], arm: str) -> Grid:
     rows, groups = [], set()
     for site, count in SHOWN.items():
         here = [record for record in chosen if site_of(record) == site]
-        for target in quantiles(here, count):
+        for target in _quantiles(here, count):
             groups.add(len(rows))
             pair = {record.method: record for record in here if record.target == target}
             rows += [[method, _text(pair[method], site), target, f"{pair[method].activation:.2f}"] for method in (BASELINE, BEST)]
     return Grid(("method", "optimal 5-gram", "neuron", "activation"), rows, frozenset({3}), frozenset(groups), RULE)
 
 
-def quantiles(records: Sequence[Record], count: int) -> list[str]:
+def _quantiles(records: Sequence[Record], count: int) -> list[str]:
     """The `count` targets that part all, sorted by ratio, into groups of equal size; of equals the first by name."""
     found, base = activations(records, BEST), activations(records, BASELINE)
     ratios = sorted((found[target] / base[target], target) for target in found if base.get(target, 0) > 0)

@@ -15,12 +15,12 @@ import pyarrow.csv as csv
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 
 LISTS = ("ids", "activations", "spans")
 
 
-def write_csv(found: Findings, out: Path) -> None:
+def _write_csv(found: ScanResults, out: Path) -> None:
     """One row an example; lists as JSON."""
     table = found.examples
     for name in LISTS:
@@ -30,7 +30,7 @@ def write_csv(found: Findings, out: Path) -> None:
         csv.write_csv(table, path)
 
 
-def write_openai(found: Findings, out: Path) -> None:
+def _write_openai(found: ScanResults, out: Path) -> None:
     """`LAYER/INDEX.json` for each neuron, in a folder for each kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
     for number, (target, splits) in enumerate(rows_by_target(found).items()):
@@ -55,11 +55,11 @@ def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"tokens": tokens_of(row), "activations": row["activations"]}
 
 
-def export(found: Findings, kind: str, out: Path) -> None:
+def export(found: ScanResults, kind: str, out: Path) -> None:
     """Write what was found as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
     from optigram.scanning.export.neuronpedia import write_neuronpedia
 
-    writers: dict[str, Callable[[Findings, Path], None]] = {"csv": write_csv, "openai": write_openai, "neuronpedia": write_neuronpedia}
+    writers: dict[str, Callable[[ScanResults, Path], None]] = {"csv": _write_csv, "openai": _write_openai, "neuronpedia": write_neuronpedia}
     if kind not in writers:
         raise InputError(f"expected {', '.join(writers)}, got {kind!r}")
     if kind != "csv" and found.about["scan"]["settings"]["question"] == "alone":

@@ -23,7 +23,7 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
         raise InputError("pushing needs the package huggingface_hub; install it with: pip install 'optigram[hub]'")
     library = importlib.import_module("huggingface_hub")
     with written_whole(folder / "README.md") as path:
-        path.write_text(card(about, tables), encoding="utf-8")
+        path.write_text(_card(about, tables), encoding="utf-8")
     client = library.HfApi()
     patterns = [*(f"{name}.parquet" for name in tables), "manifest.json", "README.md"]
     try:
@@ -35,7 +35,7 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
     return f"https://huggingface.co/datasets/{repository}"
 
 
-def card(about: dict[str, Any], tables: list[str]) -> str:
+def _card(about: dict[str, Any], tables: list[str]) -> str:
     """The card: each table as a configuration of the data set, and what was asked."""
     model = about.get("scan", about.get("settings", {})).get("model", "a model")
     parts = ["---", "tags: [interpretability, optigram]", "configs:"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from optigram.files import written_whole
 from optigram.scanning.export.rows import Neuron, in_groups, rows_by_target, tokens_of
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 
 CREATOR = "optigram"
 BATCH = 256  # targets in a file
@@ -27,7 +27,7 @@ LISTS = (
 NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "binMin", "binMax", "binContains", "zIndices", "zValues")
 
 
-def write_neuronpedia(found: Findings, out: Path) -> None:
+def write_neuronpedia(found: ScanResults, out: Path) -> None:
     """`out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
     model = Path(found.about["scan"]["model"]).name
@@ -50,7 +50,7 @@ def write_neuronpedia(found: Findings, out: Path) -> None:
             _lines(folder / "activations" / f"batch-{number}.jsonl.gz", activations)
 
 
-def _about(found: Findings, model: str, source: str, kind: str, now: str) -> dict[str, dict[str, Any]]:
+def _about(found: ScanResults, model: str, source: str, kind: str, now: str) -> dict[str, dict[str, Any]]:
     corpus = ", ".join(Path(part["path"]).name for part in found.about["scan"]["sources"])
     context = found.about["scan"]["settings"]["context"]
     made = {"creatorId": CREATOR, "createdAt": now}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from optigram.scanning.results import Findings
+from optigram.scanning.results import ScanResults
 from optigram.targets.address import Address
 
 
@@ -24,7 +24,7 @@ class Neuron(NamedTuple):
         return cls(kind, int(layer), index) if layer.isdecimal() else cls(site, 0, index)
 
 
-def rows_by_target(found: Findings) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """The examples of each target and split, by rank."""
     rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
     for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
