@@ -114,7 +114,7 @@ def test_bad_texts_are_refused(session, text, said):
 
 
 def test_a_worker_survives_a_failure(session, monkeypatch):
-    monkeypatch.setattr("optigram.apps.live.session.find_by", lambda *_: 1 / 0)
+    monkeypatch.setattr("optigram.apps.live.session.run_plan", lambda *_: 1 / 0)
     job = ended(session.ask("visual:dog", "gbl", 3, 100.0, 0))
     assert "ZeroDivisionError" in job.events[-1]["error"]
     monkeypatch.undo()

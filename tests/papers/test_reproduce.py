@@ -37,7 +37,7 @@ def run(asked, tmp_path_factory):
     """The study in little: the recipe's arms and methods with a smaller budget."""
     patch = pytest.MonkeyPatch()
     patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=150, few=2, placebos=2))
-    patch.setattr(recipe, "equal_budget", lambda shorter: 300.0)
+    patch.setattr(recipe, "_equal_budget", lambda shorter: 300.0)
     patch.setattr(presets, "EPOCHS", 40)
     patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=40))
     said: list[str] = []
