@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
+from optigram.files import writable_folder
 from optigram.runs.records import Record, read
 
 MANIFEST, RECORDS, CELLS = "manifest.json", "records.parquet", "cells"
@@ -29,6 +30,13 @@ class RunFolder:
     def settings(self) -> dict[str, Any]:
         """What was asked for of all records alike."""
         return self.study or self.manifest["settings"]
+
+
+def new_folder(path: Path) -> Path:
+    """A folder that can be written to and holds no run. Raises InputError."""
+    if (path / MANIFEST).exists():
+        raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+    return writable_folder(path)
 
 
 def open_folder(folder: Path) -> RunFolder:

@@ -7,10 +7,12 @@ import typer
 from optigram.apps.cli.options import Device, Json, Model
 from optigram.apps.cli.output import console
 
+PANEL = "Models"
+
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def sites(model: Model, as_json: Json = False) -> None:
     """What can be targeted in a model, with an address to copy."""
     import json
@@ -28,8 +30,8 @@ def sites(model: Model, as_json: Json = False) -> None:
         console().print(site_tree(network.name, rows))
 
 
-@app.command()
-def check(model: Model, as_json: Json = False, device: Device = "cpu") -> None:
+@app.command(rich_help_panel=PANEL)
+def check(model: Model, as_json: Json = False, device: Device = None) -> None:
     """Is a model read right? Try it on random texts; the exit code is 1 if a claim fails."""
     import json
     from dataclasses import asdict

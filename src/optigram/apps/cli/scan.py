@@ -8,7 +8,7 @@ import typer
 
 from optigram.apps.cli.find import refuse_options
 from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets
-from optigram.apps.cli.output import console, progress, remark
+from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from optigram.scanning.plan import Plan
     from optigram.scanning.results import ScanResults
 
+PANEL = "Scan a corpus"
+
 app = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(help="the folder of a scan, with its plan.json")]
 Tokenizers = Annotated[int, typer.Option(help="processes that tokenise ahead of the model (0: a thread)", min=0)]
 Batch = Annotated[int | None, typer.Option(help="texts that wait for one another, at the most; changes memory, not results")]
-Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray  [default: one a core]", min=1)]
+Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray", show_default="one a core", min=1)]
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 def scan(
     model: Model,
     targets: Targets,
@@ -35,13 +37,13 @@ def scan(
     length: Annotated[int, typer.Option(help="of n-grams that are judged alone")] = 5,
     top: Annotated[int, typer.Option(help="places to keep of each target, highest and lowest")] = 20,
     context: Annotated[int, typer.Option(help="tokens that are read at a time")] = 256,
-    skipped: Annotated[int | None, typer.Option(help="first positions to leave out  [default: 1, in recurrent models 0]", min=0)] = None,
+    skipped: Annotated[int | None, typer.Option(help="first positions to leave out", show_default="1, in recurrent models 0", min=0)] = None,
     special: Annotated[bool, typer.Option("--special", help="count special tokens too")] = False,
     per_document: Annotated[int, typer.Option(help="places of one document that may be kept")] = 1,
     fold: Annotated[int, typer.Option(help="of places that end in so many equal tokens keep the first only (0: keep all)")] = 8,
     sample: Annotated[int, typer.Option(help="places that are drawn at random, with all their values")] = 200,
-    tokens: Annotated[int | None, typer.Option(help="tokens of a forward  [default: 512, elsewhere than on a CPU 16384]")] = None,
-    shards: Annotated[int | None, typer.Option(help="how many  [default: as many as have 64 MB of text]", min=1)] = None,
+    tokens: Annotated[int | None, typer.Option(help="tokens of a forward", show_default="512, elsewhere than on a CPU 16384")] = None,
+    shards: Annotated[int | None, typer.Option(help="how many", show_default="as many as have 64 MB of text", min=1)] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="pass over what cannot be read, and name it")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="write the plan to --out, and read nothing")] = False,
     engine: EngineName = "local",
@@ -52,7 +54,7 @@ def scan(
     dtype: Annotated[str, typer.Option(help="of the weights: float32, bfloat16, float16, or as they were saved")] = "saved",
     as_json: Json = False,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the places of a corpus where neurons fire most and least, all of them in one pass."""
@@ -78,7 +80,7 @@ def scan(
     made = plan_of(network, model, targets, corpus or [], settings, shards, dtype, skip_bad)
     if plan and out is not None:
         write_plan(made, out)
-        remark(f"{len(made.shards)} shards are planned in {out}; read them with: optigram work {out} --rank R --world N")
+        tell(f"{len(made.shards)} shards are planned in {out}; read them with: optigram work {out} --rank R --world N")
         return
     run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
@@ -91,17 +93,17 @@ def scan(
         _show(found, as_json, quiet)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def work(
     folder: Folder,
-    rank: Annotated[int | None, typer.Option(help="this process  [default: as torchrun, srun or Slurm say, or 0]", min=0)] = None,
-    world: Annotated[int | None, typer.Option(help="of so many  [default: likewise, or 1]", min=1)] = None,
+    rank: Annotated[int | None, typer.Option(help="this process", show_default="as torchrun, srun or Slurm say, or 0", min=0)] = None,
+    world: Annotated[int | None, typer.Option(help="of so many", show_default="likewise, or 1", min=1)] = None,
     engine: EngineName = "local",
     workers: Workers = None,
     ray_address: Address = None,
     tokenizers: Tokenizers = 0,
     batch: Batch = None,
-    device: Device = "cpu",
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Read the shards of a plan that fall to this process and are missing; any number of processes may do so at a time."""
@@ -118,11 +120,11 @@ def work(
     with progress(quiet) as show:
         read = sum(1 for _ in run_shards(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
     if not quiet:
-        remark(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
+        tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
-@app.command()
-def merge(folder: Folder, as_json: Json = False, device: Device = "cpu", quiet: Quiet = False) -> None:
+@app.command(rich_help_panel=PANEL)
+def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
     """Join the shards of a scan that are done, all or some, and show what was found."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import read_plan
@@ -163,7 +165,7 @@ def _carry_out(
             pass
         if missing := plan.missing(folder):
             rank, world = place
-            remark(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
+            tell(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
             return None
         return run_scan(plan, network, folder, show)
 
@@ -174,17 +176,17 @@ def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
     from optigram.report.scan_tables import scan_table, summary
 
     for bad in () if quiet else found.about["skipped"]:
-        remark(f"skipped: {bad}")
+        tell(f"skipped: {bad}")
     if as_json:
         tops = (row for target in found for row in found.of(target))
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in tops)
         return
     console().print(scan_table(found))
     if not quiet:
-        remark(summary(found))
+        tell(summary(found))
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
@@ -197,7 +199,7 @@ def export(
     write(ScanResults.load(folder), kind, out)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def push(
     folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
@@ -206,10 +208,10 @@ def push(
     """Upload a finished folder as a data set of the Hub."""
     from optigram.scanning.export.hub import push as upload
 
-    remark(f"all of it is in {upload(folder, repository, private)}")
+    tell(f"all of it is in {upload(folder, repository, private)}")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def curve(
     folder: Folder,
     target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],

@@ -19,8 +19,9 @@ from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget
 from optigram.runs.ablation import without_each
-from optigram.runs.find import run_plan, score_text
-from optigram.runs.options import FindOptions, make_objective
+from optigram.runs.find import run_plan, score_texts
+from optigram.runs.objective import make_objective
+from optigram.runs.options import ObjectiveOptions
 from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
 from optigram.text.vocabulary import known_ids
 
@@ -67,7 +68,7 @@ class Session:
         if not ids:
             raise InputError("the text has no words; type at least one")
         objective = self._objective(target, len(ids))
-        (record,) = score_text(objective, ids)
+        (record,) = score_texts(objective, [ids])[ids]
         rest = without_each(objective, torch.tensor([[ids]]))[0, 0].tolist()
         return {
             "target": record.target,
@@ -112,8 +113,7 @@ class Session:
         self._worker.join()
 
     def _objective(self, target: str, length: int) -> Objective:
-        request = FindOptions(self.name, [target], (), length, template=self.template)
-        objective = make_objective(request, self.model)
+        objective = make_objective(self.model, [target], ObjectiveOptions(template=self.template), length)
         if len(objective.targets) > 1:
             raise InputError(f"expected one target, got {len(objective.targets)}; name one unit")
         return objective
