@@ -90,10 +90,16 @@ WRONG = {
     "no target": (lambda model: og.find(model), "expected .*target"),
     "a template without slot": (lambda model: og.find(model, "visual:dog", template="a b"), "expected a template with"),
     "words of another kind": (lambda model: og.find(model, "visual:dog", words="half"), "words: expected 'any' or 'whole', got 'half'"),
-    "a corpus that is missing": (lambda model: og.find(model, "visual:dog", by="crp", corpus="nowhere.txt"), "no corpus file 'nowhere.txt'"),
+    "a corpus that is missing": (
+        lambda model: og.find(model, "visual:dog", by="crp", corpus="nowhere.txt"),
+        "no corpus file 'nowhere.txt'",
+    ),
     "a corpus that is a number": (lambda model: og.find(model, "visual:dog", by="crp", corpus=3), "corpus.*got 3|expected .*corpus"),
     "an empty corpus": (lambda model: og.find(model, "visual:dog", by="crp", corpus=[]), "empty"),
-    "a half-precision loaded model": (lambda model: og.find(model, "visual:dog", dtype="bfloat16"), "dtype: expected a model opened by name"),
+    "a half-precision loaded model": (
+        lambda model: og.find(model, "visual:dog", dtype="bfloat16"),
+        "dtype: expected a model opened by name",
+    ),
     "no model": (lambda model: og.find(None, "visual:dog"), "expected .*model.*, got None|expected the name of a model"),
     "a text that is a number": (lambda model: og.score(model, "visual:dog", 3), "expected a text or a list of texts, got 3"),
     "no text": (lambda model: og.score(model, "visual:dog", []), "expected at least one text"),

@@ -198,7 +198,9 @@ def _opened(model: Any, options: FindCall, dtype: str) -> Model:
     if isinstance(model, str | Path):
         return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)
     if options.dtype != "float32":
-        raise InputError(f"dtype: expected a model opened by name for dtype={options.dtype!r}; a loaded model keeps its own, leave dtype out")
+        raise InputError(
+            f"dtype: expected a model opened by name for dtype={options.dtype!r}; a loaded model keeps its own, leave dtype out"
+        )
     return load(model, tokenizer=options.tokenizer, device=options.device)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from optigram.errors import InputError, nearest
 
 LENGTH = 5  # free words, where neither the length nor the template says how many
+PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
 APART = 0.6  # largest share of words that two texts of a target have in common
 
 
@@ -60,7 +61,11 @@ class FindOptions(ObjectiveOptions):
 
     by: Names = option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
     budget: float | None = option(
-        None, "forward-equivalents per target, for each method but crp", "Search", shown="5000; none for methods that end by themselves", gt=0
+        None,
+        "forward-equivalents per target, for each method but crp",
+        "Search",
+        shown="5000; none for methods that end by themselves",
+        gt=0,
     )
     corpus: Any = option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
     n: int = option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
@@ -89,6 +94,8 @@ def checked(kind: type[Options], values: Mapping[str, Any], named: Callable[[str
         name = str(mistake["loc"][0])
         described = kind.model_fields[name].description
         expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        for pydantic, plain in PLAIN.items():
+            expected = expected.replace(pydantic, plain)
         raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
 
 

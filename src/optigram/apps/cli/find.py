@@ -66,7 +66,9 @@ def explain(
     targets: Targets,
     text: Annotated[str, typer.Option(help="a text, or with a template its free words")],
     top: Annotated[int, typer.Option(help="substitutions per word", min=1)] = 5,
-    whole: Annotated[bool, typer.Option("--whole", help="try every word in every position, not only those that the gradient ranks high")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="try every word in every position, not only those that the gradient ranks high")
+    ] = False,
     template: Around = None,
     chat: Chat = False,
     as_json: Json = False,

@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from optigram.runs.options import FindOptions, checked
 
 Model = Annotated[
-    str, typer.Argument(help='"imaginet" (bundled), a Hub id such as gpt2 or gpt2@REVISION, a folder, a GGUF file, or package.module:factory')
+    str,
+    typer.Argument(help='"imaginet" (bundled), a Hub id such as gpt2 or gpt2@REVISION, a folder, a GGUF file, or package.module:factory'),
 ]
 Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
 Json = Annotated[bool, typer.Option("--json", help="write JSON lines to standard output", rich_help_panel="Output")]
@@ -27,9 +28,7 @@ Chat = Annotated[bool, typer.Option("--chat", help="put the template into the mo
 FluencyModel = Annotated[
     str | None, typer.Option("--fluency-model", help="the language model that measures surprisal", show_default="the model itself")
 ]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json", rich_help_panel="Output")
-]
+Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json", rich_help_panel="Output")]
 EngineName = Annotated[str, typer.Option("--engine", help="where the work runs: local, processes or ray")]
 Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"', show_default="a new local one")]
 
@@ -65,7 +64,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     help_ = f"{field.description}; one of {', '.join(map(str, choices))}" if choices else field.description
     option = typer.Option(flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
     kind = _kind(field.annotation)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False if kind is bool else None, annotation=Annotated[kind, option])
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=False if kind is bool else None, annotation=Annotated[kind, option]
+    )
 
 
 def _default(value: Any) -> Any:

@@ -37,7 +37,9 @@ def scan(
     length: Annotated[int, typer.Option(help="of n-grams that are judged alone")] = 5,
     top: Annotated[int, typer.Option(help="places to keep of each target, highest and lowest")] = 20,
     context: Annotated[int, typer.Option(help="tokens that are read at a time")] = 256,
-    skipped: Annotated[int | None, typer.Option(help="first positions to leave out", show_default="1, in recurrent models 0", min=0)] = None,
+    skipped: Annotated[
+        int | None, typer.Option(help="first positions to leave out", show_default="1, in recurrent models 0", min=0)
+    ] = None,
     special: Annotated[bool, typer.Option("--special", help="count special tokens too")] = False,
     per_document: Annotated[int, typer.Option(help="places of one document that may be kept")] = 1,
     fold: Annotated[int, typer.Option(help="of places that end in so many equal tokens keep the first only (0: keep all)")] = 8,
