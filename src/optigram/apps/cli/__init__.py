@@ -17,7 +17,7 @@ DEBUG = "--debug"
 app = typer.Typer(
     name="optigram",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     epilog="Start with: optigram find imaginet visual:pizza",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

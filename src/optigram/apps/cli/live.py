@@ -19,14 +19,14 @@ PATIENCE = 3  # seconds that open connections have when the server ends
 @app.command(rich_help_panel=PANEL)
 def explore(
     model: Model = "imaginet",
-    corpus: Annotated[str | None, typer.Option(help="for crp", show_default="the bundled model's own sentences")] = None,
+    corpus: Annotated[str | None, typer.Option(help="corpus for crp", show_default="the bundled captions")] = None,
     template: Around = None,
-    host: Annotated[str, typer.Option(help="who may reach it: any other than this machine's own shows it to your network")] = LOCAL[0],
-    port: Annotated[int, typer.Option(help="0 takes any that is free", min=0, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="address to listen on; any but the default is reachable from your network")] = LOCAL[0],
+    port: Annotated[int, typer.Option(help="port; 0 takes any that is free", min=0, max=65535)] = 8000,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """A live page: type a target and a text, see what each word is worth, and watch a search. Ctrl-C ends it."""
+    """Open a live page: type a target and a text, see the contribution of each word, watch a search. Ctrl-C stops it."""
     try:
         import uvicorn
 

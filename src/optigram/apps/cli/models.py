@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=PANEL)
 def sites(model: Model, as_json: Json = False) -> None:
-    """What can be targeted in a model, with an address to copy."""
+    """List the sites of a model, with an address to copy for each."""
     import json
     from dataclasses import asdict
 
@@ -32,7 +32,7 @@ def sites(model: Model, as_json: Json = False) -> None:
 
 @app.command(rich_help_panel=PANEL)
 def check(model: Model, as_json: Json = False, device: Device = None) -> None:
-    """Is a model read right? Try it on random texts; the exit code is 1 if a claim fails."""
+    """Check that a model is read correctly, on random texts. Exits with 1 if a check fails."""
     import json
     from dataclasses import asdict
 

@@ -33,6 +33,9 @@ EngineName = Annotated[str, typer.Option("--engine", help="where the work runs: 
 Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"', show_default="a new local one")]
 
 
+PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help
+
+
 def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option per field of `FindOptions`; the command gets them together as `options`."""
 
@@ -43,37 +46,34 @@ def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
 
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
     made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]
+    made.sort(key=lambda one: PANELS.index(_panel(one.name)))
     arguments = [one for one in own if one.default is inspect.Parameter.empty]
     call.__signature__ = inspect.Signature([*arguments, *made, *(one for one in own if one not in arguments)])  # pyright: ignore[reportAttributeAccessIssue]
     call.__annotations__ = {one.name: one.annotation for one in [*own, *made]}
     return call
 
 
+def _panel(name: str) -> str:
+    extra: Any = FindOptions.model_fields[name].json_schema_extra
+    return extra["panel"]
+
+
 def flag_of(name: str, kind: type[BaseModel] = FindOptions) -> str:
     """The name of a field on the command line."""
-    extra = kind.model_fields[name].json_schema_extra
-    assert isinstance(extra, dict)
+    extra: Any = kind.model_fields[name].json_schema_extra
     return str(extra["flag"] or f"--{name.replace('_', '-')}")
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """The option of a field: its type as typer reads it, its help and its default in words."""
+    """The option of a field: its type as typer reads it, its help and its default, in words where those say more."""
     extra: Any = field.json_schema_extra
-    shown = extra["shown"] if extra["shown"] is not None else _default(field.default)
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     help_ = f"{field.description}; one of {', '.join(map(str, choices))}" if choices else field.description
+    default = ",".join(field.default) or None if isinstance(field.default, tuple) else field.default
+    shown = extra["shown"] or not (default is None or isinstance(default, bool))
     option = typer.Option(flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
-    kind = _kind(field.annotation)
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=False if kind is bool else None, annotation=Annotated[kind, option]
-    )
-
-
-def _default(value: Any) -> Any:
-    """A default as help shows it; nothing for None, an empty list and a switch."""
-    if value is None or value == () or isinstance(value, bool):
-        return False
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    annotation = Annotated[_kind(field.annotation), option]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
 
 
 def _kind(annotation: Any) -> Any:

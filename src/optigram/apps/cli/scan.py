@@ -21,45 +21,45 @@ PANEL = "Scan a corpus"
 
 app = typer.Typer()
 
-Folder = Annotated[Path, typer.Argument(help="the folder of a scan, with its plan.json")]
-Tokenizers = Annotated[int, typer.Option(help="processes that tokenise ahead of the model (0: a thread)", min=0)]
-Batch = Annotated[int | None, typer.Option(help="texts that wait for one another, at the most; changes memory, not results")]
-Workers = Annotated[int | None, typer.Option(help="of the engines processes and ray", show_default="one a core", min=1)]
+Folder = Annotated[Path, typer.Argument(help="the folder of a scan")]
+Tokenizers = Annotated[int, typer.Option(help="processes that tokenize ahead of the model (0: one thread)", min=0)]
+Batch = Annotated[int | None, typer.Option(help="largest number of texts held at once; changes memory, not results")]
+Workers = Annotated[int | None, typer.Option(help="processes of the engines processes and ray", show_default="one per core", min=1)]
 
 
 @app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 def scan(
     model: Model,
     targets: Targets,
-    corpus: Annotated[list[str] | None, typer.Option(help="a file, a glob, hf:NAME[@REVISION][:SPLIT]; may be given several times")] = None,
-    out: Annotated[Path | None, typer.Option(help="a folder for all of it; shards that it holds already are not read again")] = None,
-    question: Annotated[str, typer.Option(help="context: the best places; alone: the best n-grams, each judged by itself")] = "context",
-    length: Annotated[int, typer.Option(help="of n-grams that are judged alone")] = 5,
-    top: Annotated[int, typer.Option(help="places to keep of each target, highest and lowest")] = 20,
-    context: Annotated[int, typer.Option(help="tokens that are read at a time")] = 256,
+    corpus: Annotated[list[str] | None, typer.Option(help="a file, a glob, or hf:NAME@REVISION:SPLIT; repeatable")] = None,
+    out: Annotated[Path | None, typer.Option(help="a folder for the results; a scan that was stopped resumes there")] = None,
+    question: Annotated[str, typer.Option(help="context: positions in their documents; alone: n-grams, each scored by itself")] = "context",
+    length: Annotated[int, typer.Option(help="length of the n-grams of --question alone")] = 5,
+    top: Annotated[int, typer.Option(help="highest and lowest positions to keep per target")] = 20,
+    context: Annotated[int, typer.Option(help="tokens per text window")] = 256,
     skipped: Annotated[
         int | None, typer.Option(help="first positions to leave out", show_default="1, in recurrent models 0", min=0)
     ] = None,
-    special: Annotated[bool, typer.Option("--special", help="count special tokens too")] = False,
-    per_document: Annotated[int, typer.Option(help="places of one document that may be kept")] = 1,
-    fold: Annotated[int, typer.Option(help="of places that end in so many equal tokens keep the first only (0: keep all)")] = 8,
-    sample: Annotated[int, typer.Option(help="places that are drawn at random, with all their values")] = 200,
-    tokens: Annotated[int | None, typer.Option(help="tokens of a forward", show_default="512, elsewhere than on a CPU 16384")] = None,
-    shards: Annotated[int | None, typer.Option(help="how many", show_default="as many as have 64 MB of text", min=1)] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="pass over what cannot be read, and name it")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="write the plan to --out, and read nothing")] = False,
+    special: Annotated[bool, typer.Option("--special", help="include special tokens")] = False,
+    per_document: Annotated[int, typer.Option(help="largest number of positions kept per document")] = 1,
+    fold: Annotated[int, typer.Option(help="keep one of the positions whose last N tokens are equal (0: keep all)")] = 8,
+    sample: Annotated[int, typer.Option(help="random positions, kept with all their values")] = 200,
+    tokens: Annotated[int | None, typer.Option(help="tokens per forward pass", show_default="512 on a CPU, else 16384")] = None,
+    shards: Annotated[int | None, typer.Option(help="number of shards", show_default="one per 64 MB of text", min=1)] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="skip what cannot be read, and list it")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="write the plan to --out and stop")] = False,
     engine: EngineName = "local",
     workers: Workers = None,
     ray_address: Address = None,
     tokenizers: Tokenizers = 0,
     batch: Batch = None,
-    dtype: Annotated[str, typer.Option(help="of the weights: float32, bfloat16, float16, or as they were saved")] = "saved",
+    dtype: Annotated[str, typer.Option(help="dtype of the weights: float32, bfloat16, float16, or saved")] = "saved",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find the places of a corpus where neurons fire most and least, all of them in one pass."""
+    """Find the positions in a corpus where neurons fire most and least, in one pass for all neurons."""
     import dataclasses
     import tempfile
 
@@ -70,7 +70,7 @@ def scan(
 
     refuse_options(targets)
     if plan and out is None:
-        raise InputError("a plan is written to a folder; give --out DIR")
+        raise InputError("--plan: expected a folder to write to; give --out DIR")
     place, device = _place_and_device(device)
     if place[1] > 1 and out is None:
         raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
@@ -98,8 +98,10 @@ def scan(
 @app.command(rich_help_panel=PANEL)
 def work(
     folder: Folder,
-    rank: Annotated[int | None, typer.Option(help="this process", show_default="as torchrun, srun or Slurm say, or 0", min=0)] = None,
-    world: Annotated[int | None, typer.Option(help="of so many", show_default="likewise, or 1", min=1)] = None,
+    rank: Annotated[
+        int | None, typer.Option(help="rank of this process", show_default="from torchrun, srun or Slurm, else 0", min=0)
+    ] = None,
+    world: Annotated[int | None, typer.Option(help="number of processes", show_default="likewise, else 1", min=1)] = None,
     engine: EngineName = "local",
     workers: Workers = None,
     ray_address: Address = None,
@@ -108,7 +110,7 @@ def work(
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read the shards of a plan that fall to this process and are missing; any number of processes may do so at a time."""
+    """Read the missing shards of a planned scan that belong to this process. Any number of processes may run at a time."""
     from optigram.engine.launch import checked_place
     from optigram.scanning.plan import read_plan
     from optigram.scanning.scan import run_shards
@@ -127,7 +129,7 @@ def work(
 
 @app.command(rich_help_panel=PANEL)
 def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
-    """Join the shards of a scan that are done, all or some, and show what was found."""
+    """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import read_plan
     from optigram.scanning.results import ScanResults
@@ -194,7 +196,7 @@ def export(
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
     kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
 ) -> None:
-    """Write what a scan found for other tools."""
+    """Export a scan for other tools."""
     from optigram.scanning.export.formats import export as write
     from optigram.scanning.results import ScanResults
 
@@ -205,9 +207,9 @@ def export(
 def push(
     folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
-    private: Annotated[bool, typer.Option("--private", help="for yourself alone")] = False,
+    private: Annotated[bool, typer.Option("--private", help="make it private")] = False,
 ) -> None:
-    """Upload a finished folder as a data set of the Hub."""
+    """Upload a finished folder to the Hugging Face Hub as a data set."""
     from optigram.scanning.export.hub import push as upload
 
     tell(f"all of it is in {upload(folder, repository, private)}")
@@ -218,9 +220,9 @@ def curve(
     folder: Folder,
     target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],
     out: Annotated[Path, typer.Option(help="where to write .svg, .pdf and .png")],
-    records: Annotated[list[Path] | None, typer.Option(help="folders of `optigram find`, whose best activations become lines")] = None,
+    records: Annotated[list[Path] | None, typer.Option(help="folders of find; their best activations become lines")] = None,
 ) -> None:
-    """Draw the best activation against the size of the corpus, and what searches reached."""
+    """Plot the highest activation against the size of the corpus, with the level of each search."""
     from optigram.report.figures import require_matplotlib, save
     from optigram.report.scan_tables import corpus_curve, levels_of
     from optigram.runs.records import read
