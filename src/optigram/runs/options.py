@@ -4,6 +4,7 @@ Python, the command line, studies and the command that repeats a record all read
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -99,17 +100,25 @@ def checked(kind: type[Options], values: Mapping[str, Any], named: Callable[[str
         raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
 
 
+def flag_of(name: str) -> str:
+    """The name of an option of `find` on the command line."""
+    extra: Any = FindOptions.model_fields[name].json_schema_extra
+    return extra["flag"] or f"--{name.replace('_', '-')}"
+
+
 def _brief(value: Any, most: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def recorded(options: BaseModel) -> dict[str, Any]:
-    """Options as JSON keeps them: what is an object in memory is named by its text."""
+    """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
     return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
 
 
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return [_plain(item) for item in value] if isinstance(value, tuple) else str(getattr(value, "name", value))
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else {"in_memory": str(getattr(value, "name", type(value).__name__))}

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from optigram.runs.options import FindOptions, checked
+from optigram.runs.options import FindOptions, checked, flag_of
 
 Model = Annotated[
     str,
@@ -56,12 +55,6 @@ def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
 def _panel(name: str) -> str:
     extra: Any = FindOptions.model_fields[name].json_schema_extra
     return extra["panel"]
-
-
-def flag_of(name: str, kind: type[BaseModel] = FindOptions) -> str:
-    """The name of a field on the command line."""
-    extra: Any = kind.model_fields[name].json_schema_extra
-    return str(extra["flag"] or f"--{name.replace('_', '-')}")
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
