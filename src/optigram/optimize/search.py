@@ -57,7 +57,8 @@ class TargetResult:
     `ids` [n t] and `activation` [n], best first, without gaps: fewer than n if no more texts had an activation.
     `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of its batch's time. `notes`: what the method
     believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, activation, value) of the text
-    with the best value, after every round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own notes [n] on the texts.
+    with the best value, after every round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own
+    notes [n] on the texts.
     """
 
     ids: Tensor

@@ -1,23 +1,20 @@
 """One run of `find`, from what is asked for to a folder: `manifest.json` (versions, settings, fingerprints) and Parquet."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint, versions, writable_folder, written_whole
+from optigram.files import text_fingerprint, writable_folder
 from optigram.methods import chains
 from optigram.models.base import model_fingerprint
 from optigram.models.loading import BUNDLED
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import sentences_for
 from optigram.runs.find import MethodResult, Watch, find
-from optigram.runs.folder import MANIFEST, RECORDS
+from optigram.runs.folder import MANIFEST, write_run
 from optigram.runs.options import FindOptions, make_objective, remarks
 from optigram.runs.plan import reads_corpus
-from optigram.runs.records import Record, write
 from optigram.runs.scan_start import starts_from_scan
 
 
@@ -50,7 +47,7 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
     if folder is not None:
         prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
         about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
-        _write_run(folder, [record for one in finds for record in one.records], about)
+        write_run(folder, [record for one in finds for record in one.records], about)
     return finds
 
 
@@ -59,10 +56,3 @@ def _new_folder(path: Path) -> Path:
     if (path / MANIFEST).exists():
         raise InputError(f"{path} already holds a run; name another folder, or remove it")
     return writable_folder(path)
-
-
-def _write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any]) -> None:
-    """Write records and manifest; the manifest comes last, so a folder that has one is complete."""
-    write(records, folder / RECORDS)
-    with written_whole(folder / MANIFEST) as path:
-        path.write_text(json.dumps({"versions": versions(), **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

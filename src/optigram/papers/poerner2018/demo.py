@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 
-BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
+METHODS = ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
 BUDGET = 5000
 ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, judged by the model itself. A language
