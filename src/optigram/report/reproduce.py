@@ -1,9 +1,10 @@
-"""The commands that repeat a record or a scan, made from what its manifest says."""
+"""The commands that repeat a record or a scan, from its manifest."""
 
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.records import Record
 
 OPTIONS = {
@@ -18,7 +19,7 @@ OPTIONS = {
     "start": "--start",
 }
 SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
-BUNDLED = "optigram/models/weights"  # what lies there needs no name
+BUNDLED = "optigram/models/weights"  # sources there need no option
 SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
 USUAL = {
     "words": ("--words", "any"),
@@ -26,14 +27,15 @@ USUAL = {
     "fluency": ("--fluency", 0.0),
     "repetition": ("--repetition", 0.0),
 }
-BASELINE = "crp"
-APART, TOGETHER = 0.6, 1.0  # how far several texts of a neuron are apart, as `find` asks for, and as a study does
+APART, TOGETHER = 0.6, 1.0  # default share of common words between several texts of a neuron: of `find`, and of a study
 
 
 def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
-    """What to type; None for a placebo, which no address names."""
+    """The command that finds a record again; None for a placebo, or where the settings are not known."""
     study = manifest.get("study")
-    settings = manifest["settings"] if study is None else study
+    settings = manifest.get("settings") if study is None else study
+    if not settings:
+        return None
     arm: Mapping[str, Any] = {} if study is None else next(arm for arm in study["arms"] if arm["name"] == record.arm)
     if arm.get("placebo"):
         return None
@@ -53,7 +55,7 @@ def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
 
 
 def scan_command(target: str, scan: Mapping[str, Any]) -> str:
-    """What to type to scan for one target; `scan` is what a scan's manifest says of it."""
+    """The command that scans for one target; `scan` is from a scan's manifest."""
     settings = scan["settings"]
     words = ["optigram", "scan", scan["model"], target]
     words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
