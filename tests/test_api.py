@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny_models import pretrained, tokenizer
 
 import optigram as og
 from optigram.errors import InputError, Interrupted
 from optigram.models.loading import save
-from tiny_models import pretrained, tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def find(model: Any, targets: Any, options: FindCall) -> Results:
     with progress(options.quiet) as show:
         prepared = prepare(_opened(model, options, options.dtype), targets, plain, reload, remark)
         found = run(prepared, watcher(show, len(prepared.objective.targets)), remark)
-    results = Results.of(found, prepared.settings)
+    results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
     if folder is not None:
         results.save(folder)
     if any(one.interrupted for one in found):

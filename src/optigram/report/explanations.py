@@ -36,11 +36,12 @@ class Explanations(Sequence["Explanation"]):
         lines = (f"  {one.target}: {one.text!r}, activation {one.activation:.3f}, {order_line(asdict(one))}" for one in self)
         return "\n".join([f"Explanations of {len(self)} targets", *lines])
 
-    def show(self) -> None:
-        """Print a table per target, and whether the order of the words matters."""
+    def show(self, console: Console | None = None) -> None:
+        """Print a table per target, and whether the order of the words matters, on a `rich` console."""
+        console = console or Console()
         for one in map(asdict, self):
-            Console().print(explanation_table(one))
-            Console().print(order_line(one) + "\n", highlight=False, markup=False)
+            console.print(explanation_table(one))
+            console.print(order_line(one) + "\n", highlight=False, markup=False)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row per target, word and substitution: target, text, word, activation without it, substitute, its activation."""

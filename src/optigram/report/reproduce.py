@@ -1,22 +1,24 @@
-"""The commands that repeat a record or a scan, made from what its manifest says."""
+"""The commands that repeat a record or a scan, from its manifest."""
 
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions, flag_of
 from optigram.runs.records import Record
 
 SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
-BUNDLED = "optigram/models/weights"  # what lies there needs no name
-BASELINE = "crp"
+BUNDLED = "optigram/models/weights"  # sources there need no option
 OWN = ("by", "seed", "budget", "device")  # options that each record brings with it, or that change no result
 
 
 def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
-    """What to type to repeat a record; None for a placebo, or for a corpus in memory, which no command can name."""
+    """The command that finds a record again; None for a placebo, a corpus in memory, or where the settings are not known."""
     study = manifest.get("study")
-    settings = manifest["settings"] if study is None else {**study, "n": study["top"]}
+    settings = manifest.get("settings") if study is None else {**study, "n": study["top"]}
+    if not settings:
+        return None
     arm: Mapping[str, Any] = {} if study is None else next(arm for arm in study["arms"] if arm["name"] == record.arm)
     if arm.get("placebo") or any(isinstance(value, dict) for value in settings.values()):
         return None
@@ -39,7 +41,7 @@ def _words(flag: str, value: Any, usual: Any) -> list[str]:
 
 
 def scan_command(target: str, scan: Mapping[str, Any]) -> str:
-    """What to type to scan for one target; `scan` is what a scan's manifest says of it."""
+    """The command that scans for one target; `scan` is from a scan's manifest."""
     settings = scan["settings"]
     words = ["optigram", "scan", scan["model"], target]
     words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]

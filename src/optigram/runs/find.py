@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
-from optigram.runs.records import Record
+from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
 from optigram.shapes import Int
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
@@ -102,7 +103,7 @@ def run_plan(
 
 def _with(found: TargetResult, read: float) -> TargetResult:
     """A find with a note on what the corpus search that it began from had cost."""
-    return dataclasses.replace(found, notes=found.notes | {"corpus_forwards": read}) if read else found
+    return dataclasses.replace(found, notes=found.notes | {CORPUS_FORWARDS: read}) if read else found
 
 
 def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
@@ -146,6 +147,7 @@ def _records(
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)
+        whole, places = whole_text(objective.template, vocabulary, free)
         yield Record(
             model=objective.model.name,
             target=str(objective.targets[number]),
@@ -162,14 +164,22 @@ def _records(
             forwards=found.forwards,
             backwards=found.backwards,
             seconds=found.seconds,
-            notes=(found.notes if rank == 1 else {}) | {name: float(values[rank - 1]) for name, values in found.remarks.items()},
+            notes=_notes(found, rank),
             arm=arm,
             trace=_improvements(found.trace) if rank == 1 else [],
+            whole=whole,
+            free=places,
         )
 
 
-def _improvements(trace: Sequence[tuple[float, float]]) -> list[list[float]]:
-    """The points of a trace at which the best activation rose, and its end."""
-    risen = [point for before, point in zip([(0.0, -math.inf), *trace], trace, strict=False) if point[1] > before[1]]
+def _notes(found: TargetResult, rank: int) -> dict[str, float]:
+    """What the method noted of its best text, what a corpus search before it cost, and the remarks on the text of a rank."""
+    notes = {name: value for name, value in found.notes.items() if rank == 1 or name == CORPUS_FORWARDS}
+    return notes | {name: float(values[rank - 1]) for name, values in found.remarks.items()}
+
+
+def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[float]]:
+    """The points (forward-equivalents, activation, value) of a trace at which the best value rose, and its end."""
+    risen = [point for before, point in itertools.pairwise([(0.0, -math.inf, -math.inf), *trace]) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]

@@ -30,11 +30,15 @@ class Prepared:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the manifest of the run says: model, targets, options, corpus and fingerprints."""
+        """Model, targets and options, as the manifest of the run keeps them."""
+        return {"model": self.objective.model.name, "targets": list(map(str, self.objective.targets)), **recorded(self.options)}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What else the manifest says: the corpus, and the fingerprints of model and corpus."""
         model, corpus = self.objective.model, self.corpus
-        asked = {"model": model.name, "targets": list(map(str, self.objective.targets)), **recorded(self.options)}
         prints = {"model": model_fingerprint(model), "corpus": corpus and text_fingerprint(corpus.texts)}
-        return {"settings": asked, "corpus": corpus and corpus.name, "fingerprints": prints}
+        return {"corpus": corpus and corpus.name, "fingerprints": prints}
 
 
 def prepare(

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 
 MODEL = "imaginet"
-BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
+METHODS = ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
 BUDGET = 5000
 ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, scored by the model on the discrete text.
