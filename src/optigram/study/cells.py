@@ -66,8 +66,8 @@ class StudyContext:
     def ngrams(self) -> np.ndarray:
         """The corpus's unique n-grams [c t] of allowed words."""
         first = self.study.arms[0]
-        allowed = self.objective(first.name, first.targets[:1]).lexicon.cpu().numpy()
-        return ngrams(self.corpus.texts, self.model.vocabulary, self.study.length, allowed)
+        objective = self.objective(first.name, first.targets[:1])
+        return ngrams(self.corpus.texts, self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy())
 
     def model_of(self, arm: str) -> Model:
         """The model of an arm: the study's, or a placebo of it."""
