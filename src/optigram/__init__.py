@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from optigram.scanning.results import ScanResults
     from optigram.scanning.scan import scan
     from optigram.targets.target import Target, resolve
-    from optigram.text.formats import sentences
+    from optigram.text.sources import Corpus, open_corpus
     from optigram.text.template import Template
 
 __all__ = [
     "Budget",
+    "Corpus",
     "InputError",
     "Objective",
     "Results",
@@ -37,8 +38,8 @@ __all__ = [
     "methods",
     "resolve",
     "scan",
+    "open_corpus",
     "search",
-    "sentences",
 ]
 
 _HOMES = {
@@ -54,8 +55,9 @@ _HOMES = {
     "ScanSettings": "scanning.plan",
     "resolve": "targets.target",
     "scan": "scanning.scan",
+    "open_corpus": "text.sources",
+    "Corpus": "text.sources",
     "search": "optimize.search",
-    "sentences": "text.formats",
 }
 
 

@@ -17,9 +17,10 @@ from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
-from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
 from optigram.runs.records import Record
 from optigram.shapes import Int
+from optigram.text.sources import Corpus
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -38,7 +39,7 @@ class MethodResult:
 def find(
     objective: Objective,
     by: Sequence[str] = presets.LABELS,
-    corpus: Sentences | None = None,
+    corpus: Corpus | None = None,
     budget: Budget | None = None,
     seed: int = 0,
     top: int = 1,

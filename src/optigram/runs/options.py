@@ -14,8 +14,8 @@ from optigram.objective.fluency import Fluency, parse_band
 from optigram.objective.objective import Objective
 from optigram.runs.sae_fit import sae_fit
 from optigram.targets.target import Latent, resolve
-from optigram.text.formats import sentences
 from optigram.text.lexicon import Rules, lexicon
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 APART = 0.6  # share of words that several texts of a target may have in common
@@ -68,7 +68,7 @@ def make_objective(request: FindOptions, network: Model | None = None) -> Object
     network = _loaded(request, request.dtype) if network is None else network
     vocabulary = network.vocabulary
     template = _template(request, network)
-    seen = None if request.seen_in is None else (sentence.text for sentence in sentences(request.seen_in))
+    seen = None if request.seen_in is None else open_corpus(request.seen_in).texts()
     rules = Rules(request.special, tuple(request.without), request.matching, cast("Literal['any', 'whole']", request.words))
     return Objective(
         network,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint, versions, writable_folder, written_whole
+from optigram.files import versions, writable_folder, written_whole
 from optigram.methods import chains
 from optigram.models.base import model_fingerprint
 from optigram.models.loading import BUNDLED
 from optigram.optimize.search import Budget
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, find
 from optigram.runs.folder import MANIFEST, RECORDS
 from optigram.runs.options import FindOptions, make_objective, remarks
@@ -32,10 +32,10 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
     objective = make_objective(request)
     reads = reads_corpus(request.by, request.corpus is not None or objective.model.name == BUNDLED)
     folder = None if out is None else _new_folder(out)
-    corpus = sentences_for(objective.model, request.corpus, request.seed) if reads else None
+    corpus = corpus_for(objective.model, request.corpus, request.seed) if reads else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
-    for remarked in remarks(objective, () if corpus is None else corpus.texts):
+    for remarked in remarks(objective, () if corpus is None else list(corpus.texts())):
         remark(remarked)
     if chains.AUTO in request.by:
         remark(f"{chains.AUTO} is {chains.expand(chains.AUTO, corpus is not None)} here; its settings stand in the records")
@@ -48,7 +48,7 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
         if one.interrupted:
             remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * request.top} texts")
     if folder is not None:
-        prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
+        prints = {"model": model_fingerprint(objective.model), "corpus": corpus and corpus.fingerprint}
         about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
         _write_run(folder, [record for one in finds for record in one.records], about)
     return finds

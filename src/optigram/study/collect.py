@@ -12,11 +12,10 @@ from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.corpus_stats import CorpusStatistics, corpus_statistics, in_context
 from optigram.runs.folder import RunFolder, open_folder
 from optigram.runs.options import FindOptions, make_objective
-from optigram.runs.plan import Sentences
 from optigram.runs.records import Record
 from optigram.runs.run import model_fingerprint
 from optigram.shapes import Int
@@ -24,7 +23,8 @@ from optigram.study.cells import StudyContext
 from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
-from optigram.text.formats import ngrams
+from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.sources import Corpus
 
 SUBSTITUTES = 5  # words shown for each place of a neuron's best text
 TARGETS = 256  # looked at side by side
@@ -37,7 +37,7 @@ class _Bench:
     """Who judged the records of one model, and the corpus of the run, if it had one."""
 
     judge: Callable[[Sequence[str]], Objective]
-    corpus: Sentences | None
+    corpus: Corpus | None
 
 
 def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
@@ -69,7 +69,7 @@ def _benches_of(kept: RunFolder, device: str) -> dict[str, _Bench]:
     network = load(request.model, device, None if request.dtype == "float32" else "float32")
     request = dataclasses.replace(request, dtype="float32", device=device, fluency=0.0, surprisal=None, fluency_model=None)
     request = dataclasses.replace(request, front=False, repetition=0.0, second_opinion=None)
-    corpus = sentences_for(network, request.corpus, request.seed) if kept.manifest["fingerprints"]["corpus"] else None
+    corpus = corpus_for(network, request.corpus, request.seed) if kept.manifest["fingerprints"]["corpus"] else None
     if kept.settings["dtype"] == "float32":
         _same_model(kept, network)
     return {network.name: _Bench(lambda targets: make_objective(dataclasses.replace(request, targets=targets), network), corpus)}
@@ -109,19 +109,20 @@ def _of(bench: _Bench, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
     return made
 
 
-def _corpus_part(objective: Objective, corpus: Sentences) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
+def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
     """For each target: edges, counts, sizes, best, examples."""
     allowed = objective.lexicon.cpu().numpy()
-    found = corpus_statistics(objective, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
-    examples = list(_examples(objective, corpus, found))
+    known = ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
+    found = corpus_statistics(objective, known.ids)
+    examples = list(_examples(objective, corpus, known, found))
     return [
         (found.edges[n].tolist(), found.counts[n].tolist(), found.sizes, found.best[n].tolist(), examples[n])
         for n in range(len(objective.targets))
     ]
 
 
-def _examples(objective: Objective, corpus: Sentences, found: CorpusStatistics) -> Iterator[list[Example]]:
-    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], corpus, objective)
+def _examples(objective: Objective, corpus: Corpus, known: NGrams, found: CorpusStatistics) -> Iterator[list[Example]]:
+    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], known, corpus, objective)
     heats = without_each(objective, _padded([[ids for _, ids, _ in rows] for rows in found.shown]))
     for rows, heat in zip(found.shown, heats, strict=True):
         yield [
