@@ -7,7 +7,7 @@ Names are imported when they are first used, so that `optigram --help` needs no 
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
@@ -28,45 +28,12 @@ if TYPE_CHECKING:
     from optigram.scanning.results import ScanResults
     from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
     from optigram.targets.target import Target, resolve
+    from optigram.text.sources import Corpus, open_corpus
     from optigram.text.template import Template
-
-_HOMES = {
-    "Budget": "optimize.search",
-    "Explanations": "report.explanations",
-    "FindOptions": "runs.options",
-    "InputError": "errors",
-    "Interrupted": "errors",
-    "Method": "optimize.method",
-    "Model": "models.base",
-    "Objective": "objective.objective",
-    "Proposal": "optimize.method",
-    "Record": "runs.records",
-    "Results": "report.results",
-    "ScanResults": "scanning.results",
-    "SearchResult": "optimize.search",
-    "Site": "models.base",
-    "Target": "targets.target",
-    "TargetResult": "optimize.search",
-    "Template": "text.template",
-    "custom": "targets.build",
-    "direction": "targets.build",
-    "explain": "api",
-    "find": "api",
-    "latent": "targets.build",
-    "load": "models.loading",
-    "log_prob": "targets.build",
-    "logit": "targets.build",
-    "neuron": "targets.build",
-    "open": "api",
-    "resolve": "targets.target",
-    "scan": "api",
-    "score": "api",
-    "search": "optimize.search",
-}
-_MODULES = {"methods": "methods", "relaxations": "methods.relaxations"}
 
 __all__ = [
     "Budget",
+    "Corpus",
     "Explanations",
     "FindOptions",
     "InputError",
@@ -94,6 +61,7 @@ __all__ = [
     "methods",
     "neuron",
     "open",
+    "open_corpus",
     "relaxations",
     "resolve",
     "scan",
@@ -101,13 +69,34 @@ __all__ = [
     "search",
 ]
 
+_HOMES = {
+    "api": "explain find open scan score",
+    "errors": "InputError Interrupted",
+    "models.base": "Model Site",
+    "models.loading": "load",
+    "objective.objective": "Objective",
+    "optimize.method": "Method Proposal",
+    "optimize.search": "Budget SearchResult TargetResult search",
+    "report.explanations": "Explanations",
+    "report.results": "Results",
+    "runs.options": "FindOptions",
+    "runs.records": "Record",
+    "scanning.results": "ScanResults",
+    "targets.build": "custom direction latent log_prob logit neuron",
+    "targets.target": "Target resolve",
+    "text.sources": "Corpus open_corpus",
+    "text.template": "Template",
+}
+_MODULES = {"methods": "methods", "relaxations": "methods.relaxations"}
 
-def __getattr__(name: str):
+
+def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"optigram.{_MODULES[name]}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'optigram' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"optigram.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(importlib.import_module(f"optigram.{home}"), name)
+    raise AttributeError(f"module 'optigram' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

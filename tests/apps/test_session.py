@@ -11,15 +11,15 @@ from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import score_text
-from optigram.runs.plan import Sentences
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 FOR_EVER = 50_000.0
 
 
 @pytest.fixture
 def session(tiny):
-    made = Session(tiny, "tiny", Sentences("c", ["a b c", "d e f g"]))
+    made = Session(tiny, "tiny", open_corpus(["a b c", "d e f g"]))
     yield made
     made.close()
 

@@ -12,7 +12,6 @@ from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus_stats import corpus_statistics, in_context
-from optigram.runs.find import Sentences
 from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, open_folder
 from optigram.runs.options import FindOptions
 from optigram.runs.run import run
@@ -22,6 +21,8 @@ from optigram.study.evidence import read_evidence, write_evidence
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 from optigram.targets.target import resolve
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 
@@ -95,8 +96,9 @@ def test_the_corpus_is_judged_whole(objective, every_text):
 
 
 def test_contexts_are_those_of_the_first_sentence(tiny, objective):
-    corpus = Sentences("c", ["a b", "g a b c d", "a b c"])
-    assert in_context([[3, 4, 5]], corpus, objective) == {(3, 4, 5): ("g", "d")}
+    corpus = open_corpus(["a b", "g a b c d", "a b c"])
+    known = ngrams(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
+    assert in_context([[3, 4, 5]], known, corpus, objective) == {(3, 4, 5): ("g", "d")}
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
-from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
 from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
 from optigram.shapes import Int
+from optigram.text.sources import Corpus
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -40,7 +41,7 @@ class MethodResult:
 def run_methods(
     objective: Objective,
     options: FindOptions,
-    corpus: Sentences | None = None,
+    corpus: Corpus | None = None,
     start: Int[Tensor, "k n t"] | None = None,
     watch: Watch = lambda method, done, best: None,
 ) -> Iterator[MethodResult]:

@@ -11,8 +11,8 @@ from optigram.objective.objective import Objective
 from optigram.runs.options import LENGTH, FindOptions, ObjectiveOptions
 from optigram.runs.sae_fit import sae_fit
 from optigram.targets.target import Latent, resolve
-from optigram.text.formats import sentences
 from optigram.text.lexicon import Rules, lexicon
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 
@@ -29,7 +29,7 @@ def make_objective(
         if options.template is None and not options.chat
         else Template.parse(options.template or "{}", vocabulary, options.chat)
     )
-    seen = None if options.seen_in is None else (sentence.text for sentence in sentences(options.seen_in))
+    seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
     return Objective(
         model,

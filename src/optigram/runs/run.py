@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint
 from optigram.methods import chains
 from optigram.models.base import Model, model_fingerprint
 from optigram.objective.objective import Objective
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, recorded
-from optigram.runs.plan import Sentences, reads_corpus
+from optigram.runs.plan import reads_corpus
 from optigram.runs.scan_start import starts_from_scan
+from optigram.text.sources import Corpus
 
 Remark = Callable[[str], None]
 
@@ -25,7 +25,7 @@ class Prepared:
 
     objective: Objective
     options: FindOptions
-    corpus: Sentences | None
+    corpus: Corpus | None
     start: Any
 
     @property
@@ -37,7 +37,7 @@ class Prepared:
     def about(self) -> dict[str, Any]:
         """What else the manifest says: the corpus, and the fingerprints of model and corpus."""
         model, corpus = self.objective.model, self.corpus
-        prints = {"model": model_fingerprint(model), "corpus": corpus and text_fingerprint(corpus.texts)}
+        prints = {"model": model_fingerprint(model), "corpus": corpus and corpus.fingerprint}
         return {"corpus": corpus and corpus.name, "fingerprints": prints}
 
 
@@ -52,10 +52,10 @@ def prepare(
         raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
     chains.check(options.by)
     objective = make_objective(model, targets, options, exact=exact)
-    corpus = sentences_for(model, options.corpus, options.seed) if reads_corpus(options.by) else None
+    corpus = corpus_for(model, options.corpus, options.seed) if reads_corpus(options.by) else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
-    for told in remarks(objective, () if corpus is None else corpus.texts):
+    for told in remarks(objective, () if corpus is None else list(corpus.texts())):
         remark(told)
     if chains.AUTO in options.by:
         remark(f"{chains.AUTO} runs {chains.expand(chains.AUTO, corpus is not None)}")

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from optigram.files import text_fingerprint
 from optigram.methods import Corpus, chains
 from optigram.models.base import Model, model_fingerprint
 from optigram.models.loading import load
 from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import run_plan
 from optigram.runs.folder import STUDY_FORMAT
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
-from optigram.runs.plan import Plan, Sentences, plan_of
+from optigram.runs.plan import Plan, plan_of
 from optigram.runs.records import Record
 from optigram.study.spec import Arm, Study
-from optigram.text.formats import ngrams
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import Corpus as Texts
 
 SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
 
@@ -58,16 +58,16 @@ class StudyContext:
         return load(self.study.model, self.device, None if self.study.dtype == "float32" else self.study.dtype)
 
     @functools.cached_property
-    def corpus(self) -> Sentences:
+    def corpus(self) -> Texts:
         """The texts of corpus search. Sampled texts come from the study's own model, also for a placebo."""
-        return sentences_for(self.model, self.study.corpus)
+        return corpus_for(self.model, self.study.corpus)
 
     @functools.cached_property
     def ngrams(self) -> np.ndarray:
         """The corpus's unique n-grams [c t] of allowed words."""
         first = self.study.arms[0]
         objective = self.objective(first.name, first.targets[:1])
-        return ngrams(self.corpus.texts, self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy())
+        return ngrams(self.corpus.texts(), self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy()).ids
 
     def model_of(self, arm: str) -> Model:
         """The model of an arm: the study's, or a placebo of it."""
@@ -86,7 +86,7 @@ class StudyContext:
     def fingerprints(self) -> dict[str, str | None]:
         """Hashes of model and corpus (None: no method reads one)."""
         wanted = any(chains.parse(name).corpus for arm in self.study.arms for name in arm.methods)
-        return {"model": model_fingerprint(self.model), "corpus": text_fingerprint(self.corpus.texts) if wanted else None}
+        return {"model": model_fingerprint(self.model), "corpus": self.corpus.fingerprint if wanted else None}
 
     def cells(self) -> list[Cell]:
         """All cells in their order. Raises InputError for targets or methods that the model or the corpus does not allow."""

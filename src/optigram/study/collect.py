@@ -7,24 +7,24 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
+from optigram.models.base import model_fingerprint
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.corpus_stats import CorpusStatistics, corpus_statistics, in_context
 from optigram.runs.folder import RunFolder, open_folder
 from optigram.runs.objective import make_objective
 from optigram.runs.options import FindOptions, checked
-from optigram.runs.plan import Sentences
 from optigram.runs.records import Record
-from optigram.runs.run import model_fingerprint
 from optigram.shapes import Int
 from optigram.study.cells import StudyContext
 from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
-from optigram.text.formats import ngrams
+from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.sources import Corpus
 
 SUBSTITUTES = 5  # words kept per place of a neuron's best text
 TARGETS = 256  # in one batch
@@ -37,7 +37,7 @@ class _Source:
     """The objective of any targets of one model, and the corpus of the run, if it had one."""
 
     objective: Callable[[Sequence[str]], Objective]
-    corpus: Sentences | None
+    corpus: Corpus | None
 
 
 def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
@@ -71,7 +71,7 @@ def _sources(kept: RunFolder, device: str) -> dict[str, _Source]:
     model = load(kept.settings["model"], device=device, dtype="float32")
     bare = {"fluency": 0.0, "surprisal": None, "fluency_model": None, "front": False, "repetition": 0.0, "second_opinion": None}
     options = asked.model_copy(update={"dtype": "float32", **bare})
-    corpus = sentences_for(model, asked.corpus, asked.seed) if kept.manifest["fingerprints"]["corpus"] else None
+    corpus = corpus_for(model, asked.corpus, asked.seed) if kept.manifest["fingerprints"]["corpus"] else None
     if asked.dtype == "float32":
         _same_model(kept, model)
     return {model.name: _Source(lambda targets: make_objective(model, targets, options), corpus)}
@@ -111,19 +111,20 @@ def _of(source: _Source, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
     return made
 
 
-def _corpus_part(objective: Objective, corpus: Sentences) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
+def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
     """For each target: edges, counts, sizes, best, examples."""
     allowed = objective.lexicon.cpu().numpy()
-    found = corpus_statistics(objective, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
-    examples = list(_examples(objective, corpus, found))
+    known = ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
+    found = corpus_statistics(objective, known.ids)
+    examples = list(_examples(objective, corpus, known, found))
     return [
         (found.edges[n].tolist(), found.counts[n].tolist(), found.sizes, found.best[n].tolist(), examples[n])
         for n in range(len(objective.targets))
     ]
 
 
-def _examples(objective: Objective, corpus: Sentences, found: CorpusStatistics) -> Iterator[list[Example]]:
-    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], corpus, objective)
+def _examples(objective: Objective, corpus: Corpus, known: NGrams, found: CorpusStatistics) -> Iterator[list[Example]]:
+    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], known, corpus, objective)
     heats = without_each(objective, _padded([[ids for _, ids, _ in rows] for rows in found.shown]))
     for rows, heat in zip(found.shown, heats, strict=True):
         yield [

@@ -35,14 +35,14 @@ def explore(
         raise InputError("the live page needs a web server; install it with: pip install 'optigram[web]'") from error
     from optigram.apps.live.session import Session
     from optigram.models.loading import BUNDLED, load
-    from optigram.runs.corpus import sentences_for
+    from optigram.runs.corpus import corpus_for
 
     network = load(model, device)
-    sentences = sentences_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
+    texts = corpus_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
         tell(f"WARNING: whoever reaches {host} can use this page; it has no password")
-    app = application(Session(network, model, sentences, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
+    app = application(Session(network, model, texts, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
     if not quiet:
         tell(f"http://{host}:{sock.getsockname()[1]}/ shows {model}; Ctrl-C ends it")
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE))

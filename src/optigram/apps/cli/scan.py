@@ -13,9 +13,8 @@ from optigram.errors import InputError
 
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
-    from optigram.models.base import Model as LoadedModel
-    from optigram.scanning.plan import Plan
     from optigram.scanning.results import ScanResults
+    from optigram.scanning.worker import Worker
 
 PANEL = "Scan a corpus"
 
@@ -64,9 +63,11 @@ def scan(
     import tempfile
 
     from optigram.models.loading import load
-    from optigram.scanning.plan import ScanSettings, write_plan
-    from optigram.scanning.scan import plan_of, settings_for
+    from optigram.scanning.plan import ScanSettings
+    from optigram.scanning.scan import plan_of
     from optigram.scanning.worker import Worker, job_of
+    from optigram.targets.target import resolve
+    from optigram.text.sources import Corpus, sources
 
     refuse_options(targets)
     if plan and out is None:
@@ -75,22 +76,23 @@ def scan(
     if place[1] > 1 and out is None:
         raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
     network = load(model, device, None if dtype == "saved" else dtype)
-    settings = ScanSettings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
-    settings = settings_for(settings, network)
-    chosen = {name: value for name, value in (("skipped", skipped), ("tokens", tokens)) if value is not None}
-    settings = dataclasses.replace(settings, **chosen)
-    made = plan_of(network, model, targets, corpus or [], settings, shards, dtype, skip_bad)
+    asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
+    asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
+    settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network.sites, network.vocabulary)
+    texts = Corpus(" + ".join(corpus), sources(corpus)) if corpus else None
+    made = plan_of(network, model, chosen, texts, settings, None, shards, dtype, skip_bad)
     if plan and out is not None:
-        write_plan(made, out)
+        made.write(out)
         tell(f"{len(made.shards)} shards are planned in {out}; read them with: optigram work {out} --rank R --world N")
         return
     run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
         job = job_of(folder, device, tokenizers, batch)
+        worker = Worker(made, network, tokenizers, batch, chosen)
         if engine == "local":  # this process has the model already
-            job = dataclasses.replace(job, build=lambda: Worker(made, network, tokenizers, batch))
-        found = _carry_out(made, network, folder, run, job, quiet, place)
+            job = dataclasses.replace(job, build=lambda: worker)
+        found = _carry_out(worker, folder, run, job, quiet, place)
     if found is not None:
         _show(found, as_json, quiet)
 
@@ -112,7 +114,7 @@ def work(
 ) -> None:
     """Read the missing shards of a planned scan that belong to this process. Any number of processes may run at a time."""
     from optigram.engine.launch import checked_place
-    from optigram.scanning.plan import read_plan
+    from optigram.scanning.plan import Plan
     from optigram.scanning.scan import run_shards
     from optigram.scanning.worker import job_of
 
@@ -120,7 +122,7 @@ def work(
         raise InputError("give --rank and --world together, or neither")
     place, device = _place_and_device(device)
     place = place if rank is None or world is None else checked_place(rank, world)
-    made, run = read_plan(folder), _engine(engine, workers, ray_address, device)
+    made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
         read = sum(1 for _ in run_shards(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
     if not quiet:
@@ -131,14 +133,13 @@ def work(
 def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
     """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
-    from optigram.scanning.plan import read_plan
+    from optigram.scanning.plan import Plan
     from optigram.scanning.results import ScanResults
-    from optigram.scanning.worker import start_worker
+    from optigram.scanning.worker import Worker
 
-    made = read_plan(folder)
-    state = merged(made, folder)
+    state = merged(Plan.read(folder), folder)
     with progress(quiet) as show:
-        publish(made, state, start_worker(folder, device, 0, None).model, folder, show)
+        publish(state, Worker.start(folder, device), folder, show)
     _show(ScanResults.load(folder), as_json, quiet)
 
 
@@ -158,12 +159,11 @@ def _place_and_device(device: str) -> tuple[tuple[int, int], str]:
     return place_in_world() or (0, 1), own_device(device, torch.cuda.device_count())
 
 
-def _carry_out(
-    plan: "Plan", network: "LoadedModel", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]
-) -> "ScanResults | None":
+def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]) -> "ScanResults | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
     from optigram.scanning.scan import run_scan, run_shards
 
+    plan = worker.plan
     with progress(quiet) as show:
         for _ in run_shards(plan, folder, job, engine, show, place):
             pass
@@ -171,7 +171,7 @@ def _carry_out(
             rank, world = place
             tell(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
             return None
-        return run_scan(plan, network, folder, show)
+        return run_scan(worker, folder, show)
 
 
 def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:

@@ -22,7 +22,8 @@ from optigram.runs.ablation import without_each
 from optigram.runs.find import run_plan, score_texts
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
-from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.text.sources import Corpus
 from optigram.text.vocabulary import known_ids
 
 LONGEST_TEXT, LONGEST, LARGEST, WAITING = 2000, 32, 50_000.0, 8  # characters; free words; forward-equivalents; jobs in the queue
@@ -51,7 +52,7 @@ class Job:
 class Session:
     """One model, its judge, and one worker, which does the jobs in their order until the session is closed."""
 
-    def __init__(self, model: Model, name: str, corpus: Sentences | None = None, template: str | None = None):
+    def __init__(self, model: Model, name: str, corpus: Corpus | None = None, template: str | None = None):
         self.model, self.name, self.corpus, self.template = model, name, corpus, template
         self.jobs: dict[int, Job] = {}
         self.closed = False

@@ -126,7 +126,7 @@ def _claims_page(records: Sequence[Record], workshop: StudyContext) -> str:
 
 def _witnesses(records: Sequence[Record], workshop: StudyContext) -> tuple[str, str]:
     """The syntax finding of our settings' optimal 5-grams, and of omission scores of the corpus's sentences, in Markdown."""
-    model, sentences = workshop.model, workshop.corpus.texts
+    model, sentences = workshop.model, list(workshop.corpus.texts())
     assert isinstance(model, Imaginet)
     found = syntax.measure([record for record in records if record.arm == MODERN], sentences, workshop.ngrams, model.vocabulary.tokens)
     omitted = omission.omissions(model, omission.usable(model, sentences, OMITTED))
