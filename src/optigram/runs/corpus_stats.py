@@ -48,15 +48,14 @@ def corpus_statistics(
             sampled.append(values)
         done += len(chunk)
         sizes.append(done)
-        best.append(shelf.activation[:, 0])
+        best.append(shelf.value[:, 0])
         tell(done)
     sample = torch.cat(sampled, dim=1)
     shown = [
-        [(0.0, ids, value) for ids, value in _distinct(shelf.ids[row].tolist(), shelf.activation[row].tolist())]
-        + _quantiles(sample[row], texts)
+        [(0.0, ids, value) for ids, value in _distinct(shelf.ids[row].tolist(), shelf.value[row].tolist())] + _quantiles(sample[row], texts)
         for row in range(len(judge.targets))
     ]
-    edges, counts = zip(*(_histogram(row, float(top[0])) for row, top in zip(sample.numpy(), shelf.activation, strict=True)), strict=True)
+    edges, counts = zip(*(_histogram(row, float(top[0])) for row, top in zip(sample.numpy(), shelf.value, strict=True)), strict=True)
     return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 

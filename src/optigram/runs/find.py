@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from optigram.methods import Method
 from optigram.methods import paper as presets
 from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
@@ -37,7 +38,7 @@ class MethodResult:
 
 def find(
     objective: Objective,
-    by: Sequence[str] = presets.LABELS,
+    by: Sequence[str | Method] = presets.LABELS,
     corpus: Sentences | None = None,
     budget: Budget | None = None,
     seed: int = 0,
@@ -47,7 +48,8 @@ def find(
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
 ) -> Iterator[MethodResult]:
-    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate" or "auto".
+    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate",
+    "auto", an import path ("my_package.MyMethod") or a Method object.
 
     `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
     methods that begin from its best texts. With `apart` below 1 the `top` texts of a target have at most that share of words in
@@ -124,8 +126,7 @@ def score_text(objective: Objective, ids: Sequence[int]) -> list[Record]:
     """One record a target for a text of the user's, as exact as those of `find`: method "text", rank 1."""
     begun = time.perf_counter()
     text = torch.tensor([[ids]])
-    shelf = TopK.of(text, objective.score(text).activation.cpu(), 1)
-    last = rescore(objective, shelf)
+    last = rescore(objective, TopK.of(text, objective.score(text).activation, 1))
     seconds = (time.perf_counter() - begun) / len(objective.targets)
     records = []
     for number, one in enumerate(last):
@@ -163,8 +164,8 @@ def _records(
         )
 
 
-def _improvements(trace: Sequence[tuple[float, float]]) -> list[list[float]]:
-    """The points of a trace at which the best activation rose, and its end."""
-    risen = [point for before, point in zip([(0.0, -math.inf), *trace], trace, strict=False) if point[1] > before[1]]
+def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[float]]:
+    """The points of a trace at which the best value rose, and its end."""
+    risen = [point for before, point in zip([(0.0, -math.inf, -math.inf), *trace], trace, strict=False) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]

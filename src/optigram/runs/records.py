@@ -28,7 +28,7 @@ COLUMNS = {
     "seconds": pa.float64(),
     "notes": pa.string(),
     "arm": pa.string(),
-    "trace": pa.list_(pa.list_(pa.float64(), 2)),
+    "trace": pa.list_(pa.list_(pa.float64(), 3)),
 }
 
 
@@ -41,8 +41,8 @@ class Record:
     `backwards` (forward-equivalents) and `seconds` are the cost of the whole search for the target. `notes` are what the
     method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` value; and what the judge
     adds on each text: the `preactivation` of an autoencoder's latent, or what a search in half precision took the
-    activation for (`searched`). `arm` is the part of a study that asked for it; `trace` are (forward-equivalents,
-    activation) of every better text that the search met, and of its end. Both are in Parquet only.
+    activation for (`searched`). `arm` is the part of a study that asked for it; `trace` are [forward-equivalents,
+    activation, value] of every better text that the search met, and of its end. Both are in Parquet only.
     """
 
     model: str
