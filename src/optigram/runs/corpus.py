@@ -2,12 +2,10 @@
 
 import gzip
 
-import torch
-
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
+from optigram.models.sampling import sample_texts
 from optigram.runs.plan import Sentences
 from optigram.text.formats import SAMPLED, sampled_count, sentences
 
@@ -26,7 +24,5 @@ def sentences_for(model: Model, source: str | None, seed: int = 0) -> Sentences:
     count = sampled_count(source)
     if count is None:
         return Sentences(source, [sentence.text for sentence in sentences(source)])
-    if not isinstance(model, Imaginet) or not model.first_words.any():
-        raise InputError(f"{model.name} cannot write sentences, for it was trained on none; give --corpus FILE")
-    texts = list(model.sample(count, torch.Generator().manual_seed(seed)))
+    texts = sample_texts(model, count, seed)
     return Sentences(f"{count:,} sentences sampled from the model's own language path (seed {seed})", texts)

@@ -7,7 +7,6 @@ from typing import Literal, cast
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.fluency import Fluency, parse_band
@@ -88,8 +87,8 @@ def fluency_of(request: FindOptions) -> Fluency | None:
     if not any(asked):
         return None
     band = (0.0, float("inf")) if request.surprisal is None else parse_band(request.surprisal)
-    model = None if request.fluency_model is None else load(request.fluency_model, request.device)
-    second = None if request.second_opinion is None else load(request.second_opinion, request.device)
+    model = None if request.fluency_model is None else load(request.fluency_model, device=request.device)
+    second = None if request.second_opinion is None else load(request.second_opinion, device=request.device)
     return Fluency(request.fluency, band, model, request.repetition, second)
 
 
@@ -121,7 +120,4 @@ def _template(request: FindOptions, network: Model) -> Template:
 
 
 def _loaded(request: FindOptions, dtype: str) -> Model:
-    model = load(request.model, request.device, dtype)
-    if dtype != "float32" and isinstance(model, Imaginet):
-        raise InputError(f"an Imaginet is searched in float32, got --dtype {dtype}; leave it out")
-    return model
+    return load(request.model, device=request.device, dtype=dtype)

@@ -9,7 +9,6 @@ from typing import Any
 from optigram.errors import InputError
 from optigram.files import text_fingerprint, versions, writable_folder, written_whole
 from optigram.methods import chains
-from optigram.models.base import model_fingerprint
 from optigram.models.loading import BUNDLED
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import sentences_for
@@ -48,7 +47,7 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
         if one.interrupted:
             remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * request.top} texts")
     if folder is not None:
-        prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
+        prints = {"model": objective.model.fingerprint, "corpus": corpus and text_fingerprint(corpus.texts)}
         about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
         _write_run(folder, [record for one in finds for record in one.records], about)
     return finds

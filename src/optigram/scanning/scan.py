@@ -13,7 +13,7 @@ from optigram.engine.job import Engine, Job
 from optigram.engine.launch import share
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
 from optigram.scanning.activations import activation_reader
 from optigram.scanning.merge import merged, publish
@@ -46,8 +46,7 @@ def plan_of(
     if settings.question == "context":
         _try_context(model, activation_reader(model, found).sites, settings)
     known = sources(corpora or ([str(bundled() / CAPTIONS)] if name == BUNDLED else []))
-    mark = model_fingerprint(model)
-    return Plan(name, dtype, mark, tuple(targets), settings, known, shards(known, count, SHARD), skip_bad, versions())
+    return Plan(name, dtype, model.fingerprint, tuple(targets), settings, known, shards(known, count, SHARD), skip_bad, versions())
 
 
 def settings_for(settings: ScanSettings, model: Model) -> ScanSettings:

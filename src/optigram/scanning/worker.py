@@ -8,7 +8,7 @@ from pathlib import Path
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.scanning.activations import activation_reader
 from optigram.scanning.chunks import read_settings
@@ -81,8 +81,8 @@ def job_of(folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | 
 def start_worker(folder: Path, device: str, tokenizers: int, batch: int | None) -> Worker:
     """Load the model of the plan in a folder. Raises InputError if its weights are others."""
     plan = read_plan(folder)
-    model = load(plan.model, device, None if plan.dtype == "saved" else plan.dtype)
-    if model_fingerprint(model) != plan.mark:
+    model = load(plan.model, device=device, dtype=None if plan.dtype == "saved" else plan.dtype)
+    if model.fingerprint != plan.mark:
         raise InputError(
             f"{plan.model!r} has other weights here than when the scan was planned; load the same, or plan anew in another folder"
         )

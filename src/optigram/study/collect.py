@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
@@ -18,7 +19,6 @@ from optigram.runs.folder import RunFolder, open_folder
 from optigram.runs.options import FindOptions, make_objective
 from optigram.runs.plan import Sentences
 from optigram.runs.records import Record
-from optigram.runs.run import model_fingerprint
 from optigram.shapes import Int
 from optigram.study.cells import StudyContext
 from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
@@ -66,7 +66,7 @@ def _benches_of(kept: RunFolder, device: str) -> dict[str, _Bench]:
         judges = {workshop.model_of(name).name: _judge_of_arm(workshop, name) for name in reversed(workshop.arms)}
         return {name: _Bench(judge, corpus) for name, judge in judges.items()}
     request = FindOptions(**kept.settings)
-    network = load(request.model, device, None if request.dtype == "float32" else "float32")
+    network = load(request.model, device=device, dtype=None if request.dtype == "float32" else "float32")
     request = dataclasses.replace(request, dtype="float32", device=device, fluency=0.0, surprisal=None, fluency_model=None)
     request = dataclasses.replace(request, front=False, repetition=0.0, second_opinion=None)
     corpus = sentences_for(network, request.corpus, request.seed) if kept.manifest["fingerprints"]["corpus"] else None
@@ -79,8 +79,8 @@ def _judge_of_arm(workshop: StudyContext, arm: str) -> Callable[[Sequence[str]],
     return lambda targets: workshop.objective(arm, targets)
 
 
-def _same_model(kept: RunFolder, network: object) -> None:
-    if model_fingerprint(network) != kept.manifest["fingerprints"]["model"]:
+def _same_model(kept: RunFolder, network: Model) -> None:
+    if network.fingerprint != kept.manifest["fingerprints"]["model"]:
         raise InputError(f"the model has other weights than when {kept.folder} was made; run the same again into a new folder")
 
 

@@ -111,7 +111,7 @@ def score(
     from optigram.runs.options import FindOptions, make_objective, remarks
 
     refuse_options(targets)
-    network = load(model, device)
+    network = load(model, device=device)
     ids = words_of(text, network)
     band = "0-" if surprisal else None
     request = FindOptions(
@@ -144,7 +144,7 @@ def explain(
     from optigram.runs.options import FindOptions, make_objective
 
     refuse_options(targets)
-    network = load(model, device)
+    network = load(model, device=device)
     ids = words_of(text, network)
     request = FindOptions(model, targets, (), len(ids), template=template, device=device, chat=chat)
     print_explanations(explained(make_objective(request, network), ids, top, None if whole else SWEPT, seed), as_json)

@@ -70,7 +70,7 @@ def scan(
     place, device = _place_and_device(device)
     if place[1] > 1 and out is None:
         raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
-    network = load(model, device, None if dtype == "saved" else dtype)
+    network = load(model, device=device, dtype=None if dtype == "saved" else dtype)
     settings = ScanSettings(question, length, top, context, 1, special, per_document, fold, sample, seed=seed)
     settings = settings_for(settings, network)
     chosen = {name: value for name, value in (("skipped", skipped), ("tokens", tokens)) if value is not None}
