@@ -68,7 +68,7 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=float("inf"), help="begin no neuron after so many")
     asked = options.parse_args()
     torch.set_num_threads(1)
-    begun, exact, half = time.perf_counter(), load(asked.model), load(asked.model, "cpu", "bfloat16")
+    begun, exact, half = time.perf_counter(), load(asked.model), load(asked.model, dtype="bfloat16")
     units = np.random.default_rng(0).choice(exact.sites[asked.site].width, asked.targets, replace=False)
     targets = resolve([f"{asked.site}:{','.join(map(str, sorted(units.tolist())))}@max"], exact.sites, exact.vocabulary)
     grams, activation = corpus(asked, half, targets)

@@ -51,7 +51,7 @@ def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:
         return None
     band = (0.0, float("inf")) if options.surprisal is None else parse_band(options.surprisal)
     device = str(model.embedding.device)
-    first, second = (None if source is None else load(source, device) for source in (options.fluency_model, options.second_opinion))
+    first, second = (None if source is None else load(source, device=device) for source in (options.fluency_model, options.second_opinion))
     return Fluency(options.fluency, band, first, options.repetition, second)
 
 

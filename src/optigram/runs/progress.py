@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 EVERY = 10.0  # seconds between two lines where there is no terminal
 
-Show = Callable[[int, int, str], None]  # done, of how many, what
+Show = Callable[[float, int, str], None]  # done, of how many, what
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def _bar(console: Console) -> Iterator[Show]:
 def _lines() -> Show:
     begun = last = time.monotonic()
 
-    def show(done: int, total: int, what: str) -> None:
+    def show(done: float, total: int, what: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= EVERY:

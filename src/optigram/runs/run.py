@@ -6,7 +6,7 @@ from typing import Any
 
 from optigram.errors import InputError
 from optigram.methods import chains
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
@@ -37,7 +37,7 @@ class Prepared:
     def about(self) -> dict[str, Any]:
         """What else the manifest says: the corpus, and the fingerprints of model and corpus."""
         model, corpus = self.objective.model, self.corpus
-        prints = {"model": model_fingerprint(model), "corpus": corpus and corpus.fingerprint}
+        prints = {"model": model.fingerprint, "corpus": corpus and corpus.fingerprint}
         return {"corpus": corpus and corpus.name, "fingerprints": prints}
 
 
@@ -52,7 +52,7 @@ def prepare(
         raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
     chains.check(options.by)
     objective = make_objective(model, targets, options, exact=exact)
-    corpus = corpus_for(model, options.corpus, options.seed) if reads_corpus(options.by) else None
+    corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
     for told in remarks(objective, () if corpus is None else list(corpus.texts())):

@@ -61,7 +61,10 @@ class ScanSettings:
 
         A recurrent model has no attention sink, so no position is skipped; on a GPU forward passes are larger.
         """
-        default = {"skipped": 1 if model.attends else 0, "tokens": TOKENS if model.embedding.device.type == "cpu" else MANY_TOKENS}
+        default: dict[str, Any] = {
+            "skipped": 1 if model.attends else 0,
+            "tokens": TOKENS if model.embedding.device.type == "cpu" else MANY_TOKENS,
+        }
         return cls(**default | {name: value for name, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:

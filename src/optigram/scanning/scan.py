@@ -14,7 +14,7 @@ from optigram.engine.launch import share
 from optigram.engine.progress import progress
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.merge import Show, merged, publish
@@ -102,9 +102,8 @@ def plan_of(
         corpus = open_corpus(bundled() / CAPTIONS)
     known = corpus.sources if folder is None else corpus.on_disk(folder)
     _refuse_empty(known, corpus.name)
-    mark = model_fingerprint(model)
     addresses = tuple(map(str, targets))
-    return Plan(name, dtype, mark, addresses, settings, known, split(known, count, SHARD), skip_bad, versions())
+    return Plan(name, dtype, model.fingerprint, addresses, settings, known, split(known, count, SHARD), skip_bad, versions())
 
 
 def run_scan(

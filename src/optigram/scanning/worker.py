@@ -8,7 +8,7 @@ from pathlib import Path
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import Chunk, ReadSettings
@@ -38,11 +38,11 @@ class Worker:
         self.read_settings = ReadSettings.of(model.vocabulary, settings.context, settings.skipped, settings.special)
 
     @classmethod
-    def start(cls, folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> "Worker":
+    def start(cls, folder: Path, device: str | None = None, tokenizers: int = 0, batch: int | None = None) -> "Worker":
         """Load the model of the plan in a folder. Raises InputError if its weights differ from those of the plan."""
         plan = Plan.read(folder)
-        model = load(plan.model, device, None if plan.dtype == "saved" else plan.dtype)
-        if model_fingerprint(model) != plan.mark:
+        model = load(plan.model, device=device, dtype=None if plan.dtype == "saved" else plan.dtype)
+        if model.fingerprint != plan.mark:
             raise InputError(
                 f"{plan.model!r} has other weights here than when the scan was planned; load the same, or plan anew in another folder"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from optigram.methods import Corpus, chains
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
@@ -55,7 +55,7 @@ class StudyContext:
     @functools.cached_property
     def model(self) -> Model:
         """The study's own model."""
-        return load(self.study.model, self.device, None if self.study.dtype == "float32" else self.study.dtype)
+        return load(self.study.model, device=self.device, dtype=None if self.study.dtype == "float32" else self.study.dtype)
 
     @functools.cached_property
     def corpus(self) -> Texts:
@@ -86,7 +86,7 @@ class StudyContext:
     def fingerprints(self) -> dict[str, str | None]:
         """Hashes of model and corpus (None: no method reads one)."""
         wanted = any(chains.parse(name).corpus for arm in self.study.arms for name in arm.methods)
-        return {"model": model_fingerprint(self.model), "corpus": self.corpus.fingerprint if wanted else None}
+        return {"model": self.model.fingerprint, "corpus": self.corpus.fingerprint if wanted else None}
 
     def cells(self) -> list[Cell]:
         """All cells in their order. Raises InputError for targets or methods that the model or the corpus does not allow."""

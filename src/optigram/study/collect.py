@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
-from optigram.models.base import model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
@@ -81,8 +81,8 @@ def _of_arm(context: StudyContext, arm: str) -> Callable[[Sequence[str]], Object
     return lambda targets: context.objective(arm, targets)
 
 
-def _same_model(kept: RunFolder, network: object) -> None:
-    if model_fingerprint(network) != kept.manifest["fingerprints"]["model"]:
+def _same_model(kept: RunFolder, network: Model) -> None:
+    if network.fingerprint != kept.manifest["fingerprints"]["model"]:
         raise InputError(f"the model has other weights than when {kept.folder} was made; run the same again into a new folder")
 
 

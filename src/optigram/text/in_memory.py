@@ -69,8 +69,9 @@ def held_texts(corpus: Any, column: str | None) -> "Sequence[str | Path] | _Kept
         raise InputError(f"{EXPECTED}, got {type(corpus).__name__}")
     if isinstance(corpus, Sequence):
         return tuple(_items(corpus, column))
-    if hasattr(corpus, "select_columns") and corpus.column_names:  # of `datasets`: without the others, which may be images
-        corpus = corpus.select_columns([text_column(corpus.column_names, column, "the data set")])
+    data: Any = corpus
+    if hasattr(data, "select_columns") and data.column_names:  # of `datasets`: without the others, which may be images
+        corpus = data.select_columns([text_column(data.column_names, column, "the data set")])
         if hasattr(corpus, "__len__"):
             return _Rows(corpus, column)
     items = iter(_items(corpus, column))

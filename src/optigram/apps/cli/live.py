@@ -37,7 +37,7 @@ def explore(
     from optigram.models.loading import BUNDLED, load
     from optigram.runs.corpus import corpus_for
 
-    network = load(model, device)
+    network = load(model, device=device)
     texts = corpus_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:

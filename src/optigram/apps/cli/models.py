@@ -40,7 +40,7 @@ def check(model: Model, as_json: Json = False, device: Device = None) -> None:
     from optigram.models.validation import checks
     from optigram.report.tables import check_table
 
-    rows = [asdict(row) for row in checks(load(model, device))]
+    rows = [asdict(row) for row in checks(load(model, device=device))]
     if as_json:
         sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
     else:

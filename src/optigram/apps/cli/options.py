@@ -32,6 +32,13 @@ EngineName = Annotated[str, typer.Option("--engine", help="where the work runs: 
 Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"', show_default="a new local one")]
 
 
+def device_of(device: str | None) -> str:
+    """The device that is asked for, by default the GPU where there is one."""
+    from optigram.models.loading import best_device
+
+    return device or str(best_device())
+
+
 PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help
 
 

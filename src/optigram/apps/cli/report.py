@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Device, Json, Quiet
+from optigram.apps.cli.options import Device, Json, Quiet, device_of
 from optigram.apps.cli.output import console, print_records, progress, tell
 from optigram.errors import InputError
 
@@ -42,7 +42,7 @@ def report(
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device, quiet)
+        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device_of(device), quiet)
     if not quiet:
         tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
@@ -50,7 +50,7 @@ def report(
 @app.command(rich_help_panel=PANEL)
 def evidence(folder: Folder, device: Device = None, quiet: Quiet = False) -> None:
     """Compute the evidence of a run again: contribution of each word, substitutes, corpus examples."""
-    rows = _gather(folder, device, quiet)
+    rows = _gather(folder, device_of(device), quiet)
     if not quiet:
         tell(f"evidence of {len(rows)} neurons is in {folder}")
 
@@ -64,7 +64,6 @@ def show(
 ) -> None:
     """Print the texts of a run or the positions of a scan, coloured by contribution or activation."""
     from optigram.report.results import Results
-    from optigram.report.tables import ngram_table
     from optigram.scanning.results import ScanResults, is_scan
 
     if is_scan(folder):
@@ -74,9 +73,9 @@ def show(
     found = found if target is None else found[target]
     found = found if top is None else found.top(top)
     if as_json:
-        print_records(found.records, as_json)
+        print_records(found, as_json)
     else:
-        console().print(ngram_table(found.records, found.evidence))
+        found.show(console())
 
 
 def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:

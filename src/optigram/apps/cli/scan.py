@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optigram.apps.cli.find import refuse_options
-from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets
+from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
 from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
@@ -75,7 +75,7 @@ def scan(
     place, device = _place_and_device(device)
     if place[1] > 1 and out is None:
         raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
-    network = load(model, device, None if dtype == "saved" else dtype)
+    network = load(model, device=device, dtype=None if dtype == "saved" else dtype)
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
     settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network.sites, network.vocabulary)
@@ -150,13 +150,13 @@ def _engine(name: str, workers: int | None, address: str | None, device: str) ->
     return engine_named(name, workers or cores(), address, device != "cpu")
 
 
-def _place_and_device(device: str) -> tuple[tuple[int, int], str]:
+def _place_and_device(device: str | None) -> tuple[tuple[int, int], str]:
     """The place of this process among those that were started together, and its device."""
     import torch
 
     from optigram.engine.launch import own_device, place_in_world
 
-    return place_in_world() or (0, 1), own_device(device, torch.cuda.device_count())
+    return place_in_world() or (0, 1), own_device(device_of(device), torch.cuda.device_count())
 
 
 def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]) -> "ScanResults | None":

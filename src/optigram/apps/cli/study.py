@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Address, Device, EngineName, Json, Quiet, Seed
+from optigram.apps.cli.options import Address, Device, EngineName, Json, Quiet, Seed, device_of
 from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
@@ -46,6 +46,7 @@ def study(
     processes = 0 if engine == "local" else cores() if workers is None else workers
     run = engine_named(engine, processes, ray_address, device != "cpu")
     folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
+    device = device_of(device)
     say = (lambda text: None) if quiet else tell
     with progress(quiet) as show:
         if spec == PAPER:

@@ -57,7 +57,7 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
         raise InputError(
             "the paper's scale needs a model of its size: give --data FOLDER to train one (see optigram data coco), or --model"
         )
-    network = load(model, asked.device)
+    network = load(model, device=asked.device)
     if not isinstance(network, Imaginet):
         raise InputError(f"the paper studies an Imaginet, got {network.name}; give --model a folder that `optigram train` wrote")
     recipe = study(asked.scale, network, corpus, asked.seed)
