@@ -73,11 +73,6 @@ def test_the_public_api_is_the_stored_one():
     assert changes == "", f"the public API has changed; if that is meant: RENEW=1 python -m pytest tests/test_public_api.py\n{changes}"
 
 
-def test_dir_shows_the_public_names_and_nothing_is_missing():
-    assert set(optigram.__all__) <= set(dir(optigram))
-    assert sorted(optigram.__all__) == sorted(set(optigram.__all__))
-
-
 def test_every_public_name_is_documented():
     without = [name for name in optigram.__all__ if not inspect.getdoc(getattr(optigram, name))]
     assert without == []

@@ -65,7 +65,3 @@ def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'optigram' has no attribute {name!r}")
     return getattr(importlib.import_module(f"optigram.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

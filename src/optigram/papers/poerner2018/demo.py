@@ -1,4 +1,4 @@
-"""Settings of `optigram demo`: the paper's methods on three neurons of each path, for a table like the paper's Table 1."""
+"""What `optigram demo` runs: the paper's methods on a few neurons of each path, for a table like its Table 1."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from optigram.runs.records import Record
 BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
 BUDGET = 5000
-ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, with its activation in the model. A
-language neuron scores a next word, a visual neuron an object in the scene. {baseline} searched every 5-gram of sentences that the model
-wrote; the others started from random texts, with about {budget:,} forward-equivalents (f.e.) per neuron each.
+ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, judged by the model itself. A language
+neuron is the score of a next word, a visual neuron that of an object in the scene. {baseline} searched every 5-gram of sentences
+that the model wrote; the others climbed from random starts, about {budget:,} forward-equivalents (f.e.) a neuron each.
 Neurons on which a method beats {baseline}: {wins}."""
 
 
@@ -20,10 +20,10 @@ def request(seed: int, device: str) -> FindOptions:
 
 
 def summary(records: Sequence[Record]) -> str:
-    """Explain the table, and count the neurons on which each method beats corpus search."""
+    """What was run, and on how many neurons each method beat corpus search."""
     best = {(record.method, record.target): record.activation for record in records if record.rank == 1}
     wins = {
         method: sum(best[method, target] > best[BASELINE, target] for target in TARGETS if (method, target) in best) for method in METHODS
     }
-    counts = ", ".join(f"{method} {count} of {len(TARGETS)}" for method, count in wins.items())
-    return ABOUT.format(baseline=BASELINE, budget=BUDGET, wins=counts)
+    told = ", ".join(f"{method} {count} of {len(TARGETS)}" for method, count in wins.items())
+    return ABOUT.format(baseline=BASELINE, budget=BUDGET, wins=told)
