@@ -57,7 +57,7 @@ def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:
     try:
         return [int(environment[name]) for name in names]
     except ValueError as error:
-        raise InputError(f"expected integers in {', '.join(names)}, got {[environment[name] for name in names]}; unset them") from error
+        raise InputError(f"expected numbers in {', '.join(names)}, got {[environment[name] for name in names]}; unset them") from error
 
 
 def checked_place(rank: int, world: int) -> tuple[int, int]:
