@@ -94,7 +94,7 @@ def compared(objective: Objective, name: str, budget: float) -> Row:
         seconds=authors.seconds,
         auto=told(ours.ids[0].tolist()),
         auto_activation=float(ours.activation[0]),
-        auto_as_good_at=next((spent for spent, best in ours.trace if best >= value - ROUNDING * abs(value)), None),
+        auto_as_good_at=next((spent for spent, best, _ in ours.trace if best >= value - ROUNDING * abs(value)), None),
     )
 
 

@@ -11,15 +11,15 @@ from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import score_text
-from optigram.runs.plan import Sentences
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 FOR_EVER = 50_000.0
 
 
 @pytest.fixture
 def session(tiny):
-    made = Session(tiny, "tiny", Sentences("c", ["a b c", "d e f g"]))
+    made = Session(tiny, "tiny", open_corpus(["a b c", "d e f g"]))
     yield made
     made.close()
 
@@ -114,7 +114,7 @@ def test_bad_texts_are_refused(session, text, said):
 
 
 def test_a_worker_survives_a_failure(session, monkeypatch):
-    monkeypatch.setattr("optigram.apps.live.session.find_by", lambda *_: 1 / 0)
+    monkeypatch.setattr("optigram.apps.live.session.run_plan", lambda *_: 1 / 0)
     job = ended(session.ask("visual:dog", "gbl", 3, 100.0, 0))
     assert "ZeroDivisionError" in job.events[-1]["error"]
     monkeypatch.undo()

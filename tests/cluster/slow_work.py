@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optigram.engine.job import Job
 from optigram.errors import InputError
-from optigram.scanning.worker import Worker, job_of, read_shard
+from optigram.scanning.worker import Worker, job_of
 
 PAUSE = 1.0
 
@@ -22,7 +22,7 @@ def _slow(folder: Path, worker: Worker, shard: int) -> None:
     note.parent.mkdir(exist_ok=True)
     note.write_text(str(os.getpid()))
     time.sleep(PAUSE)
-    read_shard(folder, worker, shard)
+    worker.write(folder, shard)
 
 
 def fail(folder: Path) -> Job:

@@ -122,7 +122,7 @@ def test_the_faithful_settings_are_the_authors():
 def test_patience_stops_each_target_by_itself(objective):
     method = Ascent(presets.faithful("logit").relaxation, steps=400, rate=0.05, restarts=1, every=4, patience=3)
     for found in search(objective, method, seed=2).found:
-        best = [activation for _, activation in found.trace]
+        best = [value for _, _, value in found.trace]
         last = max(i for i, activation in enumerate(best) if i == 0 or activation > best[i - 1])
         assert len(best) == min(last + 4, 101)
 

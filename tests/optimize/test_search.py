@@ -49,7 +49,7 @@ def test_the_method_is_told_the_exact_scores_and_the_best_is_kept(judged):
     for found in outcome.found:
         assert found.ids.tolist() == [[5], [4]]
         assert found.activation.tolist() == [5, 4]
-        assert found.trace == [(1, 3), (2, 5), (3, 5)]
+        assert found.trace == [(1, 3, 3), (2, 5, 5), (3, 5, 5)]
         assert found.notes == {"belief": 9}
         assert (found.forwards, found.backwards) == (3, 0)
 

@@ -1,3 +1,5 @@
+import itertools
+
 import torch
 
 from optigram.methods import paper as presets
@@ -5,10 +7,10 @@ from optigram.models.loading import BUNDLED, bundled, load, read_config
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.papers.poerner2018.demo import TARGETS
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import find
-from optigram.runs.plan import Sentences
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 
 def test_it_is_small_and_as_good_as_its_card_says():
@@ -24,16 +26,16 @@ def test_it_is_small_and_as_good_as_its_card_says():
 
 def test_its_sentences_are_its_own():
     model = load(BUNDLED)
-    corpus = sentences_for(model, None)
-    assert len(corpus.texts) == 20_000
-    assert {word for text in corpus.texts for word in text.split()} <= set(model.words)
+    texts = list(corpus_for(model, None).texts())
+    assert len(texts) == 20_000
+    assert {word for text in texts for word in text.split()} <= set(model.words)
 
 
 def test_gumbel_beats_corpus_search_on_the_demo_neurons():
     """At a tenth of the demo's budget, on a neuron of each path."""
     model = load(BUNDLED)
     objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model.sites), 5)
-    few = Sentences("some of its own sentences", sentences_for(model, None).texts[:1500])
+    few = open_corpus(itertools.islice(corpus_for(model, None).texts(), 1500))
     crp, gbl = find(objective, ["crp", "gbl"], few, Budget(forwards=500))
     pairs = list(zip(crp.records, gbl.records, strict=True))
     assert sum(found.activation > base.activation for base, found in pairs) == 2

@@ -11,7 +11,7 @@ from elements import Elements
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.html import page, scan_page
+from optigram.report.html import _page, _scan_page
 from optigram.report.reproduce import scan_command
 from optigram.report.scan_data import TARGETS, bare, chosen, places
 
@@ -23,14 +23,14 @@ def data_of(text: str) -> dict:
 @pytest.mark.parametrize("alone", [False, True])
 def test_words_of_a_scan_are_text_and_never_markup(alone):
     wild, plain = made_scan(len(HOSTILE), HOSTILE, alone=alone), made_scan(len(HOSTILE), alone=alone)
-    pages = [Elements(scan_page(found, list(found), "made")) for found in (plain, wild)]
+    pages = [Elements(_scan_page(found, list(found), "made")) for found in (plain, wild)]
     assert pages[0].tags == pages[1].tags
     assert [name for name, _ in pages[0].attributes] == [name for name, _ in pages[1].attributes]
 
 
 def test_every_target_has_the_best_and_some_of_the_rest():
     found = made_scan(3)
-    neurons = data_of(scan_page(found, list(found), "made"))["neurons"]
+    neurons = data_of(_scan_page(found, list(found), "made"))["neurons"]
     assert [neuron["target"] for neuron in neurons] == list(found)
     groups = {name: len(rows) for name, rows in neurons[0]["places"]["groups"]}
     assert groups == {"top": 10, "bottom": 5, "random": 5} | {f"quantile {n} of 5": 2 for n in range(1, 6)}
@@ -67,19 +67,19 @@ def test_the_histogram_holds_all_counts_between_lowest_and_highest():
 
 def test_a_run_s_neurons_have_their_places():
     kept, evidence = made_run(4)
-    neurons = data_of(page(kept, evidence, scan=made_scan(2)))["neurons"]
+    neurons = data_of(_page(kept, evidence, scan=made_scan(2)))["neurons"]
     assert ["places" in neuron for neuron in neurons] == [True, True, False, False]
     assert bare("visual:dog@max") == "visual:dog"
-    assert "places" not in data_of(page(kept, evidence))["neurons"][0]
+    assert "places" not in data_of(_page(kept, evidence))["neurons"][0]
 
 
 def test_a_scan_of_another_model_or_other_neurons_is_refused():
     kept, evidence = made_run(4)
     with pytest.raises(InputError, match="none of the run's neurons"):
-        page(kept, evidence, scan=made_scan(2, site="language"))
+        _page(kept, evidence, scan=made_scan(2, site="language"))
     kept.manifest["fingerprints"] = {"model": "others"}
     with pytest.raises(InputError, match="other weights"):
-        page(kept, evidence, scan=made_scan(2))
+        _page(kept, evidence, scan=made_scan(2))
 
 
 def test_a_page_shows_so_many_targets_and_those_that_are_asked_for():

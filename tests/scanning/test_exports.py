@@ -16,7 +16,6 @@ from optigram.runs.find import find
 from optigram.runs.scan_start import starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
-from optigram.scanning.plan import ScanSettings
 from optigram.scanning.scan import scan
 from optigram.targets.target import resolve
 
@@ -39,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("scan")
     corpus = out / "corpus.txt"
     corpus.write_text("".join(f"two dogs play {'a café in ' * (i % 4)}the snow {i}\n" for i in range(40)))
-    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), ScanSettings(top=12, context=40, tokens=80), out / "run")
+    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), top=12, context=40, tokens=80, out=out / "run")
     return out / "run"
 
 

@@ -1,4 +1,4 @@
-"""Evidence is what the judge says of texts next to those that were found, and of the corpus: compared with judging them one by one."""
+"""Evidence: scores of texts that differ in one word, and of the corpus, against scoring them one by one."""
 
 import json
 
@@ -12,8 +12,7 @@ from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus_stats import corpus_statistics, in_context
-from optigram.runs.find import Sentences
-from optigram.runs.folder import MANIFEST, RECORDS, open_folder
+from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, open_folder
 from optigram.runs.options import FindOptions
 from optigram.runs.run import run
 from optigram.study.cells import StudyContext
@@ -22,6 +21,8 @@ from optigram.study.evidence import read_evidence, write_evidence
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 from optigram.targets.target import resolve
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 
@@ -95,8 +96,9 @@ def test_the_corpus_is_judged_whole(objective, every_text):
 
 
 def test_contexts_are_those_of_the_first_sentence(tiny, objective):
-    corpus = Sentences("c", ["a b", "g a b c d", "a b c"])
-    assert in_context([[3, 4, 5]], corpus, objective) == {(3, 4, 5): ("g", "d")}
+    corpus = open_corpus(["a b", "g a b c d", "a b c"])
+    known = ngrams(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
+    assert in_context([[3, 4, 5]], known, corpus, objective) == {(3, 4, 5): ("g", "d")}
 
 
 @pytest.fixture(scope="module")
@@ -163,13 +165,20 @@ def test_a_folder_without_a_run_is_refused(tmp_path, text):
 
 
 def test_a_folder_without_records_is_refused(tmp_path):
-    (tmp_path / MANIFEST).write_text(json.dumps({"study": {"arms": []}}))
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": STUDY_FORMAT, "study": {"arms": []}}))
     with pytest.raises(InputError, match="no records yet"):
         open_folder(tmp_path)
 
 
 def test_broken_records_are_named(tmp_path):
-    (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}}))
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": RUN_FORMAT, "settings": {}}))
     (tmp_path / RECORDS).write_text("nothing")
     with pytest.raises(InputError, match="cannot read the records"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("found", [{}, {"format": "optigram-run-1"}])
+def test_a_run_of_another_format_is_refused_with_the_version_that_made_it(tmp_path, found):
+    (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}, "versions": {"optigram": "0.1.0"}} | found))
+    with pytest.raises(InputError, match=r"written by optigram 0\.1\.0 in .*, not optigram-run-2; run the same again into a new folder"):
         open_folder(tmp_path)

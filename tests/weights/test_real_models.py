@@ -11,9 +11,9 @@ from optigram.models.validation import checks
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
 from optigram.runs.find import find
-from optigram.runs.plan import Sentences
 from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
+from optigram.text.sources import open_corpus
 from real_models import MINILM, SMOLLM, RealModel, texts
 
 COUNT, LENGTH, BUDGET, SENTENCES = 20, 5, 300.0, 150
@@ -53,7 +53,7 @@ def test_searches_find_texts_that_are_worth_what_is_said(kind, real, model, refe
     pool = "" if real.pool == "last" else f"@{real.pool}"
     targets = resolve([f"{site}:{unit}{pool}" for unit in units], model.sites, model.vocabulary)
     objective = Objective(model, targets, LENGTH, words=allowed, must_survive=True)
-    corpus = Sentences("captions", texts(SENTENCES))
+    corpus = open_corpus(texts(SENTENCES))
     best = {}
     for one in find(objective, ["crp", "gbl"], corpus, Budget(forwards=BUDGET)):
         best[one.method] = one.records

@@ -56,8 +56,9 @@ class TargetResult:
 
     `ids` [n t] and `activation` [n], best first, without gaps: fewer than n if no more texts had an activation.
     `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of its batch's time. `notes`: what the method
-    believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, best value) after every
-    round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own notes [n] on the texts.
+    believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, activation, value) of the text
+    with the best value, after every round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own
+    notes [n] on the texts.
     """
 
     ids: Tensor
@@ -67,7 +68,7 @@ class TargetResult:
     seconds: float
     notes: dict[str, float]
     broken: int
-    trace: list[tuple[float, float]]
+    trace: list[tuple[float, float, float]]
     surprisal: Tensor | None = None
     remarks: dict[str, Tensor] = field(default_factory=dict)
 
@@ -137,7 +138,8 @@ class _Run:
         self.front = ParetoFront.empty(k, objective.length) if front else None
         self.notes: dict[str, Tensor] = {}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
-        self.trace: list[list[tuple[float, float]]] = [[] for _ in range(k)]
+        self.activation = torch.full((k,), -torch.inf)  # of the text with the best value
+        self.trace: list[list[tuple[float, float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
 
     def go(self, method: Method, seed: int, watch: Callable[[Tensor], None], start: Tensor | None) -> bool:
@@ -175,11 +177,13 @@ class _Run:
             self.front = self.front.merge(ParetoFront.of(proposal.ids.cpu(), kept, scores.surprisal.cpu()))
         self.stale = torch.where(better, 0, self.stale + 1)
         rows, first = torch.arange(len(better)), activation.argmax(1)
+        self.activation = torch.where(better, scores.activation.cpu()[rows, first], self.activation)
         for name, value in proposal.notes.items():
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
             self.notes[name] = torch.where(better, value.cpu()[rows, first], old)
         for row in torch.nonzero(active).flatten().tolist():
-            self.trace[row].append((float(self.objective.cost.spent[row]), float(self.best.activation[row, 0])))
+            spent, value = float(self.objective.cost.spent[row]), float(self.best.activation[row, 0])
+            self.trace[row].append((spent, float(self.activation[row]), value))
 
     def found(self) -> Iterator[TargetResult]:
         """What was found for each target of the batch."""

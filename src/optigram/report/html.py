@@ -1,4 +1,4 @@
-"""The report as one HTML file: no server, no network; all that it shows and does is inside."""
+"""The report as one HTML file that needs no server and no network."""
 
 import base64
 import functools
@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.optimize.baseline import BASELINE
 from optigram.report.overview import colours_of, facts, headline, parts_of
 from optigram.report.page_data import contents
 from optigram.report.scan_data import bare, places, scan_contents
@@ -30,25 +31,27 @@ SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fro
 def write_report(
     kept: RunFolder, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: ScanResults | None = None
 ) -> None:
-    """Write `page`, whole."""
+    """Write the page of a run, with its evidence where there is any, and with the places of a scan.
+
+    Raises InputError for a scan of another model, or of none of the run's neurons.
+    """
     with written_whole(path) as temporary:
-        temporary.write_text(page(kept, evidence, title, scan), encoding="utf-8")
+        temporary.write_text(_page(kept, evidence, title, scan), encoding="utf-8")
 
 
 def write_scan_report(scan: ScanResults, targets: Sequence[str], path: Path, title: str) -> None:
-    """Write `scan_page`, whole."""
+    """Write the page of some targets of a scan."""
     with written_whole(path) as temporary:
-        temporary.write_text(scan_page(scan, targets, title), encoding="utf-8")
+        temporary.write_text(_scan_page(scan, targets, title), encoding="utf-8")
 
 
-def page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanResults | None = None) -> str:
-    """The page of a run as text. Without evidence it has no heat maps, substitutes or corpus examples; with a scan also its places.
+def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanResults | None = None) -> str:
+    """The page of a run. Without evidence it has no heat maps, substitutes or corpus examples; with a scan it has its places too.
 
-    Whatever came from a model or a user is escaped; the script runs by its hash alone. Raises InputError for a scan of another
-    model, or of none of the run's neurons.
+    Everything that comes from a model or a user is escaped, and only the script with the given hash may run.
     """
     data = contents(kept, evidence)
-    colours = colours_of(["crp", *(one["method"] for one in data["series"])])
+    colours = colours_of([BASELINE, *(one["method"] for one in data["series"])])
     for one in data["series"]:
         one["colour"] = colours[one["method"]]
     names = {} if scan is None else _joined(kept, data["neurons"], scan)
@@ -60,13 +63,14 @@ def page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None
         facts=facts(kept, evidence),
         parts=parts_of(kept.records, evidence),
         manifest=kept.manifest,
+        penalised=any(value < activation for record in kept.records for _, activation, value in record.trace),
         scan_facts={} if scan is None else scan_facts(scan),
         scanned=[] if scan is None else scanned(scan, list(dict.fromkeys(names.values())), colours, kept.records, names),
     )
 
 
-def scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
-    """The page of some targets of a scan as text."""
+def _scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
+    """The page of some targets of a scan."""
     return _rendered(
         scan_contents(scan, targets),
         title=title,
@@ -75,15 +79,16 @@ def scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
         facts=scan_facts(scan),
         parts=[],
         manifest=scan.about,
+        penalised=False,
         scan_facts={},
-        scanned=scanned(scan, targets, colours_of(["crp"])),
+        scanned=scanned(scan, targets, colours_of([BASELINE])),
     )
 
 
 def _joined(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
-    """Give neurons of the run their places in a scan; what the scan calls the targets that it has."""
-    if kept.manifest["fingerprints"]["model"] != scan.about["scan"]["mark"]:
-        raise InputError("the scan is of a model with other weights than the run; scan the run's own model")
+    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+    if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
+        raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
     known, model = set(scan), kept.records[0].model
     wanted = {neuron["target"]: neuron["target"] if alone else bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
@@ -116,7 +121,7 @@ def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) ->
 
 
 def _inert(data: Any) -> Markup:
-    """JSON that may stand in a script element: no character of it can end the element or begin another."""
+    """JSON for a script element: no character of it can end the element or begin another."""
     return htmlsafe_json_dumps(data, functools.partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
 
 

@@ -35,7 +35,7 @@ def chosen(found: ScanResults, only: str | None) -> list[str]:
 
 
 def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
-    """All that the page of a scan alone is made of, in the manner of `contents.contents`."""
+    """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = places(found, targets)
     neurons = [
         {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}

@@ -25,7 +25,7 @@ def scan_table(found: ScanResults, most: int = ROWS) -> Table:
     table.add_column("lowest", justify="right")
     table.add_column("where", overflow="fold")
     lowest = dict(zip(found, found.targets["lowest"].to_pylist(), strict=True))
-    for row in found.best()[:most]:
+    for row in found.best[:most]:
         table.add_row(Text(row["target"]), f"{row['activation']:.3f}", f"{lowest[row['target']]:.3f}", _marked(row))
     return table
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
-from optigram.text.formats import Sentence, sentences
+from optigram.text.documents import Document
+from optigram.text.sources import open_corpus
 from optigram.text.vocabulary import UNKNOWN, Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
@@ -51,12 +52,12 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_captions(sources: Sequence[str]) -> list[Sentence]:
+def read_captions(sources: Sequence[str]) -> list[Document]:
     """All captions of all sources, in order."""
-    return [sentence for source in sources for sentence in sentences(source)]
+    return [document for source in sources for document in open_corpus(source).documents()]
 
 
-def split(captions: Iterable[Sentence], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
+def split(captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
     """Split captions into train, validation and test; `shares` are the fractions of validation and test.
 
     Test images are never trained on. Neither are validation images, unless `by` is "caption": then training may see another
@@ -64,7 +65,7 @@ def split(captions: Iterable[Sentence], images: Images | None, shares: tuple[flo
     """
     rows = {} if images is None else images.rows
     groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
-    for number, (text, image) in enumerate(captions):
+    for number, (_, text, image) in enumerate(captions):
         words = tuple(words_of(text))
         if words:
             groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))

@@ -105,7 +105,7 @@ def _claims_page(records: Sequence[Record], context: StudyContext) -> str:
 
 def _syntax_sections(records: Sequence[Record], context: StudyContext) -> tuple[str, str]:
     """The syntax finding in the optimal 5-grams of the modern arm, and in omission scores of corpus sentences, as Markdown."""
-    model, sentences = context.model, context.corpus.texts
+    model, sentences = context.model, list(context.corpus.texts())
     assert isinstance(model, Imaginet)
     found = syntax.measure([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
     return syntax.section(found), omission.section(model, sentences, found.contrasts)
