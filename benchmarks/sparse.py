@@ -18,9 +18,9 @@ import torch
 from methods import neurons
 from optigram.methods.ascent import Ascent
 from optigram.methods.paper import modern
-from optigram.methods.registry import sparse
+from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Gumbel, mixed
-from optigram.methods.shortlist import shortlist
+from optigram.methods.shortlist import Shortlist
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
@@ -52,7 +52,9 @@ def widened(model: Imaginet, words: int) -> Imaginet:
 
 def made(tried: int, budget: float) -> Ascent:
     """The sparse method with a shortlist of so many words."""
-    return dataclasses.replace(sparse(budget), shortlist=tried)
+    usual = SEARCHES["sgbl"](budget, False)
+    assert isinstance(usual, Ascent)
+    return dataclasses.replace(usual, shortlist=tried)
 
 
 def run(objective: Objective, method: Ascent) -> tuple[np.ndarray, float, float]:
@@ -85,12 +87,12 @@ def timed(work: Callable[[], object], times: int = 6) -> float:
 
 def parts(objective: Objective, method: Ascent) -> dict[str, float]:
     """Milliseconds a target of each part of a step, in a batch of the method's size."""
-    size = method.batch_targets
+    size = method.batch
     relaxation, part = method.relaxation, objective.subset(range(size))
     assert isinstance(relaxation, Gumbel)
     streams = Streams(0, [str(target) for target in part.targets], method.restarts, part.device)
-    words = None if method.shortlist is None else shortlist(part, streams, method.shortlist, None)
-    table = part.table if words is None else part.table[words]
+    words = None if method.shortlist is None else Shortlist.of(part, streams, method.shortlist, None)
+    table = part.table if words is None else words.table(part.table)
     theta = relaxation.start(streams, LENGTH, table).requires_grad_()
     optimizer = torch.optim.AdamW([theta], lr=method.rate, weight_decay=0.0, fused=True)
     weights = relaxation.noisy(theta.detach(), streams).softmax(-1)
@@ -103,7 +105,7 @@ def parts(objective: Objective, method: Ascent) -> dict[str, float]:
     looked += torch.arange(looked.shape[1])[:, None]
     noise = timed(lambda: relaxation.noisy(theta.detach(), streams))
     product = timed(lambda: mixed(weights, table))
-    naming = 0.0 if words is None else timed(lambda: part.table[shortlist(part, streams, method.shortlist or 0, None)], 2)
+    naming = 0.0 if words is None else timed(lambda: Shortlist.of(part, streams, method.shortlist or 0, None).table(part.table), 2)
     found = {
         "noise": noise,
         "product": product,

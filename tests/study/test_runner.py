@@ -19,7 +19,7 @@ from optigram.optimize.search import Budget
 from optigram.runs.find import find
 from optigram.runs.records import read
 from optigram.study.cells import StudyContext, missing
-from optigram.study.estimate import _forwards, estimate
+from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, run_study
 from optigram.study.spec import Arm, Study
 
@@ -160,7 +160,7 @@ def test_the_plan_names_what_each_method_costs(study, undisturbed):
 def test_the_arithmetic_of_a_method_is_its_meter(study, undisturbed):
     plan = StudyContext(study).plan("random", "smx:fair/200")
     record = next(record for record in undisturbed[0] if record.method == "smx:fair/200")
-    assert record.forwards + record.backwards == pytest.approx(_forwards(plan.method, math.inf), rel=0.01)
+    assert record.forwards + record.backwards == pytest.approx(plan.method.cost(math.inf), rel=0.01)
 
 
 def test_placebo_directions_have_the_norms_of_neurons(tiny):

@@ -1,27 +1,30 @@
 """Gradient ascent on a relaxation (paper, section 4): emb, logit, smx and gbl are this loop with four relaxations."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import torch
 
 from optigram.errors import InputError
 from optigram.methods.moves import propose_start
-from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation
-from optigram.methods.shortlist import COST, places, shortlist, words_at
+from optigram.methods.relaxations import Relaxation
+from optigram.methods.settings import check_settings
+from optigram.methods.shortlist import COST, Shortlist
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 
-BLOCK = 32  # soft texts in one batch; large enough for products at full speed, small enough to stay in cache
+BLOCK = 32  # soft texts per batch; large enough for matrix products at full speed, small enough to stay in cache
+PROBED = 3  # steps of a probe
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """`steps` of Adam at `rate` on `restarts` texts a target; every `every` steps their discrete texts are proposed.
+    """`steps` of Adam at `rate` on `restarts` texts per target; every `every` steps their discrete texts are proposed.
 
-    `decay` is the weight decay of AdamW. With a `shortlist` only so many words are tried at a position. `block` soft texts make
-    a batch. It changes speed and memory, not results.
+    `decay` is the weight decay of AdamW. With a `shortlist`, only that many words are used at each position. `block` soft
+    texts make a batch.
     """
 
     relaxation: Relaxation
@@ -34,36 +37,43 @@ class Ascent:
     shortlist: int | None = None
     block: int = field(default=BLOCK, repr=False)
 
+    ends = True
+
     def __post_init__(self):
-        if self.shortlist is not None and (self.shortlist < 1 or isinstance(self.relaxation, Embeddings)):
+        check_settings(self, steps=0, rate=0.0, restarts=1, every=1, decay=0.0, block=1)
+        if self.shortlist is not None and (self.shortlist < 1 or not self.relaxation.mixes):
             raise InputError(f"expected a shortlist of at least 1 word, for mixtures of words; got {self.shortlist} for {self.relaxation}")
 
     @property
-    def batch_targets(self) -> int:
-        """As many targets as fill a block: set by the settings alone, so that every batch has one shape."""
-        return max(self.block // (self.restarts * self._samples), 1)
+    def batch(self) -> int:
+        return max(self.block // (self.restarts * self.relaxation.samples), 1)
 
     @property
     def forwards(self) -> float:
-        """Forward-equivalents of a target when no patience ends it: steps, and looks at the nearest discrete texts."""
-        named = 0 if self.shortlist is None else COST
-        return self.restarts * (named + 3 * self._samples * self.steps + self.steps // self.every + 1)
+        """Forward-equivalents per target if no patience ends it: the steps, and the scores of the nearest discrete texts."""
+        ranked = 0 if self.shortlist is None else COST
+        return self.restarts * (ranked + 3 * self.relaxation.samples * self.steps + self.steps // self.every + 1)
 
-    @property
-    def _samples(self) -> int:
-        return self.relaxation.samples if isinstance(self.relaxation, Gumbel) else 1
+    def cost(self, budget: float) -> float:
+        return min(float(self.forwards), budget)
+
+    def with_block(self, texts: int) -> "Ascent":
+        return dataclasses.replace(self, block=texts)
+
+    def probe(self) -> "Ascent":
+        return dataclasses.replace(self, steps=PROBED, every=PROBED)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """Those of the start; the nearest discrete texts before every `every`-th step, and after the last."""
+        """The texts of `start`; the nearest discrete texts before every `every`-th step and after the last one."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
         table, given, words = objective.table, None, None
         if start is not None:
             yield propose_start(objective, start)
             given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
-            given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins by chance
+            given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins at random
         if self.shortlist is not None:
-            words = shortlist(objective, streams, self.shortlist, given)
-            table, given = table[words], places(words, given)
+            words = Shortlist.of(objective, streams, self.shortlist, given)
+            table, given = words.table(table), words.places(given)
         theta = self.relaxation.start(streams, objective.length, table, given).requires_grad_()
         optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
         notes = {}
@@ -71,7 +81,8 @@ class Ascent:
             if step % self.every == 0 or step == self.steps:
                 rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
                 beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
-                yield Proposal(objective.lexicon[rows if words is None else words_at(words, rows)], beliefs | nearness)
+                ids = objective.lexicon[rows if words is None else words.rows(rows)]
+                yield Proposal(ids, beliefs | nearness, self.relaxation.schedule(step))
             if step < self.steps:
                 embeds, weights = self.relaxation.soften(theta, table, step, streams)
                 samples = objective.relax(SoftText(embeds, weights if words is None else None)).value

@@ -1,49 +1,53 @@
-"""Names of methods and of chains of them: "gbl", "gbl:faithful", "crp+coordinate", "auto"."""
+"""Names of chains of methods: "gbl", "crp+coordinate", "gbl:faithful+my_package.MyMethod", "auto"."""
 
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
-from optigram.methods.ascent import Ascent
+from optigram.methods import registry
 from optigram.methods.combinators import Then
-from optigram.methods.registry import SEARCHES, Search
-from optigram.optimize.method import Method
+from optigram.optimize.method import Method, check_method
 
 AUTO = "auto"
-UNMIXED = (*presets.UNMIXED, "pez", "sgbl")  # they have no weights for all words, or these are no mixtures
 WITH_CORPUS, WITHOUT = "crp+coordinate", "coordinate"  # what auto stands for
 JOIN = "+"
-NAMES = (*presets.LABELS, *SEARCHES, AUTO)
+NAMES = (*registry.KNOWN, AUTO)
 
 
 class Chain(NamedTuple):
-    """A name taken apart: whether it begins with corpus search, and the methods that follow on it."""
+    """A parsed name: whether the chain begins with corpus search, and the methods that follow, as names or objects."""
 
     corpus: bool
-    links: tuple[str, ...]
+    links: tuple[str | Method, ...]
 
 
-def check(names: Iterable[str]) -> None:
-    """Raises InputError for the first name that is unknown or cannot be joined."""
+def check(names: Iterable[str | Method]) -> None:
+    """Raise InputError for the first name that is unknown or cannot be joined."""
     for name in names:
         parse(name)
 
 
-def parse(name: str, corpus: bool = True) -> Chain:
-    """Read a name; `corpus` tells whether there is one, for `auto`. Raises InputError for what is unknown or cannot be joined."""
-    links = expand(name, corpus).split(JOIN)
+def parse(by: str | Method, corpus: bool = True) -> Chain:
+    """Read a name, or take a Method object as it is; `corpus`: whether there is one, for `auto`.
+
+    Raises InputError for a name that is unknown or cannot be joined, and for an object that is no method.
+    """
+    if not isinstance(by, str):
+        check_method(by)
+        return Chain(False, (by,))
+    links = expand(by, corpus).split(JOIN)
     for link in links:
-        _check(link, name)
+        _check(link, by)
     begins = links[0] == presets.CORPUS
     rest = links[1:] if begins else links
     if presets.CORPUS in rest:
-        raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {name!r}")
-    endless = [link for link in rest[:-1] if link in SEARCHES and not isinstance(SEARCHES[link](presets.BUDGET, False), Ascent)]
+        raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {by!r}")
+    endless = [link for link in rest[:-1] if not registry.build(link).ends]
     if endless:
-        raise InputError(f"{endless[0]} goes on until the budget ends, so nothing can follow it; put it last in {name!r}")
+        raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
     return Chain(begins, tuple(rest))
 
 
@@ -52,31 +56,49 @@ def expand(name: str, corpus: bool) -> str:
     return name if name != AUTO else WITH_CORPUS if corpus else WITHOUT
 
 
-def method(chain: Chain, budget: float, attends: bool = False, block: int | None = None) -> Method:
-    """The methods of a chain after its corpus search, the budget shared out evenly; `block` texts make a batch, if it is given.
+def imports(name: str) -> bool:
+    """Whether a name makes optigram import code from outside: never do that for a name from the network."""
+    return any(registry.is_import_path(link) for link in name.split(JOIN))
 
-    `attends` tells whether the words of the model attend to each other.
+
+def label(by: str | Method) -> str:
+    """What records call a method: its name; for an object its class and the settings that are not the defaults."""
+    if isinstance(by, str):
+        return by
+    fields: tuple[Any, ...] = dataclasses.fields(by) if dataclasses.is_dataclass(by) else ()
+    given = [f"{one.name}={getattr(by, one.name)!r}" for one in fields if one.repr and getattr(by, one.name) != one.default]
+    return f"{type(by).__name__}({', '.join(given)})" if given else type(by).__name__
+
+
+def method(chain: Chain, budget: float, attends: bool = False, block: int | None = None) -> Method:
+    """The methods of a chain after its corpus search, with equal shares of the budget; `block` sets the texts per batch.
+
+    `attends`: whether the tokens of the model attend to each other.
     """
     share = budget / len(chain.links)
-    built = [_link(link, share, attends) for link in chain.links]
-    if block is not None:
-        built = [dataclasses.replace(one, block=block) for one in built]
-    return functools.reduce(Then, built)
+    built = functools.reduce(Then, [registry.build(link, share, attends) if isinstance(link, str) else link for link in chain.links])
+    return built if block is None else built.with_block(block)
 
 
-def _link(name: str, budget: float, attends: bool) -> Search:
-    return SEARCHES[name](budget, attends) if name in SEARCHES else presets.named(name, budget)
+def method_named(by: str | Method, budget: float = presets.BUDGET, attends: bool = False, block: int | None = None) -> Method:
+    """The method of a name, a chain of names or an import path; a Method object stays as it is. `auto` has no corpus here."""
+    chain = parse(by, corpus=False)
+    if chain.corpus:
+        raise InputError(f"{by!r} begins with a corpus search, which needs a corpus; use Then(Corpus(source, texts), ...)")
+    return method(chain, budget, attends, block)
 
 
 def _check(link: str, name: str) -> None:
-    label = link.partition(":")[0]
-    if label == AUTO and link != name:
+    head = link.partition(":")[0]
+    if head == AUTO and link != name:
         raise InputError(f"{AUTO} is a chain itself; leave it out of {name!r}")
-    if label not in NAMES:
+    if head == presets.CORPUS:
+        if link != head:
+            raise InputError(f"{head} has no variants; expected {head}, got {link!r}")
+    elif head in NAMES or registry.is_import_path(link):
+        registry.build(link)
+    else:
         raise InputError(
-            f"unknown method {label!r}{nearest(label, NAMES)}; expected one of {', '.join(NAMES)}, or several joined by {JOIN}"
+            f"unknown method {head!r}{nearest(head, NAMES)}; expected one of {', '.join(NAMES)}, several joined by {JOIN}, "
+            "or an import path such as my_package.module.MyMethod"
         )
-    if label in presets.LABELS:
-        presets.parse(link)
-    elif link != label:
-        raise InputError(f"{label} has no variants; expected {label}, got {link!r}")

@@ -1,12 +1,15 @@
-"""Wrappers: one method after another, and one method several times."""
+"""Combinators: one method after another, and one method several times."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
+from optigram.errors import InputError
+from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
-from optigram.optimize.method import Ids, Method, Proposals
+from optigram.optimize.method import Ids, Method, Proposals, check_method
 from optigram.optimize.topk import TopK
 
 HANDOVER = 16  # texts of the first method from which the second may begin
@@ -14,25 +17,45 @@ HANDOVER = 16  # texts of the first method from which the second may begin
 
 @dataclass(frozen=True)
 class Then:
-    """`first`, until it ends or has had `rounds` proposals judged, and then `second`, from the best texts of the first and of the start."""
+    """`first`, until it ends or has had `rounds` proposals scored; then `second`, from the best texts of the first and of the start."""
 
     first: Method
     second: Method
     rounds: int | None = None
 
+    def __post_init__(self):
+        check_method(self.first)
+        check_method(self.second)
+        if self.rounds is not None:
+            check_settings(self, rounds=1)
+        elif not self.first.ends:
+            raise InputError(f"expected a first method that ends by itself, got {self.first}; give Then(..., rounds=N)")
+
     @property
     def patience(self) -> int | None:
-        """The second's."""
         return self.second.patience
 
     @property
-    def batch_targets(self) -> int | None:
-        """As many targets as both can carry."""
-        sizes = [size for size in (self.first.batch_targets, self.second.batch_targets) if size is not None]
+    def ends(self) -> bool:
+        return self.second.ends
+
+    @property
+    def batch(self) -> int | None:
+        """The smaller of the two."""
+        sizes = [size for size in (self.first.batch, self.second.batch) if size is not None]
         return min(sizes, default=None)
 
+    def cost(self, budget: float) -> float:
+        return min(budget, self.first.cost(budget) + self.second.cost(budget))
+
+    def with_block(self, texts: int) -> "Then":
+        return dataclasses.replace(self, first=self.first.with_block(texts), second=self.second.with_block(texts))
+
+    def probe(self) -> "Then":
+        return dataclasses.replace(self, first=self.first.probe(), second=self.second.probe())
+
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The proposals of one, then those of the other."""
+        """The proposals of the first, then those of the second."""
         best = TopK.empty(len(objective.targets), HANDOVER, objective.length)
         proposals, scores = self.first.propose(objective, seed, start), None
         for _ in itertools.count() if self.rounds is None else range(self.rounds):
@@ -41,29 +64,46 @@ class Then:
             except StopIteration:
                 break
             scores = yield proposal
-            best = best.merge(TopK.of(proposal.ids.cpu(), scores.value.cpu(), HANDOVER))
+            best = best.merge(TopK.of(proposal.ids, scores.value, HANDOVER))
         proposals.close()
         yield from self.second.propose(objective, seed, best.ids)
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """`method` so many `times`, from the same start, each with random numbers of its own."""
+    """`method`, `times` times from the same start, each time with random numbers of its own."""
 
     method: Method
     times: int
 
+    def __post_init__(self):
+        check_method(self.method)
+        check_settings(self, times=1)
+        if self.times > 1 and not self.method.ends:
+            raise InputError(f"expected a method that ends by itself, got {self.method}; it cannot be repeated")
+
     @property
     def patience(self) -> int | None:
-        """The method's."""
         return self.method.patience
 
     @property
-    def batch_targets(self) -> int | None:
-        """The method's."""
-        return self.method.batch_targets
+    def ends(self) -> bool:
+        return self.method.ends
+
+    @property
+    def batch(self) -> int | None:
+        return self.method.batch
+
+    def cost(self, budget: float) -> float:
+        return min(budget, self.times * self.method.cost(budget))
+
+    def with_block(self, texts: int) -> "Repeat":
+        return dataclasses.replace(self, method=self.method.with_block(texts))
+
+    def probe(self) -> "Repeat":
+        return dataclasses.replace(self, method=self.method.probe())
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The proposals of every time, one after the other."""
+        """The proposals of each run, one after the other."""
         for own in np.random.SeedSequence(seed).generate_state(self.times):
             yield from self.method.propose(objective, int(own), start)

@@ -1,38 +1,39 @@
-"""Coordinate ascent: one word after the other is exchanged for the best of those that the gradient names (HotFlip, Ebrahimi
-et al. 2018; with the gradient averaged over neighbours, ARCA, Jones et al. 2023), again and again from shaken optima.
+"""Coordinate ascent: at one position after the other, the word is swapped for the best of those that the gradient ranks highest
+(HotFlip, Ebrahimi et al. 2018; with the gradient averaged over neighbours, ARCA, Jones et al. 2023), from perturbed optima.
 
-The gradient at the word that stands there tells of words like it. To name words far from it, a second one is taken where a
-blend of a few random words stands: what ARCA's average over as many texts gives, for the price of one.
+The gradient at the current word ranks words like it. To find words unlike it, a second gradient is taken at a mixture of a
+few random words: it stands for ARCA's average over as many texts at the cost of one.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from optigram.methods.moves import initial_texts, swap_words, top_words
+from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
 from optigram.shapes import Bool, Int
 
-ROUND = 4096  # texts that the targets of a batch have judged at once
-TRIES = 4  # times a text is shaken, where not every text may be kept
+BLOCK = 4096  # texts that the targets of a batch have scored at once
+TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
 @dataclass(frozen=True)
 class Coordinate:
-    """`chains` texts a target climb by single words, from the last position to the first, as long as one of them is an improvement.
+    """`chains` texts per target climb by swaps of single words, from the last position to the first, until no swap improves them.
 
-    At each position the `candidates` that the gradient likes best are judged: more of them at late positions, where a model
-    that reads on from a shared beginning has less to read again. The gradient is that at the text, plus that at an even mixture
-    of `blend` random words at the position (0: none), plus those at `neighbours` single random words there. A chain at its
-    end goes on from the best text of its target, `shaken` of its words exchanged: half of the times for those of another
-    chain, else for any; the exchange after that is made in any case. A chain that comes to that best text once more looks
-    further down the gradient's list before it is shaken, for `deepened` sweeps: in short texts, which are soon the same again,
-    the optimum often differs in a word that the gradient ranks some hundreds lower. `sweeps` bounds how often the positions
-    are gone through.
+    At each position the `candidates` that the gradient ranks highest are scored: more of them at late positions, where a model
+    that shares prefixes has less to compute again. The gradient is that at the text, plus that at an even mixture of `blend`
+    random words at the position (0: none), plus those at `neighbours` single random words there. A chain that no swap improves
+    goes on from the best text of its target with `shaken` of its words swapped: with equal probability for those of another
+    chain or for any; the next swap is then made in any case. A chain that comes to that best text again first looks further
+    down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
+    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end).
     """
 
     chains: int = 4
@@ -42,17 +43,34 @@ class Coordinate:
     shaken: int = 2
     deepened: int = 2
     sweeps: int | None = None
-    block: int = field(default=ROUND, repr=False)
+    block: int = field(default=BLOCK, repr=False)
 
     patience = None
 
+    def __post_init__(self):
+        check_settings(self, chains=1, candidates=1, blend=0, neighbours=0, shaken=0, deepened=0, block=1)
+        if self.sweeps is not None:
+            check_settings(self, sweeps=1)
+
     @property
-    def batch_targets(self) -> int:
-        """Targets in a batch."""
+    def ends(self) -> bool:
+        return self.sweeps is not None
+
+    @property
+    def batch(self) -> int:
         return max(self.block // (self.chains * self.candidates), 1)
 
+    def cost(self, budget: float) -> float:
+        return budget
+
+    def with_block(self, texts: int) -> "Coordinate":
+        return dataclasses.replace(self, block=texts)
+
+    def probe(self) -> "Coordinate":
+        return self
+
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The first texts; then the exchanges at one position after the other."""
+        """The first texts, then the swaps at one position after the other."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
@@ -60,24 +78,24 @@ class Coordinate:
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._named(objective, texts, place, streams, windows.at)
+            words = self._ranked(objective, texts, place, streams, windows.at)
             scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            before, best_end = best_end, best_end.merge(TopK.of(texts.cpu(), values.masked_fill(~ended, -torch.inf).cpu(), 1))
+            before, best_end = best_end, best_end.merge(TopK.of(texts, values.masked_fill(~ended, -torch.inf), 1))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
-            shaken = self._shaken(texts, best_end.ids, streams, objective)  # drawn in any case, for chance must not depend on others
+            shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
             texts = torch.where(ended[..., None], shaken, texts)
             values = values.masked_fill(ended, -torch.inf)
 
-    def _named(
+    def _ranked(
         self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
     ) -> Int[Tensor, "k c m"]:
-        """The words that the gradient likes best at a position, but for the one that is there, from `window` times as many on."""
+        """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         slope = objective.gradient(texts, [place])[:, :, 0]
         if self.blend:
             words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
@@ -86,13 +104,13 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope += objective.gradient(near, [place])[:, :, 0]
-        share = (objective.length + 1) / 2 / (objective.length - place) if objective.model.step else 1
+        share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
-        """The best text of each target, for every chain with other words exchanged; of some tries the first that may be kept."""
+        """The best text of each target, with other words swapped for every chain; of several tries the first that is allowed."""
         best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.has_constraints else 1
         anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
         chain = streams.integers(self.chains, tries, objective.length)
@@ -103,16 +121,16 @@ class Coordinate:
         shaken = best.expand_as(words).scatter(-1, places, words.gather(-1, places))
         if tries == 1:
             return shaken[:, :, 0]
-        kept = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
-        return shaken.gather(2, kept.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
+        allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
+        return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
 
 
 class _Windows:
-    """Where in the gradient's list of words each chain looks: `at` int64 [k c], in numbers of candidates.
+    """Where in the gradient's ranking each chain looks: `at` int64 [k c], in multiples of the number of candidates.
 
-    Chains that set out from the best text of their target together look at places of their own, each further down, until there is a
-    better text. The longer a text, the more often must it be found before it is worth more than a new beginning: once for two words,
-    and once more for each further one.
+    Chains that start from the best text of their target each look at a window of their own, further and further down, until a
+    better text is found. The longer a text, the more often it must be found before that pays more than a perturbation: once
+    for two words, and once more for each further word.
     """
 
     def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int):
@@ -121,8 +139,8 @@ class _Windows:
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
 
     def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: TopK, before: TopK) -> Bool[Tensor, "k c"]:
-        """Move on after an exchange; tell which of the chains that `ended` are to look deeper instead of being shaken."""
-        new = (best.activation > before.activation).to(texts.device)
+        """Update after a swap; return which of the chains that `ended` look deeper instead of being perturbed."""
+        new = (best.value > before.value).to(texts.device)
         self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)
         self.at, self.done = self.at.masked_fill(better, 0), self.done.masked_fill(better, 0)
         there = ended & (texts == best.ids.to(texts.device)).all(-1)

@@ -1,4 +1,4 @@
-"""Moves that several methods make: first texts, the words that a gradient names, exchanges."""
+"""Moves that several methods share: initial texts, the words that a gradient ranks highest, word swaps."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,11 @@ from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal
 from optigram.shapes import Float, Int
 
-SPARE = 2  # times as many words are named as are judged, where some may be of no use
+SPARE = 2  # with constraints, the factor by which more words are ranked than scored, since some may not be allowed
 
 
 def initial_texts(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tensor, "k c t"]:
-    """The first texts of as many chains as there are streams: those of `start`, then random ones."""
+    """The first texts, one per stream: those of `start`, then random ones."""
     lexicon = objective.lexicon
     ids = lexicon[streams.integers(len(lexicon), objective.length)]
     if start is None:
@@ -24,7 +24,7 @@ def initial_texts(objective: Objective, streams: Streams, start: Ids | None) -> 
 
 
 def propose_start(objective: Objective, start: Ids) -> Proposal:
-    """The texts of a start as a proposal, so that nothing that is found is worse; the first stands in for missing ones."""
+    """The texts of `start` as a proposal, so that the result is never worse than they are; the first one fills empty slots."""
     texts = torch.where(start < 0, start[:, :1], start).to(objective.device)
     return Proposal(torch.where(texts < 0, objective.lexicon[0], texts))
 
@@ -37,10 +37,10 @@ def top_words(
     count: int,
     window: Int[Tensor, "k c"] | None = None,
 ) -> Int[Tensor, "k c m"]:
-    """The words that a gradient [k c v] likes best at one position of texts, `count` or as many as there are, but for their own.
+    """The `count` words (or as many as there are) that a gradient [k c v] ranks highest at one position, without the text's own.
 
-    Of a later `window` than 0 they are the next `count` words, and so on, at the most the last ones.
-    Words with which a text may not be kept come last, where the objective is has_constraints: to judge them would be work for nothing.
+    A `window` w > 0 skips w times `count` words of the ranking, at most up to its last words. If the objective has
+    constraints, words that would make a text not allowed come last, so that no forward is wasted on them.
     """
     slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
     most = max(slope.shape[-1] - 1, 1)
@@ -51,12 +51,12 @@ def top_words(
     words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
     if not objective.has_constraints:
         return words
-    kept = objective.is_allowed(swap_words(texts, place, words).flatten(1, 2)).view(words.shape)
-    return words.gather(-1, (~kept).long().argsort(dim=-1, stable=True)[..., :count])
+    allowed = objective.is_allowed(swap_words(texts, place, words).flatten(1, 2)).view(words.shape)
+    return words.gather(-1, (~allowed).long().argsort(dim=-1, stable=True)[..., :count])
 
 
 def swap_words(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c m"]) -> Int[Tensor, "k c m t"]:
-    """Each text with each of its `words` at a position."""
+    """Each text with each of its `words` at one position."""
     children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
     children[..., place] = words
     return children

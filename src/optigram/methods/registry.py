@@ -1,8 +1,15 @@
-"""The methods beyond the paper's five, by name, each with the settings that serve a budget of forward-equivalents best."""
+"""Names of single methods: the paper's five, the others with their best settings for a budget, and import paths."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
+from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.beam import Beam
@@ -14,64 +21,127 @@ from optigram.methods.random import Random
 from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation, Start
 from optigram.methods.shortlist import COST
 from optigram.methods.simplex import Simplex
+from optigram.optimize.method import Method, check_method
 
-EVERY = 10  # steps between two looks at the discrete texts
+EVERY = 10  # steps between two scores of the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
-WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))  # of coordinate: below a budget so many chains, and candidates
-BEAMS = ((1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))  # texts of a beam, and candidates of each
-ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # the same for a transformer
-LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: the head start of the first words, noises a step, texts drawn at a look
+# of coordinate: (below this budget, chains, candidates); of beam: (below this budget, width, candidates)
+WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))
+WIDTHS_ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # for a transformer
+BEAMS = ((1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))
+LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: lead of the first words, noise samples per step, texts drawn at each score
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
-TRIED, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts in a batch
+SHORTLIST, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts per batch
 
 
 def _relaxed(name: str, budget: float) -> Ascent:
-    """A gradient method of the family of gumbel and emb: as many restarts of a usual run as the budget pays for, at least one."""
+    """A gradient method: as many restarts of a usual run as the budget pays for, at least one."""
     samples = SAMPLES if name == "gbda" else 1
     looked = 1 + (DRAWS if name == "gbda" else 0)
     cost = 3 * samples + looked / EVERY
     restarts = max(1, round(budget / (cost * STEPS[name])))
     steps = max(1, int((budget / restarts - 2 * looked) / cost))
-    relaxations: dict[str, Relaxation] = {
-        "pez": Embeddings(projected=True),
-        "straight": Gumbel(HOTTEST, (COLDEST / HOTTEST) ** (1 / steps), COLDEST, straight=True),
-        "pgd": Simplex(steps),
-        "gbda": Gumbel(1.0, 1.0, 1.0, samples=SAMPLES, draws=DRAWS, begin=Start(lead=LEAD)),
+    relaxations: dict[str, Callable[[], Relaxation]] = {
+        "pez": lambda: Embeddings(projected=True),
+        "straight": lambda: Gumbel(HOTTEST, (COLDEST / HOTTEST) ** (1 / steps), COLDEST, straight=True),
+        "pgd": lambda: Simplex(steps),
+        "gbda": lambda: Gumbel(1.0, 1.0, 1.0, samples=SAMPLES, draws=DRAWS, begin=Start(lead=LEAD)),
     }
-    return Ascent(relaxations[name], steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
+    return Ascent(relaxations[name](), steps, RATES[name], restarts, EVERY, decay=DECAY if name == "pez" else 0.0)
 
 
-def sparse(budget: float) -> Ascent:
-    """Gumbel over a shortlist of words, otherwise as usual."""
+def _sparse(budget: float) -> Ascent:
+    """gbl over a shortlist of words."""
     restarts = presets.modern("gbl", budget).restarts
     usual = presets.modern("gbl", max(budget - restarts * COST, 1))
-    return dataclasses.replace(usual, shortlist=TRIED, block=BLOCK)
+    return dataclasses.replace(usual, shortlist=SHORTLIST, block=BLOCK)
 
 
 def _coordinate(budget: float, attends: bool) -> Coordinate:
-    """Coordinate ascent with as many chains and candidates as leave the budget some sweeps over all positions."""
-    widths = ATTENDING if attends else WIDTHS
-    return Coordinate(*_fitting(widths, budget))
+    """Coordinate ascent with as many chains and candidates as leave the budget several sweeps over all positions."""
+    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
 
 
-def _fitting(widths: Iterable[tuple[float, int, int]], budget: float) -> tuple[int, int]:
-    """The two numbers that serve a budget."""
-    return next((first, second) for below, first, second in widths if budget < below)
+def _row_for(rows: Iterable[tuple[float, int, int]], budget: float) -> tuple[int, int]:
+    return next((first, second) for below, first, second in rows if budget < below)
 
 
-Search = Ascent | Beam | Coordinate | Epo | Gcg | Genetic | Random
-SEARCHES: dict[str, Callable[[float, bool], Search]] = {  # by the budget, and whether the words of the model attend to each other
+SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budget, and whether the tokens of the model attend to each other
     "random": lambda budget, attends: Random(),
     "genetic": lambda budget, attends: Genetic(),
     "coordinate": _coordinate,
     "epo": lambda budget, attends: Epo(),
-    "beam": lambda budget, attends: Beam(*_fitting(BEAMS, budget)),
+    "beam": lambda budget, attends: Beam(*_row_for(BEAMS, budget)),
     "gcg": lambda budget, attends: Gcg(),
     "pez": lambda budget, attends: _relaxed("pez", budget),
     "straight": lambda budget, attends: _relaxed("straight", budget),
     "pgd": lambda budget, attends: _relaxed("pgd", budget),
     "gbda": lambda budget, attends: _relaxed("gbda", budget),
-    "sgbl": lambda budget, attends: sparse(budget),
+    "sgbl": lambda budget, attends: _sparse(budget),
 }
+KNOWN = (*presets.LABELS, *SEARCHES)
+WITHOUT_SURPRISAL = ("emb", "logit", "pez", "sgbl")  # they have no mixtures over the whole vocabulary, so no soft surprisal
+
+
+def build(name: str, budget: float = presets.BUDGET, attends: bool = False) -> Method:
+    """The method of a single name ("gbl", "gbl:faithful/200", "coordinate") or import path, for a budget of forward-equivalents.
+
+    `attends`: whether the tokens of the model attend to each other. Raises InputError for an unknown name, and for `crp`,
+    which needs a corpus.
+    """
+    label, colon, _ = name.partition(":")
+    if label == presets.CORPUS:
+        raise InputError(f"{label} needs a corpus; name it in a call that has one, or use methods.Corpus(source, texts)")
+    if label in SEARCHES:
+        if colon:
+            raise InputError(f"{label} has no variants; expected {label}, got {name!r}")
+        return SEARCHES[label](budget, attends)
+    return _imported(name, budget) if is_import_path(name) else presets.named(name, budget)
+
+
+def is_import_path(name: str) -> bool:
+    """Whether a name is an import path such as "package.module.MyMethod" or "module:make", and not one of optigram's own."""
+    return name.partition(":")[0] not in KNOWN and ("." in name or ":" in name)
+
+
+def _imported(path: str, budget: float) -> Method:
+    """The method of an import path: an object, or what a class or function gives; it gets the budget if it needs an argument."""
+    found: Any = _attribute(path)
+    made = found if hasattr(found, "propose") and not isinstance(found, type) else _called(path, found, budget)
+    check_method(made)
+    return made
+
+
+def _called(path: str, factory: Any, budget: float) -> Any:
+    if not callable(factory):
+        raise InputError(f"expected {path} to be a method, or a class or function that gives one, got {type(factory).__name__}")
+    parameters = inspect.signature(factory).parameters.values()
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    if len(needed) > 1:
+        raise InputError(f"expected {path} to need the budget or nothing, but it needs {', '.join(needed)}; give the others defaults")
+    return factory(**dict.fromkeys(needed, budget))
+
+
+def _attribute(path: str) -> Any:
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    try:
+        with _working_folder():
+            return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"unknown method {path!r} ({error}){nearest(path.partition(':')[0], KNOWN)}; expected one of {', '.join(KNOWN)}, "
+            "or an importable package.module.Method or module:function"
+        ) from error
+
+
+@contextlib.contextmanager
+def _working_folder() -> Iterator[None]:
+    """Let imports find modules in the working folder, which a console script does not have on its path."""
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

@@ -1,16 +1,18 @@
 """Seam 2: texts as free parameters theta that a gradient can climb (paper, section 4).
 
-`table` [v d] are the embeddings of the words that may be used; rows are numbers of its rows, [k c t]. Where each text and
-position has words of its own it is [k c t v d], which mixtures of words (logit, smx, gbl) can do with.
+`table` [v d] holds the embeddings of the words that may be used; rows [k c t] are indices into it. If each text and
+position has words of its own, the table is [k c t v d]; only relaxations with weights of words support that.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from optigram.methods.settings import check_settings
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float, Int
@@ -18,48 +20,65 @@ from optigram.shapes import Float, Int
 Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
 Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
-Given = Int[Tensor, "k c t"] | None  # words to start from, -1 where any will do
-MARGIN = 2.0  # by how much the logit of a word to start from exceeds what all others have together
+Given = Int[Tensor, "k c t"] | None  # rows to start from, -1 for any word
+MARGIN = 2.0  # by how much the logit of a word to start from exceeds the log-sum-exp of all others
 
 
 @runtime_checkable
 class Relaxation(Protocol):
-    """Seam 2. A frozen dataclass of settings; theta holds all that changes."""
+    """Seam 2. A frozen dataclass of settings; theta holds all state. All members are required."""
+
+    @property
+    def samples(self) -> int:
+        """Soft texts per restart and step."""
+        ...
+
+    @property
+    def mixes(self) -> bool:
+        """Whether soft words are mixtures of words: weights of at least 0 that sum to 1."""
+        ...
+
+    def schedule(self, step: int) -> Mapping[str, float]:
+        """Numbers that change over the steps, such as a temperature, for display."""
+        ...
 
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
-        """The first theta [k c t d] or [k c t v], at the words that are given or anywhere."""
+        """The first theta [k c t d] or [k c t v], at the given words or at random."""
         ...
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
-        """The soft texts that theta stands for at a step: c of them for each target, or a multiple of c."""
+        """The soft texts of theta at a step: `samples` for each of the c restarts of a target, those of a restart together."""
         ...
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
-        """Discrete texts that theta stands for, and notes on each: the nearest c, which may be followed by other c's."""
+        """Discrete texts of theta, and notes on each: first the nearest c, then any number of further c's."""
         ...
 
     def settle(self, theta: Theta, step: int) -> None:
-        """Bring theta back to where it may be, after a step."""
+        """Project theta in place onto the allowed values, after a step."""
         ...
 
 
 @dataclass(frozen=True)
 class Start:
-    """How theta starts: uniform in +-spread (authors' code: Keras's default, 0.05) or normal with that deviation.
+    """How theta starts: uniform in +-spread (authors' code: Keras's default, 0.05), or normal with that standard deviation.
 
-    With a `lead` the logit of one word at each position, drawn at random, is so much higher (GBDA, Guo et al. 2021).
+    With a `lead`, the logit of one random word at each position is higher by that much (GBDA, Guo et al. 2021).
     """
 
     spread: float = 0.05
     normal: bool = True
     lead: float = 0.0
 
+    def __post_init__(self):
+        check_settings(self, spread=0.0, lead=0.0)
+
     def draw(self, streams: Streams, *shape: int) -> Tensor:
         """Random numbers [k c *shape]."""
         return streams.normal(*shape) * self.spread if self.normal else (streams.uniform(*shape) * 2 - 1) * self.spread
 
     def logits(self, streams: Streams, length: int, words: int, given: Given, lead: float) -> Theta:
-        """Random logits, the words given ahead of the others by `lead`."""
+        """Random logits, those of the given words higher by `lead`."""
         theta = self.draw(streams, length, words)
         if self.lead:
             drawn = streams.integers(words, length)
@@ -70,7 +89,7 @@ class Start:
 
 
 def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
-    """Mixtures of the words of a table."""
+    """Weighted sums of the words of a table."""
     if table.dim() == 2:
         return weights @ table
     lists = table if weights.dim() == 4 else table[:, :, None]
@@ -86,13 +105,19 @@ def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Te
 
 @dataclass(frozen=True)
 class Embeddings:
-    """emb: theta are embeddings [k c t d], free of any word; the nearest word by cosine is taken afterwards.
+    """emb: theta are free embeddings [k c t d]; they harden to the nearest words by cosine.
 
-    `projected` is PEZ (Wen et al. 2023): the model reads the nearest words, and theta climbs by the gradient there.
+    `projected` is PEZ (Wen et al. 2023): the model reads the nearest words, and theta follows the gradient there.
     """
 
     begin: Start = Start()
     projected: bool = False
+
+    samples = 1
+    mixes = False
+
+    def schedule(self, step: int) -> Mapping[str, float]:
+        return {}
 
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         theta = self.begin.draw(streams, length, table.shape[1])
@@ -116,9 +141,15 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Logits:
-    """logit: theta are weights of words [k c t v] without bounds; a soft word is theta @ table."""
+    """logit: theta are unbounded weights of words [k c t v]; a soft word is theta @ table."""
 
     begin: Start = Start()
+
+    samples = 1
+    mixes = False
+
+    def schedule(self, step: int) -> Mapping[str, float]:
+        return {}
 
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=1.0)
@@ -139,6 +170,12 @@ class Softmax:
 
     begin: Start = Start()
 
+    samples = 1
+    mixes = True
+
+    def schedule(self, step: int) -> Mapping[str, float]:
+        return {}
+
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
 
@@ -155,12 +192,13 @@ class Softmax:
 
 @dataclass(frozen=True)
 class Gumbel:
-    """gbl: softmax((theta + gumbel noise) / temperature), the temperature falling by `cooling` a step to `coldest`.
+    """gbl: softmax((theta + gumbel noise) / temperature). The temperature starts at `hottest` and falls by the factor `cooling`
+    per step down to `coldest`.
 
-    `samples` noises a text and step. `floor` is added to the probabilities before their logarithm, as the authors' code
-    does; None leaves out the detour over probabilities, which changes nothing else. `fresh` draws all noise anew. Besides
-    the text of the largest logits, so many `draws` of texts from the softmax of theta are proposed. `straight` through: the
-    model reads the heaviest words alone, and the gradient is that of the mixtures (Jang et al. 2017).
+    `samples` noise samples per text and step. `floor` is added to the probabilities before their logarithm, as in the
+    authors' code; None skips that detour over probabilities. `fresh` draws all noise anew. Besides the text of the
+    largest logits, `draws` texts drawn from the softmax of theta are proposed. `straight` is straight-through: the model
+    reads the word of the largest weight alone, with the gradient of the mixture (Jang et al. 2017).
     """
 
     hottest: float = 2.0
@@ -173,11 +211,19 @@ class Gumbel:
     begin: Start = Start()
     straight: bool = False
 
+    mixes = True
+
+    def __post_init__(self):
+        check_settings(self, hottest=0.0, cooling=0.0, coldest=0.0, samples=1, draws=0)
+
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + MARGIN)
 
+    def schedule(self, step: int) -> Mapping[str, float]:
+        return {"temperature": self.temperature(step)}
+
     def temperature(self, step: int) -> float:
-        """The temperature of a step, counted from 0."""
+        """The temperature at a step, counted from 0."""
         return max(self.hottest * self.cooling**step, self.coldest)
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
@@ -185,7 +231,7 @@ class Gumbel:
         return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
 
     def noisy(self, theta: Tensor, streams: Streams) -> Tensor:
-        """Logits plus noise [k c samples t v]."""
+        """Logits plus gumbel noise [k c samples t v]."""
         logits = theta if self.floor is None else (theta.softmax(dim=-1) + self.floor).log()
         if not self.fresh:
             return streams.plus_gumbel(logits, self.samples)
@@ -205,8 +251,8 @@ class Gumbel:
 class _GumbelMixture(torch.autograd.Function):
     """weights = softmax(noisy / temperature) and embeds = weights @ table, from theta.
 
-    What autograd would do, but for passes over the vocabulary that it cannot fold: the temperature divides the small
-    gradient of `embeds` instead of the large one of `weights`, and noise is added and divided in place.
+    The same as autograd, with fewer passes over the vocabulary: the temperature divides the small gradient of `embeds`
+    instead of the large one of `weights`, and noise is added and divided in place.
     """
 
     @staticmethod
@@ -237,5 +283,5 @@ class _GumbelMixture(torch.autograd.Function):
 
 
 def _softmax_backward(slope: Tensor, softmax: Tensor) -> Tensor:
-    """The gradient with respect to x of what has `slope` with respect to softmax(x), in one pass."""
+    """The gradient with respect to x, given the gradient `slope` with respect to softmax(x), in one pass."""
     return torch.ops.aten._softmax_backward_data(slope, softmax, -1, softmax.dtype)

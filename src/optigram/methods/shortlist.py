@@ -1,42 +1,52 @@
-"""The words worth trying: for each restart and position, the few of the vocabulary that the gradient at random texts likes best.
+"""Shortlists: for each restart and position, the words that the gradient at random texts ranks highest.
 
-A step of gumbel or softmax over them costs what they cost, whatever the size of the vocabulary.
+A step of gumbel or softmax over a shortlist has the same cost whatever the size of the vocabulary.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from optigram.methods.relaxations import Given
+from optigram.methods.relaxations import Given, Table
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Int
 
-TEXTS = 8  # of random words, for each restart
-COST = 3 * TEXTS  # forward-equivalents a restart
-Words = Int[Tensor, "k c t m"]
+TEXTS = 8  # random texts per restart
+COST = 3 * TEXTS  # forward-equivalents per restart
 
 
-def shortlist(objective: Objective, streams: Streams, size: int, given: Given) -> Words:
-    """Rows of the table of so many words a restart and position, or of all; the words that are given are among them."""
-    table = objective.table
-    texts = table[streams.integers(len(table), TEXTS, objective.length)].requires_grad_()
-    (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
-    liked = slope.mean(dim=2) @ table.T
-    if given is not None:
-        wanted = torch.where(given < 0, -torch.inf, torch.inf)[..., None]
-        liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")
-    return liked.topk(min(size, len(table)), dim=-1).indices
+@dataclass(frozen=True)
+class Shortlist:
+    """`words` [k c t m]: rows of the objective's table, m words for each restart and position."""
 
+    words: Int[Tensor, "k c t m"]
 
-def places(words: Words, given: Given) -> Given:
-    """Where in the lists the words that are given stand; -1 stays."""
-    if given is None:
-        return None
-    return torch.where(given < 0, given, (words == given[..., None]).int().argmax(dim=-1))
+    @classmethod
+    def of(cls, objective: Objective, streams: Streams, size: int, given: Given) -> "Shortlist":
+        """The `size` best words (or all); words that are given are always among them."""
+        table = objective.table
+        texts = table[streams.integers(len(table), TEXTS, objective.length)].requires_grad_()
+        (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
+        liked = slope.mean(dim=2) @ table.T
+        if given is not None:
+            wanted = torch.where(given < 0, -torch.inf, torch.inf)[..., None]
+            liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")
+        return cls(liked.topk(min(size, len(table)), dim=-1).indices)
 
+    def table(self, whole: Table) -> Table:
+        """The embeddings [k c t m d] of the words."""
+        return whole[self.words]
 
-def words_at(words: Words, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
-    """Rows of the table for places in the lists of c restarts; n is a multiple of c."""
-    lists = words.repeat(1, chosen.shape[1] // words.shape[1], 1, 1)
-    return lists.gather(-1, chosen[..., None])[..., 0]
+    def places(self, given: Given) -> Given:
+        """Where the given words are in the lists; -1 stays."""
+        if given is None:
+            return None
+        return torch.where(given < 0, given, (self.words == given[..., None]).int().argmax(dim=-1))
+
+    def rows(self, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
+        """Rows of the whole table for places in the lists of c restarts; n is a multiple of c."""
+        lists = self.words.repeat(1, chosen.shape[1] // self.words.shape[1], 1, 1)
+        return lists.gather(-1, chosen[..., None])[..., 0]

@@ -1,31 +1,42 @@
-"""A relaxation on the simplex: theta are the weights of words themselves, brought back after every step (PGD, Geisler et al. 2024)."""
+"""A relaxation on the simplex: theta are the weights of words, projected back after every step (PGD, Geisler et al. 2024)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from optigram.methods.relaxations import Given, Rows, Start, Table, Theta, mixed
+from optigram.methods.settings import check_settings
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float
 
 UNIFORM = Start()
-PASSES = 100  # of the projection, at the most; some ten suffice
+PASSES = 100  # of the projection at most; about ten suffice
 
 
 @dataclass(frozen=True)
 class Simplex:
-    """pgd: theta are weights of words [k c t v], at least 0, with sum 1; a soft word is theta @ table.
+    """pgd: theta are weights of words [k c t v] of at least 0 that sum to 1; a soft word is theta @ table.
 
-    After step i of `steps` the weights of a position are pushed apart until their sum of squares is `sharpest` * i / steps
-    of the way from what equal weights of the same words have to 1 (the paper's projection on the Gini index).
+    After step i of `steps`, the weights at a position are pushed apart until their sum of squares has gone the fraction
+    `sharpest` * i / steps of the way from that of equal weights to 1 (the paper's projection on the Gini index).
     """
 
     steps: int
     sharpest: float = 0.5
     begin: Start = UNIFORM
+
+    samples = 1
+    mixes = True
+
+    def __post_init__(self):
+        check_settings(self, steps=1, sharpest=0.0)
+
+    def schedule(self, step: int) -> Mapping[str, float]:
+        return {}
 
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + 2).softmax(dim=-1)
@@ -41,7 +52,7 @@ class Simplex:
 
 
 def _to_simplex(points: Float[Tensor, "*n v"]) -> Float[Tensor, "*n v"]:
-    """The nearest points with no negative number and sum 1 (Michelot 1986): words at 0 are left out until none is new."""
+    """The nearest points of the simplex (Michelot 1986): words at or below 0 are dropped until no more are."""
     kept = torch.ones_like(points, dtype=torch.bool)
     lowered = points
     for _ in range(PASSES):
@@ -55,7 +66,7 @@ def _to_simplex(points: Float[Tensor, "*n v"]) -> Float[Tensor, "*n v"]:
 
 
 def _sharpened(weights: Float[Tensor, "*n v"], sharpness: float) -> Float[Tensor, "*n v"]:
-    """Weights on the simplex, drawn away from equal ones until their squares sum to what `sharpness` (0 to 1) asks for."""
+    """Weights on the simplex, pushed away from equal ones until their sum of squares reaches the `sharpness` (0 to 1)."""
     words = (weights > 0).sum(-1, keepdim=True)
     centre = (weights > 0) / words
     away = weights - centre

@@ -82,6 +82,11 @@ class Objective:
         return other
 
     @property
+    def shares_prefixes(self) -> bool:
+        """Whether texts with a common prefix share the work on it, so that a swap at a late position costs less."""
+        return self.model.step is not None
+
+    @property
     def passes(self) -> int:
         """Forwards that a text costs: 1, and 1 more for its surprisal."""
         return 1 if self._surprisal is None else 2

@@ -1,4 +1,4 @@
-"""Several texts of each target that differ: one search after the other, each away from what was found before."""
+"""Several diverse texts per target: one search after the other, each away from the texts found before."""
 
 import dataclasses
 
@@ -22,27 +22,27 @@ def search_diverse(
     watch: Watch = lambda done, best: None,
     start: Int[Tensor, "k n t"] | None = None,
 ) -> SearchResult:
-    """The best text of every target, the best of those with at most the share `most` of words in common with it, and so on, n in all.
+    """n texts per target: the best, then the best that shares at most the fraction `most` of its words with those before, and so on.
 
-    Every one of them may cost the whole budget.
+    Each of the n searches may spend the whole budget.
     """
-    outcome = search(objective, method, budget, seed, 1, watch, start)
+    result = search(objective, method, budget, seed, 1, watch, start)
     for _ in range(1, n):
-        if outcome.interrupted or any(found is None for found in outcome.found):
+        if result.interrupted or any(found is None for found in result.found):
             break
-        sofar = [found for found in outcome.found if found is not None]
+        sofar = [found for found in result.found if found is not None]
         widest = max(len(found.ids) for found in sofar)
         texts = torch.full((len(sofar), widest, objective.length), -1)
         for row, found in zip(texts, sofar, strict=True):
             row[: len(found.ids)] = found.ids
         further = search(objective.excluding(KnownTexts(texts, most)), method, budget, seed, 1, watch, start)
         joined = [one if other is None else _joined(one, other) for one, other in zip(sofar, further.found, strict=True)]
-        outcome = SearchResult([*joined], further.interrupted)
-    return outcome
+        result = SearchResult([*joined], further.interrupted)
+    return result
 
 
 def _joined(one: TargetResult, other: TargetResult) -> TargetResult:
-    """Both, the better first: what was found under a bound may be better than what was found without, by luck."""
+    """Both results, the better text first: a search with more constraints may, by chance, find a better text."""
     activation = torch.cat([one.activation, other.activation])
     order = activation.argsort(descending=True, stable=True)
     surprisal = None if one.surprisal is None or other.surprisal is None else torch.cat([one.surprisal, other.surprisal])[order]

@@ -1,4 +1,4 @@
-"""The front: of all texts of a target that were judged, those that no other beats in activation and in surprisal at once."""
+"""The Pareto front of a target: the scored texts that no other text beats in both activation and surprisal."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from torch import Tensor
 
 from optigram.shapes import Float, Int
 
-WIDTH, CELLS = 0.25, 64  # nats per token of a cell of surprisal, and how many there are, the last one without an end
-PENALTIES = np.logspace(-3, 3, 121)  # prices of a nat at which the best text is kept
+CELL_WIDTH, CELLS = 0.25, 64  # nats per token of a surprisal cell, and the number of cells; the last one has no upper edge
+PENALTIES = np.logspace(-3, 3, 121)  # penalties per nat at which the best text is kept
 
 
 @dataclass(frozen=True)
 class ParetoFront:
-    """Texts by activation, best first, each less surprising than the one before it; of equals the smaller ids stand.
+    """Texts by activation, best first, each less surprising than the one before. Ties go to the smaller ids.
 
-    Kept is the best in each cell of surprisal, and the best of all at each price of a nat: so no more than `CELLS` +
-    `len(PENALTIES)` texts of a target, with the corners of the hull among them, and joining fronts in any order gives the same.
-    `ids` int64 [k n t]; `activation`, `surprisal` float32 [k n]: -1, -inf and inf where a target has fewer than n.
+    It keeps the best text of each cell of surprisal and the best at each penalty per nat: at most `CELLS` +
+    `len(PENALTIES)` texts per target, the corners of the convex hull among them. The order of merging does not matter.
+    `ids` int64 [k n t]; `activation`, `surprisal` float32 [k n]; all on the CPU. Where a target has fewer than n texts they
+    are -1, -inf and inf.
     """
 
     ids: Int[Tensor, "k n t"]
@@ -33,19 +34,18 @@ class ParetoFront:
 
     @classmethod
     def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"]) -> "ParetoFront":
-        """The front of candidates (k1 is k, or 1 for texts shared by all targets). A NaN is worth nothing."""
+        """The front of candidates on any device (k1 is k, or 1 for texts shared by all targets). A text with a NaN is not kept."""
+        ids, activation, surprisal = ids.cpu(), activation.cpu(), surprisal.cpu()
         activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         surprisal = surprisal.nan_to_num(nan=torch.inf, posinf=torch.inf)
         activation = activation.masked_fill(surprisal.isposinf(), -torch.inf)
         owned = ids.expand(len(activation), -1, -1)
         kept = [_kept(*(part.numpy() for part in row)) for row in zip(owned, activation, surprisal, strict=True)]
-        most = max(map(len, kept), default=0)
-        front = cls(
-            *(torch.full((len(kept), most, *shape), fill) for shape, fill in ((ids.shape[2:], -1), ((), -torch.inf), ((), torch.inf)))
-        )
+        n = max(map(len, kept), default=0)
+        front = cls(*(torch.full((len(kept), n, *shape), fill) for shape, fill in ((ids.shape[2:], -1), ((), -torch.inf), ((), torch.inf))))
         for row, chosen in enumerate(kept):
-            for shelf, values in ((front.ids, owned), (front.activation, activation), (front.surprisal, surprisal)):
-                shelf[row, : len(chosen)] = values[row, torch.from_numpy(chosen)]
+            for part, values in ((front.ids, owned), (front.activation, activation), (front.surprisal, surprisal)):
+                part[row, : len(chosen)] = values[row, torch.from_numpy(chosen)]
         return front
 
     def merge(self, other: "ParetoFront") -> "ParetoFront":
@@ -55,20 +55,20 @@ class ParetoFront:
 
 
 def non_dominated(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
-    """The numbers of the texts [n t] that no other beats, the least surprising first; those at -inf are none."""
+    """Indices of the texts [n t] that no other text beats, least surprising first; never one with the activation -inf."""
     order = np.lexsort((*ids.T[::-1], -activation, surprisal))
     before = np.maximum.accumulate(np.concatenate([[-np.inf], activation[order]]))[:-1]
     return order[activation[order] > before]
 
 
 def _kept(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
-    """The numbers of the texts that stay, best activation first."""
+    """Indices of the texts to keep, best activation first."""
     order = non_dominated(ids, activation, surprisal)[::-1]
     if not len(order):
         return order
     nats, values = surprisal[order].astype(np.float64), activation[order].astype(np.float64)
-    cells = np.minimum(nats // WIDTH, CELLS - 1)
-    first_of_cell = np.concatenate([[True], cells[1:] != cells[:-1]])
-    corners = (values - PENALTIES[:, None] * nats).argmax(axis=1)  # of equals the first, which has the most activation
-    first_of_cell[corners] = True
-    return order[first_of_cell].copy()
+    cells = np.minimum(nats // CELL_WIDTH, CELLS - 1)
+    keep = np.concatenate([[True], cells[1:] != cells[:-1]])
+    corners = (values - PENALTIES[:, None] * nats).argmax(axis=1)  # argmax takes the first of equals, which has the highest activation
+    keep[corners] = True
+    return order[keep].copy()

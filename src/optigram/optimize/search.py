@@ -1,4 +1,4 @@
-"""The one loop: a method proposes, the judge scores, the shelf keeps, the method is told."""
+"""The search loop: a method proposes texts, the objective scores them, the top-k keeps the best, and the method gets the scores."""
 
 import dataclasses
 import time
@@ -11,21 +11,21 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
-from optigram.optimize.method import Method, Proposal
+from optigram.optimize.method import Method, Proposal, check_method
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.rescore import Rescored, rescore
 from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
-Watch = Callable[[int, Tensor], None]  # told after every round: targets done, and the best activations [k] of those at work
+Watch = Callable[[int, Tensor], None]  # called after every round: targets done, and the best activations [k] of the running batch
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a target's search stops, at the latest; None sets no bound.
+    """When the search of a target stops at the latest; None sets no bound.
 
-    `forwards`: forward-equivalents of a target; no round is begun that would exceed it at the cost of the one before.
-    `seconds`: of a batch of targets. `rounds`: proposals. `patience`: rounds without a better text (None: the method's).
+    `forwards`: forward-equivalents per target; no round starts that would exceed it at the cost of the round before.
+    `seconds`: per batch of targets. `rounds`: proposals. `patience`: rounds without a better text (None: the method's own).
     """
 
     forwards: float | None = None
@@ -36,29 +36,29 @@ class Budget:
     def __post_init__(self):
         for name, bound in vars(self).items():
             if bound is not None and not bound > 0:
-                raise InputError(f"expected a budget of more than 0 {name}, got {bound}")
+                raise InputError(f"expected a budget of more than 0 {name}, got {bound}; leave it out for no bound")
 
     def allows(self, spent: Tensor, cost: Tensor, seconds: float, rounds: int, stale: Tensor) -> Tensor:
-        """Which targets [k] may go on for one more round of `cost`; `stale` are their rounds without a better text."""
-        goes_on = torch.ones_like(stale, dtype=torch.bool)
+        """Which targets [k] may run one more round that costs `cost`; `stale` are their rounds without a better text."""
+        continues = torch.ones_like(stale, dtype=torch.bool)
         if self.forwards is not None:
-            goes_on &= spent + cost <= self.forwards
+            continues &= spent + cost <= self.forwards
         if self.patience is not None:
-            goes_on &= stale < self.patience
+            continues &= stale < self.patience
         if (self.seconds is not None and seconds >= self.seconds) or (self.rounds is not None and rounds >= self.rounds):
-            goes_on[:] = False
-        return goes_on
+            continues[:] = False
+        return continues
 
 
 @dataclass(frozen=True)
 class TargetResult:
     """What a search found for one target, and what it cost.
 
-    `ids` [n t] and `activation` [n], best first, without gaps: fewer than n if no more texts had an activation.
-    `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of its batch's time. `notes`: what the method
-    believed of the best text. `broken`: how many texts scored NaN. `trace`: (forward-equivalents, activation, value) of the text
-    with the best value, after every round. `surprisal` [n]: nats per token, if fluency counts. `remarks`: the judge's own
-    notes [n] on the texts.
+    `ids` [n t] and `activation` [n]: best first; fewer than n if no more texts had a value. `surprisal` [n]: nats per
+    token, with a fluency. `remarks`: notes [n] of the final re-scoring. `notes`: what the method believed of its best text.
+    `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN.
+    `trace`: (forward-equivalents, activation, value) of the best text so far, after every round; the value is the activation
+    less penalties, and both are -inf while no text has a value.
     """
 
     ids: Tensor
@@ -75,7 +75,7 @@ class TargetResult:
 
 @dataclass
 class SearchResult:
-    """One `TargetResult` for each target in order, None for those that a Ctrl-C came before."""
+    """One `TargetResult` per target, in order; None for targets that a Ctrl-C came before (`interrupted`)."""
 
     found: list[TargetResult | None]
     interrupted: bool = False
@@ -91,33 +91,35 @@ def search(
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
 ) -> SearchResult:
-    """The n best texts of every target of `objective`, by `method`, which may begin from texts of `start` (-1: none).
+    """The n best texts for every target of `objective`, found by `method`, which may begin from the texts `start` (-1: none).
 
-    With `front`, instead of the n best, all those judged that no other beats in activation and surprisal at once (`ParetoFront`).
+    With `front`, the Pareto front of all scored texts (`ParetoFront`) in place of the n best.
 
-    Targets run in batches of one shape, the last filled up with copies, so that a target's result depends on nothing but
-    the target, the settings and the seed. Ctrl-C ends the search, and what was found so far is kept.
+    Targets run in batches of one shape, the last one padded with copies, so that the result of a target depends only on
+    the target, the settings and the seed. Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
+    Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
-        raise InputError(f"expected to keep at least 1 text of a target, got {n}")
+        raise InputError(f"expected to keep at least 1 text per target, got {n}")
     if front and objective.fluency is None:
-        raise InputError("a front needs a surprisal; give the objective a fluency")
-    outcome, done = SearchResult([None] * len(objective.targets)), 0
+        raise InputError("a Pareto front needs a surprisal; give the objective a fluency")
+    check_method(method)
+    result, done = SearchResult([None] * len(objective.targets)), 0
     for members, batch in _batches(objective, method):
         run = _Run(objective.subset(batch), budget or Budget(), n, len(members), front)
         begin = None if start is None else start[batch]
-        outcome.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
+        result.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
         for member, found in zip(members, run.found(), strict=True):
-            outcome.found[member] = found
-        if outcome.interrupted:
+            result.found[member] = found
+        if result.interrupted:
             break
-    return outcome
+    return result
 
 
 def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], list[int]]]:
-    """Numbers of the targets of each batch, and the same filled up to the method's size."""
-    size = method.batch_targets
+    """Indices of the targets of each batch, and the same padded to the method's batch size."""
+    size = method.batch
     if size is None:
         everyone = list(range(len(objective.targets)))
         yield everyone, everyone
@@ -129,21 +131,21 @@ def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], 
 
 
 class _Run:
-    """One batch on its way: what it has found, has spent, and may still spend."""
+    """The state of one running batch: what it has found and spent. All tensors here are on the CPU."""
 
     def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool):
         k = len(objective.targets)
         self.objective, self.budget, self.members = objective, budget, members
         self.best = TopK.empty(k, n, objective.length)
         self.front = ParetoFront.empty(k, objective.length) if front else None
+        self.activation = torch.full((k,), -torch.inf)  # of the best text
         self.notes: dict[str, Tensor] = {}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
-        self.activation = torch.full((k,), -torch.inf)  # of the text with the best value
         self.trace: list[list[tuple[float, float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
 
     def go(self, method: Method, seed: int, watch: Callable[[Tensor], None], start: Tensor | None) -> bool:
-        """Run to the end; tell whether Ctrl-C was what ended it."""
+        """Run to the end; return whether Ctrl-C ended it."""
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
         cost, begun = self.objective.cost, time.perf_counter()
         proposals, scores = method.propose(self.objective, seed, start), None
@@ -155,7 +157,7 @@ class _Run:
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
                 cost.active &= budget.allows(cost.spent, cost.spent - before, self.seconds, self.rounds, self.stale)
-                watch(self.best.activation[: self.members, 0])
+                watch(self.activation[: self.members])
         except StopIteration:
             pass
         except KeyboardInterrupt:
@@ -165,28 +167,27 @@ class _Run:
         return False
 
     def _keep(self, proposal: Proposal, scores: Scores) -> None:
-        """Put the new texts of the targets that still pay on the shelf, by what they are worth."""
-        active, activation = self.objective.cost.active, scores.value.cpu()
-        self.broken += activation.isnan().sum(1) * active
-        activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        activation = activation.masked_fill(~active[:, None], -torch.inf)
-        better = activation.amax(1) > self.best.activation[:, 0]
-        self.best = self.best.merge(TopK.of(proposal.ids.cpu(), activation, self.best.ids.shape[1]))
+        """Merge the new texts of the active targets into the best, and extend the trace."""
+        active, value, activation = self.objective.cost.active, scores.value.cpu(), scores.activation.cpu()
+        self.broken += value.isnan().sum(1) * active
+        value = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
+        better = value.amax(1) > self.best.value[:, 0]
+        self.best = self.best.merge(TopK.of(proposal.ids, value, self.best.ids.shape[1]))
         if self.front is not None and scores.surprisal is not None:
-            kept = scores.activation.cpu().masked_fill(activation.isneginf(), -torch.inf)
-            self.front = self.front.merge(ParetoFront.of(proposal.ids.cpu(), kept, scores.surprisal.cpu()))
+            kept = activation.masked_fill(value.isneginf(), -torch.inf)
+            self.front = self.front.merge(ParetoFront.of(proposal.ids, kept, scores.surprisal))
         self.stale = torch.where(better, 0, self.stale + 1)
-        rows, first = torch.arange(len(better)), activation.argmax(1)
-        self.activation = torch.where(better, scores.activation.cpu()[rows, first], self.activation)
-        for name, value in proposal.notes.items():
+        rows, first = torch.arange(len(better)), value.argmax(1)
+        self.activation = torch.where(better, activation[rows, first], self.activation)
+        for name, note in proposal.notes.items():
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
-            self.notes[name] = torch.where(better, value.cpu()[rows, first], old)
+            self.notes[name] = torch.where(better, note.cpu()[rows, first], old)
         for row in torch.nonzero(active).flatten().tolist():
-            spent, value = float(self.objective.cost.spent[row]), float(self.best.activation[row, 0])
-            self.trace[row].append((spent, float(self.activation[row]), value))
+            point = (self.objective.cost.spent[row], self.activation[row], self.best.value[row, 0])
+            self.trace[row].append((float(point[0]), float(point[1]), float(point[2])))
 
     def found(self) -> Iterator[TargetResult]:
-        """What was found for each target of the batch."""
+        """The result of each target of the batch, after the final re-scoring."""
         for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)[: self.members]):
             yield self._found(row, last)
 
@@ -200,7 +201,7 @@ class _Run:
             forwards=float(cost.forwards[row]),
             backwards=float(cost.backwards[row]),
             seconds=self.seconds / self.members,
-            notes={name: float(value[row]) for name, value in self.notes.items() if not value[row].isnan()},
+            notes={name: float(note[row]) for name, note in self.notes.items() if not note[row].isnan()},
             broken=int(self.broken[row]),
             trace=self.trace[row],
         )

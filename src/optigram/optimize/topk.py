@@ -1,4 +1,4 @@
-"""The shelf: the n best texts of each target, in a total order, so that joining shelves in any order gives the same."""
+"""The n best texts per target, in a total order, so that the order of merging does not matter."""
 
 from dataclasses import dataclass
 
@@ -11,55 +11,56 @@ from optigram.shapes import Float, Int
 
 @dataclass(frozen=True)
 class TopK:
-    """Texts by activation, or whatever else the judge ranks them by, best first; of equals the smaller ids come first; a text stands once.
+    """Texts by value, best first. Ties go to the smaller ids; a text appears once.
 
-    `ids` int64 [k n t]; `activation` float32 [k n]. Where fewer than n texts are known, ids are -1, activations -inf.
+    The value is what the search maximises: the activation less penalties. `ids` int64 [k n t] and `value` float32 [k n] are
+    on the CPU. Where fewer than n texts are known, ids are -1 and values -inf.
     """
 
     ids: Int[Tensor, "k n t"]
-    activation: Float[Tensor, "k n"]
+    value: Float[Tensor, "k n"]
 
     @classmethod
-    def empty(cls, targets: int, most: int, length: int) -> "TopK":
-        """A shelf with room for `most` texts of each target."""
-        return cls(torch.full((targets, most, length), -1), torch.full((targets, most), -torch.inf))
+    def empty(cls, targets: int, n: int, length: int) -> "TopK":
+        """No text yet, with room for `n` per target."""
+        return cls(torch.full((targets, n, length), -1), torch.full((targets, n), -torch.inf))
 
     @classmethod
-    def of(cls, ids: Int[Tensor, "k1 c t"], activation: Float[Tensor, "k c"], most: int) -> "TopK":
-        """The `most` best of candidates: ids [k1 c t] (k1 is k, or 1 for texts shared by all targets), activation [k c].
+    def of(cls, ids: Int[Tensor, "k1 c t"], value: Float[Tensor, "k c"], n: int) -> "TopK":
+        """The `n` best candidates: ids [k1 c t] (k1 is k, or 1 for texts shared by all targets), value [k c], on any device.
 
-        A NaN is no activation: it counts as -inf.
+        NaN counts as -inf, and a text with the value -inf is never kept.
         """
-        activation = activation.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        ids, value = ids.cpu(), value.cpu().nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         if len(ids) == 1:  # shared texts may be very many: sort only those that can be kept
             once = np.unique(ids[0].numpy(), axis=0, return_index=True)[1]
-            ids, activation = ids[:, once], activation[:, once]
-            edge = activation.topk(min(most, len(once))).values[:, -1:]
-            among = int((activation >= edge).sum(1).max())  # with all that equal the last one, so that none is lost by chance
-            activation, chosen = activation.topk(among)
+            ids, value = ids[:, once], value[:, once]
+            edge = value.topk(min(n, len(once))).values[:, -1:]
+            among = int((value >= edge).sum(1).max())  # with all that tie with the last one, so that none is lost by chance
+            value, chosen = value.topk(among)
             ids = ids[0][chosen]
-        return cls.empty(len(activation), most, ids.shape[2]).merge(cls(ids, activation))
+        return cls.empty(len(value), n, ids.shape[2]).merge(cls(ids, value))
 
     def merge(self, other: "TopK") -> "TopK":
         """The n best of both: associative, commutative, idempotent."""
         ids = torch.cat([self.ids, other.ids], dim=1)
-        activation = torch.cat([self.activation, other.activation], dim=1)
-        ids, activation = _sorted(ids, activation, texts_first=True)
-        again = torch.zeros_like(activation, dtype=torch.bool)
+        value = torch.cat([self.value, other.value], dim=1)
+        ids, value = _sorted(ids, value, texts_first=True)
+        again = torch.zeros_like(value, dtype=torch.bool)
         again[:, 1:] = (ids[:, 1:] == ids[:, :-1]).all(-1)
-        unknown = again | activation.isneginf()
-        ids, activation = ids.masked_fill(unknown[..., None], -1), activation.masked_fill(unknown, -torch.inf)
-        ids, activation = _sorted(ids, activation, texts_first=False)
+        unknown = again | value.isneginf()
+        ids, value = ids.masked_fill(unknown[..., None], -1), value.masked_fill(unknown, -torch.inf)
+        ids, value = _sorted(ids, value, texts_first=False)
         n = self.ids.shape[1]
-        return TopK(ids[:, :n], activation[:, :n])
+        return TopK(ids[:, :n], value[:, :n])
 
 
-def _sorted(ids: Tensor, activation: Tensor, texts_first: bool) -> tuple[Tensor, Tensor]:
-    """Sort by (ids, activation downwards), or by (activation downwards, ids): stable sorts from the last key to the first."""
-    keys = [activation.neg()] if texts_first else []
+def _sorted(ids: Tensor, value: Tensor, texts_first: bool) -> tuple[Tensor, Tensor]:
+    """Sort by (ids, value descending), or by (value descending, ids): stable sorts from the last key to the first."""
+    keys = [value.neg()] if texts_first else []
     keys += [ids[..., column] for column in reversed(range(ids.shape[2]))]
-    keys += [] if texts_first else [activation.neg()]
-    order = torch.arange(activation.shape[1]).expand_as(activation)
+    keys += [] if texts_first else [value.neg()]
+    order = torch.arange(value.shape[1]).expand_as(value)
     for key in keys:
         order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
-    return ids.gather(1, order[..., None].expand_as(ids)), activation.gather(1, order)
+    return ids.gather(1, order[..., None].expand_as(ids)), value.gather(1, order)

@@ -52,17 +52,14 @@ def corpus_statistics(
             sampled.append(values)
         done += len(chunk)
         sizes.append(done)
-        best.append(top.activation[:, 0])
+        best.append(top.value[:, 0])
         tell(done)
     sample = torch.cat(sampled, dim=1)
     shown = [
-        [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.activation[row].tolist())]
-        + _quantiles(sample[row], shuffled)
+        [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())] + _quantiles(sample[row], shuffled)
         for row in range(len(exact.targets))
     ]
-    edges, counts = zip(
-        *(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.activation[:, 0], strict=True)), strict=True
-    )
+    edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
     return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
-from optigram.methods import Ascent, Corpus, Method, chains
+from optigram.methods import Corpus, Method, chains, registry
 from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
@@ -24,13 +24,13 @@ class Plan:
     method: Method | None
 
     @property
-    def batch_targets(self) -> int | None:
+    def batch(self) -> int | None:
         """Targets that run as one batch; None: all."""
-        return None if self.method is None else self.method.batch_targets
+        return None if self.method is None else self.method.batch
 
     def bounded(self, budget: Budget) -> Budget:
         """A budget with the usual bound, where it has none and the method no end of its own."""
-        endless = self.method is not None and not isinstance(self.method, Ascent)
+        endless = self.method is not None and not self.method.ends
         free = budget.forwards is None and budget.seconds is None and budget.rounds is None
         return dataclasses.replace(budget, forwards=presets.BUDGET) if endless and free else budget
 
@@ -38,20 +38,20 @@ class Plan:
         return " + ".join(repr(part) for part in (self.corpus, self.method) if part is not None)
 
 
-def reads_corpus(by: Sequence[str], corpus: bool = True) -> bool:
+def reads_corpus(by: Sequence[str | Method], corpus: bool = True) -> bool:
     """Whether any of these methods begins with a corpus search; `corpus` tells whether there is one, for `auto`."""
     return any(chains.parse(name, corpus).corpus for name in by)
 
 
-def plan_of(name: str, objective: Objective, corpus: Corpus | None, forwards: float | None) -> Plan:
-    """The plan that a name stands for, for texts of the objective's length and a budget of forward-equivalents.
+def plan_of(by: str | Method, objective: Objective, corpus: Corpus | None, forwards: float | None) -> Plan:
+    """The plan that a name or a Method object stands for, for texts of the objective's length and a budget of forward-equivalents.
 
     Raises InputError for what is unknown, or cannot be had of this objective.
     """
-    chain = chains.parse(name, corpus is not None)
+    chain = chains.parse(by, corpus is not None)
     if chain.corpus and corpus is None:
         raise InputError("corpus search needs a corpus; give one")
-    return Plan(name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+    return Plan(chains.label(by), corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
 
 
 def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
@@ -62,8 +62,8 @@ def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
 
 def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:
     """What follows on a corpus search."""
-    labels = [link.partition(":")[0] for link in chain.links]
-    if (unmixed := next((label for label in labels if label in chains.UNMIXED), None)) and objective.penalises_surprisal:
+    labels = [link.partition(":")[0] for link in chain.links if isinstance(link, str)]
+    if (unmixed := next((label for label in labels if label in registry.WITHOUT_SURPRISAL), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     attends = objective.model.attends
     block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None

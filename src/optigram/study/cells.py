@@ -105,8 +105,8 @@ class StudyContext:
 
     def _cells(self, arm: Arm, name: str, prints: dict[str, str | None]) -> list[Cell]:
         plan, objective = self.plan(arm.name, name), self.objective(arm.name, arm.targets)
-        batch_targets = plan.batch_targets
-        size = len(objective.targets) if batch_targets is None else batch_targets * -(-SMALLEST // batch_targets)
+        batch = plan.batch
+        size = len(objective.targets) if batch is None else batch * -(-SMALLEST // batch)
         made = []
         for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # corpus search is deterministic
             parts = [part[i : i + size] for part in objective.target_groups() for i in range(0, len(part), size)]

@@ -1,17 +1,14 @@
 """The cost of a study before it starts: forward-equivalents by arithmetic, seconds from a short trial of each method."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optigram.engine.threads import one_thread
-from optigram.methods import Ascent, Corpus, Method
+from optigram.methods import Method
 from optigram.optimize.search import Budget, search
 from optigram.study.cells import Cell, StudyContext
-
-PROBED_STEPS, PROBED_TEXTS = 3, 4096
 
 
 @dataclass(frozen=True)
@@ -40,45 +37,28 @@ def estimate(context: StudyContext, cells: Sequence[Cell]) -> list[Row]:
 def _row(context: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> Row:
     plan = context.plan(arm, name)
     budget = plan.bounded(Budget(forwards=context.arms[arm].budget)).forwards or math.inf
-    costs = {part: _forwards(part, budget) for part in (plan.corpus, plan.method) if part is not None}
+    costs = {part: part.cost(budget) for part in (plan.corpus, plan.method) if part is not None}
     by_site: dict[str, list[Cell]] = {}
     seconds = 0.0
     for cell in cells:
         by_site.setdefault(cell.targets[0].split(":")[0].split("*")[-1].lstrip("-"), []).append(cell)
     for alike in by_site.values():
         for method, cost in costs.items():
-            batches = sum(1 if method.batch_targets is None else -(-len(cell.targets) // method.batch_targets) for cell in alike)
+            batches = sum(1 if method.batch is None else -(-len(cell.targets) // method.batch) for cell in alike)
             seconds += batches * _probe(context, alike[0], method, cost)
     return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), sum(costs.values()), seconds)
 
 
-def _forwards(method: Method, budget: float) -> float:
-    """Forward-equivalents per target of a method that runs to its last step or the budget; of corpus search, one per text."""
-    match method:
-        case Corpus():
-            return float(len(method.texts))
-        case Ascent():
-            return min(float(method.forwards), budget)
-        case _:
-            return budget
-
-
 def _probe(context: StudyContext, cell: Cell, method: Method, cost: float) -> float:
     """Seconds of one batch of a cell's targets at `cost` each, from a small part of the work done twice; the first run warms up."""
-    size = method.batch_targets or len(cell.targets)
+    size = method.batch or len(cell.targets)
     objective = context.objective(cell.arm, cell.targets[:size])
-    match method:
-        case Corpus():
-            part, share = dataclasses.replace(method, texts=method.texts[:PROBED_TEXTS]), len(method.texts) / PROBED_TEXTS
-        case Ascent():
-            part = dataclasses.replace(method, steps=PROBED_STEPS, every=PROBED_STEPS)
-            share = method.steps / PROBED_STEPS * cost / method.forwards
-        case _:
-            part, share = method, None
+    part = method.probe()
     with one_thread():
         search(objective, part, Budget(rounds=2))
         begun = time.perf_counter()
         found = search(objective, part, Budget(rounds=2)).found[0]
         seconds = time.perf_counter() - begun
     assert found is not None
-    return seconds * max(cost / (found.forwards + found.backwards) if share is None else share, 1.0)
+    work = part.cost(math.inf)  # a method without an end spends what its rounds cost
+    return seconds * max(cost / (found.forwards + found.backwards if math.isinf(work) else work), 1.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from optigram.apps.live.watch import Watched, temperature
+from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
 from optigram.methods import Proposal, chains
 from optigram.models.base import Model
@@ -88,6 +88,8 @@ class Session:
             raise InputError(f"expected a budget of more than 0 and at most {LARGEST:,.0f} forward-equivalents, got {budget:g}")
         if self.closed or sum(job.state == "waiting" for job in self.jobs.values()) >= WAITING:
             raise InputError(f"{WAITING} searches are waiting already; cancel one, or wait")
+        if chains.imports(by):  # whoever reaches the page must not choose what code is imported
+            raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
         if chains.parse(by, self.corpus is not None).corpus and self.corpus is None:
             raise InputError("corpus search needs a corpus; start again with --corpus FILE")
         self._objective(target, length)
@@ -142,8 +144,7 @@ class Session:
                 value, place = scores.value[0].max(0)
                 found = {"text": self._text(proposal.ids[0, int(place)]), "activation": float(value)}
                 best.update(max(best, found, key=lambda one: one["activation"]))
-                heat = temperature(plan.method, number)
-                job.tell(round=number, now=found, best=dict(best), temperature=heat)
+                job.tell(round=number, now=found, best=dict(best), temperature=proposal.progress.get("temperature"))
                 if job.unwanted:
                     raise KeyboardInterrupt
 

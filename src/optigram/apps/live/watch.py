@@ -6,8 +6,7 @@ Where a budget ends the search, the last proposal is not told back to any method
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from optigram.methods import Ascent, Method, Proposal, Proposals
-from optigram.methods.relaxations import Gumbel
+from optigram.methods import Method, Proposal, Proposals
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.method import Ids
@@ -28,9 +27,26 @@ class Watched:
         return self.method.patience
 
     @property
-    def batch_targets(self) -> int | None:
+    def ends(self) -> bool:
         """The method's own."""
-        return self.method.batch_targets
+        return self.method.ends
+
+    @property
+    def batch(self) -> int | None:
+        """The method's own."""
+        return self.method.batch
+
+    def cost(self, budget: float) -> float:
+        """The method's own."""
+        return self.method.cost(budget)
+
+    def with_block(self, texts: int) -> "Watched":
+        """The watched method with other batches."""
+        return Watched(self.method.with_block(texts), self.tell)
+
+    def probe(self) -> "Watched":
+        """The watched probe."""
+        return Watched(self.method.probe(), self.tell)
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The method's proposals."""
@@ -45,10 +61,3 @@ class Watched:
             return
         finally:
             proposals.close()
-
-
-def temperature(method: Method | None, number: int) -> float | None:
-    """The temperature of a method's round; None for a method that has none."""
-    if not isinstance(method, Ascent) or not isinstance(method.relaxation, Gumbel):
-        return None
-    return method.relaxation.temperature(min(number * method.every, method.steps))
