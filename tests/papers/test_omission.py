@@ -87,7 +87,7 @@ def test_scores_of_one_kind_of_words_have_no_contrast():
         ((1, 0.5, 2), (-0.4, -0.5, 0.1), "undecided"),
     ],
 )
-def test_whether_the_witnesses_agree(omitted, optimised, verdict):
+def test_whether_omission_scores_and_ngrams_agree(omitted, optimised, verdict):
     (told,) = _agreement(Interval(*omitted), [Contrast("gbl", Interval(*optimised), Interval(0, 0, 0))])
     assert told.startswith(f"gbl: {verdict} ")
 

@@ -43,7 +43,7 @@ def place_in_world(environment: Mapping[str, str] = os.environ) -> tuple[int, in
     (rank, world), step = inner or (0, 1), int(environment.get(ARRAY[3], "1"))
     task, first, count = _numbers(environment, ARRAY[:3])
     if (task - first) // step >= count:
-        raise InputError(f"the Slurm array has gaps: expected tasks without gaps, got task {task} of {count} from {first}; give --rank and --world")
+        raise InputError(f"the Slurm array has gaps: got task {task} of {count} from {first}; give --rank and --world")
     return checked_place((task - first) // step * world + rank, count * world)
 
 
