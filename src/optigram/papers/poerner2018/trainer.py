@@ -85,6 +85,17 @@ def _new_optimizer(model: Imaginet, settings: Training) -> torch.optim.Adam:
 class Trainer:
     """One training run: `run()` yields the metrics of each epoch; `state` and `restore` let a killed run resume."""
 
+    model: Imaginet
+    images: Images | None
+    settings: Training
+    texts: dict[str, list[np.ndarray]]
+    rows: dict[str, np.ndarray]
+    optimizer: torch.optim.Adam
+    steps: int  # per epoch
+    epoch: int
+    best: float
+    stale: int
+
     def __init__(self, model: Imaginet, data: Dataset, settings: Training):
         self.model, self.images, self.settings = model, data.images, settings
         self.texts = {name: part.encode(model.vocabulary) for name, part in data.parts.items()}
