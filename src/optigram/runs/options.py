@@ -13,7 +13,8 @@ from optigram.models.sites import aliases
 from optigram.objective.fluency import Fluency, parse_band
 from optigram.objective.objective import Objective
 from optigram.runs.sae_fit import sae_fit
-from optigram.targets.target import Latent, resolve
+from optigram.targets.readouts import Latent
+from optigram.targets.target import resolve
 from optigram.text.formats import sentences
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.template import Template
@@ -72,7 +73,7 @@ def make_objective(request: FindOptions, network: Model | None = None) -> Object
     rules = Rules(request.special, tuple(request.without), request.matching, cast("Literal['any', 'whole']", request.words))
     return Objective(
         network,
-        resolve(request.targets, network.sites, vocabulary),
+        resolve(request.targets, network),
         next(length for length in (request.length, template.length, LENGTH) if length is not None),
         template,
         lexicon(vocabulary, rules, seen),

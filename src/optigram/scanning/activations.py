@@ -9,9 +9,11 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import TargetGroup, target_groups
+from optigram.objective.activations import TargetGroup
+from optigram.objective.groups import target_groups
 from optigram.shapes import Float
-from optigram.targets.target import Target, Term, Unit
+from optigram.targets.readouts import Term, Unit
+from optigram.targets.target import Target
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def activation_reader(model: Model, targets: Sequence[Target]) -> ActivationRead
     for target in targets:
         if target.pool not in ("last", "max", "anywhere"):
             raise InputError(f"a scan in context looks at every position, so leave the pool out of {target}, or scan n-grams alone")
+        if target.custom:
+            raise InputError(f"a scan in context reads single positions, and the function of {target} whole texts; scan n-grams alone")
     bare = list(dict.fromkeys(dataclasses.replace(target, pool="last") for target in targets))
     plain: dict[str, list[tuple[int, Target]]] = {}
     others: list[Target] = []
@@ -84,7 +88,7 @@ def activation_reader(model: Model, targets: Sequence[Target]) -> ActivationRead
         index = None if whole else torch.tensor(chosen, device=model.embedding.device)
         parts.append((_Columns(site, index), [target for _, target in units]))
     if others:
-        for part in target_groups(model, others, torch.ones(1, dtype=torch.bool), "exact"):
+        for part in target_groups(model, dict(enumerate(others)), torch.ones(1, dtype=torch.bool), "exact"):
             parts.append((_Products(part), [others[i] for i in part.members]))
     ordered = tuple(target for _, members in parts for target in members)
     counts = [len(members) for _, members in parts]

@@ -69,7 +69,7 @@ def _rows(plan: Plan, state: State, model: Model, found: Examples) -> Iterator[d
     how = read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
     alone = settings.question == "alone"
     around = (settings.length - 1, 0) if alone else None
-    shown = None if alone else activation_reader(model, resolve(plan.targets, model.sites, model.vocabulary))
+    shown = None if alone else activation_reader(model, resolve(plan.targets, model))
     assert shown is None or tuple(map(str, shown.targets)) == state.targets
     if alone:
         how = dataclasses.replace(how, context=1 << 40)  # an n-gram may stand anywhere

@@ -42,7 +42,7 @@ def plan_of(
 
     Raises InputError for what the model or the corpus cannot give.
     """
-    found = resolve(targets, model.sites, model.vocabulary)
+    found = resolve(targets, model)
     if settings.question == "context":
         _try_context(model, activation_reader(model, found).sites, settings)
     known = sources(corpora or ([str(bundled() / CAPTIONS)] if name == BUNDLED else []))

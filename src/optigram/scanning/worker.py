@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None):
         self.plan, self.model, self.tokenizers, self.batch = plan, model, tokenizers, batch
-        self.targets: tuple[Target, ...] = resolve(plan.targets, model.sites, model.vocabulary)
+        self.targets: tuple[Target, ...] = resolve(plan.targets, model)
 
     def read(self, shard: int, watch: Callable[[int], None] = lambda tokens: None) -> State:
         """What is known after a shard. Raises InputError if its files have changed, or cannot be read."""

@@ -25,7 +25,7 @@ BLOCK = 1 << 13  # n-grams whose activations are held in float64 at once
 
 def activations_of(model: Model, site: str, ngrams: Int[np.ndarray, "n t"]) -> Float[np.ndarray, "n h"]:
     """Activations of all units of a site after the last word of each n-gram, as the judge sees them."""
-    objective = Objective(model, resolve([f"{site}:*"], model.sites), ngrams.shape[1])
+    objective = Objective(model, resolve([f"{site}:*"], model), ngrams.shape[1])
     return objective.score(torch.from_numpy(ngrams)[None]).activation.T.cpu().numpy()
 
 
