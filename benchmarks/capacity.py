@@ -88,7 +88,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = small_gpt2() if asked.model == "small-gpt2" else load(asked.model)
     settings = ScanSettings(context=128)
-    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
+    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model))
     texts = [found.text for found in itertools.islice(itertools.chain(*map(sentences, asked.corpus)), asked.sentences)]
     documents = [Document(number, text) for number, text in enumerate(texts)]
     how = read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)

@@ -70,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(1)
     begun, exact, half = time.perf_counter(), load(asked.model), load(asked.model, dtype="bfloat16")
     units = np.random.default_rng(0).choice(exact.sites[asked.site].width, asked.targets, replace=False)
-    targets = resolve([f"{asked.site}:{','.join(map(str, sorted(units.tolist())))}@max"], exact.sites, exact.vocabulary)
+    targets = resolve([f"{asked.site}:{','.join(map(str, sorted(units.tolist())))}@max"], exact)
     grams, activation = corpus(asked, half, targets)
     rows: list[Row] = []
     for number in np.random.default_rng(1).permutation(len(targets)):

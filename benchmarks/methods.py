@@ -17,6 +17,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import sentences_for
 from optigram.runs.find import find
+from optigram.targets.build import neuron
 from optigram.targets.target import Target
 
 FREQUENT, LANGUAGE = 1000, 160
@@ -28,7 +29,7 @@ def neurons(model, site: str, most: int) -> list[Target]:
     special = len(model.vocabulary.special)
     drawn = np.random.default_rng(0).choice(FREQUENT, LANGUAGE, replace=False) + special
     indices = drawn.tolist() if site == "language" else range(len(names))
-    return [Target.unit(site, i, names[i]) for i in indices][:most]
+    return [neuron(site, i) for i in indices][:most]
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def stopping(model: Network, site: str) -> None:
 
 def shared_prefixes(model: Network, site: str, texts: list[str], count: int) -> None:
     """Corpus search, and exchanges of one word at each position, read by prefix against read whole: the two by turns, the faster of two."""
-    objective = Objective(model, resolve([f"{site}:0-{count - 1}"], model.sites), LENGTH)
+    objective = Objective(model, resolve([f"{site}:0-{count - 1}"], model), LENGTH)
     every = torch.from_numpy(ngrams(texts, model.vocabulary, LENGTH, objective.lexicon.numpy()))
     tried = {f"{len(every):,} unique {LENGTH}-grams": every}
     draw = torch.Generator().manual_seed(0)
@@ -111,7 +111,7 @@ def contest(model: Network, site: str, corpus: Sentences, count: int, budget: fl
     allowed, rng = lexicon(model.vocabulary), np.random.default_rng(0)
     units = rng.choice(allowed if site == "logits" else model.sites[site].width, count, replace=False)
     pool = "" if site == "logits" else "@max"
-    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model.sites, model.vocabulary)
+    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model)
     objective = Objective(model, targets, 5, words=allowed, must_survive=True)
     best: dict[str, dict[str, float]] = {}
     for one in find(objective, ["crp", *by], corpus, Budget(forwards=budget)):

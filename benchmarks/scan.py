@@ -62,7 +62,7 @@ def main() -> None:
         ngrams(model, texts)
         return
     settings = ScanSettings(context=128, tokens=asked.tokens)
-    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model.sites))
+    panel = activation_reader(model, resolve([f"{site}:*" for site in asked.sites.split(",")], model))
     documents = [Document(number, text) for number, text in enumerate(texts)]
     pieces = read_documents(
         documents, model.vocabulary, read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
@@ -148,7 +148,7 @@ def _scan_once(folder: str, size: int) -> tuple[float, int, float]:
 
 def ngrams(model: Model, texts: list[str]) -> None:
     """Every 5-gram alone: shared prefixes and unique n-grams, against reading every window from its first word."""
-    targets = resolve(["visual:0-9", "language:100-109"], model.sites)
+    targets = resolve(["visual:0-9", "language:100-109"], model)
     alone = NgramScan(model, targets, ScanSettings(question="alone", skipped=0))
     begun = time.perf_counter()
     list(alone.take(Document(number, text) for number, text in enumerate(texts)))
@@ -165,7 +165,7 @@ def ngrams(model: Model, texts: list[str]) -> None:
         for some in torch.from_numpy(part).split(128):
             states = model.read(model.embedding[some], [part.sites[0] for part in objective._groups])
             for readout in objective._groups:
-                readout.pooled(readout.joined(states), None)
+                readout.activations(states, None)
     whole = (time.perf_counter() - begun) * len(grams) / len(part)
     print(f"naive, every window from its first word ({len(part)} timed): {len(grams) * alone.settings.length} steps, {whole:.1f} s")
     print(f"ratio of steps {len(grams) * alone.settings.length / steps:.2f}, of time {whole / seconds:.2f}")

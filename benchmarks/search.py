@@ -112,7 +112,7 @@ def objective_of(model: Model, sites: Sequence[str], most: int, length: int) -> 
         return Objective(model, [target for site in sites for target in neurons(model, site, most)], length)
     rng = np.random.default_rng(0)
     units = {site: sorted(rng.choice(model.sites[site].width, most, replace=False).tolist()) for site in sites}
-    targets = resolve([f"{site}:{','.join(map(str, drawn))}@max" for site, drawn in units.items()], model.sites)
+    targets = resolve([f"{site}:{','.join(map(str, drawn))}@max" for site, drawn in units.items()], model)
     return Objective(model, targets, length, must_survive=True)
 
 
@@ -155,7 +155,7 @@ def _improvable(model: Model, record: Record) -> list[bool]:
     from optigram.runs.ablation import with_others
 
     text = torch.tensor([known_ids(record.text, model.vocabulary)])
-    judge = Objective(model, resolve([record.target], model.sites), text.shape[1])
+    judge = Objective(model, resolve([record.target], model), text.shape[1])
     others, _ = with_others(judge, text, 1, len(judge.lexicon))
     return [best[0][1] > record.activation + 1e-4 for best in others[0]]
 
@@ -166,7 +166,7 @@ def rescore(asked: argparse.Namespace) -> None:
     known: Known = json.loads(asked.known.read_text(encoding="utf-8"))
     for target, (text, activation) in known.items():
         ids = torch.tensor([[known_ids(text, model.vocabulary)]])
-        judge = Objective(model, resolve([target], model.sites), ids.shape[2])
+        judge = Objective(model, resolve([target], model), ids.shape[2])
         worst = max(worst, abs(float(judge.score(ids).activation) - activation))
     print(f"{len(known)} texts, largest difference {worst:.2g}")
     if not math.isfinite(worst) or worst > 1e-3:

@@ -19,7 +19,7 @@ from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.search import search
 from optigram.runs.corpus import sentences_for
-from optigram.targets.target import Target
+from optigram.targets.build import neuron
 from optigram.text.formats import ngrams
 
 LENGTH = 5
@@ -37,7 +37,7 @@ def timed(run: Callable[[], object], times: int = 3) -> float:
 
 def gumbel_step(model: Imaginet, targets: int, restarts: int) -> None:
     """Against its two large products alone, P @ M and the gradient @ M.T, at the same shapes, into memory at hand."""
-    neurons = [Target.unit("language", i + 3) for i in range(targets)]
+    neurons = [neuron("language", i + 3) for i in range(targets)]
     table = Objective(model, neurons[:1], LENGTH).table
     rows, (v, d) = targets * restarts * LENGTH, table.shape
     weights, slope = torch.rand(rows, v).softmax(-1), torch.randn(rows, d)
@@ -69,7 +69,7 @@ def gumbel_step(model: Imaginet, targets: int, restarts: int) -> None:
 
 def shared_prefixes(model: Imaginet, corpus: str | None) -> None:
     """All n-grams of the bundled sentences, each prefix once, against every n-gram from its first word."""
-    neurons = [Target.unit("language", i + 3) for i in range(32)]
+    neurons = [neuron("language", i + 3) for i in range(32)]
     objective = Objective(model, neurons, LENGTH)
     written = sentences_for(model, corpus).texts
     texts = torch.from_numpy(ngrams(written, model.vocabulary, LENGTH, objective.lexicon.numpy()))[None]

@@ -155,7 +155,7 @@ def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None
 def objective(model: Model, working: Path, contest: Line, kind: str, targets: Sequence[str]) -> Objective:
     """Our judge of some targets: what all tools are scored by."""
     words = np.array(contest["allowed"], dtype=np.int64)
-    found = resolve([address(working, contest, kind, target) for target in targets], model.sites, model.vocabulary)
+    found = resolve([address(working, contest, kind, target) for target in targets], model)
     template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
     return Objective(model, found, contest["length"], template, words, must_survive=True)
 

@@ -33,7 +33,7 @@ def ended(job):
 
 def test_a_text_is_judged_as_ever(session, tiny):
     told = session.judged("visual:dog", "a b c")
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
     (record,) = score_text(objective, [3, 4, 5])
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
@@ -43,7 +43,7 @@ def test_a_text_is_judged_as_ever(session, tiny):
 
 
 def test_watching_changes_nothing(tiny):
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
     method, seen = presets.named("gbl", 300), []
     plain = search(objective, method, Budget(forwards=300), seed=1).found[0]
     watched = search(objective, Watched(method, lambda *told: seen.append(told)), Budget(forwards=300), seed=1).found[0]

@@ -60,7 +60,7 @@ def corpus(tmp_path_factory) -> str:
 
 def planned(folder: Path, model: str, corpus: str) -> Plan:
     loaded = load(model)
-    targets = resolve(["language.hidden:*", "visual:*"], loaded.sites)
+    targets = resolve(["language.hidden:*", "visual:*"], loaded)
     plan = plan_of(loaded, model, targets, open_corpus(corpus), ScanSettings(skipped=0, sample=40), folder, SHARDS)
     plan.write(folder)
     return plan

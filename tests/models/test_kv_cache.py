@@ -25,7 +25,7 @@ def every_text(count: int = 3) -> torch.Tensor:
 
 def score_text(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.float32) -> Objective:
     model = network(name, dtype)
-    return Objective(model, resolve(addresses, model.sites), 3, LAYOUTS[layout])
+    return Objective(model, resolve(addresses, model), 3, LAYOUTS[layout])
 
 
 def whole(objective: Objective, texts: torch.Tensor) -> torch.Tensor:

@@ -80,7 +80,7 @@ def test_a_whole_search_leaves_it_as_it_was_found():
     module = trained()
     before = snapshot(module)
     model = load(module, tokenizer("bpe"))
-    objective = Objective(model, resolve(["mlp_act.1:3", "logits:5"], model.sites), 3)
+    objective = Objective(model, resolve(["mlp_act.1:3", "logits:5"], model), 3)
     alone = Objective(network("gpt2"), objective.targets, 3)
     for method in (presets.modern("gbl", 120), presets.modern("emb", 120)):
         assert torch.equal(search(objective, method).found[0].ids, search(alone, method).found[0].ids)
@@ -186,7 +186,7 @@ def test_a_tiny_imaginet_in_training_is_left_so(tiny):
     assert model is module
     embeds = model.embedding[IDS].requires_grad_()
     model.read(embeds, ["visual.hidden"])["visual.hidden"].sum().backward()
-    objective = Objective(model, resolve(["visual:dog"], model.sites), 3)
+    objective = Objective(model, resolve(["visual:dog"], model), 3)
     search(objective, presets.modern("gbl", 60))
     assert embeds.grad is not None
     assert_same(before, module)

@@ -43,7 +43,7 @@ def test_a_model_of_ones_own_class_passes_unchanged():
 
 def test_a_model_that_is_no_module_is_scored_and_checked():
     model = load(toy.Toy())
-    objective = Objective(model, resolve(["resid:3", "logits:4"], model.sites, model.vocabulary), 2)
+    objective = Objective(model, resolve(["resid:3", "logits:4"], model), 2)
     texts = torch.tensor([[5, 6], [9, 12]])
     scores = objective.score(texts[None]).activation
     expected = [model.state([0, *text])[-1, 3] for text in texts.tolist()], [model.logits([0, *text])[-1, 4] for text in texts.tolist()]
@@ -256,7 +256,7 @@ def test_every_claim_holds_for_a_model_that_is_no_module():
 def test_a_search_in_a_model_that_is_no_module_is_that_of_the_network():
     results = []
     for model in (Proxy(network("gpt2")), network("gpt2")):
-        objective = Objective(model, resolve(["mlp_act.1:3"], model.sites), 3)
+        objective = Objective(model, resolve(["mlp_act.1:3"], model), 3)
         results.append(search(objective, presets.modern("gbl", 100)).found[0])
     assert torch.equal(results[0].ids, results[1].ids)
     assert torch.equal(results[0].activation, results[1].activation)

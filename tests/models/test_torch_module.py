@@ -40,7 +40,7 @@ def test_any_module_is_a_model():
     expected = torch.tanh(net.layers[0](net.embed(ids)))
     torch.testing.assert_close(model.read(model.embedding[ids], ["layers.1@in"])["layers.1@in"], expected)
     assert model.sites["logits"].names == tuple(WORDS)
-    objective = Objective(model, resolve(["logits:c", "-layers.0:3", "resid_post.1:2"], model.sites), 3)
+    objective = Objective(model, resolve(["logits:c", "-layers.0:3", "resid_post.1:2"], model), 3)
     scores = objective.score(ids[None]).activation
     assert float(scores[0, 0]) == pytest.approx(float(net(ids)[0, -1, 3].detach()), abs=1e-5)
     assert float(scores[1, 0]) == pytest.approx(-float(net.layers[0](net.embed(ids))[0, -1, 3].detach()), abs=1e-5)

@@ -28,7 +28,7 @@ class Counting:
 @pytest.fixture
 def judged(tiny, monkeypatch):
     """An objective whose judge is a fake: a text scores its first id, or NaN for id 9, or Ctrl-C for id 8."""
-    objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny.sites), 1)
+    objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny), 1)
 
     def score(self, ids):
         if (ids == 8).any():

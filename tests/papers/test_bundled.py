@@ -34,7 +34,7 @@ def test_its_sentences_are_its_own():
 def test_gumbel_beats_corpus_search_on_the_demo_neurons():
     """At a tenth of the demo's budget, on a neuron of each path."""
     model = load(BUNDLED)
-    objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model.sites), 5)
+    objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model), 5)
     few = open_corpus(itertools.islice(corpus_for(model, None).texts(), 1500))
     crp, gbl = find(objective, ["crp", "gbl"], few, Budget(forwards=500))
     pairs = list(zip(crp.records, gbl.records, strict=True))
@@ -46,7 +46,7 @@ def test_gumbel_beats_corpus_search_on_the_demo_neurons():
 
 def test_a_result_does_not_hang_on_its_company_at_real_sizes():
     model, method = load(BUNDLED), presets.modern("gbl", 60)
-    together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model.sites), 5)
+    together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model), 5)
     for target, found in list(zip(together.targets, search(together, method).found, strict=True))[::4]:
         alone = search(Objective(model, [target], 5), method).found[0]
         assert torch.equal(alone.ids, found.ids)

@@ -68,13 +68,13 @@ def test_groups_of_hidden_units_are_an_arm_of_means(tiny, every_text, monkeypatc
     found = recipe.with_groups(plain, "small", tiny, every_text)
     (arm,) = found.arms[len(plain.arms) :]
     assert arm.name == recipe.GROUPS
-    for target in resolve(arm.targets, tiny.sites):
+    for target in resolve(arm.targets, tiny):
         assert len(target.terms) > 1
         assert sum(term.weight for term in target.terms) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_mean_of_a_group_is_the_objectives(tiny, every_text):
     address = recipe._mean_of("visual.hidden", [1, 2, 7])
-    units = Objective(tiny, resolve(["visual.hidden:1,2,7"], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
-    mean = Objective(tiny, resolve([address], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
+    units = Objective(tiny, resolve(["visual.hidden:1,2,7"], tiny), 3).score(torch.from_numpy(every_text)[None]).activation
+    mean = Objective(tiny, resolve([address], tiny), 3).score(torch.from_numpy(every_text)[None]).activation
     assert mean[0].numpy() == pytest.approx(units.mean(0).numpy(), abs=1e-5)

@@ -79,7 +79,7 @@ def test_an_autoencoder_at_the_wrong_place_is_remarked_on(tmp_path):
 def test_another_tokenizer_is_remarked_on():
     toy, other = Toy(), Toy(tokens=("x", *TOKENS[1:]))
     assert list(remarks(asked("resid:1", fluency=0.5, model=toy))) == []
-    objective = Objective(toy, resolve(["resid:1"], toy.sites), 3, fluency=Fluency(0.5, model=other))
+    objective = Objective(toy, resolve(["resid:1"], toy), 3, fluency=Fluency(0.5, model=other))
     (remark,) = remarks(objective)
     assert "no gradient" in remark
 

@@ -46,7 +46,7 @@ def asked(model, **changes) -> ScanSettings:
 
 
 def planned(model, targets, corpus, how: ScanSettings, count: int) -> Plan:
-    return plan_of(model, model.name, resolve(targets, model.sites), open_corpus(corpus), how, count=count)
+    return plan_of(model, model.name, resolve(targets, model), open_corpus(corpus), how, count=count)
 
 
 def merge_states(parts: list[State], sample: int) -> State:
@@ -104,7 +104,7 @@ def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tup
 def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, corpus):
     model = tiny if name == "tiny" else network(name)
     sites = ["visual.hidden:*", "language:*"] if name == "tiny" else [f"mlp_act.{layer}:*" for layer in range(3)]
-    targets = resolve(sites, model.sites)
+    targets = resolve(sites, model)
     how = asked(model, fold=fold)
     (state,) = states(model, list(map(str, targets)), corpus, how, 1)
     expected = brute_force(model, targets, corpus, how)
@@ -116,7 +116,7 @@ def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, co
 def test_500_targets_and_their_ties_are_those_of_a_brute_force_ranking_in_any_batches_and_shards(corpus):
     model = network("gpt2")
     kinds = ("mlp_act", "resid_pre", "resid_post", "attn_out", "mlp_out", "z")
-    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model.sites)[:500]
+    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model)[:500]
     targets = list(map(str, asked_for))
     how = asked(model, fold=0)
     expected = brute_force(model, asked_for, corpus, how)

@@ -117,13 +117,13 @@ def test_a_folder_is_pushed_with_a_card(folder, monkeypatch):
 
 def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
     model = network("gpt2")
-    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model.sites), 3)
+    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model), 3)
     starts = starts_from_scan(str(folder), objective)
     alone = objective.score(starts.clamp(min=0)).activation.masked_fill((starts < 0).any(-1), -torch.inf).amax(1)
     (one,) = find(objective, ["gbl"], budget=Budget(forwards=300), start=starts)
     for number, record in enumerate(one.records):
         assert record.activation >= float(alone[number]) - 1e-6
     with pytest.raises(InputError, match="was not scanned"):
-        starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model.sites), 3))
+        starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model), 3))
     with pytest.raises(InputError, match="other weights"):
-        starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia").sites), 3))
+        starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia")), 3))

@@ -42,7 +42,7 @@ def test_padding_changes_nothing_but_the_last_bits(name):
 
 def test_a_batch_that_does_not_fit_is_halved():
     model = network("gpt2")
-    part = ActivationReader.of(model, resolve(["mlp_act.1:*"], model.sites))
+    part = ActivationReader.of(model, resolve(["mlp_act.1:*"], model))
     settings = ScanSettings(context=40, tokens=160, top=5)
     chunks = ReadSettings.of(model.vocabulary, 40, 1, False).read(TEXTS, model.vocabulary)
 
@@ -110,7 +110,7 @@ def test_hashes_look_drawn_at_random():
 
 
 def test_statistics_are_those_of_numpy(tiny):
-    part = ActivationReader.of(tiny, resolve(["visual.hidden:*"], tiny.sites))
+    part = ActivationReader.of(tiny, resolve(["visual.hidden:*"], tiny))
     settings = ScanSettings(context=16, skipped=0, special=True, sample=10**6, tokens=64)
     texts = [Document(i, " ".join("abcdefg"[(i * j) % 7] for j in range(1, 2 + i % 30))) for i in range(400)]
     chunks = ReadSettings.of(tiny.vocabulary, 16, 0, True).read(texts, tiny.vocabulary)

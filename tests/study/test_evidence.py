@@ -32,7 +32,7 @@ def judged(model, targets, template, text):
 
 @pytest.mark.parametrize("around", ["{}", "a {} b", "a {2} b {1}"])
 def test_without_each_leaves_one_word_out(tiny, around):
-    targets = resolve(["language:a", "visual:dog@max", "visual.hidden:0@2"], tiny.sites)
+    targets = resolve(["language:a", "visual:dog@max", "visual.hidden:0@2"], tiny)
     template = Template.parse(around, tiny.vocabulary)
     texts = torch.tensor([[[3, 4, 5], [6, 6, 7]]]).expand(3, -1, -1)
     found = without_each(Objective(tiny, targets, 3, template), texts)
@@ -49,7 +49,7 @@ def test_without_each_leaves_one_word_out(tiny, around):
 
 
 def test_of_one_word_nothing_is_left(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 1)
+    objective = Objective(tiny, resolve(["language:a"], tiny), 1)
     assert without_each(objective, torch.tensor([[[3]]])).isnan().all()
 
 

@@ -51,7 +51,7 @@ def test_searches_find_texts_that_are_worth_what_is_said(kind, real, model, refe
     width = real.width if kind != "logits" else 0
     units = real.units(COUNT, width, 1) if width else [int(i) for i in allowed[real.units(COUNT, len(allowed), 2)]]
     pool = "" if real.pool == "last" else f"@{real.pool}"
-    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model.sites, model.vocabulary)
+    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model)
     objective = Objective(model, targets, LENGTH, words=allowed, must_survive=True)
     corpus = open_corpus(texts(SENTENCES))
     best = {}

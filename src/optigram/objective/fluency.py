@@ -14,9 +14,9 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Linear, Model, in_blocks
+from optigram.models.vocabulary_logits import vocabulary_logits
 from optigram.shapes import Bool, Float, Int
 
-SITES = ("logits", "language")  # where a language model says what comes next
 ROWS = 32  # texts in one forward, so that every forward has the same shape: their scores for all words must fit
 
 
@@ -66,9 +66,9 @@ class LanguageModel:
     @classmethod
     def of(cls, model: Model) -> "LanguageModel":
         """The model as a language model; an InputError if it does not say what comes next, or has already seen it."""
-        where = next((name for name in SITES if name in model.sites), None)
+        where = vocabulary_logits(model)
         head = None if where is None else model.sites[where].linear
-        if head is None or len(head.weight) != len(model.vocabulary):
+        if head is None:
             raise InputError(f"{model.name} does not say which word comes next; name a language model for the fluency")
         found = cls(model, head)
         if not found._looks_back_only():

@@ -10,7 +10,8 @@ from optigram.objective.fluency import Fluency, parse_band
 from optigram.objective.objective import Objective
 from optigram.runs.options import LENGTH, FindOptions, ObjectiveOptions
 from optigram.runs.sae_fit import sae_fit
-from optigram.targets.target import Latent, resolve
+from optigram.targets.readouts import Latent
+from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.sources import open_corpus
 from optigram.text.template import Template
@@ -33,7 +34,7 @@ def make_objective(
     rules = Rules(options.special, options.without, options.matching, options.words)
     return Objective(
         model,
-        resolve(targets, model.sites, vocabulary),
+        resolve(targets, model),
         next(found for found in (length, options.length, template.length, LENGTH) if found is not None),
         template,
         lexicon(vocabulary, rules, seen),

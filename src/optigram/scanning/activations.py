@@ -9,9 +9,11 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import TargetGroup, target_groups
+from optigram.objective.activations import TargetGroup
+from optigram.objective.groups import target_groups
 from optigram.shapes import Float
-from optigram.targets.target import Target, Term, Unit
+from optigram.targets.readouts import Term, Unit
+from optigram.targets.target import Target
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class ActivationReader:
         for target in targets:
             if target.pool not in ("last", "max", "anywhere"):
                 raise InputError(f"a scan in context looks at every position, so leave the pool out of {target}, or scan n-grams alone")
+            if target.custom:
+                raise InputError(f"a scan in context reads single positions, and the function of {target} whole texts; scan n-grams alone")
         plain: dict[str, list[tuple[int, Target]]] = {}
         others: list[Target] = []
         for target in dict.fromkeys(dataclasses.replace(target, pool="last") for target in targets):
@@ -91,5 +95,5 @@ def _columns(model: Model, site: str, units: Sequence[tuple[int, Target]]) -> _C
 def _products(model: Model, targets: Sequence[Target]) -> list[tuple[_Columns | _Products, list[Target]]]:
     if not targets:
         return []
-    groups = target_groups(model, targets, torch.ones(1, dtype=torch.bool), "exact")
+    groups = target_groups(model, dict(enumerate(targets)), torch.ones(1, dtype=torch.bool), "exact")
     return [(_Products(group), [targets[i] for i in group.members]) for group in groups]

@@ -156,8 +156,8 @@ def _chosen(model: Model, targets: str | Target | Iterable[str | Target]) -> tup
     for target in given:
         if not isinstance(target, str | Target):
             raise InputError(f"expected addresses or targets, such as 'mlp_act.5:137', got {type(target).__name__}")
-        found |= dict.fromkeys([target] if isinstance(target, Target) else resolve([target], model.sites, model.vocabulary))
-    return tuple(found) or resolve([], model.sites, model.vocabulary)
+        found |= dict.fromkeys([target] if isinstance(target, Target) else resolve([target], model))
+    return tuple(found) or resolve([], model)
 
 
 def _check(out: Any, shards: Any) -> None:

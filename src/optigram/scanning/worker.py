@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None, targets: Sequence[Target] | None = None):
         self.plan, self.model, self.tokenizers, self.batch = plan, model, tokenizers, batch
-        self.targets = resolve(plan.targets, model.sites, model.vocabulary) if targets is None else tuple(targets)
+        self.targets = resolve(plan.targets, model) if targets is None else tuple(targets)
         settings = plan.settings
         self.read_settings = ReadSettings.of(model.vocabulary, settings.context, settings.skipped, settings.special)
 

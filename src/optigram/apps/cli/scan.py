@@ -78,7 +78,7 @@ def scan(
     network = load(model, device=device, dtype=None if dtype == "saved" else dtype)
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
-    settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network.sites, network.vocabulary)
+    settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network)
     texts = Corpus(" + ".join(corpus), sources(corpus)) if corpus else None
     made = plan_of(network, model, chosen, texts, settings, None, shards, dtype, skip_bad)
     if plan and out is not None:

@@ -30,7 +30,7 @@ def groups_of(model: Model, site: str, ngrams: Int[np.ndarray, "c t"], count: in
 
 def _activations_of(model: Model, site: str, ngrams: Int[np.ndarray, "n t"]) -> Float[np.ndarray, "n h"]:
     """Activations of all units of a site after the last word of each n-gram, from the objective."""
-    objective = Objective(model, resolve([f"{site}:*"], model.sites), ngrams.shape[1])
+    objective = Objective(model, resolve([f"{site}:*"], model), ngrams.shape[1])
     return objective.score(torch.from_numpy(ngrams)[None]).activation.T.cpu().numpy()
 
 
