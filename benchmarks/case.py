@@ -70,7 +70,7 @@ def run_case(case: Case, settings: Settings, path: Path, again: bool = False) ->
         context = case.setup(settings) if context is None else context
         found = case.run(context, unit, seed)
         when = results.today()
-        made = [Row(case.name, commit, machine, seed, shared | unit | dict(r.settings), r.metrics, r.texts, when) for r in found]
+        made = [Row(case.name, commit, machine, seed, shared | unit | dict(r.settings), r.metrics, list(r.texts), when) for r in found]
         results.append(path, made)
         yield from made
 

@@ -235,7 +235,7 @@ QUALITY = (
         "how well a gradient ranks words, by the text at which it is taken",
         slopes.setup,
         slopes.slopes,
-        metrics("correlation: rank correlation .2f; hits: best word in its best tenth .0%; norm: norm, to a word's .2f"),
+        metrics("correlation: rank correlation .2f; hits: best word in its best tenth .0%; norm*: norm, to a word's .2f"),
         Settings(targets=8, options={"words": 200}),
         by_site,
         rows=("gradient",),

@@ -180,17 +180,17 @@ class Searches:
     def __hash__(self) -> int:
         return id(self)
 
-    def records(self, site: str, method: str, budget: float, seed: int = 0, corpus: bool = True) -> list[Record]:
-        """The best text of every neuron of a site by one method; `corpus` tells whether it may begin from the corpus."""
+    def records(self, site: str, method: str, budget: float | None = None, seed: int = 0) -> list[Record]:
+        """The best text of every neuron of a site by one method. Corpus search has no budget."""
         objective = self.objective(site)
-        plan = plan_of(method, objective, corpus_search(objective, self.corpus) if corpus else None, budget)
+        plan = plan_of(method, objective, corpus_search(objective, self.corpus), budget)
         if plan.corpus is not None and site not in self.known:
             self.known[site] = search(objective, plan.corpus, n=HANDOVER)
         return run_plan(objective, plan, Budget(forwards=budget), seed, known=self.known.get(site)).records
 
     def corpus_best(self, site: str) -> dict[str, float]:
         """The best activation of each neuron in the corpus."""
-        return {record.target: record.activation for record in self.records(site, "crp", 0)}
+        return {record.target: record.activation for record in self.records(site, "crp")}
 
 
 def least(run: Callable[[], object], times: int = 3) -> float:

@@ -26,6 +26,7 @@ from optigram.study.statistics import grouped
 
 DOCS = results.ROOT.parent / "docs"
 MARKER = re.compile(r"(<!-- benchmark: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+SEEDS = "seeds"  # the setting that says of how many seeds a figure is the median
 SHAPES = ("rows", "columns", "metrics", "sort", "plot")
 Cells = dict[tuple, dict[tuple, Row]]  # by row key, then by column key
 
@@ -78,7 +79,7 @@ def _groups(case: Case, block: Block, path: Path) -> Iterator[list[Row]]:
 
 
 def _further(case: Case, row: Row) -> list[tuple[str, Any]]:
-    return sorted((key, value) for key, value in row.settings.items() if key not in (*case.rows, *case.columns))
+    return sorted((key, value) for key, value in row.settings.items() if key not in (*case.rows, *case.columns, SEEDS))
 
 
 def _over_seeds(rows: Sequence[Row]) -> Row:
@@ -92,7 +93,7 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
             metrics[name] = [statistics.median(parts) for parts in zip(*values, strict=True)]
         else:
             metrics[name] = first if isinstance(first, str) or not values else statistics.median(values)
-    return replace(rows[0], metrics=metrics, settings={**rows[0].settings, "seeds": len(rows)})
+    return replace(rows[0], metrics=metrics, settings={**rows[0].settings, SEEDS: len(rows)})
 
 
 def _cells(case: Case, rows: Iterable[Row]) -> tuple[Cells, list[tuple]]:
@@ -120,7 +121,7 @@ def _table(case: Case, block: Block, rows: Sequence[Row]) -> str:
     used = [metric for metric in case.metrics if any(row.metrics.get(metric.name) is not None for row in rows)]
     spread = [(column, metric) for column, metric in itertools.product(columns, used) if not metric.single]
     single = [metric for metric in used if metric.single]
-    heads = [*case.rows, *(_heading(column, metric, used) for column, metric in spread), *(metric.heading for metric in single)]
+    heads = [*case.rows, *(_heading(column, metric) for column, metric in spread), *(metric.heading for metric in single)]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(case.rows)}{'---:|' * (len(heads) - len(case.rows))}"]
     for key, row in cells.items():
         values = [metric.told(row[column].metrics.get(metric.name)) if column in row else "" for column, metric in spread]
@@ -131,15 +132,14 @@ def _table(case: Case, block: Block, rows: Sequence[Row]) -> str:
     return f"{_caption(case, block, rows)}\n\n" + "\n".join(lines)
 
 
-def _heading(column: tuple, metric: Metric, used: Sequence[Metric]) -> str:
-    place = ", ".join(map(_told, column))
-    if not place:
-        return metric.heading
-    return place if sum(not one.single for one in used) == 1 else f"{place}: {metric.heading}"
+def _heading(column: tuple, metric: Metric) -> str:
+    return ": ".join([*([", ".join(map(_told, column))] if column else []), metric.heading])
 
 
 def _caption(case: Case, block: Block, rows: Sequence[Row]) -> str:
     further = [f"{key} {_told(value)}" for key, value in _further(case, rows[0]) if key not in block.wanted]
+    seeds = max(row.settings.get(SEEDS, 1) for row in rows)
+    further += [f"median of {seeds} seeds"] if seeds > 1 else []
     measured = sorted({f"{row.commit}, {row.when}" for row in rows})
     machines = sorted({f"{row.machine['cpu']}, torch {row.machine['torch']}" for row in rows if "cpu" in row.machine})
     return f"*{'; '.join([*further, *machines, 'commit ' + ' and '.join(measured)])}*"

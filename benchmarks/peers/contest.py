@@ -30,7 +30,7 @@ from optigram.models.huggingface import wrap_model
 from optigram.models.network import Network
 from optigram.text.lexicon import Rules, lexicon
 
-READ_AT = "."  # the last token, after the free words and a blank: the residual stream is read there
+READ_AT = "."  # by default, the last token, after the free words and a blank: the residual stream is read there
 THEMES = "pizza,cat,train,surfboard,kitchen,snow,baseball,umbrella,giraffe,bus,toilet,cake"
 WORDS = " umbrella, pizza, train, kitchen, snow, giraffe"  # what nanogcg is asked for: the word after the free ones
 PLACEBOS, STARTS = 3, 5
@@ -69,7 +69,7 @@ def _contest(working: Path, settings: Settings) -> Contest:
     return {
         "layer": layer,
         "length": settings.length,
-        "read_at": READ_AT,
+        "read_at": settings.option("read_at", READ_AT),
         "directions": list(probes),
         "words": settings.option("words", WORDS).split(","),
         "starts": [_start(tokenizer, allowed, settings.length, rng) for _ in range(STARTS)],
@@ -119,7 +119,7 @@ def _mean_state(network: Any, tokenizer: Any, texts: Sequence[str], settings: Se
     """The mean residual stream at the last token of some texts, one by one, so that nothing is padded."""
     states, layer = [], settings.option("layer", 9)
     for text in texts:
-        inputs = tokenizer(f"{text.rstrip(' .')} {READ_AT}", return_tensors="pt")
+        inputs = tokenizer(f"{text.rstrip(' .')} {settings.option('read_at', READ_AT)}", return_tensors="pt")
         with torch.no_grad():
             states.append(network(**inputs, output_hidden_states=True).hidden_states[layer + 1][0, -1])
     return torch.stack(states).mean(0)

@@ -30,7 +30,7 @@ def units(settings: Settings) -> Iterator[Unit]:
 def contest(searches: Searches, unit: Unit, seed: int) -> list[Result]:
     """What one method finds for the neurons of a site."""
     site, method = unit["site"], unit["method"]
-    records = searches.records(site, method, unit.get("budget", 0.0), seed)
+    records = searches.records(site, method, unit.get("budget"), seed)
     texts = [{"target": r.target, "text": r.text, "activation": r.activation, "area": area(r)} for r in records]
     return [Result(_cost(records) | _quality(records, searches.corpus_best(site), method), texts)]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from benchmarks.quality.ablations import DENSE, shortlist_setup, shortlists
+from benchmarks.results import ROOT
 from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_corpus, open_model, targets_at
 
 from optigram.methods.ascent import BLOCK, Ascent
@@ -93,37 +94,44 @@ def single_neuron(context: tuple[Model, Settings], unit: Unit, seed: int) -> lis
 def time_to_first(context: Settings, unit: Unit, seed: int) -> list[Result]:
     """Wall and processor seconds until a neuron's best text is there: as a command, and by two calls in one process."""
     (budget,), (site,), settings = context.budgets, context.sites, context
-    command = [sys.executable, "-m", "optigram", "find", settings.model, site, "--budget", f"{budget:.0f}", "--by", settings.by[0]]
+    command = [
+        sys.executable,
+        "-m",
+        "optigram",
+        "find",
+        settings.model,
+        site,
+        "--budget",
+        f"{budget:.0f}",
+        "--by",
+        settings.by[0],
+        "--length",
+        str(settings.length),
+    ]
     command += ["--corpus", settings.corpus[0]] if settings.corpus else []
-    times = {"command": _command(command), "first call": _process(settings, site, 1), "second call": _process(settings, site, 2)}
+    code = f"from benchmarks.speed.steps import Settings, timed_calls; timed_calls({settings!r}, {site!r})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT.parent)
+    first, second = ([float(part) for part in line.split()] for line in done.stdout.splitlines()[-2:])
+    times = {"command": _command(command), "first call": first, "second call": second}
     return [Result({"wall": wall, "processor": processor}, settings={"what": name}) for name, (wall, processor) in times.items()]
 
 
 def _command(words: list[str]) -> tuple[float, float]:
     """Wall and processor seconds of a command and its children."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, check=True, capture_output=True)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - begun
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _process(settings: Settings, site: str, calls: int) -> tuple[float, float]:
-    """Wall and processor seconds of the last of some calls in a new process, its imports not counted."""
-    code = f"from benchmarks.speed.steps import timed_calls; timed_calls({settings!r}, {site!r}, {calls})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    wall, processor = map(float, done.stdout.split()[-2:])
-    return wall, processor
-
-
-def timed_calls(settings: Settings, site: str, calls: int) -> None:
-    """Find the best text of a target so often, and print the seconds of the last time."""
-    wall = processor = 0.0
-    for _ in range(calls):
+def timed_calls(settings: Settings, site: str) -> None:
+    """Find the best text of a target twice, and print the wall and processor seconds of each time, imports not counted."""
+    for _ in range(2):
         wall, processor = time.perf_counter(), time.process_time()
         model = open_model(settings.model)
         objective = Objective(model, targets_at(model, [site]), settings.length)
         list(find(objective, settings.by[:1], open_corpus(model, settings), Budget(forwards=settings.budgets[0])))
-    print(time.perf_counter() - wall, time.process_time() - processor)
+        print(time.perf_counter() - wall, time.process_time() - processor)
 
 
 def sparse_setup(settings: Settings) -> tuple[Objective, Mapping[str, Ascent]]:
