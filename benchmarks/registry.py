@@ -109,8 +109,8 @@ SPEED = (
     Case(
         "speed/scan_ngrams",
         "all n-grams of a corpus alone: unique ones by prefix, to every window from its first word",
-        scans.ngrams_setup,
-        scans.ngrams,
+        passes.scan_setup,
+        passes.scan_ngrams,
         metrics(
             "windows: windows ,.0f; unique: unique ,.0f; steps: cell steps ,.0f; naive_steps: from the first word ,.0f; "
             "cells: cell steps, times fewer .2f; time: time, times less .2f"

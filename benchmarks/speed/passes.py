@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_corpus, open_model
+from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_corpus, open_model, targets_at
 from torch import Tensor
 
 from optigram.models.base import Model
@@ -16,9 +16,13 @@ from optigram.objective.forward import read_whole
 from optigram.objective.objective import Objective
 from optigram.papers.poerner2018.data import SHARES, split
 from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
+from optigram.scanning.ngrams import NgramScan
+from optigram.scanning.plan import ScanSettings
+from optigram.text.documents import Document
 from optigram.text.formats import Sentence, ngrams
 
 CHAINS, CANDIDATES = 4, 64  # of texts in which one word is replaced
+TIMED = 30_000  # windows that are timed from their first word
 SHAPE, TURNS = (32, 8), 7  # texts and tokens of a forward that is timed; how often
 
 Context = tuple[Model, Settings]
@@ -86,6 +90,38 @@ def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:
         Result({"milliseconds": 1000 * taken, "times_faster": middle["whole"] / taken}, settings={"what": name})
         for name, taken in middle.items()
     ]
+
+
+def scan_setup(settings: Settings) -> tuple[Model, Settings, list[str]]:
+    """The model, and the sentences."""
+    model = open_model(settings.model)
+    return model, settings, list(open_corpus(model, settings).texts)
+
+
+def scan_ngrams(context: tuple[Model, Settings, list[str]], unit: Unit, seed: int) -> list[Result]:
+    """Every n-gram alone: unique n-grams by prefix, against every window from its first word."""
+    model, settings, texts = context
+    targets = targets_at(model, [f"{site}:0-{min(settings.targets, model.sites[site].width) - 1}" for site in settings.sites])
+    alone = NgramScan(model, targets, ScanSettings(question="alone", skipped=0, length=settings.length))
+    begun = time.process_time()
+    list(alone.take(Document(number, text) for number, text in enumerate(texts)))
+    seconds = time.process_time() - begun
+    rows = [model.vocabulary.encode(text) for text in texts]
+    grams, *_ = alone._windows(rows, np.array([len(row) for row in rows]))
+    steps = float(alone.objective.cost.forwards[0]) * settings.length
+    objective, part = Objective(model, targets, settings.length), grams[:: max(len(grams) // TIMED, 1)]
+
+    def naive() -> None:
+        with torch.no_grad():
+            for some in torch.from_numpy(part).split(128):
+                states = model.read(model.embedding[some], [each.sites[0] for each in objective._groups])
+                for readout in objective._groups:
+                    readout.pooled(readout.joined(states), None)
+
+    whole = least(naive, 1) * len(grams) / len(part)
+    cells = len(grams) * settings.length
+    metrics = {"windows": len(grams), "unique": alone.statistics.count, "steps": steps, "naive_steps": cells}
+    return [Result(metrics | {"cells": cells / steps, "time": whole / seconds, "seconds": seconds})]
 
 
 class _Timed(Trainer):

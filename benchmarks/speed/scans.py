@@ -1,4 +1,4 @@
-"""Scans: speed against the bare forward, memory, n-grams by prefix, keeping all activations, and what 10 billion tokens would take."""
+"""Scans: speed against the bare forward, memory, keeping all activations, and what 10 billion tokens would take."""
 
 import itertools
 import multiprocessing
@@ -18,12 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import save
-from optigram.objective.objective import Objective
 from optigram.scanning.activations import ActivationReader, activation_reader
 from optigram.scanning.chunks import Chunk, Queue, read_documents, read_settings
 from optigram.scanning.forward import Forward
 from optigram.scanning.in_context import InContextScan
-from optigram.scanning.ngrams import NgramScan
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.scan import scan
 from optigram.scanning.statistics import Statistics
@@ -31,7 +29,7 @@ from optigram.scanning.top_places import TopPlaces
 from optigram.text.documents import Document
 
 ABOVE = 1e-5  # what is kept where everything is kept, as in delphi
-WORDS, TIMED = 2000, 30_000  # of the model whose memory is measured; windows that are timed from their first word
+WORDS = 2000  # of the model whose memory is measured
 TOKENS, LETTERS, CONTEXT = 10_000_000_000, 4, 256  # of the large scan; bytes of text per token; tokens read at a time
 SIDE = 1024  # of the matrices whose product is timed
 
@@ -114,38 +112,6 @@ def _scan_once(folder: str, size: float) -> tuple[float, int, float]:
     shards = max(int(size) // 64, 1)
     found = scan(str(Path(folder) / "model"), ["language.hidden:*", "visual.hidden:*"], str(path), settings, count=shards)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, found.about["tokens"], time.perf_counter() - begun
-
-
-def ngrams_setup(settings: Settings) -> tuple[Model, Settings, list[str]]:
-    """The model, and the sentences."""
-    model = open_model(settings.model)
-    return model, settings, list(open_corpus(model, settings).texts)
-
-
-def ngrams(context: tuple[Model, Settings, list[str]], unit: Unit, seed: int) -> list[Result]:
-    """Every n-gram alone: unique n-grams by prefix, against every window from its first word."""
-    model, settings, texts = context
-    targets = targets_at(model, [f"{site}:0-{min(settings.targets, model.sites[site].width) - 1}" for site in settings.sites])
-    alone = NgramScan(model, targets, ScanSettings(question="alone", skipped=0, length=settings.length))
-    begun = time.process_time()
-    list(alone.take(Document(number, text) for number, text in enumerate(texts)))
-    seconds = time.process_time() - begun
-    rows = [model.vocabulary.encode(text) for text in texts]
-    grams, *_ = alone._windows(rows, np.array([len(row) for row in rows]))
-    steps = float(alone.objective.cost.forwards[0]) * settings.length
-    objective, part = Objective(model, targets, settings.length), grams[:: max(len(grams) // TIMED, 1)]
-
-    def naive() -> None:
-        with torch.no_grad():
-            for some in torch.from_numpy(part).split(128):
-                states = model.read(model.embedding[some], [each.sites[0] for each in objective._groups])
-                for readout in objective._groups:
-                    readout.pooled(readout.joined(states), None)
-
-    whole = least(naive, 1) * len(grams) / len(part)
-    cells = len(grams) * settings.length
-    metrics = {"windows": len(grams), "unique": alone.statistics.count, "steps": steps, "naive_steps": cells}
-    return [Result(metrics | {"cells": cells / steps, "time": whole / seconds, "seconds": seconds})]
 
 
 def caching(context: Scan, unit: Unit, seed: int) -> list[Result]:
