@@ -5,7 +5,7 @@ from dataclasses import replace
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, optimum, search, slopes
-from benchmarks.setup import Searches, Settings, by_method, by_site
+from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import passes, scans, steps
 from optigram.errors import InputError, nearest
 
@@ -23,6 +23,7 @@ API = (
         steps.time_to_first,
         metrics("wall: wall seconds .2f; processor: processor seconds .2f"),
         Settings(sites=("visual:pizza",), by=("auto",), targets=1),
+        by_method,
     ),
 )
 SPEED = (
@@ -226,7 +227,7 @@ QUALITY = (
         ablations.shortlist,
         metrics("to_gbl: / gbl .3f; mean_to_gbl: mean .3f; time: time / gbl .3f", COST),
         Settings(targets=32, options={"words": 0, "tried": "64", "longer": 1.0}),
-        by_site,
+        by_budget,
         rows=("method",),
         columns=("site",),
     ),

@@ -83,6 +83,11 @@ def by_site(settings: Settings) -> Iterator[Unit]:
     yield from ({"site": site} for site in settings.sites)
 
 
+def by_budget(settings: Settings) -> Iterator[Unit]:
+    """A unit per budget and site."""
+    yield from ({"site": site, "budget": budget} for budget, site in itertools.product(settings.budgets, settings.sites))
+
+
 def by_method(settings: Settings) -> Iterator[Unit]:
     """A unit per budget, site and method, small budgets first."""
     for budget, site, method in itertools.product(settings.budgets, settings.sites, settings.by):

@@ -148,9 +148,8 @@ def shortlist_setup(settings: Settings) -> tuple[Imaginet, Settings]:
     return (widened(model, words) if words else model), settings
 
 
-def shortlists(settings: Settings) -> Mapping[str, Ascent]:
+def shortlists(settings: Settings, budget: float) -> Mapping[str, Ascent]:
     """The dense method first, then the shortlists of the option `tried`; with `longer`, at so many times the budget."""
-    (budget,) = settings.budgets
     sizes = map(int, settings.option("tried", "64").split(","))
     sparse = registry.sparse(budget * settings.option("longer", 1.0))
     return {DENSE: modern(DENSE, budget)} | {f"sgbl, {size} words": dataclasses.replace(sparse, shortlist=size) for size in sizes}
@@ -163,7 +162,7 @@ def shortlist(context: tuple[Imaginet, Settings], unit: Unit, seed: int) -> list
     runs: dict[str, list[tuple[np.ndarray, float, float]]] = {}
     for start in range(0, len(objective.targets), TURN):
         part = objective.subset(range(start, min(start + TURN, len(objective.targets))))
-        for name, method in shortlists(settings).items():
+        for name, method in shortlists(settings, unit["budget"]).items():
             begun = time.process_time()
             found, spent = _found(part, method, None, seed)
             runs.setdefault(name, []).append((found, time.process_time() - begun, spent))

@@ -107,16 +107,16 @@ def faithful_setup(settings: Settings) -> tuple[Imaginet, np.ndarray, Settings]:
 
 
 def faithful_units(settings: Settings) -> Iterator[Unit]:
-    """A unit per method, site and neuron: a run may take hours."""
+    """A unit per neuron, for each method, site and budget of `auto`: a run may take hours."""
     model = open_imaginet(settings.model)
-    for method, site in itertools.product(settings.by, settings.sites):
-        yield from ({"method": method, "site": site, "unit": unit} for unit in drawn_units(model, site, settings.targets))
+    for unit in by_method(settings):
+        yield from (unit | {"unit": number} for number in drawn_units(model, unit["site"], settings.targets))
 
 
 def faithful(context: tuple[Imaginet, np.ndarray, Settings], unit: Unit, seed: int) -> list[Result]:
     """The authors' method to the end of its patience, and `auto` within its budget, both from random texts."""
     model, words, settings = context
-    (budget,) = settings.budgets
+    budget = unit["budget"]  # of auto
     objective = objective_of(model, unit["site"], settings.targets, settings.length, words=words)
     objective = objective.subset([drawn_units(model, unit["site"], settings.targets).index(unit["unit"])])
     theirs = _only(objective, chains.method(chains.parse(unit["method"]), budget, block=1), Budget(), seed)

@@ -91,25 +91,12 @@ def single_neuron(context: tuple[Model, Settings], unit: Unit, seed: int) -> lis
     return [Result({"alone": alone, "in_batch": shared, "ratio": alone / shared, "neurons": many, "spent": spent})]
 
 
-def time_to_first(context: Settings, unit: Unit, seed: int) -> list[Result]:
+def time_to_first(settings: Settings, unit: Unit, seed: int) -> list[Result]:
     """Wall and processor seconds until a neuron's best text is there: as a command, and by two calls in one process."""
-    (budget,), (site,), settings = context.budgets, context.sites, context
-    command = [
-        sys.executable,
-        "-m",
-        "optigram",
-        "find",
-        settings.model,
-        site,
-        "--budget",
-        f"{budget:.0f}",
-        "--by",
-        settings.by[0],
-        "--length",
-        str(settings.length),
-    ]
+    command = [sys.executable, "-m", "optigram", "find", settings.model, unit["site"], "--by", unit["method"]]
+    command += ["--budget", f"{unit['budget']:.0f}", "--length", str(settings.length)]
     command += ["--corpus", settings.corpus[0]] if settings.corpus else []
-    code = f"from benchmarks.speed.steps import Settings, timed_calls; timed_calls({settings!r}, {site!r})"
+    code = f"from benchmarks.speed.steps import Settings, timed_calls; timed_calls({settings!r}, {unit!r})"
     done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT.parent)
     first, second = ([float(part) for part in line.split()] for line in done.stdout.splitlines()[-2:])
     times = {"command": _command(command), "first call": first, "second call": second}
@@ -124,20 +111,20 @@ def _command(words: list[str]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def timed_calls(settings: Settings, site: str) -> None:
+def timed_calls(settings: Settings, unit: Unit) -> None:
     """Find the best text of a target twice, and print the wall and processor seconds of each time, imports not counted."""
     for _ in range(2):
         wall, processor = time.perf_counter(), time.process_time()
         model = open_model(settings.model)
-        objective = Objective(model, targets_at(model, [site]), settings.length)
-        list(find(objective, settings.by[:1], open_corpus(model, settings), Budget(forwards=settings.budgets[0])))
+        objective = Objective(model, targets_at(model, [unit["site"]]), settings.length)
+        list(find(objective, [unit["method"]], open_corpus(model, settings), Budget(forwards=unit["budget"])))
         print(time.perf_counter() - wall, time.process_time() - processor)
 
 
 def sparse_setup(settings: Settings) -> tuple[Objective, Mapping[str, Ascent]]:
     """The objective, its vocabulary filled up to the option `words`, and the dense and sparse methods."""
     model, _ = shortlist_setup(settings)
-    return objective_of(model, "language", settings.targets, settings.length), shortlists(settings)
+    return objective_of(model, "language", settings.targets, settings.length), shortlists(settings, settings.budgets[0])
 
 
 def sparse_parts(context: tuple[Objective, Mapping[str, Ascent]], unit: Unit, seed: int) -> list[Result]:
