@@ -36,9 +36,9 @@ __all__ = [
     "find",
     "load",
     "methods",
+    "open_corpus",
     "resolve",
     "scan",
-    "open_corpus",
     "search",
 ]
 

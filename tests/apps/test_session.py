@@ -11,8 +11,8 @@ from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import score_text
-from optigram.text.sources import open_corpus
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 FOR_EVER = 50_000.0
 

@@ -1,4 +1,4 @@
-"""Statistics of a corpus for some targets: its best n-grams in context, the distribution of activations, and the gain of a larger corpus."""
+"""Statistics of a corpus for some targets: its best n-grams, the distribution of activations, and the gain of a larger corpus."""
 
 import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +60,9 @@ def corpus_statistics(
         + _quantiles(sample[row], shuffled)
         for row in range(len(exact.targets))
     ]
-    edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.activation[:, 0], strict=True)), strict=True)
+    edges, counts = zip(
+        *(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.activation[:, 0], strict=True)), strict=True
+    )
     return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 

@@ -61,7 +61,10 @@ class ScanSettings:
 
         A recurrent model has no attention sink, so no position is skipped; on a GPU forward passes are larger.
         """
-        default = {"skipped": 1 if model.attends else 0, "tokens": TOKENS if model.embedding.device.type == "cpu" else MANY_TOKENS}
+        default: dict[str, Any] = {
+            "skipped": 1 if model.attends else 0,
+            "tokens": TOKENS if model.embedding.device.type == "cpu" else MANY_TOKENS,
+        }
         return cls(**default | {name: value for name, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,7 +137,9 @@ class Plan:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"there is no plan of a scan in {folder} ({str(error)[:80]}); make one with `optigram scan ... --out`") from error
+            raise InputError(
+                f"there is no plan of a scan in {folder} ({str(error)[:80]}); make one with `optigram scan ... --out`"
+            ) from error
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:

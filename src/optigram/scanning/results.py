@@ -76,7 +76,8 @@ class ScanResults:
     def of(self, target: Any, split: str = "top") -> list[dict[str, Any]]:
         """The places of a target in a split (top, bottom, random, ...), by rank. Raises InputError for a target that was not scanned."""
         if (name := str(target)) not in (known := list(self)):
-            raise InputError(f"{name} was not scanned{nearest(name, known)}; the scan has {', '.join(known[:5])}")
+            near = nearest(name, known) or f"; the scan has {', '.join(known[:5])}"
+            raise InputError(f"{name} was not scanned{near}")
         chosen = (compute.field("target") == name) & (compute.field("split") == split)
         return self.examples.filter(chosen).sort_by("rank").to_pylist()
 
@@ -140,7 +141,9 @@ def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
     """Raise InputError if another version of optigram made the scan in a folder."""
     if (made := scan["format"]) != FORMAT:
         version = scan.get("versions", {}).get("optigram", "another version")
-        raise InputError(f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder")
+        raise InputError(
+            f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
+        )
 
 
 def _shortened(row: Mapping[str, Any]) -> str:

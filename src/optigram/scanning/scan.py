@@ -107,7 +107,9 @@ def plan_of(
     return Plan(name, dtype, mark, addresses, settings, known, split(known, count, SHARD), skip_bad, versions())
 
 
-def run_scan(worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine = local.run, job: Job | None = None) -> ScanResults:
+def run_scan(
+    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine = local.run, job: Job | None = None
+) -> ScanResults:
     """Read the shards that are missing in a folder, and merge all. Without a `job` this worker reads them."""
     seen: tuple[float, int] = 0, 1
 

@@ -92,7 +92,9 @@ class State:
                 about["seconds"],
             )
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-            raise InputError(f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again") from error
+            raise InputError(
+                f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again"
+            ) from error
 
 
 def _statistics(table: pa.Table, shared: Mapping[str, Any]) -> Statistics:

@@ -25,7 +25,9 @@ class _Kept:
             line = json.dumps(text).encode() + b"\n"
             size += len(line)
             if size > MOST:
-                raise InputError(f"expected an iterable of at most {MOST >> 20:,} MB of texts, got more; give a file, hf:NAME or fewer texts")
+                raise InputError(
+                    f"expected an iterable of at most {MOST >> 20:,} MB of texts, got more; give a file, hf:NAME or fewer texts"
+                )
             self.file.write(line)
             self.count += 1
 
@@ -67,10 +69,12 @@ def held_texts(corpus: Any, column: str | None) -> "Sequence[str | Path] | _Kept
         raise InputError(f"{EXPECTED}, got {type(corpus).__name__}")
     if isinstance(corpus, Sequence):
         return tuple(_items(corpus, column))
-    if hasattr(corpus, "select_columns") and corpus.column_names:  # of `datasets`: without the others, which may be images
-        corpus = corpus.select_columns([text_column(corpus.column_names, column, "the data set")])
-        if hasattr(corpus, "__len__"):
-            return _Rows(corpus, column)
+    if names := getattr(corpus, "column_names", None):  # of `datasets`: without the other columns, which may be images
+        data: Any = corpus
+        rows = data.select_columns([text_column(names, column, "the data set")])
+        if hasattr(rows, "__len__"):
+            return _Rows(rows, column)
+        corpus = rows
     items = iter(_items(corpus, column))
     first = next(items, None)
     if isinstance(first, Path):

@@ -1,4 +1,4 @@
-"""`open_corpus`: the texts that a user names or gives: files and globs (`formats`), Hub data sets, strings in memory, data sets, data frames."""
+"""`open_corpus` opens the texts that a user names or gives: files, globs, Hub data sets, and Python objects that hold texts."""
 
 import functools
 import glob
@@ -90,7 +90,9 @@ def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
         names = [str(path) for path in paths]
         return Corpus(" + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else ""), sources(names, column))
     if texts and all(map(_names_a_file, texts[:LOOKED])):
-        raise InputError(f"a list of strings is a list of texts, got what looks like the name of a file, {texts[0]!r}; give Path({texts[0]!r})")
+        raise InputError(
+            f"a list of strings is a list of texts, got what looks like the name of a file, {texts[0]!r}; give Path({texts[0]!r})"
+        )
     return Corpus(f"{len(texts):,} texts", held=tuple(texts))
 
 
@@ -133,7 +135,9 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
     paths = [name] if Path(name).is_file() else sorted(path for path in globbed if Path(path).is_file())
     if not paths:
-        raise InputError(f"no corpus file {name!r}; give text, .csv, .tsv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME")
+        raise InputError(
+            f"no corpus file {name!r}; give text, .csv, .tsv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME"
+        )
     for path in map(Path, paths):
         yield _file(path, column)
 

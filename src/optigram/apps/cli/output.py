@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,19 +69,14 @@ def run_request(
         console().print(f"\n{closing(records)}", highlight=False, markup=False)
 
 
-@contextlib.contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+def progress(quiet: bool) -> "contextlib.AbstractContextManager[Callable[[float, int, str], None]]":
     """Show a bar with the time left on standard error, if that is a terminal: (done, of how many, what)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from optigram.engine.progress import progress as bar
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)
+    return bar(True if quiet else None)
 
 
-def _watch_search(show: Callable[[int, int, str], None], total: int) -> Callable[[str, int, Any], None]:
+def _watch_search(show: Callable[[float, int, str], None], total: int) -> Callable[[str, int, Any], None]:
     def watch(method: str, done: int, best: Any) -> None:
         show(done, total, f"{method}: best {float(best.max()):.2f}")
 

@@ -153,9 +153,7 @@ def _place_and_device(device: str) -> tuple[tuple[int, int], str]:
     return place_in_world() or (0, 1), own_device(device, torch.cuda.device_count())
 
 
-def _carry_out(
-    worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]
-) -> "ScanResults | None":
+def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]) -> "ScanResults | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
     from optigram.scanning.scan import run_scan, run_shards
 
