@@ -1,4 +1,4 @@
-"""Scores of the n-grams of a corpus, chunk by chunk, for all that read a corpus outside of a search: scans of n-grams alone and statistics."""
+"""Scores of the n-grams of a corpus, chunk by chunk: for scans of n-grams alone and for corpus statistics, which are no searches."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Statistics of a corpus for some targets: its best n-grams in context, the distribution of activations, and the gain of a larger corpus."""
+"""Statistics of a corpus for some targets: its best n-grams, the distribution of activations, and the gain of a larger corpus."""
 
 import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -141,7 +141,7 @@ class Batch:
         return self.counted.sum(1)
 
     def evened(self, values: Float[Tensor, "b s m"]) -> Float[Tensor, "b s m"]:
-        """The values, with those of positions that do not count replaced by the first of the chunk that does, so that a maximum ignores them.
+        """The values, where each position that does not count holds the value of the first that does, so that a maximum ignores it.
 
         This changes the states in place; nothing reads them afterwards.
         """

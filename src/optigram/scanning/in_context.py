@@ -125,9 +125,9 @@ def _candidates(
     most: int,
     sign: int,
 ) -> Entries:
-    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target, the first among equals.
+    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target.
 
-    `peak` is the best score of each chunk. `start` is the number of the first target.
+    Among equal scores the first place is the best. `peak` is the best score of each chunk. `start` is the number of the first target.
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
     scores = sign * values[row, :, target]

@@ -76,7 +76,8 @@ class ScanResults:
     def of(self, target: Any, split: str = "top") -> list[dict[str, Any]]:
         """The places of a target in a split (top, bottom, random, ...), by rank. Raises InputError for a target that was not scanned."""
         if (name := str(target)) not in (known := list(self)):
-            raise InputError(f"{name} was not scanned{nearest(name, known)}; the scan has {', '.join(known[:5])}")
+            near = nearest(name, known) or f"; the scan has {', '.join(known[:5])}"
+            raise InputError(f"{name} was not scanned{near}")
         chosen = (compute.field("target") == name) & (compute.field("split") == split)
         return self.examples.filter(chosen).sort_by("rank").to_pylist()
 

@@ -111,7 +111,7 @@ def text_column(names: Iterable[str], column: str | None, where: str) -> str:
 
 
 def text_picker(names: Collection[str], column: str | None, where: str) -> Callable[[Mapping[str, Any]], tuple[str, str | None]]:
-    """A function that takes the text and the image key out of a row with these columns; it raises InputError for a value that is no text."""
+    """A function that takes text and image key out of a row with these columns. It raises InputError for a value that is no text."""
     text, image = text_column(names, column, where), next((name for name in IMAGE_COLUMNS if name in names), None)
 
     def pick(row: Mapping[str, Any]) -> tuple[str, str | None]:

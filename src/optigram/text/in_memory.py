@@ -69,11 +69,12 @@ def held_texts(corpus: Any, column: str | None) -> "Sequence[str | Path] | _Kept
         raise InputError(f"{EXPECTED}, got {type(corpus).__name__}")
     if isinstance(corpus, Sequence):
         return tuple(_items(corpus, column))
-    data: Any = corpus
-    if hasattr(data, "select_columns") and data.column_names:  # of `datasets`: without the others, which may be images
-        corpus = data.select_columns([text_column(data.column_names, column, "the data set")])
-        if hasattr(corpus, "__len__"):
-            return _Rows(corpus, column)
+    if names := getattr(corpus, "column_names", None):  # of `datasets`: without the other columns, which may be images
+        data: Any = corpus
+        rows = data.select_columns([text_column(names, column, "the data set")])
+        if hasattr(rows, "__len__"):
+            return _Rows(rows, column)
+        corpus = rows
     items = iter(_items(corpus, column))
     first = next(items, None)
     if isinstance(first, Path):

@@ -1,4 +1,4 @@
-"""`open_corpus`: the texts that a user names or gives: files and globs (`formats`), Hub data sets, strings in memory, data sets, data frames."""
+"""`open_corpus` opens the texts that a user names or gives: files, globs, Hub data sets, and Python objects that hold texts."""
 
 import functools
 import glob
