@@ -39,8 +39,8 @@ def test_find_runs_auto_by_default_and_returns_results(tiny):
 
 def test_a_transformer_in_memory_is_searched(tmp_path):
     model = pretrained("gpt2")
-    found = og.find(model, "mlp_act.0:7", tokenizer=tokenizer(), by="coordinate", budget=40, length=3, seed=1)
-    again = og.score(model, "mlp_act.0:7", found.best.text, tokenizer=tokenizer())
+    found = og.find(model, "mlp_act.0:7", tokenizer=tokenizer("bpe"), by="coordinate", budget=40, length=3, seed=1)
+    again = og.score(model, "mlp_act.0:7", found.best.text, tokenizer=tokenizer("bpe"))
     if found.best.survives:
         assert again.best.activation == pytest.approx(found.best.activation, abs=1e-5)
 

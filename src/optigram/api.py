@@ -1,4 +1,4 @@
-"""The functions most users need: find, score, explain, scan, open."""
+"""The functions that most users need: find, score, explain, scan and open."""
 
 import functools
 import inspect
@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from torch import Tensor
 
+from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
 from optigram.models.base import Model
 from optigram.models.loading import load
@@ -19,8 +20,9 @@ from optigram.runs.find import score_texts
 from optigram.runs.folder import new_folder
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, ObjectiveOptions, checked
-from optigram.runs.progress import Show, progress, shown, tell
 from optigram.runs.run import prepare, run
+from optigram.scanning.results import ScanResults, is_scan
+from optigram.scanning.scan import scan as scan
 from optigram.text.vocabulary import known_ids
 
 P = ParamSpec("P")
@@ -89,7 +91,7 @@ def find(model: Any, targets: Any, options: FindCall) -> Results:
     plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})
     with progress(options.quiet) as show:
         prepared = prepare(_opened(model, options, options.dtype), targets, plain, reload, remark)
-        found = run(prepared, watcher(show, len(prepared.objective.targets)), remark)
+        found = run(prepared, _watcher(show, len(prepared.objective.targets)), remark)
     results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
     if folder is not None:
         results.save(folder)
@@ -184,7 +186,13 @@ def explain(
     return Explanations(tuple(found))
 
 
-def watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
+def open(folder: str | Path) -> Results | ScanResults:
+    """Open the folder of a run, a study or a scan. Raises InputError for any other, and for one that another version wrote."""
+    place = Path(folder)
+    return ScanResults.load(place) if is_scan(place) else Results.open(place)
+
+
+def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
     """What a search calls after every round, to show how many targets are done and the best value so far."""
 
     def watch(method: str, done: int, best: Tensor) -> None:

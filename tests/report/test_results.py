@@ -93,8 +93,8 @@ def test_results_are_a_sequence_of_records_and_stay_results(results):
 
 
 def test_best_is_the_best_text_of_each_target(results):
-    assert [record.target for record in results.best] == [f"visual:word{n}" for n in range(4)]
-    for record in results.best:
+    assert [record.target for record in results.top()] == [f"visual:word{n}" for n in range(4)]
+    for record in results.top():
         assert record.activation == max(one.activation for one in results[record.target])
 
 
@@ -112,7 +112,7 @@ def test_empty_results_print_sensibly(capsys, tmp_path):
     empty.show()
     assert repr(empty) == "Results: no texts" == capsys.readouterr().out.strip()
     assert "no texts" in empty._repr_html_()
-    assert len(empty.best) == len(empty[:3]) == empty.to_arrow().num_rows == 0
+    assert len(empty[:3]) == empty.to_arrow().num_rows == 0
     for attempt in (lambda: empty.save(tmp_path / "run"), lambda: empty.report(tmp_path / "page.html"), empty.figure, lambda: empty["x:1"]):
         with pytest.raises(InputError):
             attempt()

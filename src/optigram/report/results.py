@@ -86,9 +86,10 @@ class Results(Sequence[Record]):
         return found
 
     @property
-    def best(self) -> "Results":
-        """The best text of each target, whatever the method; `results.best[0]` is the record of the first target."""
-        return self.top(1)
+    def best(self) -> Record:
+        """The record with the highest activation; `top()` has the best of each target. Raises InputError if there is none."""
+        self._require_records()
+        return max(self.records, key=lambda record: record.activation)
 
     def top(self, count: int = 1) -> "Results":
         """The `count` best texts of each target, best first, whatever the method."""

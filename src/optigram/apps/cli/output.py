@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from optigram.runs.progress import progress, tell
+from optigram.engine.progress import progress, tell
 
 if TYPE_CHECKING:
     from optigram.errors import Interrupted
