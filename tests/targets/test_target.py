@@ -12,12 +12,18 @@ names = st.text(min_size=1).filter(lambda text: not text.isdecimal())
 spans = st.tuples(st.integers(0, 99), st.integers(0, 99)).map(lambda pair: range(pair[0], pair[0] + pair[1] + 1))
 units = st.one_of(st.integers(0, 10**6), names, st.integers(0, 99).map(str), spans)
 sites = st.builds(str.__add__, st.from_regex(r"[a-z_]+(\.[a-z0-9_]+)*", fullmatch=True), st.sampled_from(["", "@in"]))
-files = st.one_of(st.none(), st.from_regex(r"[a-z]+(/[a-z]+)*(\.safetensors)?", fullmatch=True), st.text(min_size=1))
+files = st.one_of(
+    st.none(),
+    st.from_regex(r"memory:([a-z]+\.)?[0-9a-f]{8}", fullmatch=True),
+    st.from_regex(r"[a-z]+(/[a-z]+)*(\.safetensors)?", fullmatch=True),
+    st.text(min_size=1),
+)
 weights = st.one_of(st.just(1.0), st.floats(1e-9, 1e9)).flatmap(lambda size: st.sampled_from([size, -size]))
 pools = st.one_of(st.sampled_from(["last", "max", "mean", "anywhere"]), st.integers(0, 99))
 many = st.one_of(st.none(), st.lists(units, min_size=1, max_size=4).map(tuple))
 single = st.tuples(st.one_of(st.integers(0, 10**6), names))
-sums = st.lists(st.builds(grammar.Term, sites, single, files, weights), min_size=1, max_size=4).map(tuple)
+functions = st.builds(grammar.Term, st.just("custom"), st.lists(st.one_of(sites, names), min_size=1, max_size=3).map(tuple), files, weights)
+sums = st.lists(st.one_of(st.builds(grammar.Term, sites, single, files, weights), functions), min_size=1, max_size=4).map(tuple)
 addresses = st.builds(Address, st.one_of(sums, st.tuples(st.builds(grammar.Term, sites, many, files, weights))), pools)
 
 

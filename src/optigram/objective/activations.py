@@ -57,7 +57,8 @@ class LogSumExp:
         found = []
         for begin in range(0, len(head.weight), TOKENS):
             weight, bias = (part[begin : begin + TOKENS].detach().float() for part in (head.weight, head.bias))
-            logits = states @ weight.T + bias
+            padded = torch.nn.functional.pad(weight, (0, 0, 0, -len(weight) % COLUMNS))  # odd widths round by a row's place in the block
+            logits = (states @ padded.T)[:, : len(weight)] + bias
             logits = logits if head.softcap is None else head.softcap * torch.tanh(logits / head.softcap)
             found.append(logits.logsumexp(-1))
         return torch.stack(found, dim=-1).logsumexp(-1)

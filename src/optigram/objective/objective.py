@@ -6,6 +6,7 @@ Axes: k targets, c texts per target, t free tokens, s all tokens (with the templ
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ class Objective:
     `lexicon` int64 [v] are the ids that may be proposed, `table` float32 [v d] their embeddings.
     """
 
+    @no_type_check  # wrong types are an InputError of `resolve`
     def __init__(
         self,
         model: Model,

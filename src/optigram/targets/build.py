@@ -1,11 +1,13 @@
-"""Factories of targets, which need no model: `resolve` looks up what they ask for, and checks it."""
+"""Factories of targets, which need no model: `resolve` looks up what they ask for, and checks it.
 
-import math
+They refuse what is of the wrong type with an InputError of their own, so annotations are not checked on top (`no_type_check`).
+"""
+
 import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -20,21 +22,25 @@ from optigram.targets.sae_objects import check_autoencoder
 from optigram.targets.target import Target
 
 
+@no_type_check
 def neuron(site: str, unit: int | str) -> Target:
     """One unit of a site, by index or by name: `neuron("mlp_act.5", 137)`, `neuron("visual", "pizza")`."""
     return _asked(_site(site), unit)
 
 
+@no_type_check
 def logit(token: int | str) -> Target:
     """The logit of a token, by id or as it is typed, with its blank: `logit(" Paris")`. The model must have vocabulary logits."""
     return _asked(LOGIT, token)
 
 
+@no_type_check
 def log_prob(token: int | str) -> Target:
     """The log probability of a token after each position, in nats: its logit less the log of the sum of exp of all logits."""
     return _asked(LOG_PROB, token)
 
 
+@no_type_check
 def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = None) -> Target:
     """The dot product of a site's state with a vector [h]: a tensor, an array or a list, copied as float32, not normalised.
 
@@ -44,6 +50,7 @@ def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = N
     return Target((Term(_site(site), Direction(_name(name, "vector"), _vector(vector))),))
 
 
+@no_type_check
 def latent(site: str, sae: Any, index: int) -> Target:
     """One latent of a sparse autoencoder that reads the site.
 
@@ -59,6 +66,7 @@ def latent(site: str, sae: Any, index: int) -> Target:
     return Target((Term(_site(site), Asked(_index(index), source)),))
 
 
+@no_type_check
 def custom(function: Function, sites: str | Sequence[str], name: str | None = None) -> Target:
     """A function of the states of some sites.
 
@@ -76,7 +84,7 @@ def custom(function: Function, sites: str | Sequence[str], name: str | None = No
     return Target((Term(listed[0], Custom(function, listed, _name(name, shown))),))
 
 
-def _asked(site: str, unit: int | str) -> Target:
+def _asked(site: str, unit: Any) -> Target:
     if isinstance(unit, str) and not unit:
         raise InputError(f"expected the index or the name of a unit of {site}, got an empty string")
     return Target((Term(site, Asked(unit if isinstance(unit, str) else _index(unit))),))
@@ -108,11 +116,13 @@ def _vector(vector: Any) -> Float[Tensor, " h"]:
     """A copy as float32, so that what the caller changes later is not changed here."""
     try:
         found = vector.detach().cpu() if isinstance(vector, Tensor) else torch.from_numpy(np.array(vector))
+        if found.is_complex():
+            raise TypeError("complex numbers")
         copied = found.to(torch.float32, copy=True)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"expected a vector of numbers, got {type(vector).__name__}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"expected a vector of real numbers, got {type(vector).__name__}: {str(error).splitlines()[0]}") from error
     if copied.ndim != 1 or not len(copied):
         raise InputError(f"expected a vector of one dimension, as wide as the site, got shape {list(copied.shape)}")
-    if found.is_complex() or not math.isfinite(float(copied.abs().sum(dtype=torch.float64))):
-        raise InputError("expected a vector of real numbers, finite in float32; look for NaN and infinity in it")
+    if not copied.isfinite().all():
+        raise InputError("expected a vector that is finite in float32; look for NaN and infinity in it")
     return copied.contiguous()

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, cast
+from typing import Any, cast, no_type_check
 
 from optigram.errors import InputError
 from optigram.models.base import Model
@@ -60,6 +60,7 @@ class Target:
         """The maximum over every position."""
         return replace(self, pool="anywhere")
 
+    @no_type_check
     def at(self, position: int) -> "Target":
         """The value at one position of the input, counted from 0."""
         try:
@@ -106,6 +107,7 @@ class Target:
         return f"Target({str(self)!r})"
 
 
+@no_type_check  # what is no target is an InputError, also where annotations are checked
 def resolve(targets: str | Target | Iterable[str | Target], model: Model) -> tuple[Target, ...]:
     """The targets of a model that are asked for, each once, in order: address strings, targets, or several of both.
 
