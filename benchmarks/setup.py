@@ -20,11 +20,12 @@ from optigram.models.loading import BUNDLED, load
 from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, SearchResult, search
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import run_plan
-from optigram.runs.plan import Sentences, corpus_search, plan_of
+from optigram.runs.plan import corpus_search, plan_of
 from optigram.runs.records import Record
 from optigram.targets.target import Target, resolve
+from optigram.text.sources import Corpus
 
 FREQUENT, LANGUAGE = 1000, 160  # language neurons are drawn among the most frequent words
 PATHS = ("language", "visual")  # of an Imaginet
@@ -131,11 +132,11 @@ def open_imaginet(name: str) -> Imaginet:
     return model
 
 
-def open_corpus(model: Model, settings: Settings) -> Sentences:
+def open_corpus(model: Model, settings: Settings) -> Corpus:
     """All sentences of the corpora; without one, those that the bundled model wrote."""
     own = model if model.name == BUNDLED or settings.corpus else load(BUNDLED)
-    parts = [sentences_for(own, source).texts[: settings.sentences] for source in settings.corpus or (None,)]
-    return Sentences(settings.described()["corpus"], [text for part in parts for text in part])
+    parts = [itertools.islice(corpus_for(own, source).texts(), settings.sentences) for source in settings.corpus or (None,)]
+    return Corpus(settings.described()["corpus"], held=tuple(text for part in parts for text in part))
 
 
 def drawn_units(model: Model, site: str, count: int) -> list[int]:
@@ -152,7 +153,7 @@ def drawn_units(model: Model, site: str, count: int) -> list[int]:
 
 def targets_at(model: Model, addresses: Sequence[str]) -> tuple[Target, ...]:
     """The targets that addresses name."""
-    return tuple(resolve(list(addresses), model.sites, model.vocabulary))
+    return resolve(list(addresses), model)
 
 
 def objective_of(model: Model, site: str, count: int, length: int, **more: Any) -> Objective:
@@ -167,7 +168,7 @@ class Searches:
     """A model, a corpus, and the corpus search of each objective, which is done once for all methods."""
 
     model: Model
-    corpus: Sentences
+    corpus: Corpus
     settings: Settings
     known: dict[str, SearchResult] = field(default_factory=dict)
 

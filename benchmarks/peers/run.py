@@ -23,8 +23,8 @@ from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.study import statistics
 from optigram.study.statistics import grouped
 from optigram.text.template import Template
@@ -144,7 +144,7 @@ def _line(match: Match, tool: str, method: str, unit: Unit, seed: int, number: i
 
 def _ours(objective: Objective, method: str, budget: float, seed: int, length: int) -> Line:
     begun = time.process_time()
-    (found,) = find(objective, [method], None, Budget(forwards=budget), seed)
+    (found,) = run_methods(objective, FindOptions(by=(method,), budget=budget, seed=seed))
     (record,) = found.records
     spent, processor = record.forwards + record.backwards, time.process_time() - begun
     return {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "spent": spent, "processor": processor}

@@ -20,7 +20,8 @@ from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.plan import plan_of
 
 MANY = 9  # steps of the longer of two runs, whose difference is what steps cost
@@ -117,7 +118,7 @@ def timed_calls(settings: Settings, unit: Unit) -> None:
         wall, processor = time.perf_counter(), time.process_time()
         model = open_model(settings.model)
         objective = Objective(model, targets_at(model, [unit["site"]]), settings.length)
-        list(find(objective, [unit["method"]], open_corpus(model, settings), Budget(forwards=unit["budget"])))
+        list(run_methods(objective, FindOptions(by=(unit["method"],), budget=unit["budget"]), open_corpus(model, settings)))
         print(time.perf_counter() - wall, time.process_time() - processor)
 
 

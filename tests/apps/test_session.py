@@ -10,7 +10,7 @@ from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import score_text
+from optigram.runs.find import score_texts
 from optigram.targets.target import resolve
 from optigram.text.sources import open_corpus
 
@@ -34,7 +34,7 @@ def ended(job):
 def test_a_text_is_judged_as_ever(session, tiny):
     told = session.judged("visual:dog", "a b c")
     objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
-    (record,) = score_text(objective, [3, 4, 5])
+    (record,) = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
     assert told["so_far"][-1] == record.activation

@@ -99,7 +99,7 @@ def test_pairs_found_by_their_gates_are_the_best_of_all_pairs(tiny):
 
 def test_a_search_costs_what_is_counted(tiny, every_text):
     """Prefixes: 343 texts of 3 words have 399 prefixes; operations are counted, not seconds."""
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
     (found,) = search(objective, Corpus("every text", every_text)).found
     assert found is not None
     assert found.forwards == pytest.approx((7 + 49 + 343) / 3)

@@ -6,7 +6,7 @@ from optigram.methods import Corpus
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
-from optigram.runs.find import score_text
+from optigram.runs.find import score_texts
 from optigram.targets.target import resolve
 from toy import Toy
 
@@ -51,7 +51,7 @@ def test_an_exact_search_is_not_judged_again(monkeypatch):
 
 def test_records_tell_the_surprisal(tiny):
     objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny), 3, fluency=Fluency())
-    records = score_text(objective, [3, 4, 5])
+    records = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     surprisal = objective.score(torch.tensor([[[3, 4, 5]]])).surprisal
     assert [record.surprisal for record in records] == pytest.approx(surprisal[:, 0].tolist())
     assert [record.activation for record in records] == pytest.approx(

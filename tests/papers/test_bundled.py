@@ -5,10 +5,11 @@ import torch
 from optigram.methods import paper as presets
 from optigram.models.loading import BUNDLED, bundled, load, read_config
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget, search
+from optigram.optimize.search import search
 from optigram.papers.poerner2018.demo import TARGETS
 from optigram.runs.corpus import corpus_for
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
 from optigram.text.sources import open_corpus
 
@@ -36,7 +37,7 @@ def test_gumbel_beats_corpus_search_on_the_demo_neurons():
     model = load(BUNDLED)
     objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model), 5)
     few = open_corpus(itertools.islice(corpus_for(model, None).texts(), 1500))
-    crp, gbl = find(objective, ["crp", "gbl"], few, Budget(forwards=500))
+    crp, gbl = run_methods(objective, FindOptions(by="crp,gbl", budget=500), few)
     pairs = list(zip(crp.records, gbl.records, strict=True))
     assert sum(found.activation > base.activation for base, found in pairs) == 2
     assert all(record.survives for _, record in pairs)

@@ -11,8 +11,8 @@ from tiny_models import network
 
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.scan_start import starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
@@ -120,7 +120,7 @@ def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
     objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model), 3)
     starts = starts_from_scan(str(folder), objective)
     alone = objective.score(starts.clamp(min=0)).activation.masked_fill((starts < 0).any(-1), -torch.inf).amax(1)
-    (one,) = find(objective, ["gbl"], budget=Budget(forwards=300), start=starts)
+    (one,) = run_methods(objective, FindOptions(by="gbl", budget=300), start=starts)
     for number, record in enumerate(one.records):
         assert record.activation >= float(alone[number]) - 1e-6
     with pytest.raises(InputError, match="was not scanned"):

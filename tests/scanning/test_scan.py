@@ -41,7 +41,7 @@ def test_any_corpus_gives_the_same_places(tiny, corpus, question):
 
 
 def test_targets_are_addresses_and_targets_of_any_number(tiny):
-    one, two = resolve(["visual:dog", "visual:cat"], tiny.sites)
+    one, two = resolve(["visual:dog", "visual:cat"], tiny)
     expected = scan(tiny, ["visual:dog", "visual:cat"], TEXTS)
     for given in ([one, two], ["visual:dog", two], (target for target in (one, "visual:cat", one))):
         assert tops(scan(tiny, given, TEXTS)) == tops(expected)
@@ -51,7 +51,7 @@ def test_targets_are_addresses_and_targets_of_any_number(tiny):
 
 def test_a_worker_of_this_process_need_not_resolve_the_names_of_its_targets(tiny):
     plan = Plan("tiny", "saved", "", ("not an address!",), ScanSettings(), (), (), False, {})
-    assert Worker(plan, tiny, targets=resolve(["visual:dog"], tiny.sites)).targets == resolve(["visual:dog"], tiny.sites)
+    assert Worker(plan, tiny, targets=resolve(["visual:dog"], tiny)).targets == resolve(["visual:dog"], tiny)
     with pytest.raises(InputError):
         Worker(plan, tiny)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import optigram as og
 from optigram.errors import InputError
 from optigram.models import loading
 from optigram.objective.objective import Objective
@@ -13,8 +14,6 @@ from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus_stats import corpus_statistics, in_context
 from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, open_folder
-from optigram.runs.options import FindOptions
-from optigram.runs.run import run
 from optigram.study.cells import StudyContext
 from optigram.study.collect import collect
 from optigram.study.evidence import read_evidence, write_evidence
@@ -116,8 +115,8 @@ def corpus(tmp_path):
 
 
 def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
-    request = FindOptions(model, ["visual:dog", "-language:a"], ("crp", "auto"), 3, corpus, budget=200, top=2, template="a {} b")
-    run(request, tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    options = {"by": "crp,auto", "length": 3, "corpus": corpus, "budget": 200, "n": 2, "template": "a {} b"}
+    og.find(model, ["visual:dog", "-language:a"], out=tmp_path / "run", **options)
     rows = collect(tmp_path / "run")
     assert [row.target for row in rows] == ["visual:dog", "-language:a"]
     assert [len(row.heats) for row in rows] == [4, 4]
@@ -148,7 +147,7 @@ def test_evidence_of_a_study_reads_placebos_too(model, corpus, tmp_path):
 
 
 def test_another_model_is_refused(model, corpus, tmp_path):
-    run(FindOptions(model, ["visual:dog"], ("crp",), 3, corpus), tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    og.find(model, "visual:dog", by="crp", length=3, corpus=corpus, out=tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
     manifest["fingerprints"]["model"] = "0"
     (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))

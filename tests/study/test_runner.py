@@ -15,8 +15,8 @@ import pytest
 from optigram.errors import InputError
 from optigram.models import loading
 from optigram.models.placebo import placebo
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.records import read
 from optigram.study.cells import StudyContext, missing
 from optigram.study.estimate import estimate
@@ -65,7 +65,7 @@ def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
 def test_records_are_those_of_find(study, undisturbed):
     context = StudyContext(study)
     objective = context.objective("plain", ["visual:dog"])
-    (direct,) = find(objective, ["gbl"], budget=Budget(forwards=200), seed=1)
+    (direct,) = run_methods(objective, FindOptions(by="gbl", budget=200, seed=1))
     same = [r for r in undisturbed[0] if (r.arm, r.method, r.seed, r.target) == ("plain", "gbl", 1, "visual:dog")]
     assert [dataclasses.replace(record, arm="plain", seconds=0.0) for record in direct.records] == same
 

@@ -5,16 +5,16 @@ import statistics
 import pytest
 import transformers
 from independent import activation
+from real_models import MINILM, SMOLLM, RealModel, texts
 
 from optigram.models.loading import load
 from optigram.models.validation import checks
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.sources import open_corpus
-from real_models import MINILM, SMOLLM, RealModel, texts
 
 COUNT, LENGTH, BUDGET, SENTENCES = 20, 5, 300.0, 150
 
@@ -55,7 +55,7 @@ def test_searches_find_texts_that_are_worth_what_is_said(kind, real, model, refe
     objective = Objective(model, targets, LENGTH, words=allowed, must_survive=True)
     corpus = open_corpus(texts(SENTENCES))
     best = {}
-    for one in find(objective, ["crp", "gbl"], corpus, Budget(forwards=BUDGET)):
+    for one in run_methods(objective, FindOptions(by="crp,gbl", budget=BUDGET), corpus):
         best[one.method] = one.records
         assert [record.survives for record in one.records] == [True] * len(one.records)
     module = {

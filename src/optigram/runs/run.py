@@ -1,5 +1,6 @@
 """One run of `find`: options become an objective, a corpus and start texts, and each method's records come back."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from optigram.runs.options import FindOptions, recorded
 from optigram.runs.plan import reads_corpus
 from optigram.runs.scan_start import starts_from_scan
 from optigram.text.sources import Corpus
+
+READ = 200  # texts of a default corpus that are tried on the model's vocabulary
 
 Remark = Callable[[str], None]
 
@@ -53,6 +56,9 @@ def prepare(
     chains.check(options.by)
     objective = make_objective(model, targets, options, exact=exact)
     corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
+    if corpus is not None and options.corpus is None and not _readable(corpus, model):
+        remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
+        corpus = None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
     for told in remarks(objective, () if corpus is None else list(corpus.texts())):
@@ -61,6 +67,12 @@ def prepare(
         remark(f"{chains.AUTO} runs {chains.expand(chains.AUTO, corpus is not None)}")
     start = None if options.start is None else starts_from_scan(options.start, objective)
     return Prepared(objective, options, corpus, start)
+
+
+def _readable(corpus: Corpus, model: Model) -> bool:
+    """Whether the model knows all words of some of the first texts."""
+    texts = itertools.islice(corpus.texts(), READ)
+    return any(not model.vocabulary.special.intersection(model.vocabulary.encode(text)) for text in texts)
 
 
 def run(prepared: Prepared, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
