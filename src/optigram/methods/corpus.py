@@ -1,4 +1,4 @@
-"""crp, corpus search: every n-gram that somebody wrote, each judged by itself (paper, section 4; code section 4.1)."""
+"""crp, corpus search: every unique n-gram of a corpus, each scored by itself (paper, section 4; code section 4.1)."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from optigram.optimize.method import Ids, Proposal, Proposals
 
 @dataclass(frozen=True)
 class Corpus:
-    """All texts [c t], in any order; an exact maximum, for every target in one pass. `source` says where they are from."""
+    """Proposes all texts [c t] once, for every target: the exact maximum over them. `source` says where they are from."""
 
     source: str
     texts: np.ndarray = field(repr=False, compare=False)
@@ -21,6 +21,6 @@ class Corpus:
     batch_targets = None
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
-        """The texts in chunks; neither scores nor a start are needed."""
+        """The texts in chunks, whatever they score; a start is ignored."""
         for texts in torch.from_numpy(self.texts).split(self.chunk):
             yield Proposal(texts[None])
