@@ -24,8 +24,8 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.plan import HEAVY_BLOCK
 from optigram.study import statistics
-from optigram.text.formats import ngrams
 from optigram.text.lexicon import lexicon
+from optigram.text.ngrams import ngrams
 
 CHUNK, SCREENED, AT_ONCE, STARTS, KEPT = 1 << 14, 256, 32, 16, 8
 WITHIN, ANY = "crp", "crp, any surprisal"
@@ -94,7 +94,7 @@ class Contest:
 def setup(settings: Settings) -> Contest:
     """Open the model twice, and find the n-grams of the corpus."""
     exact = open_model(settings.model)
-    grams = ngrams(open_corpus(exact, settings).texts, exact.vocabulary, settings.length, lexicon(exact.vocabulary))
+    grams = ngrams(open_corpus(exact, settings).texts(), exact.vocabulary, settings.length, lexicon(exact.vocabulary)).ids
     return Contest(exact, open_model(settings.model, "bfloat16"), torch.from_numpy(grams), settings)
 
 

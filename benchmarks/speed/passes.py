@@ -19,7 +19,7 @@ from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
 from optigram.scanning.ngrams import NgramScan
 from optigram.scanning.plan import ScanSettings
 from optigram.text.documents import Document
-from optigram.text.formats import Sentence, ngrams
+from optigram.text.ngrams import ngrams
 
 CHAINS, CANDIDATES = 4, 64  # of texts in which one word is replaced
 TIMED = 30_000  # windows that are timed from their first word
@@ -32,8 +32,8 @@ def prefixes(context: Context, unit: Unit, seed: int) -> list[Result]:
     """Corpus search, and replacing one word at each position, by prefix against every text read from its first word."""
     model, settings = context
     objective = objective_of(model, unit["site"], settings.targets, settings.length)
-    texts = open_corpus(model, settings).texts
-    grams = torch.from_numpy(ngrams(texts, model.vocabulary, settings.length, objective.lexicon.numpy()))
+    texts = list(open_corpus(model, settings).texts())
+    grams = torch.from_numpy(ngrams(texts, model.vocabulary, settings.length, objective.lexicon.numpy()).ids)
     windows = sum(max(len(model.vocabulary.encode(text)) - settings.length + 1, 0) for text in texts)
     results = []
     for name, ids in _tried(objective, grams, seed):
@@ -95,7 +95,7 @@ def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:
 def scan_setup(settings: Settings) -> tuple[Model, Settings, list[str]]:
     """The model, and the sentences."""
     model = open_model(settings.model)
-    return model, settings, list(open_corpus(model, settings).texts)
+    return model, settings, list(open_corpus(model, settings).texts())
 
 
 def scan_ngrams(context: tuple[Model, Settings, list[str]], unit: Unit, seed: int) -> list[Result]:
@@ -135,15 +135,15 @@ class _Timed(Trainer):
         self.inside += time.process_time() - begun
 
 
-def training_setup(settings: Settings) -> tuple[list[Sentence], Training]:
+def training_setup(settings: Settings) -> tuple[list[Document], Training]:
     """Captions for so many batches as the option `batches` says."""
     sizes = settings.option("width", 256)
     training = Training(embedding=sizes, hidden=sizes, alpha=0.5, batch=64, rate=2e-3, dropout=0.15, rare=0.5)
-    texts = open_corpus(open_model(settings.model), settings).texts
-    return [Sentence(text) for text in texts[: settings.option("batches", 150) * training.batch]], training
+    texts = list(open_corpus(open_model(settings.model), settings).texts())
+    return [Document(number, text) for number, text in enumerate(texts[: settings.option("batches", 150) * training.batch])], training
 
 
-def training(context: tuple[list[Sentence], Training], unit: Unit, seed: int) -> list[Result]:
+def training(context: tuple[list[Document], Training], unit: Unit, seed: int) -> list[Result]:
     """The share of an epoch's processor time inside forward and backward, and what length-bucketed batches save."""
     captions, settings = context
     bucketed, inside = _epoch(captions, settings)
@@ -151,7 +151,7 @@ def training(context: tuple[list[Sentence], Training], unit: Unit, seed: int) ->
     return [Result({"inside": inside, "unsorted": unsorted / bucketed, "seconds": bucketed, "captions": len(captions)})]
 
 
-def _epoch(captions: list[Sentence], settings: Training) -> tuple[float, float]:
+def _epoch(captions: list[Document], settings: Training) -> tuple[float, float]:
     data = split(captions, None, SHARES, settings.seed)
     trainer = _Timed(new_model(data.parts["train"], None, settings), data, settings)
     begun = time.process_time()

@@ -47,7 +47,7 @@ def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]]
         named = [inspect.Parameter(name, keyword, default=field.default, annotation=field.annotation) for name, field in fields.items()]
 
         @functools.wraps(function)
-        def call(model: Any, targets: Any, /, *args: P.args, **options: P.kwargs) -> R:
+        def call(model: Any = None, targets: Any = None, /, *args: P.args, **options: P.kwargs) -> R:
             if args:
                 raise InputError(f"expected keyword arguments after the targets, got {args[0]!r}; write by=..., corpus=..., budget=...")
             return function(model, targets, checked(kind, options))  # pyright: ignore[reportArgumentType]

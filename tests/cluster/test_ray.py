@@ -30,7 +30,7 @@ from optigram.scanning.merge import merged
 from optigram.scanning.plan import Plan, ScanSettings
 from optigram.scanning.scan import plan_of
 from optigram.scanning.state import State
-from optigram.scanning.worker import job_of
+from optigram.scanning.worker import Worker
 from optigram.study.cells import StudyContext
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
@@ -70,7 +70,7 @@ def planned(folder: Path, model: str, corpus: str) -> Plan:
 def expected(model, corpus, tmp_path_factory) -> State:
     folder = tmp_path_factory.mktemp("local")
     plan = planned(folder, model, corpus)
-    list(local.run(job_of(folder), plan.missing(folder)))
+    list(local.run(Worker.job(folder), plan.missing(folder)))
     return merged(plan, folder)
 
 
@@ -91,7 +91,7 @@ def same(one: State, two: State) -> bool:
 
 def test_the_cluster_finds_what_one_process_finds(cluster, model, corpus, expected, tmp_path):
     plan = planned(tmp_path, model, corpus)
-    done = list(run(job_of(tmp_path), plan.missing(tmp_path), workers=2))
+    done = list(run(Worker.job(tmp_path), plan.missing(tmp_path), workers=2))
     assert sorted(done) == list(range(SHARDS))
     assert same(merged(plan, tmp_path), expected)
 
@@ -139,7 +139,7 @@ list(run(slowly(folder), Plan.read(folder).missing(folder), workers=2))
     left = plan.missing(tmp_path)
     assert 0 < len(left) < SHARDS
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
-    assert sorted(local.run(job_of(tmp_path), left)) == left
+    assert sorted(local.run(Worker.job(tmp_path), left)) == left
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert same(merged(plan, tmp_path), expected)
 

@@ -103,6 +103,14 @@ def test_texts_in_memory_are_kept_in_the_folder_of_the_scan(tiny, tmp_path, run)
         scan(str(tmp_path / "model"), "visual:*", TEXTS[1:], out=tmp_path / "scan", shards=3)
 
 
+def test_the_place_of_a_row_is_its_number(tiny, tmp_path):
+    path = tmp_path / "corpus.csv"
+    path.write_text("label,text\n" + "".join(f'1,"{text}"\n' for text in TEXTS))
+    found = scan(tiny, "visual:dog", f"{path}::text")
+    assert all(row["text"] in TEXTS[row["place"]] for row in found.examples.to_pylist())
+    assert found["visual:dog"][0]["source"] == str(path)
+
+
 def test_an_interrupt_keeps_the_shards_that_are_done(tiny, corpus, tmp_path, monkeypatch):
     out, read, seen = tmp_path / "scan", Worker.read, []
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from optigram.errors import InputError
-from optigram.text.formats import format_of
+from optigram.text.formats import file_format
 from optigram.text.sources import open_corpus
 
 CAPTIONS = ["A man rides.", "Two dogs, one cat!"]
@@ -56,7 +56,7 @@ def test_parquet_gives_the_same_and_reads_no_other_column(tmp_path):
 def test_formats_are_known_by_their_ending_in_any_case():
     names = ["a.JSONL", "a.ndjson.GZ", "a.Tsv", "a.csv.bz2", "a.parquet", "a.json.xz", "a.txt", "a.b", "a"]
     kinds = ["jsonl", "jsonl", "tsv", "csv", "parquet", "coco", "lines", "lines", "lines"]
-    assert [format_of(Path(name))[0] for name in names] == kinds
+    assert [file_format(Path(name))[0] for name in names] == kinds
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet"])

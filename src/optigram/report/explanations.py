@@ -9,18 +9,17 @@ from rich.console import Console
 
 from optigram.report.escape import visible
 from optigram.report.tables import explanation_table, order_line
+from optigram.runs.explanation import Explanation
 
 if TYPE_CHECKING:
     import pandas
 
-    from optigram.runs.explain import Explanation
-
 
 @dataclass(frozen=True, repr=False)
-class Explanations(Sequence["Explanation"]):
+class Explanations(Sequence[Explanation]):
     """One explanation per target, in the order of the targets."""
 
-    explanations: "tuple[Explanation, ...]"
+    explanations: tuple[Explanation, ...]
 
     def __len__(self) -> int:
         return len(self.explanations)
@@ -29,7 +28,7 @@ class Explanations(Sequence["Explanation"]):
         """The explanation with this index, or those of a slice."""
         return Explanations(self.explanations[index]) if isinstance(index, slice) else self.explanations[index]
 
-    def __iter__(self) -> "Iterator[Explanation]":
+    def __iter__(self) -> Iterator[Explanation]:
         return iter(self.explanations)
 
     def __repr__(self) -> str:

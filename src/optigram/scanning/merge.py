@@ -20,9 +20,11 @@ from optigram.scanning.examples import SPLITS, Examples
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
-from optigram.scanning.tables import EXAMPLE_COLUMNS, curve_table, target_table
+from optigram.scanning.tables import EXAMPLE_COLUMNS, tables
 from optigram.scanning.worker import Worker
 from optigram.text.documents import place_of
+from optigram.text.formats import CUT_BITS
+from optigram.text.shards import SPLITTABLE
 
 ROWS = 1 << 15  # of a row group
 
@@ -46,7 +48,7 @@ def merged(plan: Plan, folder: Path) -> State:
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:
     """Write the state and its tables."""
     state.write(folder / STATE)
-    for name, table in (("targets", target_table(state)), ("curve", curve_table(state))):
+    for name, table in tables(state).items():
         with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
     found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
@@ -77,14 +79,15 @@ def _rows(worker: Worker, state: State, found: Examples) -> Iterator[dict]:
 
 def _row(plan: Plan, state: State, found: Examples, number: int, context: Context) -> dict:
     document = int(found.document[number])
-    source, place = place_of(document)
+    number_of_source, place = place_of(document)
+    source = plan.sources[number_of_source]
     return {
         "target": state.targets[found.target[number]],
         "split": SPLITS[found.split[number]],
         "rank": int(found.rank[number]),
         "activation": float(found.value[number]),
-        "source": plan.sources[source].path,
-        "place": place,
+        "source": source.path,
+        "place": place if source.kind in SPLITTABLE else place >> CUT_BITS,
         "document": document,
         "position": int(found.position[number]),
         **dataclasses.asdict(context),

@@ -26,7 +26,12 @@ EXAMPLE_COLUMNS = {
 }
 
 
-def target_table(state: State) -> pa.Table:
+def tables(state: State) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name."""
+    return {"targets": _target_table(state), "curve": _curve_table(state)}
+
+
+def _target_table(state: State) -> pa.Table:
     """One row per target: the number of places, extremes, moments, the share above 0, and the histogram with its edges.
 
     Moments are NaN and the histogram is empty for a scan of n-grams alone.
@@ -53,7 +58,7 @@ def target_table(state: State) -> pa.Table:
     )
 
 
-def curve_table(state: State) -> pa.Table:
+def _curve_table(state: State) -> pa.Table:
     """One row per target and random part of the corpus: its tokens, and the best activation in it."""
     tokens, best = state.statistics.curve()
     m, n = best.shape

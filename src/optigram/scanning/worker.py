@@ -48,6 +48,11 @@ class Worker:
             )
         return cls(plan, model, tokenizers, batch)
 
+    @classmethod
+    def job(cls, folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> "Job[Worker, int]":
+        """The job that reads the shards of the plan in a folder, for any engine."""
+        return Job(functools.partial(cls.start, folder, device, tokenizers, batch), functools.partial(_write_shard, folder))
+
     def read(self, shard: int, watch: Watch = lambda share: None) -> State:
         """The state after a shard. Raises InputError if its files have changed, or cannot be read."""
         begun, plan = time.perf_counter(), self.plan
@@ -99,11 +104,6 @@ class _Texts:
 
 def _refuse(bad: str) -> None:
     raise InputError(f"cannot read {bad}; repair or remove it, or skip it with --skip-bad (skip_bad=True in Python)")
-
-
-def job_of(folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> Job[Worker, int]:
-    """The job that reads the shards of the plan in a folder, for any engine."""
-    return Job(functools.partial(Worker.start, folder, device, tokenizers, batch), functools.partial(_write_shard, folder))
 
 
 def _write_shard(folder: Path, worker: Worker, shard: int) -> None:

@@ -30,6 +30,7 @@ OPENED = {"": Path.open, "gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 BROKEN = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, csv.Error, pa.ArrowException, RuntimeError)
 BOM = b"\xef\xbb\xbf"
 WHOLE = -1
+LOOKED = 1 << 16  # bytes in which a binary file shows itself
 PLACE_BITS = 46  # of the number of a document: its place in the source
 CUT_BITS = 12  # of the place of a row: the number of the cut
 ROW_BITS = 22  # of the row number of a Hub data set: the row in its shard
@@ -59,7 +60,7 @@ class Part(NamedTuple):
     end: int
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """A text, its place in the source, and the key of the image that it describes, if any."""
 
     place: int
@@ -67,19 +68,22 @@ class Row(NamedTuple):
     image: str | None = None
 
 
-def format_of(path: Path) -> tuple[str, str]:
-    """The format and compression that a file name says, in any case; an unknown ending is plain text."""
+def file_format(path: Path) -> tuple[str, str]:
+    """The format and compression of a file, by its ending in any case; an unknown one is plain text. Raises InputError for binary files."""
     packed = PACKED.get(path.suffix.lower(), "")
     suffix = path.with_suffix("").suffix if packed else path.suffix
-    return KINDS.get(suffix.lower(), "lines"), packed
+    kind = KINDS.get(suffix.lower(), "lines")
+    if kind != "parquet" and b"\0" in _first_bytes(path, packed):
+        raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
+    return kind, packed
 
 
-def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[Row]:
+def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[_Row]:
     """The texts of a part, in order. What cannot be read is skipped if `tell` returns. Raises InputError for a column that is not there."""
     match source.kind:
         case "lines":
             for line in _lines(source, part, tell, LONGEST):
-                yield from (Row(line.offset, text) for text in _decoded(source, line, tell))
+                yield from (_Row(line.offset, text) for text in _decoded(source, line, tell))
         case "jsonl":
             yield from _jsonl(source, part, tell)
         case "parquet":
@@ -88,15 +92,6 @@ def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[Row]:
             yield from _table(source, enumerate(hub_rows(source.path, part.begin), part.begin << ROW_BITS), tell)
         case kind:
             yield from _table(source, enumerate(_csv(source, kind) if kind in ("csv", "tsv") else _coco(source)), tell)
-
-
-def first_bytes(source: Source, count: int) -> bytes:
-    """The first bytes of a file, decompressed; none if it cannot be read."""
-    try:
-        with _opened(source) as file:
-            return file.read(count)
-    except BROKEN:
-        return b""
 
 
 def text_column(names: Iterable[str], column: str | None, where: str) -> str:
@@ -127,7 +122,7 @@ def _lines(source: Source, part: Part, tell: Tell, longest: int | None) -> Itera
     end = part.end if part.end != WHOLE else 1 << PLACE_BITS
     read = 0
     try:
-        with _opened(source) as file:
+        with _opened(source.path, source.packed) as file:
             for line in lines(file, part.begin, end, longest):
                 read = line.offset + len(line.data)
                 yield line
@@ -145,7 +140,7 @@ def _decoded(source: Source, line: Line, tell: Tell) -> Iterator[str]:
         tell(f"{source.path} at byte {line.offset + error.start}: it is not UTF-8")
 
 
-def _jsonl(source: Source, part: Part, tell: Tell) -> Iterator[Row]:
+def _jsonl(source: Source, part: Part, tell: Tell) -> Iterator[_Row]:
     names, pick = None, None
     for line in _lines(source, part, tell, None):
         for text in _decoded(source, line, tell):
@@ -168,7 +163,7 @@ def _json(source: Source, line: Line, text: str, tell: Tell) -> dict | None:
     return None
 
 
-def _table(source: Source, rows: Iterable[tuple[int, dict]], tell: Tell) -> Iterator[Row]:
+def _table(source: Source, rows: Iterable[tuple[int, dict]], tell: Tell) -> Iterator[_Row]:
     pick, read = None, 0
     try:
         for read, row in rows:
@@ -200,7 +195,7 @@ def _parquet(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, dict
 
 
 def _csv(source: Source, kind: str) -> Iterator[dict]:
-    with _opened(source) as file:
+    with _opened(source.path, source.packed) as file:
         text = io.TextIOWrapper(cast("io.BufferedReader", file), encoding="utf-8-sig", newline="")
         rows = csv.DictReader(text, delimiter="\t" if kind == "tsv" else ",")
         if rows.fieldnames is not None:
@@ -209,7 +204,7 @@ def _csv(source: Source, kind: str) -> Iterator[dict]:
 
 
 def _coco(source: Source) -> Iterator[dict]:
-    with _opened(source) as file:
+    with _opened(source.path, source.packed) as file:
         content = json.loads(file.read().removeprefix(BOM))
     rows = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -219,17 +214,26 @@ def _coco(source: Source) -> Iterator[dict]:
     yield from rows
 
 
-def _cut(place: int, text: str, image: str | None) -> Iterator[Row]:
+def _cut(place: int, text: str, image: str | None) -> Iterator[_Row]:
     """A text in pieces of at most `LONGEST` characters, cut at spaces where there are any."""
     while len(text) > LONGEST:
         edge = text.rfind(" ", 0, LONGEST) + 1 or LONGEST
-        yield Row(place, text[:edge], image)
+        yield _Row(place, text[:edge], image)
         place, text = place + 1, text[edge:]
-    yield Row(place, text, image)
+    yield _Row(place, text, image)
 
 
-def _opened(source: Source) -> io.BufferedIOBase:
-    return cast("io.BufferedIOBase", OPENED[source.packed](Path(source.path), "rb"))
+def _opened(path: str | Path, packed: str) -> io.BufferedIOBase:
+    return cast("io.BufferedIOBase", OPENED[packed](Path(path), "rb"))
+
+
+def _first_bytes(path: Path, packed: str) -> bytes:
+    """The first bytes of a file, decompressed; none if they cannot be read, which is reported when the whole file is."""
+    try:
+        with _opened(path, packed) as file:
+            return file.read(LOOKED)
+    except BROKEN:
+        return b""
 
 
 def _brief(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from optigram.errors import InputError
 from optigram.files import text_fingerprint, written_whole
 from optigram.text.documents import Document, documents
-from optigram.text.formats import KINDS, PACKED, Source, first_bytes, format_of
+from optigram.text.formats import KINDS, PACKED, Source, file_format
 from optigram.text.hub import HUB, hub_shards
 from optigram.text.in_memory import held_texts
 from optigram.text.shards import shards
@@ -143,13 +143,11 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
 
 
 def _file(path: Path, column: str | None) -> Source:
-    kind, packed = format_of(path)
     try:
+        kind, packed = file_format(path)
         source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
-    if kind != "parquet" and b"\0" in first_bytes(source, SAMPLE):
-        raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
     if kind == "lines" and column is not None:
         raise InputError(f"{str(path)!r} is plain text, which has no column {column!r}; leave the column out")
     return source

@@ -65,7 +65,7 @@ def scan(
     from optigram.models.loading import load
     from optigram.scanning.plan import ScanSettings
     from optigram.scanning.scan import plan_of
-    from optigram.scanning.worker import Worker, job_of
+    from optigram.scanning.worker import Worker
     from optigram.targets.target import resolve
     from optigram.text.sources import Corpus, sources
 
@@ -88,7 +88,7 @@ def scan(
     run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
-        job = job_of(folder, device, tokenizers, batch)
+        job = Worker.job(folder, device, tokenizers, batch)
         worker = Worker(made, network, tokenizers, batch, chosen)
         if engine == "local":  # this process has the model already
             job = dataclasses.replace(job, build=lambda: worker)
@@ -116,7 +116,7 @@ def work(
     from optigram.engine.launch import checked_place
     from optigram.scanning.plan import Plan
     from optigram.scanning.scan import run_shards
-    from optigram.scanning.worker import job_of
+    from optigram.scanning.worker import Worker
 
     if (rank is None) != (world is None):
         raise InputError("give --rank and --world together, or neither")
@@ -124,7 +124,7 @@ def work(
     place = place if rank is None or world is None else checked_place(rank, world)
     made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        read = sum(1 for _ in run_shards(made, folder, job_of(folder, device, tokenizers, batch), run, show, place))
+        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch), run, show, place))
     if not quiet:
         tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
