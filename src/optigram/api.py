@@ -103,7 +103,7 @@ def find(model: Any, targets: Any, options: FindCall) -> Results:
 def score(
     model: Any,
     targets: Any,
-    texts: str | Iterable[str],
+    texts: Any,
     *,
     template: str | None = None,
     chat: bool = False,
@@ -149,7 +149,7 @@ def score(
 def explain(
     model: Any,
     targets: Any,
-    text: str,
+    text: Any,
     *,
     n: int = 5,
     whole: bool = False,
@@ -180,8 +180,7 @@ def explain(
         raise InputError(f"n: expected an integer of at least 1, got {n!r} (number of substitutions per word)")
     options = checked(ObjectiveOptions, {"template": template, "chat": chat})
     network = load(model, tokenizer=tokenizer, device=device)
-    (one,) = _texts(text) if isinstance(text, str) else (text,)
-    ids = _ids(one, network)
+    ids = _ids(text, network)
     found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
     return Explanations(tuple(found))
 

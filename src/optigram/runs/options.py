@@ -21,16 +21,19 @@ def option(default: Any, description: str, panel: str, flag: str | None = None, 
     return Field(default, description=description, json_schema_extra={"panel": panel, "flag": flag, "shown": shown}, **bounds)
 
 
-def _listed(value: Any) -> Any:
-    """One string stands for a list of one, or of several joined by commas."""
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+def _methods(value: Any) -> Any:
+    """Names, or objects that propose texts; one string may hold several names, separated by commas."""
+    listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    if wrong := [one for one in listed if not (isinstance(one, str) or hasattr(one, "propose"))]:
+        raise ValueError(f"method names or Method objects, not {wrong[0]!r}")
+    return tuple(one.strip() if isinstance(one, str) else one for one in listed)
 
 
 def _words(value: Any) -> Any:
     return (value,) if isinstance(value, str) else () if value is None else value
 
 
-Names = Annotated[tuple[Any, ...], BeforeValidator(lambda value: _listed(value) if isinstance(value, str | list | tuple) else (value,))]
+Names = Annotated[tuple[Any, ...], BeforeValidator(_methods)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
