@@ -99,7 +99,7 @@ def _example(target, split, rank, words, rng, alone) -> dict:
 def _record(target, method, words, rng) -> Record:
     text = [words[i] for i in rng.integers(len(words), size=5)]
     activation = float(rng.normal(10 if method != "logit" else 2, 1))
-    trace = [[10.0 * 2**i, activation - 5 / (i + 1)] for i in range(12)]
+    trace = [[10.0 * 2**i, activation - 5 / (i + 1), activation - 5 / (i + 1)] for i in range(12)]
     return Record(
         "tiny", target, method, "", 0, 1, " ".join(text), text, [1] * 5, activation, None, True, 800.0, 1600.0, 1.0,
         {"soft": activation * 1.2} if method != "crp" else {}, "", trace,
