@@ -1,4 +1,4 @@
-"""The commands that repeat a record or a scan, from its manifest."""
+"""The command that repeats a record, from the manifest of its run."""
 
 import shlex
 from collections.abc import Mapping
@@ -18,8 +18,6 @@ OPTIONS = {
     "second_opinion": "--second-opinion",
     "start": "--start",
 }
-SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
-BUNDLED = "optigram/models/weights"  # sources there need no option
 SWITCHES = {"chat": "--chat", "front": "--front", "special": "--special", "must_survive": "--must-survive"}
 USUAL = {
     "words": ("--words", "any"),
@@ -51,19 +49,6 @@ def command(record: Record, manifest: Mapping[str, Any]) -> str | None:
         words += ["--budget", f"{budget:g}"]
     top, apart = settings.get("top", 1), settings.get("apart", TOGETHER)
     words += _unless(1, "--top", top) + (_unless(APART, "--apart", apart) if top > 1 else []) + _unless(0, "--seed", record.seed)
-    return shlex.join(words)
-
-
-def scan_command(target: str, scan: Mapping[str, Any]) -> str:
-    """The command that scans for one target; `scan` is from a scan's manifest."""
-    settings = scan["settings"]
-    words = ["optigram", "scan", scan["model"], target]
-    words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
-    if settings["question"] == "alone":
-        words += ["--question", "alone", "--length", str(settings["length"])]
-    words += ["--special"] if settings["special"] else []
-    words += [] if scan["dtype"] == "saved" else ["--dtype", scan["dtype"]]
-    words += [part for name, usual in SCANNED.items() for part in _unless(usual, f"--{name.replace('_', '-')}", settings[name])]
     return shlex.join(words)
 
 
