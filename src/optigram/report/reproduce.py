@@ -36,7 +36,3 @@ def _words(flag: str, value: Any, usual: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [part for one in value for part in (flag, str(one))]
     return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-
-
-def _unless(usual: float, option: str, value: float) -> list[str]:
-    return [] if value == usual else [option, f"{value:g}"]
