@@ -1,9 +1,9 @@
-"""EPO's moves against lists of Python, and that every slot is judged at its own price."""
+"""EPO's moves against Python lists, and that every slot is scored at its own penalty."""
 
 import pytest
 import torch
 
-from optigram.methods.epo import Epo, _fittest, _Population, exchanged
+from optigram.methods.epo import Epo, _fittest, _Population, _replaced
 from optigram.objective.fluency import Fluency, expected_repetition, repetition
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
@@ -16,24 +16,24 @@ def spoken(**fluency):
     return Objective(toy, resolve(["resid:1", "-resid:3@max"], toy), 3, fluency=Fluency(**fluency))
 
 
-def test_the_prices_are_the_published_ones_and_none():
-    prices = Epo().prices
-    assert (len(prices), float(prices[0])) == (8, 0)
-    torch.testing.assert_close(prices[1:], torch.logspace(-1, 1, 7))
+def test_the_penalties_are_the_published_ones_and_none():
+    penalties = Epo().penalties
+    assert (len(penalties), float(penalties[0])) == (8, 0)
+    torch.testing.assert_close(penalties[1:], torch.logspace(-1, 1, 7))
 
 
 def test_a_child_loses_a_word_and_gets_one():
     text, length = [10, 11, 12, 13], 4
     places = [(out, into) for out in range(length) for into in range(length)]
     out, into = (torch.tensor([[column]]) for column in zip(*places, strict=True))
-    children = exchanged(torch.tensor([[text]]), out, into, torch.full_like(out, 99))[0, 0].tolist()
+    children = _replaced(torch.tensor([[text]]), out, into, torch.full_like(out, 99))[0, 0].tolist()
     for (out, into), child in zip(places, children, strict=True):
         expected = [word for place, word in enumerate(text) if place != out]
         expected.insert(into, 99)
         assert child == expected
 
 
-def test_each_slot_keeps_what_is_best_at_its_own_price():
+def test_each_slot_keeps_the_best_text_at_its_own_penalty():
     ids = torch.arange(4)[None, :, None]
     pool = _Population(ids, torch.tensor([[5.0, 4.0, 1.0, -torch.inf]]), torch.tensor([[9.0, 2.0, 0.5, 0.1]]))
     kept = _fittest(pool, torch.tensor([0.0, 0.5, 10.0]))
@@ -43,26 +43,26 @@ def test_each_slot_keeps_what_is_best_at_its_own_price():
 
 
 class Overheard(Objective):
-    """Remembers the texts and prices at which gradients were taken."""
+    """Remembers the texts and penalties at which gradients were taken."""
 
     def gradient(self, ids, at=None, blend=None, penalty=None):
         self.asked = [*getattr(self, "asked", []), (ids.clone(), penalty.clone())]
         return super().gradient(ids, at, blend, penalty)
 
 
-def test_gradients_and_children_of_a_slot_are_of_its_own_price():
+def test_gradients_and_children_of_a_slot_use_its_own_penalty():
     method = Epo(slots=3, children=4, among=3, spoken=0, shifted=0)
     objective = Overheard(Toy(), resolve(["resid:1"], Toy()), 3, fluency=Fluency())
     proposals = method.propose(objective, 0)
     texts = proposals.send(objective.score(next(proposals).ids)).ids
     for _ in range(5):
-        living, prices = objective.asked[-1]
-        assert torch.equal(prices, method.prices[None])
+        living, penalties = objective.asked[-1]
+        assert torch.equal(penalties, method.penalties[None])
         parents = living.repeat_interleave(method.children, dim=1)
         assert ((texts != parents).sum(-1) == 1).all(), "a child differs from its own slot's text by one word"
         pool = torch.cat([living, texts], dim=1)
         judged = objective.score(pool)
-        best = (judged.activation[:, None] - method.prices[:, None] * judged.surprisal[:, None]).argmax(-1)
+        best = (judged.activation[:, None] - method.penalties[:, None] * judged.surprisal[:, None]).argmax(-1)
         texts = proposals.send(objective.score(texts)).ids
         assert torch.equal(objective.asked[-1][0], pool.gather(1, best[..., None].expand(-1, -1, 3)))
 
@@ -79,7 +79,7 @@ def test_a_restart_collapses_the_slots_but_not_at_once():
 
 
 def test_the_price_at_a_restart_is_a_number_of_chance():
-    """Two texts that are worth the same at a price of 3: with prices from 2 to 6, all go on from either."""
+    """Two texts with the same value at a penalty of 3: with penalties from 2 to 6, all slots continue from one of them."""
     objective = Overheard(Toy(), resolve(["resid:1"], Toy()), 3, fluency=Fluency())
     after = set()
     for seed in range(12):

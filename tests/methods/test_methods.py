@@ -1,20 +1,23 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from optigram.errors import InputError
-from optigram.methods import Corpus
+from optigram.methods import Beam, Corpus, Epo, Gcg, Genetic, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
 from optigram.methods.coordinate import Coordinate, _Windows
 from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
-from optigram.methods.relaxations import Gumbel, Start
+from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
+from optigram.methods.simplex import Simplex
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
+from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
 from optigram.optimize.topk import TopK
 from optigram.runs.plan import plan_of
@@ -53,9 +56,15 @@ def activations(outcome) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_conformance(method, objective, corpus):
-    """Texts of the right shape and words, scored by the judge, never above the true optimum; repeatable; a frozen setting."""
+    """Texts of the right shape and words, scored by the objective, never above the true optimum; repeatable; frozen; within its cost."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         method.steps = 1
+    check_method(method)
+    assert repr(method.with_block(1)) == repr(method)
+    assert method.with_block(1).batch <= method.batch
+    assert method.cost(FEW) <= FEW
+    assert method.ends or method.cost(math.inf) == math.inf
+    assert len(search(objective, method.probe(), Budget(rounds=2)).found[0].trace) == 2
     outcome = search(objective, method, BUDGET, seed=3)
     best = torch.stack([found.ids for found in outcome.found])
     assert best.min() >= 3, "a special token was proposed"
@@ -81,7 +90,7 @@ def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
     assert (found >= optimum - 1e-5).mean() >= 0.85
 
 
-def test_a_result_does_not_hang_on_its_company(objective, tiny, corpus):
+def test_a_result_does_not_depend_on_other_targets(objective, tiny, corpus):
     """The same bits, whatever other targets were asked for, in whatever order."""
     for method in (corpus, *METHODS[::2], *METHODS[-2:]):
         budget = None if method is corpus else BUDGET
@@ -122,7 +131,7 @@ def test_the_faithful_settings_are_the_authors():
 def test_patience_stops_each_target_by_itself(objective):
     method = Ascent(presets.faithful("logit").relaxation, steps=400, rate=0.05, restarts=1, every=4, patience=3)
     for found in search(objective, method, seed=2).found:
-        best = [value for _, _, value in found.trace]
+        best = [activation for _, activation, _ in found.trace]
         last = max(i for i, activation in enumerate(best) if i == 0 or activation > best[i - 1])
         assert len(best) == min(last + 4, 101)
 
@@ -144,7 +153,7 @@ def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
         dataclasses.replace(presets.modern(label), shortlist=words)
 
 
-def test_sparse_gumbel_hears_no_surprisal(tiny):
+def test_sparse_gumbel_refuses_surprisal(tiny):
     objective = Objective(tiny, resolve(["language:a"], tiny), 3, fluency=Fluency(weight=1.0))
     with pytest.raises(InputError, match="sgbl"):
         plan_of("sgbl", objective, None, None)
@@ -175,3 +184,50 @@ def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
     assert windows.at.tolist() == [[5, 6, 0]]
     windows.deeper(ended, ended, texts, best, TopK.empty(1, 1, 2))
     assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"
+
+
+WRONG_SETTINGS = [
+    lambda: Coordinate(chains=0),
+    lambda: Coordinate(candidates=2.5),
+    lambda: Coordinate(sweeps=0),
+    lambda: Beam(candidates=-1),
+    lambda: Gcg(momentum=-0.1),
+    lambda: Genetic(population="many"),
+    lambda: Epo(gentlest=0.0),
+    lambda: Random(texts=True),
+    lambda: Corpus("empty", np.zeros((1, 3), dtype=int), chunk=0),
+    lambda: Ascent(Softmax(), steps=10, rate=math.nan, restarts=1, every=1),
+    lambda: Ascent(Softmax(), steps=10, rate=0.1, restarts=1, every=0),
+    lambda: Ascent(Logits(), steps=10, rate=0.1, restarts=1, every=1, shortlist=4),
+    lambda: Gumbel(samples=0),
+    lambda: Simplex(steps=0),
+    lambda: Embeddings(Start(spread=-1.0)),
+    lambda: Repeat(presets.modern("smx"), 0),
+    lambda: Repeat(Random(), 2),
+    lambda: Then(Random(), Random()),
+    lambda: presets.modern("crp"),
+    lambda: presets.modern("gbl", 0),
+    lambda: presets.faithful("gumbel"),
+]
+
+
+@pytest.mark.parametrize("make", WRONG_SETTINGS)
+def test_wrong_settings_are_refused_in_one_line(make):
+    with pytest.raises(InputError, match="expected") as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_or_an_incomplete_method_is_refused_by_what_it_lacks():
+    with pytest.raises(InputError, match="got the class Random"):
+        check_method(Random)
+    with pytest.raises(InputError, match="object without patience, ends"):
+        check_method(object())
+
+
+@pytest.mark.parametrize(
+    "method", [presets.modern("smx", FEW), presets.modern("emb", FEW), Repeat(presets.modern("smx", FEW / 2), 2)], ids=repr
+)
+def test_a_method_that_ends_spends_what_it_says(method, objective):
+    for found in search(objective, method).found:
+        assert found.forwards + found.backwards == pytest.approx(method.cost(math.inf), rel=0.1)

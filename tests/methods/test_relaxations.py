@@ -4,6 +4,7 @@ import torch
 
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
 from optigram.methods.simplex import Simplex
+from optigram.objective.fluency import are_mixtures
 from optigram.objective.rng import Streams
 
 RELAXATIONS = [
@@ -37,10 +38,12 @@ def test_conformance(relaxation, table):
     assert theta.abs().max() < 0.5
     soft = relaxation.soften(theta.requires_grad_(), table, 0, streams())
     assert soft.embeds.shape[0] == K
-    assert soft.embeds.shape[1] % C == 0
+    assert soft.embeds.shape[1] == C * relaxation.samples
     assert soft.embeds.shape[2:] == (T, D)
     if soft.weights is not None:
         torch.testing.assert_close(soft.weights @ table, soft.embeds)
+    assert relaxation.mixes == (soft.weights is not None and are_mixtures(soft.weights))
+    assert all(isinstance(number, float) for number in relaxation.schedule(3).values())
     soft.embeds.sum().backward()
     assert theta.grad is not None
     assert theta.grad.isfinite().all()

@@ -12,9 +12,10 @@ from torch import nn
 
 from optigram.errors import InputError
 from optigram.methods import paper as presets
+from optigram.models.heads import _linear_weights
 from optigram.models.hooks import Point, read_points
 from optigram.models.loading import load
-from optigram.models.module_state import Frozen, linear_weights, weights_fingerprint
+from optigram.models.module_state import Frozen, weights_fingerprint
 from optigram.models.validation import checks
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
@@ -297,7 +298,7 @@ def test_a_quantised_projection_is_read_through_its_forward():
 
 def test_a_bias_is_told_apart_from_a_quantised_weight():
     layer = Int8Linear(nn.Linear(4, 6))
-    weight, bias = linear_weights(layer, torch.zeros(1, 4))
+    weight, bias = _linear_weights(layer, torch.zeros(1, 4))
     torch.testing.assert_close(weight, layer.weight * layer.scale)
     torch.testing.assert_close(bias, layer.bias.detach())
 

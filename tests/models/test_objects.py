@@ -13,7 +13,7 @@ import toy
 from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.models.loading import load
-from optigram.models.objects import MEMBERS, is_import_path
+from optigram.models.objects import MEMBERS, imported
 from optigram.models.placebo import placebo
 from optigram.models.sites import aliases
 from optigram.models.validation import checks
@@ -189,6 +189,8 @@ def transformer():
 class Space:
     inner = instance
 
+def nothing(): ...
+
 def fails():
     raise ZeroDivisionError
 """
@@ -219,6 +221,7 @@ def test_a_module_by_its_import_path_bears_that_name(own_module):
         ("no_such_module:make", "cannot import 'no_such_module'.*expected package.module:factory"),
         ("own_models:mak", "expected a member of own_models, got 'mak'; did you mean make"),
         ("own_models:number", "got int"),
+        ("own_models:nothing", "got None; return one"),
     ],
 )
 def test_a_wrong_import_path_is_one_line(own_module, source, message):
@@ -233,12 +236,12 @@ def test_an_error_of_ones_own_code_comes_through(own_module):
 
 
 def test_import_paths_are_told_from_names_and_files(tmp_path, monkeypatch):
-    assert is_import_path("a.b:c")
+    assert imported("math:pi") == pytest.approx(3.14159, abs=1e-5)
     for name in ("gpt2", "nobody/model@main", "folder/model.gguf", "C:\\models", "a:b/c", "1:2"):
-        assert not is_import_path(name)
+        assert imported(name) is None
     monkeypatch.chdir(tmp_path)
     (tmp_path / "odd:name").touch()
-    assert not is_import_path("odd:name")
+    assert imported("odd:name") is None
 
 
 def test_the_command_line_takes_an_import_path(own_module, run):

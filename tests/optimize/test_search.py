@@ -13,12 +13,22 @@ from optigram.targets.target import resolve
 
 @dataclass(frozen=True)
 class Counting:
-    """Proposes the texts of a list, one a round, and keeps what it was told."""
+    """Proposes the texts of a list, one per round, and keeps the scores that it was sent."""
 
     texts: tuple
     told: list
     patience = None
-    batch_targets = None
+    ends = True
+    batch = None
+
+    def cost(self, budget):
+        return float(len(self.texts))
+
+    def with_block(self, texts):
+        return self
+
+    def probe(self):
+        return self
 
     def propose(self, objective, seed, start=None):
         for text in self.texts:
@@ -86,3 +96,21 @@ def test_an_empty_budget_is_refused(bounds):
 def test_at_least_one_text_is_kept(judged):
     with pytest.raises(InputError, match="at least 1 text"):
         search(judged, Counting(((3,),), []), n=0)
+
+
+def test_the_trace_has_the_activation_of_the_text_with_the_best_value(tiny, monkeypatch):
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 1)
+
+    def score(self, ids):
+        """The value prefers smaller ids, which have smaller activations; id 9 is not allowed."""
+        self.cost.charge(forwards=1.0)
+        activation = ids[..., 0].float()
+        return Scores(activation, None, (10 - 2 * activation).masked_fill(ids[..., 0] == 9, -torch.inf))
+
+    monkeypatch.setattr(Objective, "score", score)
+    seen = []
+    method = Counting(((9,), (5,), (3,), (6,)), [])
+    found = search(objective, method, watch=lambda done, best: seen.append(best.tolist())).found[0]
+    assert found.trace == [(1, -torch.inf, -torch.inf), (2, 5, 0), (3, 3, 4), (4, 3, 4)]
+    assert seen == [[-torch.inf], [5], [3], [3]]
+    assert found.ids.tolist() == [[3]]

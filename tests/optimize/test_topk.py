@@ -26,7 +26,7 @@ JUDGED = [
 
 
 def same(one: TopK, other: TopK) -> bool:
-    return torch.equal(one.ids, other.ids) and torch.equal(one.activation, other.activation)
+    return torch.equal(one.ids, other.ids) and torch.equal(one.value, other.value)
 
 
 @given(shelves(), shelves(), shelves())
@@ -43,7 +43,7 @@ def test_of_is_the_sorted_list_of_different_texts(texts, most):
     for k in range(K):
         known = {text: JUDGED[k][text] for text in texts if not np.isnan(JUDGED[k][text])}
         expected = sorted(known.items(), key=lambda item: (-item[1], item[0]))[:most]
-        kept = [(tuple(ids), value) for ids, value in zip(found.ids[k].tolist(), found.activation[k].tolist(), strict=True)]
+        kept = [(tuple(ids), value) for ids, value in zip(found.ids[k].tolist(), found.value[k].tolist(), strict=True)]
         assert kept == expected + [((-1, -1), float("-inf"))] * (most - len(expected))
 
 

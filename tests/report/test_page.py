@@ -12,7 +12,7 @@ import pytest
 from elements import Elements
 from made_runs import HOSTILE, made_run
 from optigram.report.html import _page, write_report
-from optigram.report.overview import facts, headline, parts_of
+from optigram.report.overview import overview
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +87,14 @@ def test_a_neuron_the_corpus_does_not_wake_has_no_ratio():
 
 def test_the_headline_names_every_method_and_no_percentage_of_few_neurons():
     few, _ = made_run(3)
-    ((figure, lines),) = headline(few.records)
+    ((figure, lines),) = overview(few, [])["headline"]
     assert figure == "3 neurons of visual"
     assert [line.split()[0] for line in lines] == ["emb", "logit", "smx", "gbl"]
     won = sum(record.activation > base.activation for record in few.records for base in few.records if _pair(record, base))
     assert lines[-1].startswith(f"gbl is above the best corpus text on {won} of 3 (95% interval of the share 0.")
     assert "%" not in "".join(lines).replace("95% interval", "")
-    assert not re.search(r"\d%", "".join(row.wins for part in parts_of(few.records, []) for panel in part.panels for row in panel.rows))
-    ((_, many),) = headline(made_run(12)[0].records)
+    assert not re.search(r"\d%", "".join(row.wins for part in overview(few, [])["parts"] for panel in part.panels for row in panel.rows))
+    ((_, many),) = overview(made_run(12)[0], [])["headline"]
     assert re.search(r"on \d+% \(95% interval \d+% to \d+%\)", many[0])
 
 
@@ -122,9 +122,9 @@ def test_a_chain_s_cost_and_curve_count_its_corpus_search():
     assert auto["cost"] == 52_400
     assert auto["trace"][0][0] == 50_010
     own = 2 * 5 * 2400
-    assert facts(replace(kept, records=records), [])["cost"] == f"{own:,} forward-equivalents"  # crp's search is auto's own
+    assert overview(replace(kept, records=records), [])["facts"]["cost"] == f"{own:,} forward-equivalents"  # crp's search is auto's own
     alone = [one for one in records if one.method == "auto"]
-    assert facts(replace(kept, records=alone), [])["cost"] == f"{2 * 52_400:,} forward-equivalents"
+    assert overview(replace(kept, records=alone), [])["facts"]["cost"] == f"{2 * 52_400:,} forward-equivalents"
 
 
 def test_a_template_is_shown_around_the_free_words():

@@ -126,7 +126,6 @@ def test_a_column_of_rows_is_chosen_by_name():
         (pandas.DataFrame({"text": [1, 2]}), "got int"),
         ([{"text": 3}], "expected text in column 'text' of the data set, got int"),
     ],
-    ids=str,
 )
 def test_what_is_no_text_is_one_line(given, said):
     with pytest.raises(InputError, match=said) as error:

@@ -111,7 +111,8 @@ class Coordinate:
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
         """The best text of each target, with other words swapped for every chain; of several tries the first that is allowed."""
-        best, tries = torch.where(best < 0, texts, best.to(texts.device))[:, :, None], TRIES if objective.has_constraints else 1
+        tries, best = TRIES if objective.has_constraints else 1, best.to(objective.device)
+        best = torch.where(best < 0, texts, best)[:, :, None]
         anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
         chain = streams.integers(self.chains, tries, objective.length)
         elsewhere = texts.gather(1, chain.flatten(1, 2)).view(chain.shape)

@@ -121,7 +121,7 @@ def _called(path: str, factory: Any, budget: float) -> Any:
     needed = [one.name for one in parameters if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     if len(needed) > 1:
         raise InputError(f"expected {path} to need the budget or nothing, but it needs {', '.join(needed)}; give the others defaults")
-    return factory(**dict.fromkeys(needed, budget))
+    return factory(*(budget for _ in needed))
 
 
 def _attribute(path: str) -> Any:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from optigram.methods.relaxations import Given, Table
+from optigram.methods.relaxations import Given
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
-from optigram.shapes import Int
+from optigram.shapes import Float, Int
 
 TEXTS = 8  # random texts per restart
 COST = 3 * TEXTS  # forward-equivalents per restart
@@ -36,7 +36,7 @@ class Shortlist:
             liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")
         return cls(liked.topk(min(size, len(table)), dim=-1).indices)
 
-    def table(self, whole: Table) -> Table:
+    def table(self, whole: Float[Tensor, "v d"]) -> Float[Tensor, "k c t m d"]:
         """The embeddings [k c t m d] of the words."""
         return whole[self.words]
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from optigram.models.base import Linear, Site
 from optigram.models.hooks import Point, read_points
-from optigram.models.inputs import Inputs, first_tensor
-from optigram.models.module_state import linear_weights
+from optigram.models.inputs import Inputs
 from optigram.shapes import Int
 
 CLOSE = 1e-2  # of the largest logit, for weights of half precision; a wrong scale or a missing bias differs by far more
+CHUNK = 256  # columns of a weight that are read through the layer's forward at a time
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Head:
         if path is None or not isinstance(self.layer, nn.Linear):
             return None
         source, (b, s) = Point(path, "in"), ids.shape
-        given = first_tensor(inputs.take_ids(ids)).float()
+        given = inputs.output(ids).float()
         state = read_points(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
-        weight, bias = linear_weights(self.layer, state.to(inputs.dtype))
+        weight, bias = _linear_weights(self.layer, state.to(inputs.dtype))
         logits = nn.functional.linear(state, weight.to(state.dtype), bias.to(state.dtype)).float()
         scale = self._scale(given, logits.to(given.device))
         if scale is None:
@@ -47,3 +48,19 @@ class Head:
             ratio = float((given * linear).sum() / (linear * linear).sum())
             scale = 1.0 if abs(ratio - 1) < CLOSE else ratio
         return scale if (given - scale * linear).abs().max() <= CLOSE * given.abs().max() else None
+
+
+def _linear_weights(layer: nn.Linear, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight [n h] and bias [n] of a linear layer, detached; `like` has the dtype and device of its input.
+
+    Weights that are offloaded or quantised are read through the layer's forward, from unit vectors.
+    """
+    weight = layer.weight
+    if not weight.is_meta and weight.is_floating_point() and tuple(weight.shape) == (layer.out_features, layer.in_features):
+        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
+        return weight.detach(), bias.detach()
+    with torch.no_grad():
+        units = torch.eye(layer.in_features, dtype=like.dtype, device=like.device)
+        bias = layer(torch.zeros_like(units[:1]))[0]
+        rows = torch.cat([layer(part) for part in units.split(CHUNK)])
+        return (rows if layer.bias is None else rows - bias).T.contiguous(), bias

@@ -19,7 +19,7 @@ CLOSE = 1e-3  # of the largest output; the same arithmetic twice, so what remain
 
 @dataclass(frozen=True)
 class Inputs:
-    """`body` is called; `embedding` is the layer within it that turns ids into embeddings of type `dtype`.
+    """`body` is called; `embedding` is the layer within it that turns ids into embeddings of type `dtype`; `matrix` is all of them.
 
     `direct`: whether `body` takes embeddings as `inputs_embeds`; if not, the output of `embedding` is replaced. `masks`: whether
     it takes an `attention_mask`. `cached`: whether it would fill a KV cache, which is wanted with a `cache` only.
@@ -27,6 +27,7 @@ class Inputs:
 
     body: nn.Module
     embedding: nn.Module
+    matrix: Float[Tensor, "v d"]
     dtype: torch.dtype
     direct: bool
     masks: bool
@@ -46,13 +47,42 @@ class Inputs:
         with replaced(self.embedding, embeds):
             return self.body(anything, **settings)
 
+    def output(self, ids: Int[Tensor, "b s"]) -> Tensor:
+        """The first tensor of the network's output: its last states, or its logits."""
+        return _first_tensor(self.take_ids(ids))
+
+    def effective_matrix(self) -> Float[Tensor, "v d"]:
+        """`matrix`, computed again."""
+        return _effective_matrix(self.embedding)[0]
+
     def _settings(self, mask: Tensor | None) -> dict[str, Any]:
         if mask is not None and not self.masks:
             raise InputError("expected texts of one length, for this network takes no attention_mask; got texts of several")
         return ({} if mask is None else {"attention_mask": mask.long()}) | ({"use_cache": False} if self.cached else {})
 
 
-def effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch.dtype]:
+def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tensor, "b s"]) -> Inputs:
+    """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
+
+    Raises InputError where there is none: such a network uses ids besides their embeddings.
+    """
+    matrix, dtype = _effective_matrix(embedding)
+    ids = ids.to(matrix.device)
+    known = inspect.signature(body.forward).parameters
+    masks, cached = "attention_mask" in known, "use_cache" in known
+    for direct in (True, False) if "inputs_embeds" in known else (False,):
+        inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached)
+        with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
+            hard, soft = inputs.output(ids), _first_tensor(inputs.take_embeds(matrix[ids]))
+            if hard.shape == soft.shape and (hard - soft).abs().max() <= CLOSE * hard.abs().max():
+                return inputs
+    raise InputError(
+        f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
+        "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
+    )
+
+
+def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch.dtype]:
     """What the network reads for each id [v d], at least float32, and the type in which its embedding layer gives it.
 
     That is the layer's output and not its weight, so scales count, and weights may be offloaded or quantised. Raises InputError
@@ -69,28 +99,7 @@ def effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch.
     raise InputError("expected weights in memory, got an embedding on the meta device, without numbers; load the model's weights first")
 
 
-def find_inputs(
-    name: str, body: nn.Module, embedding: nn.Module, matrix: Float[Tensor, "v d"], dtype: torch.dtype, ids: Int[Tensor, "b s"]
-) -> Inputs:
-    """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
-
-    Raises InputError where there is none: such a network uses ids besides their embeddings.
-    """
-    known = inspect.signature(body.forward).parameters
-    masks, cached = "attention_mask" in known, "use_cache" in known
-    for direct in (True, False) if "inputs_embeds" in known else (False,):
-        inputs = Inputs(body, embedding, dtype, direct, masks, cached)
-        with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
-            hard, soft = first_tensor(inputs.take_ids(ids)), first_tensor(inputs.take_embeds(matrix[ids]))
-            if hard.shape == soft.shape and (hard - soft).abs().max() <= CLOSE * hard.abs().max():
-                return inputs
-    raise InputError(
-        f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
-        "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
-    )
-
-
-def first_tensor(output: object) -> Tensor:
+def _first_tensor(output: object) -> Tensor:
     """The first tensor of a network's output: its last states, or its logits."""
     while not isinstance(output, Tensor):
         output = next(iter(output.values() if isinstance(output, dict) else output))  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -17,7 +17,7 @@ from optigram.models.base import States, Step
 from optigram.models.hooks import Point, read_points
 from optigram.models.inputs import Inputs
 from optigram.models.module_state import Frozen
-from optigram.shapes import Float, Int
+from optigram.shapes import Int
 
 BLOCKS = 128, 32, 8  # texts per call; measured: one token each of 128 texts runs at nearly full speed
 LEAST, PARTED, MOST = 8, 1 << 25, 64  # overhead of a call in tokens; measured on a processor: large for small layers
@@ -36,7 +36,6 @@ class CachedReader:
 
     module: nn.Module
     inputs: Inputs
-    embedding: Float[Tensor, "v d"]
     frozen: Frozen
     points: Callable[[Collection[str]], dict[str, Point]]
     new_cache: Callable[[], Any]
@@ -47,7 +46,7 @@ class CachedReader:
         for layer in range(len(carried or ()) // 2):
             assert carried is not None
             cache.update(carried[f"keys.{layer}"], carried[f"values.{layer}"], layer)
-        embeds = self.embedding[ids]
+        embeds = self.inputs.matrix[ids]
         with self.frozen:
             states = read_points(self.module, points, lambda: self.inputs.take_embeds(embeds, cache=cache), (ids.shape[0], ids.shape[1]))
         filled = [(number, layer) for number, layer in enumerate(cache.layers) if layer.keys is not None]
@@ -57,34 +56,33 @@ class CachedReader:
             {f"{kind}.{number}": part.to(ids.device) for number, layer in filled for kind, part in _parts(layer)},
         )
 
-
-def try_cached(reader: CachedReader, sites: Collection[str], ids: Int[Tensor, "b s"], whole: Callable[[], States]) -> Step | None:
-    """The step of a network, if its states at `sites` on `ids` are those that `whole` gives; else None."""
-    if not sites:
-        return None
-    with torch.no_grad():
-        expected = whole()
-        try:
-            found, carried = reader.run(ids[:, :FRONT], None, sites)
-            parts = [found]
-            for tokens in ids[:, FRONT:].T:
-                found, carried = reader.run(tokens[:, None], carried, sites)
-                parts.append(found)
-        except Exception:  # whatever prevents it
+    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], whole: Callable[[], States]) -> Step | None:
+        """The step of the network, if its states at `sites` on `ids` are those that `whole` gives; else None."""
+        if not sites:
             return None
-    close = CLOSE_HALF if reader.inputs.dtype in (torch.float16, torch.bfloat16) else CLOSE
-    for site, state in expected.items():
-        distance = (torch.cat([found[site] for found in parts], 1) - state).abs().max()
-        if not distance <= close * state.abs().max():
-            return None
-    width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
-    return Step(reader.run, functools.partial(operator.mul, width), BLOCKS, _overhead(reader, len(carried) // 2))
+        with torch.no_grad():
+            expected = whole()
+            try:
+                found, carried = self.run(ids[:, :FRONT], None, sites)
+                parts = [found]
+                for tokens in ids[:, FRONT:].T:
+                    found, carried = self.run(tokens[:, None], carried, sites)
+                    parts.append(found)
+            except Exception:  # whatever prevents it
+                return None
+        close = CLOSE_HALF if self.inputs.dtype in (torch.float16, torch.bfloat16) else CLOSE
+        for site, state in expected.items():
+            distance = (torch.cat([found[site] for found in parts], 1) - state).abs().max()
+            if not distance <= close * state.abs().max():
+                return None
+        width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
+        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, _overhead(self, len(carried) // 2))
 
 
 def _overhead(reader: CachedReader, layers: int) -> int:
-    if reader.embedding.device.type != "cpu":
+    if reader.inputs.matrix.device.type != "cpu":
         return LAUNCHES
-    weights = sum(part.numel() for part in reader.module.parameters() if part.ndim > 1 and len(part) != len(reader.embedding))
+    weights = sum(part.numel() for part in reader.module.parameters() if part.ndim > 1 and len(part) != len(reader.inputs.matrix))
     return min(LEAST + PARTED * max(layers, 1) // max(weights, 1), MOST)
 
 

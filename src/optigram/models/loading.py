@@ -18,7 +18,7 @@ from optigram.files import written_whole
 from optigram.models.base import Model
 from optigram.models.huggingface import open_model, open_tokenizer
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.models.objects import import_model, is_import_path, wrap_object
+from optigram.models.objects import imported, wrap_object
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"
@@ -61,9 +61,10 @@ def load(
     """
     place, kind = None if device is None else device_named(device), _dtype_named(dtype)
     tokenizer = open_tokenizer(str(tokenizer)) if isinstance(tokenizer, str | Path) else tokenizer
-    if isinstance(source, str | Path) and not is_import_path(str(source)):
-        return _open(str(source), tokenizer, place or best_device(), kind, revision, words, embedding, trust_remote_code)
-    found, name = import_model(source) if isinstance(source, str | Path) else (source, None)
+    name = str(source) if isinstance(source, str | Path) else None
+    found = source if name is None else imported(name)
+    if name is not None and found is None:
+        return _open(name, tokenizer, place or best_device(), kind, revision, words, embedding, trust_remote_code)
     _refuse("a loaded model", revision=revision, trust_remote_code=trust_remote_code or None)
     model = wrap_object(found, tokenizer, words, embedding, name)
     _check_place(model, place, kind)

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from optigram.errors import InputError
 
-CHUNK = 256  # columns of a weight that are read through the layer's forward at a time
-
 
 class Frozen:
     """A reentrant context in which `module` is in evaluation mode and its parameters want no gradient.
@@ -80,22 +78,6 @@ def weights_fingerprint(module: nn.Module, prefix: str = "") -> str:
         for part in _bytes_of(_fetched(module, name) if offloaded else value):
             found.update(part)
     return found.hexdigest()
-
-
-def linear_weights(layer: nn.Linear, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight [n h] and bias [n] of a linear layer, detached; `like` has the dtype and device of its input.
-
-    Weights that are offloaded or quantised are read through the layer's forward, from unit vectors.
-    """
-    weight = layer.weight
-    if not weight.is_meta and weight.is_floating_point() and tuple(weight.shape) == (layer.out_features, layer.in_features):
-        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
-        return weight.detach(), bias.detach()
-    with torch.no_grad():
-        units = torch.eye(layer.in_features, dtype=like.dtype, device=like.device)
-        bias = layer(torch.zeros_like(units[:1]))[0]
-        rows = torch.cat([layer(part) for part in units.split(CHUNK)])
-        return (rows if layer.bias is None else rows - bias).T.contiguous(), bias
 
 
 def _offloads(hook: Any) -> bool:

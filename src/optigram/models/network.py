@@ -11,8 +11,8 @@ from optigram.errors import InputError
 from optigram.models.base import States, Step, pack_left
 from optigram.models.heads import Head
 from optigram.models.hooks import Point, read_points, survey
-from optigram.models.inputs import Inputs, effective_matrix, find_inputs
-from optigram.models.kv_cache import CachedReader, try_cached
+from optigram.models.inputs import Inputs, find_inputs
+from optigram.models.kv_cache import CachedReader
 from optigram.models.module_state import Frozen, weights_fingerprint
 from optigram.models.sites import Sites
 from optigram.shapes import Bool, Float, Int
@@ -44,9 +44,10 @@ class Network:
         self.name, self.vocabulary, self.module = name, vocabulary, module
         self._new_cache, self.frozen = new_cache, Frozen(module)
         with self.frozen, torch.no_grad():
-            self._matrix, self.dtype = effective_matrix(embedding)
-            ids = ordinary_ids(vocabulary, PROBE, seed=0).to(self._matrix.device)
-            self.inputs: Inputs = find_inputs(name, body, embedding, self._matrix, self.dtype, ids)
+            ids = ordinary_ids(vocabulary, PROBE, seed=0)
+            self.inputs: Inputs = find_inputs(name, body, embedding, ids)
+            self._matrix, self.dtype = self.inputs.matrix, self.inputs.dtype
+            ids = ids.to(self._matrix.device)
             widths = survey(module, lambda: self.inputs.take_embeds(self._matrix[ids]), PROBE)
             logits = None if head is None else head.site(module, self.inputs, ids, vocabulary.tokens)
         self.sites = Sites(module, widths, logits)
@@ -76,8 +77,8 @@ class Network:
             return None
         ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
         sites = [site for site in self.sites.canonical if self.sites[site].linear is None]
-        reader = CachedReader(self.module, self.inputs, self._matrix, self.frozen, self._points, self._new_cache)
-        return try_cached(reader, sites, ids, lambda: self.read(self._matrix[ids], sites))
+        reader = CachedReader(self.module, self.inputs, self.frozen, self._points, self._new_cache)
+        return reader.step(ids, sites, lambda: self.read(self._matrix[ids], sites))
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States {site: [b s h]} of texts [b s d]; the network stops after the deepest of `sites`.

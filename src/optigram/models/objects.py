@@ -1,4 +1,4 @@
-"""Models from objects: what a loaded object of another tool is, and import paths to objects of one's own."""
+"""Models from objects: any torch module with an embedding layer, objects of other tools, and import paths to one's own."""
 
 import contextlib
 import functools
@@ -14,9 +14,10 @@ from torch import nn
 
 from optigram.errors import InputError, nearest
 from optigram.models.base import Model
+from optigram.models.heads import Head
 from optigram.models.huggingface import wrap_model
-from optigram.models.tokenizers import is_tokenizer
-from optigram.models.torch_module import wrap_module
+from optigram.models.network import Network
+from optigram.models.tokenizers import NEEDED, vocabulary_of
 
 MEMBERS = "name", "vocabulary", "embedding", "sites", "attends", "step", "fingerprint", "read"
 WRAPPERS = "original_model", "_module", "_model"  # where TransformerLens's bridge and nnsight keep the module that they wrap
@@ -37,30 +38,63 @@ def wrap_object(source: Any, tokenizer: Any, words: Sequence[str] | None, embedd
     tokenizer = own if tokenizer is None and words is None else tokenizer
     if embedding is None and any(kind.__name__ == "PreTrainedModel" for kind in type(module).__mro__):
         return wrap_model(module, tokenizer, name, words)
-    return wrap_module(module, tokenizer, words, embedding, name)
+    return _wrap_module(module, tokenizer, words, embedding, name)
 
 
-def is_import_path(source: str) -> bool:
-    """Whether a name is an import path such as `package.module:factory`, and not a file."""
-    return bool(IMPORT_PATH.fullmatch(source)) and not Path(source).exists()
+def imported(source: str) -> Any:
+    """The object at an import path such as `package.module:factory`, or what the function there returns; None for another name.
 
-
-def import_model(source: str | Path) -> tuple[Any, str]:
-    """The object at an import path, or what the function there returns, and its name. The working directory is searched first.
-
-    Raises InputError if there is no such module or member.
+    The working directory is searched first. Raises InputError if there is no such module or member.
     """
-    path, _, member = str(source).partition(":")
+    if not IMPORT_PATH.fullmatch(source) or Path(source).exists():
+        return None
+    path, _, member = source.partition(":")
     with _working_directory_first():
         try:
             found: Any = importlib.import_module(path)
         except ImportError as error:
-            raise InputError(f"cannot import {path!r} of {str(source)!r} ({error}); expected package.module:factory") from error
+            raise InputError(f"cannot import {path!r} of {source!r} ({error}); expected package.module:factory") from error
         for part in member.split("."):
             if not hasattr(found, part):
                 raise InputError(f"expected a member of {path}, got {member!r}{nearest(part, dir(found))}")
             found = getattr(found, part)
-        return found() if inspect.isroutine(found) or isinstance(found, type | functools.partial) else found, str(source)
+        found = found() if inspect.isroutine(found) or isinstance(found, type | functools.partial) else found
+    if found is None:
+        raise InputError(f"expected a model of {source!r}, got None; return one")
+    return found
+
+
+def _wrap_module(
+    module: nn.Module, tokenizer: Any = None, words: Sequence[str] | None = None, embedding: str | None = None, name: str | None = None
+) -> Network:
+    """A module that is called with ids [b s], which is left as it was found. `embedding` is the path of its embedding layer.
+
+    Texts come from a tokenizer of transformers, or from `words` in id order, split at blanks. The last layer is the site
+    `logits` if it is linear, is the output, and has as many units as there are tokens. Raises InputError where there are
+    several embedding layers, or neither tokenizer nor words.
+    """
+    layer = _layer(module, embedding)
+    rows = len(next(layer.parameters()))
+    vocabulary = vocabulary_of(rows, tokenizer, words)
+    linear = [part for part in module.modules() if isinstance(part, nn.Linear) and part.out_features == rows]
+    head = Head(linear[-1]) if linear else None
+    return Network(name or type(module).__name__, module, vocabulary, module, layer, head)
+
+
+def _layer(module: nn.Module, path: str | None) -> nn.Module:
+    modules = dict(module.named_modules())
+    if path is not None:
+        if path not in modules:
+            raise InputError(f"expected the path of an embedding layer, got {path!r}{nearest(path, modules)}")
+        if not any(True for _ in modules[path].parameters()):
+            raise InputError(f"expected the path of an embedding layer, got {path!r} without weights; name the layer that holds them")
+        return modules[path]
+    layers = [name for name, part in modules.items() if isinstance(part, nn.Embedding)]
+    if len(layers) == 1:
+        return modules[layers[0]]
+    if not layers and "embed" in modules and "hook_embed" in modules:  # HookedTransformer
+        return modules["embed"]
+    raise InputError(f"expected one embedding layer, found {', '.join(layers) or 'none'}; name it: load(module, embedding=...)")
 
 
 def _lacking(source: object) -> list[str]:
@@ -78,7 +112,7 @@ def _unwrapped(source: Any, lacking: list[str]) -> tuple[nn.Module, Any]:
             return inner, tokenizer
     if isinstance(source, nn.Module):
         return source, tokenizer
-    if is_tokenizer(source):
+    if all(hasattr(source, name) for name in NEEDED):
         raise InputError(f"expected a model first, got the tokenizer {type(source).__name__}; give load(model, tokenizer)")
     if "read" not in lacking:
         raise InputError(f"expected a model with {', '.join(MEMBERS)}, got {type(source).__name__} without {', '.join(lacking)}; add them")

@@ -17,6 +17,7 @@ UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 MARK = "\u2581"  # how SentencePiece spells a blank
 UNKNOWNS = ("<unk>", "[UNK]")
+NEEDED = "convert_ids_to_tokens", "encode", "decode", "all_special_ids", "added_tokens_decoder"
 
 
 def vocabulary_of(rows: int, tokenizer: Any = None, words: Sequence[str] | None = None) -> Vocabulary:
@@ -38,13 +39,8 @@ def vocabulary_of(rows: int, tokenizer: Any = None, words: Sequence[str] | None 
     return _of_words(words)
 
 
-def is_tokenizer(thing: object) -> bool:
-    """Whether an object has what `vocabulary_of` needs of a tokenizer."""
-    return all(hasattr(thing, name) for name in ("convert_ids_to_tokens", "encode", "decode", "all_special_ids"))
-
-
 def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
-    if not is_tokenizer(tokenizer):
+    if not all(hasattr(tokenizer, name) for name in NEEDED):
         raise InputError(
             f"expected a tokenizer of transformers, or the name or folder of one, got {type(tokenizer).__name__}; "
             "give AutoTokenizer.from_pretrained(...), or words=[...] for a list of words"

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from optigram.models.base import Model
 from optigram.models.hooks import read_points
-from optigram.models.inputs import effective_matrix, first_tensor
 from optigram.models.network import Network, ordinary_ids
 from optigram.models.sites import LOGITS, Sites
 
@@ -51,7 +50,7 @@ def _checks(model: Model, network: Network | None) -> Iterator[Check]:
 
 
 def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -> Iterator[Check]:
-    found, _ = effective_matrix(model.inputs.embedding)
+    found = model.inputs.effective_matrix()
     yield _near("embedding is the effective one, embed(arange)", {"": model.embedding}, {"": found}, 0)
     hard = _from_ids(model, ids, sites)
     yield _near("embeds and ids agree at every point", _read(model, ids, sites), hard, allowed)
@@ -64,7 +63,7 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
         values = states @ logits.linear.weight.to(states).T + logits.linear.bias.to(states)
         cap = logits.linear.softcap
         values = values if cap is None else cap * torch.tanh(values / cap)
-        given = first_tensor(model.inputs.take_ids(ids)).to(values)
+        given = model.inputs.output(ids).to(values)
         yield _near("logits are the projection of their source", {LOGITS: values}, {LOGITS: given}, max(allowed, 1e-3))
     left = -_hooks(model) + _hooks_after_an_error(model, ids)
     yield Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")

@@ -57,7 +57,7 @@ class Method(Protocol):
     def cost(self, budget: float) -> float:
         """Forward-equivalents per target that the method spends at most, given a budget (`inf`: no bound).
 
-        A method without an end spends the budget.
+        A method that does not end, or cannot say, spends the budget.
         """
         ...
 

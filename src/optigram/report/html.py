@@ -13,13 +13,12 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.optimize.baseline import BASELINE
-from optigram.report.overview import colours_of, facts, headline, parts_of
+from optigram.report.overview import colours_of, overview
 from optigram.report.page_data import contents
-from optigram.report.scan_data import bare, places, scan_contents
-from optigram.report.scan_overview import scan_facts, scan_headline, scanned
+from optigram.report.scan_data import add_places, scan_contents
+from optigram.report.scan_overview import scan_overview
 from optigram.runs.folder import RunFolder
 from optigram.scanning.results import ScanResults
 from optigram.study.evidence import Evidence
@@ -54,53 +53,21 @@ def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = Non
     colours = colours_of([BASELINE, *(one["method"] for one in data["series"])])
     for one in data["series"]:
         one["colour"] = colours[one["method"]]
-    names = {} if scan is None else _joined(kept, data["neurons"], scan)
-    return _rendered(
-        data,
-        title=title or kept.settings.get("name") or kept.folder.resolve().name,
-        whole=kept.whole,
-        headline=headline(kept.records),
-        facts=facts(kept, evidence),
-        parts=parts_of(kept.records, evidence),
-        manifest=kept.manifest,
-        penalised=any(value < activation for record in kept.records for _, activation, value in record.trace),
-        scan_facts={} if scan is None else scan_facts(scan),
-        scanned=[] if scan is None else scanned(scan, list(dict.fromkeys(names.values())), colours, kept.records, names),
-    )
+    told = overview(kept, evidence) | {"scanned": [], "scan_facts": {}}
+    if scan is not None:
+        names = add_places(kept, data["neurons"], scan)
+        beside = scan_overview(scan, list(dict.fromkeys(names.values())), colours, kept.records, names)
+        told |= {"scanned": beside["scanned"], "scan_facts": beside["scan_facts"]}
+    penalised = any(value < activation for record in kept.records for _, activation, value in record.trace)
+    name = title or kept.settings.get("name") or kept.folder.resolve().name
+    return _rendered(data, kept.manifest, title=name, whole=kept.whole, penalised=penalised, **told)
 
 
 def _scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
     """The page of some targets of a scan."""
-    return _rendered(
-        scan_contents(scan, targets),
-        title=title,
-        whole=True,
-        headline=scan_headline(scan),
-        facts=scan_facts(scan),
-        parts=[],
-        manifest=scan.about,
-        penalised=False,
-        scan_facts={},
-        scanned=scanned(scan, targets, colours_of([BASELINE])),
-    )
-
-
-def _joined(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
-    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
-    if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
-        raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
-    alone = scan.about["scan"]["settings"]["question"] == "alone"
-    known, model = set(scan), kept.records[0].model
-    wanted = {neuron["target"]: neuron["target"] if alone else bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
-    names = {target: name for target, name in wanted.items() if name in known}
-    if not names:
-        raise InputError(f"none of the run's neurons was scanned, such as {neurons[0]['target']}; name them to `optigram scan`")
-    seen = places(scan, list(names.values()))
-    for neuron in neurons:
-        if neuron["model"] == model and neuron["target"] in names:
-            neuron["places"] = seen[names[neuron["target"]]]
-            neuron["base"] = neuron["places"]["highest"] if neuron["base"] is None else neuron["base"]
-    return names
+    about = scan_overview(scan, targets, colours_of([BASELINE]))
+    told = {"headline": about["headline"], "facts": about["scan_facts"], "scan_facts": {}, "scanned": about["scanned"], "parts": []}
+    return _rendered(scan_contents(scan, targets), scan.about, title=title, whole=True, penalised=False, **told)
 
 
 def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) -> str:

@@ -9,7 +9,6 @@ from markupsafe import Markup
 from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
 from optigram.report.comparisons import FEW, duration, show, show_wins
-from optigram.report.page_data import sampled
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence
@@ -63,7 +62,12 @@ def colours_of(methods: Sequence[str]) -> dict[str, str]:
     return {method: f"c{numbers[method.partition(':')[0]]}" for method in methods}
 
 
-def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
+def overview(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """The `headline`, `facts` and `parts` (one per arm) of a run's page."""
+    return {"headline": _headline(kept.records), "facts": _facts(kept, evidence), "parts": _parts(kept.records, evidence)}
+
+
+def _parts(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
     """An overview of each arm."""
     comparisons = compare(records)
     colours = colours_of([BASELINE, *dict.fromkeys(record.method for record in records)])
@@ -78,13 +82,13 @@ def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_P
     ]
 
 
-def facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
+def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
     """What was run, a few words per fact."""
     firsts = [record for record in kept.records if record.rank == 1]
     settings = kept.settings
     told: dict[str, Any] = {
         "model": settings.get("model", kept.records[0].model),
-        "corpus": kept.manifest.get("corpus") or settings.get("corpus") or (SAMPLED if _searched(firsts) and sampled(kept) else None),
+        "corpus": kept.manifest.get("corpus") or settings.get("corpus") or (SAMPLED if _searched(firsts) and kept.sampled else None),
         "n-grams": f"{evidence[0].sizes[-1]:,} different" if evidence and evidence[0].sizes else None,
         "neurons": f"{len({(record.model, record.target) for record in firsts}):,}",
         "free words": settings.get("length") or (len(evidence[0].heats[0].words) if evidence and evidence[0].heats else None),
@@ -96,7 +100,7 @@ def facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
     return {name: str(value) for name, value in told.items() if value}
 
 
-def headline(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
+def _headline(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
     """For each site of the first arm: its neurons, and how often each method is above the best corpus text. Nothing is selected."""
     first = [one for one in compare(records) if one.arm == records[0].arm]
     return [

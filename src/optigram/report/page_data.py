@@ -42,16 +42,10 @@ def contents(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
     groups = grouped(kept.records, lambda record: (record.model, record.target))
     return {
         "series": [{"arm": one.arm, "method": one.method, "label": one.label, "base": one.method == BASELINE} for one in series],
-        "sampled": sampled(kept),
+        "sampled": kept.sampled,
         "marked": any(word.startswith(" ") for one in evidence for heat in one.heats for word in heat.words),
         "neurons": [_neuron(key, records, known.get(key), numbers, kept.manifest) for key, records in groups.items()],
     }
-
-
-def sampled(kept: RunFolder) -> bool:
-    """Whether the run's corpus was sampled from the model itself: `sampled:N`, or the corpus that is bundled with a model."""
-    corpus = kept.settings.get("corpus")
-    return bool(kept.settings) and (corpus is None or str(corpus).startswith("sampled:"))
 
 
 def _best_of_corpus(records: Sequence[Record]) -> float | None:

@@ -1,4 +1,4 @@
-"""The commands that repeat a record or a scan, from its manifest."""
+"""The command that repeats a record, from the manifest of its run."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,8 +8,6 @@ from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions, flag_of
 from optigram.runs.records import Record
 
-SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
-BUNDLED = "optigram/models/weights"  # sources there need no option
 OWN = ("by", "seed", "budget", "device")  # options that each record brings with it, or that change no result
 
 
@@ -38,20 +36,3 @@ def _words(flag: str, value: Any, usual: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [part for one in value for part in (flag, str(one))]
     return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-
-
-def scan_command(target: str, scan: Mapping[str, Any]) -> str:
-    """The command that scans for one target; `scan` is from a scan's manifest."""
-    settings = scan["settings"]
-    words = ["optigram", "scan", scan["model"], target]
-    words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
-    if settings["question"] == "alone":
-        words += ["--question", "alone", "--length", str(settings["length"])]
-    words += ["--special"] if settings["special"] else []
-    words += [] if scan["dtype"] == "saved" else ["--dtype", scan["dtype"]]
-    words += [part for name, usual in SCANNED.items() for part in _unless(usual, f"--{name.replace('_', '-')}", settings[name])]
-    return shlex.join(words)
-
-
-def _unless(usual: float, option: str, value: float) -> list[str]:
-    return [] if value == usual else [option, f"{value:g}"]

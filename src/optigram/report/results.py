@@ -15,7 +15,7 @@ from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
 from optigram.report.colours import INK, heat_lookup, shade
 from optigram.report.escape import heat_words, visible
-from optigram.report.tables import COST, marked, ngram_table, ratio
+from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder, open_folder, write_run
 from optigram.runs.records import Record, table
 from optigram.study.evidence import Evidence, Heat, read_evidence, write_evidence
@@ -161,7 +161,7 @@ class Results(Sequence[Record]):
             return "Results: no texts"
         targets, methods = {record.target for record in self.records}, dict.fromkeys(record.method for record in self.records)
         head = f"Results: {_count(len(self.records), 'text')} of {_count(len(targets), 'target')} by {', '.join(methods)}"
-        lines = [f"  {one.target}  {one.method}  {one.activation:.3f}  {marked(one)}" for one in self.records[:LINES]]
+        lines = [f"  {one.target}  {one.method}  {one.activation:.3f}  {one.marked()}" for one in self.records[:LINES]]
         return "\n".join([head, *lines, *["  ..."] * (len(self.records) > LINES)])
 
     def _repr_html_(self) -> str:

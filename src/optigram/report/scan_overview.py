@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -26,7 +27,22 @@ class _Scanned:
     drawings: Mapping[str, Markup]
 
 
-def scan_facts(found: ScanResults) -> dict[str, str]:
+def scan_overview(
+    found: ScanResults,
+    targets: Sequence[str],
+    colours: Mapping[str, str],
+    records: Sequence[Record] = (),
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The `headline`, `scan_facts` and `scanned` panels (one per site) of some targets of a scan.
+
+    With the records of a run, `names` maps their targets to those of the scan.
+    """
+    panels = _panels(found, targets, colours, records, names or {})
+    return {"headline": _headline(found), "scan_facts": _facts(found), "scanned": panels}
+
+
+def _facts(found: ScanResults) -> dict[str, str]:
     """What was read, a few words per fact."""
     about, settings = found.about, found.about["scan"]["settings"]
     shards = about["shards"]
@@ -44,7 +60,7 @@ def scan_facts(found: ScanResults) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def scan_headline(found: ScanResults) -> list[tuple[str, list[str]]]:
+def _headline(found: ScanResults) -> list[tuple[str, list[str]]]:
     """Figures, and their meanings."""
     far = [value for values in _far(found, list(found)).values() for value in values.values()]
     told = [
@@ -56,20 +72,16 @@ def scan_headline(found: ScanResults) -> list[tuple[str, list[str]]]:
     return told
 
 
-def scanned(
-    found: ScanResults,
-    targets: Sequence[str],
-    colours: Mapping[str, str],
-    records: Sequence[Record] = (),
-    names: Mapping[str, str] | None = None,
+def _panels(
+    found: ScanResults, targets: Sequence[str], colours: Mapping[str, str], records: Sequence[Record], names: Mapping[str, str]
 ) -> list[_Scanned]:
-    """A panel per site; with records (`names`: the scan's names of their targets) also their texts over the best place of the corpus."""
+    """A panel per site; with records also their activations over the best place of the corpus."""
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
     highest = dict(zip(found, found.targets["highest"].to_pylist(), strict=True))
     made = []
     for site, here in grouped(targets, site_of_address).items():
-        mine = [record for record in records if (names or {}).get(record.target) in here]
-        base = {record.target: highest[(names or {})[record.target]] for record in mine}
+        mine = [record for record in records if names.get(record.target) in here]
+        base = {record.target: highest[names[record.target]] for record in mine}
         over = ratios(mine, list(dict.fromkeys(record.method for record in mine)), base)
         levels = {method: float(np.median(list(values.values()))) for method, values in over.items() if values}
         # the smallest parts of a corpus may have no place for some target

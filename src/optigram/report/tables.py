@@ -64,17 +64,11 @@ class _WholeText:
     def text(self, styled: bool) -> Text:
         """Bold and coloured, or with ** around free words that something surrounds."""
         if not styled:
-            return Text(marked(self.record))
+            return Text(self.record.marked())
         if self.heat is not None:
             return _heated(self.record.activation, heat_words(self.record, self.heat))
         pieces = self.record.pieces()
         return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
-
-
-def marked(record: Record) -> str:
-    """The whole text of a record in plain text, with ** around the free words where a template surrounds them."""
-    pieces = record.pieces()
-    return "".join(f"**{piece}**" if free and len(pieces) > 1 else piece for piece, free in pieces)
 
 
 def _heated(activation: float, words: Sequence[Word]) -> Text:

@@ -33,6 +33,12 @@ class RunFolder:
         """The settings that all records share; empty where they are not known."""
         return self.study or self.manifest.get("settings") or {}
 
+    @property
+    def sampled(self) -> bool:
+        """Whether the corpus was sampled from the model itself: `sampled:N`, or the corpus that is bundled with a model."""
+        corpus = self.settings.get("corpus")
+        return bool(self.settings) and (corpus is None or str(corpus).startswith("sampled:"))
+
 
 def new_folder(path: Path) -> Path:
     """A folder that can be written to and holds no run. Raises InputError."""

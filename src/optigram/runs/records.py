@@ -101,6 +101,11 @@ class Record:
         found = [(self.whole[start:end], number % 2 == 1) for number, (start, end) in enumerate(edges) if start < end]
         return found if any(piece.strip() for piece, free in found if not free) else [(self.text, True)]
 
+    def marked(self) -> str:
+        """The whole text in plain text, with ** around the free words where a template surrounds them."""
+        pieces = self.pieces()
+        return "".join(f"**{piece}**" if free and len(pieces) > 1 else piece for piece, free in pieces)
+
     def runs(self) -> list[tuple[int, int]]:
         """The first free word, and the one after the last, of each run of free words that stand side by side in `whole`."""
         breaks = [word for word in range(1, len(self.free)) if self.whole[self.free[word - 1][1] : self.free[word][0]].strip()]

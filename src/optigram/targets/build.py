@@ -18,7 +18,6 @@ from optigram.shapes import Float
 from optigram.targets.address import LOG_PROB, LOGIT
 from optigram.targets.custom import Custom, Function
 from optigram.targets.readouts import Asked, Direction, Held, Term
-from optigram.targets.sae_objects import check_autoencoder
 from optigram.targets.target import Target
 
 
@@ -58,11 +57,7 @@ def latent(site: str, sae: Any, index: int) -> Target:
     SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg), sparsify's (encoder.weight [n h], encoder.bias, b_dec,
     cfg), or plain ones (encoder [n h], and bias, center, threshold, k). Raises InputError for anything else.
     """
-    if isinstance(sae, str | os.PathLike):
-        source = str(Path(sae))
-    else:
-        check_autoencoder(sae)
-        source = Held(sae)
+    source = str(Path(sae)) if isinstance(sae, str | os.PathLike) else Held(sae)
     return Target((Term(_site(site), Asked(_index(index), source)),))
 
 

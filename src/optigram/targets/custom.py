@@ -41,6 +41,18 @@ class Custom:
         except ValueError:  # a builtin without a signature
             pass
 
+    @classmethod
+    def imported(cls, path: str, sites: tuple[str, ...]) -> "Custom":
+        """The function at `package.module.function`; the module is imported. Raises InputError."""
+        try:
+            found = pkgutil.resolve_name(path)
+        except Exception as error:  # whatever the module raises while it is imported
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise InputError(f"cannot import the function {path} ({reason}); expected package.module.function") from error
+        if not callable(found):
+            raise InputError(f"expected a function at {path}, got {type(found).__name__}")
+        return cls(cast("Function", found), sites, path)
+
     @property
     def file(self) -> str:
         """The function's import path, or what stands for it in an address if it has none."""
@@ -82,20 +94,6 @@ class Custom:
         if values.isnan().any() and all(bool(state.isfinite().all()) for state in states.values()):
             raise InputError(f"the function {self.name} returns NaN for finite states; clamp what goes into its log, sqrt or division")
         return values.float().to(mask.device)
-
-
-def import_function(path: str) -> Function:
-    """The function at `package.module.function`; the module is imported. Raises InputError."""
-    try:
-        found = pkgutil.resolve_name(path)
-    except Exception as error:  # whatever the module raises while it is imported
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"cannot import the function {path} ({type(error).__name__}: {reason}); expected package.module.function"
-        ) from error
-    if not callable(found):
-        raise InputError(f"expected a function at {path}, got {type(found).__name__}")
-    return cast("Function", found)
 
 
 def _attribute(found: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ from optigram.models.base import Model, Site
 from optigram.models.vocabulary_logits import vocabulary_logits
 from optigram.targets import address as addresses
 from optigram.targets.address import CUSTOM, LOG_PROB, LOGIT, MEMORY
-from optigram.targets.custom import Custom, import_function
+from optigram.targets.custom import Custom
 from optigram.targets.latent import SparseAutoencoder
 from optigram.targets.readouts import Asked, Direction, Held, Latent, LogProb, Term, Unit
 from optigram.targets.sae_formats import open_autoencoder, read_vector
@@ -142,7 +142,7 @@ def _function(path: str | None, units: addresses.Units) -> tuple[str, Custom]:
     if path is None or units is None or any(isinstance(unit, range) for unit in units):
         raise InputError("malformed custom target; expected custom:package.module.function#SITE,SITE")
     sites = tuple(map(str, units))
-    return sites[0], Custom(import_function(_opened(path, "the function")), sites, path)
+    return sites[0], Custom.imported(_opened(path, "the function"), sites)
 
 
 def _opened(file: str, what: str) -> str:

@@ -20,11 +20,6 @@ SPARSIFY = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
 KNOWN = "W_enc and b_enc (SAELens), encoder.weight and encoder.bias (sparsify), or encoder"
 
 
-def check_autoencoder(sae: Any) -> None:
-    """Raise InputError for an object that holds no encoder's weights under a name that is known."""
-    _names(sae)
-
-
 def convert_autoencoder(sae: Any) -> SparseAutoencoder:
     """The autoencoder that an object holds, named by a hash of its weights. Raises InputError."""
     names, shown = _names(sae), f"the {type(sae).__name__} in memory"

@@ -76,7 +76,7 @@ function textsTable(neuron, most) {
     table.append(make("tbody", {}, arm ? group(`Found: ${arm}`) : group("Found"), ...found));
   }
   const [tops, others] = [true, false].map((top) => (neuron.examples || []).filter((example) => (example.share === 0) === top));
-  for (const [title, examples] of [["Best of the corpus, near-copies left out", tops], ["Elsewhere in the corpus", others]]) {
+  for (const [title, examples] of [[`Best of the corpus${DATA.sampled ? ", which was sampled from the model" : ""}; near-copies left out`, tops], ["Elsewhere in the corpus", others]]) {
     const made = examples.map((example) => textRow(neuron, example, inContext(example, most, view.context), place, false));
     if (made.length) table.append(make("tbody", {}, group(title), ...made));
   }
@@ -115,7 +115,7 @@ function textRow(neuron, text, words, place, best) {
 
 function named_by(text) {
   if (text.label) return text.label;
-  if (text.series === undefined) return text.share === 0 ? (DATA.sampled ? "sampled from the model" : "corpus") : `top ${percent(text.share)}`;
+  if (text.series === undefined) return text.share === 0 ? (DATA.sampled ? "sampled" : "corpus") : `top ${percent(text.share)}`;
   const seeds = new Set(DATA.neurons[0].texts.map((one) => one.seed)).size > 1 ? ` seed ${text.seed}` : "";
   return DATA.series[text.series].method + seeds + (text.rank > 1 ? ` (${text.rank})` : "");
 }
