@@ -2,11 +2,11 @@
 
 import sys
 import traceback
+from importlib.metadata import version as installed
 from typing import Annotated, NoReturn
 
 import typer
 
-from optigram import __version__
 from optigram.apps.cli import find, live, models, report, scan, study
 from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError
@@ -27,7 +27,7 @@ for part in (find, scan, report, models, study, live):
 
 def _show_version(asked: bool) -> bool:
     if asked:
-        typer.echo(f"optigram {__version__}")
+        typer.echo(f"optigram {installed('optigram')}")
         raise typer.Exit
     return asked
 
