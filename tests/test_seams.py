@@ -13,7 +13,8 @@ from optigram.methods import Ascent, Then, method_named
 from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
 
 GUIDE = Path(__file__).parent.parent / "CONTRIBUTING.md"
@@ -78,7 +79,7 @@ def test_a_result_of_theirs_does_not_depend_on_other_targets(objective, own):
 
 def test_find_takes_them_as_objects_and_as_import_paths(objective, own):
     climb = own["climb"].Climb(8)
-    found = list(find(objective, ["climb.Climb", climb, "smx+climb:Climb"], budget=Budget(forwards=300), seed=2))
+    found = list(run_methods(objective, FindOptions(by=("climb.Climb", climb, "smx+climb:Climb"), budget=300, seed=2)))
     assert [one.method for one in found] == ["climb.Climb", "Climb(texts=8)", "smx+climb:Climb"]
     for one in found:
         assert len(one.records) == len(objective.targets)

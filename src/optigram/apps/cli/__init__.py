@@ -19,7 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     epilog="Start with: optigram find imaginet visual:pizza",
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for part in (find, scan, report, models, study, live):
     app.add_typer(part.app)
