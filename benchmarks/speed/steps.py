@@ -14,7 +14,7 @@ from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_c
 
 from optigram.methods.ascent import BLOCK, Ascent
 from optigram.methods.relaxations import Gumbel
-from optigram.methods.shortlist import shortlist
+from optigram.methods.shortlist import Shortlist
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -145,12 +145,12 @@ def sparse_parts(context: tuple[Objective, Mapping[str, Ascent]], unit: Unit, se
 
 def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
     """Seconds per neuron of each part of a step, in a batch of the method's size."""
-    size, relaxation = min(method.batch_targets, len(objective.targets)), method.relaxation
+    size, relaxation = min(method.batch or 1, len(objective.targets)), method.relaxation
     assert isinstance(relaxation, Gumbel)
     part = objective.subset(range(size))
     streams = Streams(seed, [str(target) for target in part.targets], method.restarts, part.device)
-    words = None if method.shortlist is None else shortlist(part, streams, method.shortlist, None)
-    table = part.table if words is None else part.table[words]
+    words = None if method.shortlist is None else Shortlist.of(part, streams, method.shortlist, None)
+    table = part.table if words is None else words.table(part.table)
     theta = relaxation.start(streams, part.length, table).requires_grad_()
     optimizer = torch.optim.AdamW([theta], lr=method.rate, weight_decay=0.0, fused=True)
     still = theta.detach()
@@ -171,5 +171,5 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
         "shortlist": 0.0,
     }
     if words is not None:
-        found["shortlist"] = least(functools.partial(shortlist, part, streams, method.shortlist or 0, None), 2) / method.steps
+        found["shortlist"] = least(functools.partial(Shortlist.of, part, streams, method.shortlist or 0, None), 2) / method.steps
     return {name: max(seconds, 0.0) / size for name, seconds in found.items()}

@@ -12,11 +12,11 @@ from optigram.models.tokenizers import vocabulary_of
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.baseline import BASELINE
-from optigram.optimize.search import Budget
-from optigram.runs.find import _improvements, find
-from optigram.runs.plan import Sentences
+from optigram.runs.find import _improvements, run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.records import whole_text
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 AROUND = ("{}", "a woman {}", "a woman {} under", "a woman {2} under {1}")
@@ -68,8 +68,8 @@ def test_a_trace_keeps_improvements_of_the_value_and_the_end():
 
 
 def test_under_fluency_the_trace_has_the_activation_beside_the_value(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=0.5))
-    (found,) = find(objective, ["gbl"], budget=Budget(forwards=300))
+    objective = Objective(tiny, resolve(["language:a"], tiny), 3, fluency=Fluency(weight=0.5))
+    (found,) = run_methods(objective, FindOptions(by="gbl", budget=300))
     (record,) = found.records
     spent, activation, value = record.trace[-1]
     assert spent == pytest.approx(record.total_forwards, rel=0.05)
@@ -80,9 +80,9 @@ def test_under_fluency_the_trace_has_the_activation_beside_the_value(tiny):
 
 
 def test_a_chain_s_total_cost_is_its_own_and_the_corpus_search_s(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3)
-    corpus = Sentences("c", ["a b c d", "e f g a b", "d a g e"])
-    crp, auto = (one.records for one in find(objective, ["crp", "auto"], corpus, Budget(forwards=200), top=2))
+    objective = Objective(tiny, resolve(["language:a"], tiny), 3)
+    corpus = open_corpus(["a b c d", "e f g a b", "d a g e"])
+    crp, auto = (one.records for one in run_methods(objective, FindOptions(by="crp,auto", budget=200, n=2, apart=1), corpus))
     for record in auto:
         assert record.corpus_forwards == crp[0].total_forwards > 0
         assert record.total_forwards == record.forwards + record.backwards + crp[0].total_forwards

@@ -15,7 +15,7 @@ def test_a_study_is_read(tmp_path):
     study = read(path)
     assert study.seeds == (0, 3)
     assert study.arms[0].budget == 100
-    assert study.length == 5
+    assert study.length is None
 
 
 @pytest.mark.parametrize(
