@@ -86,7 +86,8 @@ SPEED = (
         passes.training_setup,
         passes.training,
         metrics(
-            "inside: time inside forward and backward .0%; unsorted: unsorted to length-bucketed time .2f; seconds: processor seconds .1f; captions: captions ,.0f"
+            "inside: time inside forward and backward .0%; unsorted: unsorted to length-bucketed time .2f; "
+            "seconds: processor seconds .1f; captions: captions ,.0f"
         ),
         rows=("model",),
     ),
@@ -118,7 +119,7 @@ SPEED = (
         passes.scan_ngrams,
         metrics(
             "windows: windows ,.0f; unique: unique ,.0f; steps: cell steps ,.0f; naive_steps: from the first word ,.0f; "
-            "cells: cell steps, times fewer .2f; time: time, times less .2f"
+            "cells: cell steps, times fewer .2f; time: time, times less .2f; seconds: processor seconds .1f"
         ),
         Settings(targets=10),
         rows=("corpus",),
@@ -207,7 +208,8 @@ QUALITY = (
         fluent.fluent,
         metrics(
             "won_within: above the corpus's best within the bound .1%; ratio_within: median ratio to it .2f; "
-            "won_any: above its best, however unlikely .1%; ratio_any: median ratio to it .2f; nats: median nats .1f; neurons*: neurons .0f",
+            "won_any: above its best, however unlikely .1%; ratio_any: median ratio to it .2f; "
+            "nats: median nats .1f; neurons*: neurons .0f",
             COST,
         ),
         Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto", "crp+epo"), budgets=(3000,)),
