@@ -40,7 +40,9 @@ SPEED = (
         "a search for one neuron alone, to the same search as one of a batch",
         steps.one_model,
         steps.single_neuron,
-        metrics("alone: seconds alone .2f; in_batch: seconds in the batch .2f; ratio: ratio .2f", COST),
+        metrics(
+            "alone: processor seconds alone .2f; in_batch: in the batch .2f; ratio: ratio .2f; neurons*: neurons of the batch .0f", COST
+        ),
         Settings(targets=64, by=("coordinate", "gbl"), sites=("visual",), budgets=(1000,)),
         by_method,
         rows=("method",),
@@ -83,7 +85,10 @@ SPEED = (
         "training an Imaginet: time inside forward and backward, and batches of equal length",
         passes.training_setup,
         passes.training,
-        metrics("inside: time inside forward and backward .0%; unsorted: unsorted to length-bucketed time .2f"),
+        metrics(
+            "inside: time inside forward and backward .0%; unsorted: unsorted to length-bucketed time .2f; "
+            "seconds: processor seconds .1f; captions: captions ,.0f"
+        ),
         rows=("model",),
     ),
     Case(
@@ -114,7 +119,7 @@ SPEED = (
         passes.scan_ngrams,
         metrics(
             "windows: windows ,.0f; unique: unique ,.0f; steps: cell steps ,.0f; naive_steps: from the first word ,.0f; "
-            "cells: cell steps, times fewer .2f; time: time, times less .2f"
+            "cells: cell steps, times fewer .2f; time: time, times less .2f; seconds: processor seconds .1f"
         ),
         Settings(targets=10),
         rows=("corpus",),
@@ -203,7 +208,8 @@ QUALITY = (
         fluent.fluent,
         metrics(
             "won_within: above the corpus's best within the bound .1%; ratio_within: median ratio to it .2f; "
-            "won_any: above its best, however unlikely .1%; ratio_any: median ratio to it .2f; nats: median nats .1f",
+            "won_any: above its best, however unlikely .1%; ratio_any: median ratio to it .2f; "
+            "nats: median nats .1f; neurons*: neurons .0f",
             COST,
         ),
         Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto", "crp+epo"), budgets=(3000,)),
@@ -236,7 +242,7 @@ QUALITY = (
         "how well a gradient ranks words, by the text at which it is taken",
         slopes.setup,
         slopes.slopes,
-        metrics("correlation: rank correlation .2f; hits: best word in its best tenth .0%; norm*: norm, to a word's .2f"),
+        metrics("correlation: rank correlation .2f; hits: best word in its best tenth .0%; norm*: norm, to a word's .2f", COST),
         Settings(targets=8, options={"words": 200}),
         by_site,
         rows=("gradient",),

@@ -86,13 +86,13 @@ def by_site(settings: Settings) -> Iterator[Unit]:
 
 def by_budget(settings: Settings) -> Iterator[Unit]:
     """A unit per budget and site."""
-    yield from ({"site": site, "budget": budget} for budget, site in itertools.product(settings.budgets, settings.sites))
+    yield from ({"site": site, "budget": float(budget)} for budget, site in itertools.product(settings.budgets, settings.sites))
 
 
 def by_method(settings: Settings) -> Iterator[Unit]:
     """A unit per budget, site and method, small budgets first."""
     for budget, site, method in itertools.product(settings.budgets, settings.sites, settings.by):
-        yield {"site": site, "method": method, "budget": budget}
+        yield {"site": site, "method": method, "budget": float(budget)}
 
 
 def open_model(name: str, dtype: str | None = None) -> Model:

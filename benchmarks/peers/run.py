@@ -99,7 +99,7 @@ def units(settings: Settings) -> Iterator[Unit]:
     kinds = settings.option("contests", "projection,cosine,word").split(",")
     for budget, (kind, name) in itertools.product(settings.budgets, itertools.product(kinds, settings.by)):
         if kind in KINDS.get(name.partition(":")[0], (kind,)):
-            yield {"contest": kind, "budget": budget, "tool": name}
+            yield {"contest": kind, "budget": float(budget), "tool": name}
 
 
 def play(match: Match, unit: Unit, seed: int) -> list[Result]:

@@ -89,7 +89,7 @@ def units(settings: Settings) -> Iterator[Unit]:
     """A unit per budget, variant and site; `by` picks variants whose name has one of its parts."""
     for budget, name, site in itertools.product(settings.budgets, variants(settings.budgets[0]), settings.sites):
         if not settings.by or name == FIRST or any(part in name for part in settings.by):
-            yield {"variant": name, "site": site, "budget": budget}
+            yield {"variant": name, "site": site, "budget": float(budget)}
 
 
 @dataclasses.dataclass(frozen=True)
