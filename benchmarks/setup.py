@@ -121,7 +121,8 @@ def _small_gpt2(dtype: str | None) -> Model:
 
     torch.manual_seed(0)
     config = transformers.GPT2Config(n_embd=256, n_layer=6, n_head=8, vocab_size=259, n_positions=512, bos_token_id=257, eos_token_id=257)
-    return load(transformers.GPT2LMHeadModel(config).eval(), dtype=dtype, tokenizer=transformers.ByT5Tokenizer(extra_ids=0))
+    model = transformers.GPT2LMHeadModel(config).eval().to(getattr(torch, dtype or "float32"))
+    return load(model, transformers.ByT5Tokenizer(extra_ids=0))
 
 
 def open_imaginet(name: str) -> Imaginet:

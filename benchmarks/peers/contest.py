@@ -61,7 +61,7 @@ def _contest(working: Path, settings: Settings) -> Contest:
     layer, rng = settings.option("layer", 9), np.random.default_rng(0)
     network, tokenizer = _converted(model_source(settings.model), working, layer)
     model = wrap_model(network, tokenizer)
-    probes = _directions(network, tokenizer, open_corpus(model, settings).texts, settings, rng)
+    probes = _directions(network, tokenizer, list(open_corpus(model, settings).texts()), settings, rng)
     norm = network.model.layers[layer + 1].input_layernorm.weight.detach()
     cosines = {f"{name}.cosine": (vector / (norm * len(norm) ** 0.5)).contiguous() for name, vector in probes.items()}
     save_file(probes | cosines, working / "probe.safetensors")

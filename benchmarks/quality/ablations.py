@@ -151,7 +151,7 @@ def shortlist_setup(settings: Settings) -> tuple[Imaginet, Settings]:
 def shortlists(settings: Settings, budget: float) -> Mapping[str, Ascent]:
     """The dense method first, then the shortlists of the option `tried`; with `longer`, at so many times the budget."""
     sizes = map(int, settings.option("tried", "64").split(","))
-    sparse = registry.sparse(budget * settings.option("longer", 1.0))
+    sparse = registry._sparse(budget * settings.option("longer", 1.0))
     return {DENSE: modern(DENSE, budget)} | {f"sgbl, {size} words": dataclasses.replace(sparse, shortlist=size) for size in sizes}
 
 

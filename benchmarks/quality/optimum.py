@@ -101,7 +101,7 @@ def optimum(optima: Optima, unit: Unit, seed: int) -> list[Result]:
 def faithful_setup(settings: Settings) -> tuple[Imaginet, np.ndarray, Settings]:
     """A model, and the ids of the words that its corpus has most often: of all words, or of so many as the option `words` says."""
     model = open_imaginet(settings.model)
-    counts = Counter(word for text in open_corpus(model, settings).texts for word in model.vocabulary.encode(text))
+    counts = Counter(word for text in open_corpus(model, settings).texts() for word in model.vocabulary.encode(text))
     ranked = sorted(lexicon(model.vocabulary).tolist(), key=lambda word: -counts[word])
     return model, np.sort(np.array(ranked[: settings.option("words", len(ranked))])), settings
 

@@ -49,7 +49,8 @@ def _quality(records: Sequence[Record], corpus: Mapping[str, float], method: str
     if method != CORPUS:
         made["ratio"] = plain(statistics.median([value / corpus[target] for target, value in found.items() if corpus[target] > 0]))
         made["won"] = plain(statistics.share(sum(value > corpus[target] for target, value in found.items()), len(found)))
-    for name, interval in (("soft_gap", statistics.soft_gap(records, method)), ("cosine", statistics.cosine(records, method))):
+    near = statistics.median([record.notes["cosine"] for record in records if record.method == method and "cosine" in record.notes])
+    for name, interval in (("soft_gap", statistics.soft_gap(records, method)), ("cosine", near)):
         made[name] = None if np.isnan(interval.value) else interval.value
     return made
 

@@ -116,7 +116,7 @@ def scan_ngrams(context: tuple[Model, Settings, list[str]], unit: Unit, seed: in
             for some in torch.from_numpy(part).split(128):
                 states = model.read(model.embedding[some], [each.sites[0] for each in objective._groups])
                 for readout in objective._groups:
-                    readout.pooled(readout.joined(states), None)
+                    readout.activations(states, None)
 
     whole = least(naive, 1) * len(grams) / len(part)
     cells = len(grams) * settings.length

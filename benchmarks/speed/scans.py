@@ -64,7 +64,7 @@ def setup(settings: Settings) -> Scan:
     """Open the model, and cut the corpus into chunks; the option `before` says how many documents come first."""
     model, how = open_model(settings.model), ScanSettings(context=128)
     reader = ActivationReader.of(model, targets_at(model, [f"{site}:*" for site in settings.sites]))
-    documents = [Document(number, text) for number, text in enumerate(open_corpus(model, settings).texts)]
+    documents = [Document(number, text) for number, text in enumerate(open_corpus(model, settings).texts())]
     chunks = ReadSettings.of(model.vocabulary, how.context, how.skipped, how.special).read(documents, model.vocabulary)
     before = settings.option("before", 600)
     return Scan(model, reader, how, [c for c in chunks if c.document < before], [c for c in chunks if c.document >= before])
