@@ -55,9 +55,11 @@ def _quality(records: Sequence[Record], corpus: Mapping[str, float], method: str
     return made
 
 
-def plain(interval: statistics.Interval) -> list[float] | None:
-    """An interval as JSON has it: [estimate, low, high]; None of nothing."""
-    return None if np.isnan(interval.value) else [float(value) for value in interval]
+def plain(interval: statistics.Interval) -> list[float] | float | None:
+    """An interval as JSON has it: [estimate, low, high]; the estimate alone where one value gives no interval; None of nothing."""
+    if np.isnan(interval.value):
+        return None
+    return float(interval.value) if np.isnan(interval.low) else [float(value) for value in interval]
 
 
 def area(record: Record) -> float:
