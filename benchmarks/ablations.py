@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from methods import neurons
-from optigram.methods import chains
+from optigram.methods import method_named
 from optigram.methods import registry as searches
 from optigram.methods.ascent import Ascent
 from optigram.methods.coordinate import Coordinate
@@ -65,8 +65,8 @@ def rows(budget: float) -> dict[str, Method]:
         "no noise (softmax, the same temperatures)": changed(budget, kind=Quiet),
         "no noise, no draws at the looks": changed(budget, kind=Quiet, draws=0),
         "noise, no draws at the looks": changed(budget, draws=0),
-        "polished: gbl+coordinate": chains.method(chains.parse("gbl+coordinate"), budget),
-        "coordinate alone": chains.method(chains.parse("coordinate"), budget),
+        "polished: gbl+coordinate": method_named("gbl+coordinate", budget),
+        "coordinate alone": method_named("coordinate", budget),
         "temperature from 1": changed(budget, hottest=1.0),
         "temperature from 2": changed(budget, hottest=2.0),
         "temperature from 5": changed(budget, hottest=5.0),

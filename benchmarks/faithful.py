@@ -18,7 +18,7 @@ import torch
 
 from methods import neurons
 from optigram.files import written_whole
-from optigram.methods import chains
+from optigram.methods import method_named
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
@@ -82,8 +82,8 @@ def frequent(model: Model, corpus: str, most: int | None) -> np.ndarray:
 
 def compared(objective: Objective, name: str, budget: float) -> Row:
     """The method to its end, and `auto` within its budget."""
-    authors = found(objective, chains.method(chains.parse(name), budget, block=1), Budget())
-    ours = found(objective, chains.method(chains.parse(chains.AUTO, corpus=False), budget), Budget(forwards=budget))
+    authors = found(objective, method_named(name, budget, block=1), Budget())
+    ours = found(objective, method_named("auto", budget), Budget(forwards=budget))
     value, told = float(authors.activation[0]), objective.model.vocabulary.decode
     return Row(
         target=str(objective.targets[0]),

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.methods import chains
+from optigram.methods import method_named
 from optigram.models.base import Model
 from optigram.models.loading import CAPTIONS, bundled, load
 from optigram.objective.fluency import Fluency
@@ -128,7 +128,7 @@ def of_corpus(judge: Objective, grams: np.ndarray, activation: np.ndarray) -> li
 
 def searched(judge: Objective, name: str, budget: float, start: Tensor) -> Row:
     """The best text of a search from the best of the corpus."""
-    method, begun = chains.method(chains.parse(name), budget / judge.passes, True, HEAVY_BLOCK), time.perf_counter()
+    method, begun = method_named(name, budget / judge.passes, True, HEAVY_BLOCK), time.perf_counter()
     found = search(judge, method, Budget(forwards=budget), n=KEPT, start=start).found[0]
     assert found is not None
     assert found.surprisal is not None

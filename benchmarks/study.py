@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from optigram.methods import paper as presets
+from optigram.methods import method_named
 from optigram.models import loading
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import load, load_imaginet
@@ -45,7 +45,7 @@ def plan(folder: Path) -> None:
     study = Study(model=str(folder / "model"), arms=(Arm(name="a", targets=("visual:657",), methods=("gbl:faithful",)),))
     workshop = StudyContext(study)
     (row,) = estimate(workshop, workshop.cells())
-    method = presets.named("gbl:faithful")
+    method = method_named("gbl:faithful")
     objective = workshop.objective("a", ["visual:657"])
     streams = Streams(0, ["visual:657"], 1, objective.device)
     theta = method.relaxation.start(streams, 5, objective.table).requires_grad_()

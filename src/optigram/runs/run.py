@@ -28,7 +28,8 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
     All that is asked for is looked at before the work begins; raises InputError.
     """
     bounds = Budget(forwards=request.budget)
-    chains.check(request.by)
+    for name in request.by:
+        chains.parse(name)
     objective = make_objective(request)
     reads = reads_corpus(request.by, request.corpus is not None or objective.model.name == BUNDLED)
     folder = None if out is None else _new_folder(out)
@@ -38,7 +39,7 @@ def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], r
     for remarked in remarks(objective, () if corpus is None else corpus.texts):
         remark(remarked)
     if chains.AUTO in request.by:
-        remark(f"{chains.AUTO} is {chains.expand(chains.AUTO, corpus is not None)} here; its settings stand in the records")
+        remark(f"{chains.AUTO} is {chains.parse(chains.AUTO, corpus is not None).expanded} here; its settings stand in the records")
     starts = None if request.start is None else starts_from_scan(request.start, objective)
     watched = watch(len(objective.targets))
     finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts, request.front))
