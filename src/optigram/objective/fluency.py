@@ -72,9 +72,7 @@ class LanguageModel:
             raise InputError(f"{model.name} does not predict the next token; name a causal language model as the fluency model")
         found = cls(model, head)
         if not found._is_causal():
-            raise InputError(
-                f"{model.name} is not causal: a token changes the states before it; name a causal fluency model"
-            )
+            raise InputError(f"{model.name} is not causal: a token changes the states before it; name a causal fluency model")
         return found
 
     def _is_causal(self) -> bool:
