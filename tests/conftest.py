@@ -50,7 +50,7 @@ def every_text() -> np.ndarray:
 def objective(tiny) -> Objective:
     """Targets of every kind: both paths, projections and hidden states, all pools, both signs."""
     addresses = ["language:a", "visual:dog", "-visual:cat@mean", "language:*@max", "visual.hidden:0-2@1", "-language.hidden:3@max"]
-    return Objective(tiny, resolve(addresses, tiny.sites), LENGTH)
+    return Objective(tiny, resolve(addresses, tiny), LENGTH)
 
 
 @pytest.fixture

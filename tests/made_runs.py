@@ -1,11 +1,11 @@
-"""Runs made up for the report: any number of neurons, and words that try to break out of a page."""
+"""Made-up runs for the report: any number of neurons, and words that try to break out of a page."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from optigram.runs.folder import RunFolder
+from optigram.runs.folder import RUN_FORMAT, RunFolder
 from optigram.runs.records import Record
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.results import ScanResults
@@ -52,7 +52,7 @@ def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -
         texts = [_record(target, method, words, rng) for method in METHODS]
         records += texts
         evidence.append(_evidence(target, texts, words, rng))
-    manifest = {"settings": SETTINGS, "versions": VERSIONS, "fingerprints": {"model": MARK}}
+    manifest = {"format": RUN_FORMAT, "settings": SETTINGS, "versions": VERSIONS, "fingerprints": {"model": MARK}}
     return RunFolder(Path("made"), manifest, records, whole=True), evidence
 
 
@@ -99,7 +99,7 @@ def _example(target, split, rank, words, rng, alone) -> dict:
 def _record(target, method, words, rng) -> Record:
     text = [words[i] for i in rng.integers(len(words), size=5)]
     activation = float(rng.normal(10 if method != "logit" else 2, 1))
-    trace = [[10.0 * 2**i, activation - 5 / (i + 1), activation - 5 / (i + 1)] for i in range(12)]
+    trace = [[10.0 * 2**i, *[activation - 5 / (i + 1)] * 2] for i in range(12)]
     return Record(
         "tiny", target, method, "", 0, 1, " ".join(text), text, [1] * 5, activation, None, True, 800.0, 1600.0, 1.0,
         {"soft": activation * 1.2} if method != "crp" else {}, "", trace,

@@ -39,7 +39,7 @@ def own(tmp_path_factory):
 @pytest.fixture
 def objective(own):
     model = own["bag"].Bag(WORDS)
-    return Objective(model, resolve(["act:0 - act:1", "mean:2@max"], model.sites), 4)
+    return Objective(model, resolve(["act:0 - act:1", "mean:2@max"], model), 4)
 
 
 def best_by_enumeration(objective) -> np.ndarray:

@@ -37,6 +37,7 @@ class Toy:
 
     attends = True
     step = None
+    fingerprint = "toy"
 
     def __init__(self, seed=0, prefix=(0,), suffix=(), softcap=None, causal=True, name="toy", tokens=TOKENS, dtype=torch.float32):
         rng = np.random.default_rng(seed)

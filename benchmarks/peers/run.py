@@ -1,176 +1,204 @@
-"""Run peers and our methods on the same targets, and keep what they found: python benchmarks/peers/run.py --working DIR
+"""Peers and our methods on the same targets: every text is scored by optigram, and by transformers alone as a reader would type it."""
 
-    [--peers whisperers:gcg,tropt:gaslite,nanogcg:gcg] [--ours auto,coordinate] [--contests projection,cosine,word]
-    [--budgets 1000,3000] [--targets 12] [--again] [--corpus FILE]
-
-A line of `results.jsonl` is one search: texts, ids, what the peer says of it, forward-equivalents, seconds, seconds of the
-processor, seed, version. What stands there is not run a second time, but with `--again`. With `--corpus` our methods
-begin from its best texts, and their names end in `:corpus`.
-"""
-
-import argparse
 import functools
+import itertools
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from setup import python_of
+from benchmarks.peers.contest import Contest, prepared, python_of
+from benchmarks.quality.search import plain
+from benchmarks.results import Row
+from benchmarks.setup import Result, Settings, Unit, targets_at
+from safetensors.torch import load_file
 
-import optigram
-from optigram import Budget, Objective, load, resolve, sentences
+from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.runs.find import find
-from optigram.runs.plan import Sentences
+from optigram.models.loading import load
+from optigram.objective.objective import Objective
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
+from optigram.study import statistics
+from optigram.study.statistics import grouped
 from optigram.text.template import Template
 
-CONTESTS = {"whisperers": ("cosine",), "tropt": ("projection", "cosine"), "nanogcg": ("word",)}  # what each can express
-OURS = "optigram"
-SENTENCES = 300  # of a corpus
-KEY = ("tool", "method", "contest", "target", "budget", "seed")
+KINDS = {"whisperers": ("cosine",), "tropt": ("projection", "cosine"), "nanogcg": ("word",)}  # what each can express
+OURS, AUTO, RANDOM = "optigram", "optigram:auto", 100  # texts of random tokens, whose mean is the floor of each target
 Line = dict[str, Any]
 
 
-def main() -> None:
-    """Run what is missing."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--working", type=Path, required=True)
-    options.add_argument("--peers", default="")
-    options.add_argument("--ours", default="")
-    options.add_argument("--contests", default="projection,cosine,word")
-    options.add_argument("--budgets", default="1000,3000")
-    options.add_argument("--targets", type=int, default=12)
-    options.add_argument("--words", type=int, default=6)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--again", action="store_true")
-    options.add_argument("--corpus")
-    asked = options.parse_args()
+@dataclass(frozen=True)
+class Match:
+    """A contest in its working folder; models are opened and peers are started when they are first needed."""
+
+    working: Path
+    contest: Contest
+    settings: Settings
+    peers: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @functools.cache  # noqa: B019, an instance lives as long as its run
+    def model(self, folder: str) -> Model:
+        """The whole model, or its first blocks."""
+        return load(str(self.working / folder))
+
+    def objective(self, kind: str, targets: Sequence[str]) -> Objective:
+        """Our objective of some targets, by which all tools are scored."""
+        contest, model = self.contest, self.model("whole" if kind == "word" else "blocks")
+        template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
+        words = np.array(contest["allowed"], dtype=np.int64)
+        found = targets_at(model, [self._address(kind, target) for target in targets])
+        return Objective(model, found, contest["length"], template, words, must_survive=True)
+
+    def _address(self, kind: str, target: str) -> str:
+        """A target as optigram names it. The next block's norm makes a projection on its output the cosine before it."""
+        if kind == "word":
+            return f"logits:{json.dumps(target)}"
+        layer = self.contest["layer"]
+        norm = f"model.layers.{layer + 1}.input_layernorm"
+        site, name = (f"resid_post.{layer}", target) if kind == "projection" else (norm, f"{target}.cosine")
+        return f"{site}:{self.working / 'probe.safetensors'}#{name}"
+
+    def asked(self, peer: str, request: Line) -> Line:
+        """A peer's answer, by its adapter in its own environment: one process for all requests."""
+        if peer not in self.peers:
+            adapter = Path(__file__).parent / "adapters" / f"{peer}_adapter.py"
+            command = [str(python_of(self.working, peer)), str(adapter), str(self.working)]
+            with (self.working / f"{peer}.log").open("a", encoding="utf-8") as log:
+                self.peers[peer] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = self.peers[peer]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        if not (answer := process.stdout.readline()):
+            raise InputError(f"{peer} ended without an answer; read {peer}.log in the working folder")
+        return json.loads(answer)
+
+
+def setup(settings: Settings) -> Match:
+    """The contest of the folder that the option `working` names."""
     os.environ["HF_HUB_OFFLINE"] = os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    contest = json.loads((asked.working / "contest.json").read_text(encoding="utf-8"))
-    kept = Kept(asked.working / "results.jsonl", asked.again)
-    for entrant in filter(None, asked.peers.split(",")):
-        tool, _, method = entrant.partition(":")
-        wanted = [line for line in lines(contest, tool, method, asked) if kept.lacks(line)]
-        for line in by_peer(asked.working, tool, contest, wanted):
-            kept.add(line)
-    wanted = [line for method in filter(None, asked.ours.split(",")) for line in lines(contest, OURS, method, asked) if kept.lacks(line)]
-    for line in by_ours(asked.working, contest, wanted, asked.corpus):
-        kept.add(line)
+    working = Path(settings.option("working", ""))
+    if not str(settings.options.get("working", "")):
+        raise InputError("expected a folder for models and environments; give --option working=DIR")
+    return Match(working, prepared(working, settings), settings)
 
 
-class Kept:
-    """The lines of a file, one for each search."""
-
-    def __init__(self, path: Path, again: bool):
-        self.path, self.again = path, again
-        known = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-        self.keys = set() if again else {tuple(line[name] for name in KEY) for line in known}
-
-    def lacks(self, line: Line) -> bool:
-        """Whether a search is still to be run."""
-        return tuple(line[name] for name in KEY) not in self.keys
-
-    def add(self, line: Line) -> None:
-        """Keep a line; of two of the same search, the later counts."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(*(line[name] for name in (*KEY[:-1], "spent", "reported", "text")), f"{line['processor']:.0f}s", flush=True)
+def units(settings: Settings) -> Iterator[Unit]:
+    """A unit per budget, kind of contest and tool, such as tropt:gaslite or optigram:auto."""
+    kinds = settings.option("contests", "projection,cosine,word").split(",")
+    for budget, (kind, name) in itertools.product(settings.budgets, itertools.product(kinds, settings.by)):
+        if kind in KINDS.get(name.partition(":")[0], (kind,)):
+            yield {"contest": kind, "budget": budget, "tool": name}
 
 
-def lines(contest: Line, tool: str, method: str, asked: argparse.Namespace) -> Iterator[Line]:
-    """The searches of an entrant: what each is of."""
-    for budget in asked.budgets.split(","):
-        for kind in asked.contests.split(","):
-            if kind not in CONTESTS.get(tool, (kind,)):
-                continue
-            targets = contest["words"][: asked.words] if kind == "word" else spread(contest["directions"], asked.targets)
-            for number, target in enumerate(targets):
-                first = contest["starts"][number % len(contest["starts"])]
-                named = f"{method}:corpus" if tool == OURS and asked.corpus else method
-                yield {
-                    "tool": tool,
-                    "method": named,
-                    "contest": kind,
-                    "target": target,
-                    "budget": float(budget),
-                    "seed": asked.seed,
-                    "start": first,
-                }
+def play(match: Match, unit: Unit, seed: int) -> list[Result]:
+    """What one tool finds for the targets of a contest, and what it costs."""
+    tool, _, method = unit["tool"].partition(":")
+    lines = [_line(match, tool, method, unit, seed, number, target) for number, target in enumerate(_targets(match, unit["contest"]))]
+    metrics: dict[str, Any] = {
+        "targets": len(lines),
+        "spent": float(np.median([line["spent"] for line in lines])),
+        "processor": float(np.median([line["processor"] for line in lines])),
+        "survive": float(np.mean([line["survives"] for line in lines])),
+        "reported_gap": max(abs(line["reported"] - line["log_probability" if tool == "nanogcg" else "activation"]) for line in lines),
+        "independent_gap": max(abs(line["independent"] - line["activation"]) for line in lines),
+        "log_probability": float(np.median([line["log_probability"] for line in lines])) if unit["contest"] == "word" else None,
+        "version": lines[0].get("version"),
+    }
+    return [Result(metrics, [{name: line[name] for name in ("target", "text", "activation", "floor")} for line in lines])]
 
 
-def spread(directions: list[str], count: int) -> list[str]:
-    """So many of the directions, a fifth of them placebos."""
-    placebos = [name for name in directions if name.startswith("placebo")][: max(1, count // 5)]
-    return [name for name in directions if not name.startswith("placebo")][: count - len(placebos)] + placebos
-
-
-def by_peer(working: Path, tool: str, contest: Line, wanted: list[Line]) -> Iterator[Line]:
-    """Have the peer's adapter answer, in the peer's environment; one process for all searches."""
-    if not wanted:
-        return
-    adapter = Path(__file__).parent / "adapters" / f"{tool}_adapter.py"
-    with (working / f"{tool}.log").open("a", encoding="utf-8") as log:
-        command = [str(python_of(working, tool)), str(adapter), str(working)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as peer:
-            assert peer.stdin is not None
-            assert peer.stdout is not None
-            for line in wanted:
-                common = {name: contest[name] for name in ("layer", "length", "read_at", "allowed")}
-                peer.stdin.write(json.dumps(line | common | {"direction": line["target"], "word": line["target"]}) + "\n")
-                peer.stdin.flush()
-                answer = peer.stdout.readline()
-                if not answer:
-                    raise SystemExit(f"{tool} ended without an answer; see {log.name}")
-                yield line | json.loads(answer)
-            peer.stdin.close()
-
-
-def by_ours(working: Path, contest: Line, wanted: list[Line], corpus: str | None) -> Iterator[Line]:
-    """Run our methods, one target after the other, so that each has its own time."""
-    opened = functools.cache(lambda folder: load(str(working / folder)))
-    texts = None if corpus is None else Sentences(corpus, [one.text for one, _ in zip(sentences(corpus), range(SENTENCES), strict=False)])
-    for line in wanted:
-        task = objective(opened("whole" if line["contest"] == "word" else "blocks"), working, contest, line["contest"], [line["target"]])
-        begun, worked = time.perf_counter(), time.process_time()
-        (found,) = find(task, [line["method"].removesuffix(":corpus")], texts, Budget(forwards=line["budget"]), line["seed"])
-        record = found.records[0]
-        yield line | {
-            "ids": record.ids[: contest["length"]],
-            "text": record.text,
-            "reported": record.activation,
-            "spent": record.forwards + record.backwards,
-            "seconds": time.perf_counter() - begun,
-            "processor": time.process_time() - worked,
-            "version": optigram.__version__,
-            "settings": record.settings,
-        }
-
-
-def objective(model: Model, working: Path, contest: Line, kind: str, targets: Sequence[str]) -> Objective:
-    """Our judge of some targets: what all tools are scored by."""
-    words = np.array(contest["allowed"], dtype=np.int64)
-    found = resolve([address(working, contest, kind, target) for target in targets], model.sites, model.vocabulary)
-    template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
-    return Objective(model, found, contest["length"], template, words, must_survive=True)
-
-
-def address(working: Path, contest: Line, kind: str, target: str) -> str:
-    """A target as optigram names it. The next block's norm makes a projection on its output the cosine before it."""
+def _targets(match: Match, kind: str) -> list[str]:
+    """So many words; or so many directions, a fifth of them placebos."""
+    contest, count = match.contest, match.settings.targets
     if kind == "word":
-        return f"logits:{json.dumps(target)}"
-    site, name = (
-        (f"resid_post.{contest['layer']}", target)
-        if kind == "projection"
-        else (f"model.layers.{contest['layer'] + 1}.input_layernorm", f"{target}.cosine")
-    )
-    return f"{site}:{working / 'probe.safetensors'}#{name}"
+        return contest["words"][:count]
+    placebos = [name for name in contest["directions"] if name.startswith("placebo")][: max(1, count // 5)]
+    return [name for name in contest["directions"] if not name.startswith("placebo")][: count - len(placebos)] + placebos
 
 
-if __name__ == "__main__":
-    main()
+def _line(match: Match, tool: str, method: str, unit: Unit, seed: int, number: int, target: str) -> Line:
+    """One search, and the scores of its text."""
+    kind, contest = unit["contest"], match.contest
+    if tool == OURS:
+        found = _ours(match.objective(kind, [target]), method, unit["budget"], seed, contest["length"])
+    else:
+        common = {name: contest[name] for name in ("layer", "length", "read_at", "allowed")}
+        request = {"method": method, "contest": kind, "budget": unit["budget"], "seed": seed, "direction": target, "word": target}
+        found = match.asked(tool, common | request | {"start": contest["starts"][number % len(contest["starts"])]})
+    floor = _floors(match, kind)[target]
+    activation = float(match.objective(kind, [target]).score(torch.tensor([[found["ids"]]])).activation)
+    return found | {"target": target, "activation": activation, "floor": floor} | _independent(match, kind, target, found)
+
+
+def _ours(objective: Objective, method: str, budget: float, seed: int, length: int) -> Line:
+    begun = time.process_time()
+    (found,) = run_methods(objective, FindOptions(by=(method,), budget=budget, seed=seed))
+    (record,) = found.records
+    spent, processor = record.forwards + record.backwards, time.process_time() - begun
+    return {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "spent": spent, "processor": processor}
+
+
+@functools.cache
+def _floors(match: Match, kind: str) -> dict[str, float]:
+    """The mean of random texts for each target."""
+    contest, targets = match.contest, _targets(match, kind)
+    random = torch.from_numpy(np.random.default_rng(1).choice(contest["allowed"], (1, RANDOM, contest["length"])))
+    return dict(zip(targets, match.objective(kind, targets).score(random).activation.mean(1).tolist(), strict=True))
+
+
+@functools.cache
+def _independent_model(working: Path) -> tuple[Any, Any, Mapping[str, torch.Tensor]]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(working / "whole", dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(working / "whole"), load_file(working / "probe.safetensors")
+
+
+def _independent(match: Match, kind: str, target: str, found: Line) -> Line:
+    """The score of the text by transformers alone, as a reader would type it, and whether its ids survive that."""
+    (model, tokenizer, probe), contest = _independent_model(match.working), match.contest
+    inputs = tokenizer(found["text"] + ("" if kind == "word" else f" {contest['read_at']}"), return_tensors="pt")
+    survives = inputs.input_ids[0].tolist()[: contest["length"]] == found["ids"]
+    with torch.no_grad():
+        output = model(**inputs, output_hidden_states=True)
+    if kind == "word":
+        (unit,), logits = tokenizer.encode(target, add_special_tokens=False), output.logits[0, -1]
+        return {"independent": float(logits[unit]), "log_probability": float(logits.log_softmax(0)[unit]), "survives": survives}
+    state, vector = output.hidden_states[contest["layer"] + 1][0, -1], probe[target]
+    value = state @ vector if kind == "projection" else torch.cosine_similarity(state, vector, dim=0)
+    return {"independent": float(value), "survives": survives}
+
+
+def derive(rows: Sequence[Row]) -> list[Row]:
+    """Add worth, from the mean of random texts (0) to the best text that any tool found for the target (1), and what `auto` wins."""
+    best: dict[tuple[str, str], float] = {}
+    for contest, text in ((row.settings["contest"], text) for row in rows for text in row.texts):
+        key = contest, text["target"]
+        best[key] = max(text["activation"], best.get(key, -np.inf))
+    made = []
+    for group in grouped(rows, lambda row: (row.settings["contest"], row.settings.get("budget"), row.seed)).values():
+        ours = {text["target"]: text["activation"] for row in group if row.settings["tool"] == AUTO for text in row.texts}
+        made += [_with_worth(row, best, ours) if row.texts else row for row in group]
+    return made
+
+
+def _with_worth(row: Row, best: Mapping[tuple[str, str], float], ours: Mapping[str, float]) -> Row:
+    kind = row.settings["contest"]
+    worth = [(text["activation"] - text["floor"]) / (best[kind, text["target"]] - text["floor"]) for text in row.texts]
+    more = {"worth": plain(statistics.median(worth))}
+    pairs = [(ours[text["target"]], text["activation"]) for text in row.texts if text["target"] in ours]
+    if row.settings["tool"] != AUTO and pairs:
+        more["auto_wins"] = plain(statistics.share(sum(mine > theirs for mine, theirs in pairs), len(pairs)))
+    return replace(row, metrics={**row.metrics, **more})

@@ -1,67 +1,103 @@
-"""optigram: what text makes this neuron fire?
+"""optigram finds the text that makes a neuron of a language model fire most.
 
-The names that most users need; each is imported when it is first used, so that `optigram --help` needs no torch.
+    import optigram as og
+    og.find("imaginet", "visual:pizza")
+
+Names are imported when they are first used, so that `optigram --help` needs no torch.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from optigram import methods
-    from optigram.errors import InputError
+    from optigram.api import explain, find, open, scan, score
+    from optigram.errors import InputError, Interrupted
+    from optigram.methods import relaxations
+    from optigram.models.base import Model, Site
     from optigram.models.loading import load
     from optigram.objective.objective import Objective
-    from optigram.optimize.search import Budget, search
+    from optigram.optimize.method import Method, Proposal
+    from optigram.optimize.search import Budget, SearchResult, TargetResult, search
+    from optigram.report.explanations import Explanations
     from optigram.report.results import Results
-    from optigram.runs.find import find
-    from optigram.scanning.plan import ScanSettings
+    from optigram.runs.options import FindOptions
+    from optigram.runs.records import Record
     from optigram.scanning.results import ScanResults
-    from optigram.scanning.scan import scan
+    from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
     from optigram.targets.target import Target, resolve
-    from optigram.text.formats import sentences
+    from optigram.text.sources import Corpus, open_corpus
     from optigram.text.template import Template
 
 __all__ = [
     "Budget",
+    "Corpus",
+    "Explanations",
+    "FindOptions",
     "InputError",
+    "Interrupted",
+    "Method",
+    "Model",
     "Objective",
+    "Proposal",
+    "Record",
     "Results",
     "ScanResults",
-    "ScanSettings",
+    "SearchResult",
+    "Site",
     "Target",
+    "TargetResult",
     "Template",
+    "custom",
+    "direction",
+    "explain",
     "find",
+    "latent",
     "load",
+    "log_prob",
+    "logit",
     "methods",
+    "neuron",
+    "open",
+    "open_corpus",
+    "relaxations",
     "resolve",
     "scan",
+    "score",
     "search",
-    "sentences",
 ]
 
 _HOMES = {
-    "Budget": "optimize.search",
-    "ScanResults": "scanning.results",
-    "InputError": "errors",
-    "Objective": "objective.objective",
-    "Results": "report.results",
-    "Target": "targets.target",
-    "Template": "text.template",
-    "find": "runs.find",
-    "load": "models.loading",
-    "ScanSettings": "scanning.plan",
-    "resolve": "targets.target",
-    "scan": "scanning.scan",
-    "search": "optimize.search",
-    "sentences": "text.formats",
+    "api": "explain find open scan score",
+    "errors": "InputError Interrupted",
+    "models.base": "Model Site",
+    "models.loading": "load",
+    "objective.objective": "Objective",
+    "optimize.method": "Method Proposal",
+    "optimize.search": "Budget SearchResult TargetResult search",
+    "report.explanations": "Explanations",
+    "report.results": "Results",
+    "runs.options": "FindOptions",
+    "runs.records": "Record",
+    "scanning.results": "ScanResults",
+    "targets.build": "custom direction latent log_prob logit neuron",
+    "targets.target": "Target resolve",
+    "text.sources": "Corpus open_corpus",
+    "text.template": "Template",
 }
+_MODULES = {"methods": "methods", "relaxations": "methods.relaxations"}
 
 
-def __getattr__(name: str):
-    if name == "methods":
-        return importlib.import_module("optigram.methods")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'optigram' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"optigram.{_HOMES[name]}"), name)
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"optigram.{_MODULES[name]}")
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(importlib.import_module(f"optigram.{home}"), name)
+    raise AttributeError(f"module 'optigram' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

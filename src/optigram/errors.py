@@ -1,11 +1,20 @@
-"""The one exception that a user's mistake raises: what was expected, what came, and what to do about it."""
+"""Errors that a user meets: bad input, and an interrupted run."""
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
-    """Bad input from outside. Its message is a single line that names the remedy; the command line exits with 2."""
+    """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a run. `results` holds everything found until then, of the type that the call would have returned."""
+
+    def __init__(self, results: Any):
+        super().__init__(f"interrupted; .results holds what was found until then: {results!r}")
+        self.results = results
 
 
 def nearest(word: str, known: Iterable[str], most: int = 3) -> str:

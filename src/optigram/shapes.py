@@ -1,19 +1,22 @@
 """Shapes in annotations, as jaxtyping writes them: `Float[Tensor, "k c"]`. They are checked under pytest only.
 
-jaxtyping is a tool of development; without it an annotation says just "Tensor".
+jaxtyping is a development dependency. Without it, and for a type checker, an annotation is the plain array type.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, Shaped
+    from typing import Annotated as Bool
+    from typing import Annotated as Float
+    from typing import Annotated as Int
+    from typing import Annotated as Shaped
 else:
     try:
         from jaxtyping import Bool, Float, Int, Shaped
     except ImportError:
 
         class Float:
-            """Takes shapes and forgets them."""
+            """Drop the shape: `Float[Tensor, "k c"]` is Tensor."""
 
             def __class_getitem__(cls, annotation):
                 return annotation[0]

@@ -10,16 +10,16 @@ from optigram.errors import InputError
 from optigram.methods import method_named
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import score_text
-from optigram.runs.plan import Sentences
+from optigram.runs.find import score_texts
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 FOR_EVER = 50_000.0
 
 
 @pytest.fixture
 def session(tiny):
-    made = Session(tiny, "tiny", Sentences("c", ["a b c", "d e f g"]))
+    made = Session(tiny, "tiny", open_corpus(["a b c", "d e f g"]))
     yield made
     made.close()
 
@@ -33,8 +33,8 @@ def ended(job):
 
 def test_a_text_is_judged_as_ever(session, tiny):
     told = session.judged("visual:dog", "a b c")
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
-    (record,) = score_text(objective, [3, 4, 5])
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
+    (record,) = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
     assert told["so_far"][-1] == record.activation
@@ -43,7 +43,7 @@ def test_a_text_is_judged_as_ever(session, tiny):
 
 
 def test_watching_changes_nothing(tiny):
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
     method, seen = method_named("gbl", 300), []
     plain = search(objective, method, Budget(forwards=300), seed=1).found[0]
     watched = search(objective, Watched(method, lambda *told: seen.append(told)), Budget(forwards=300), seed=1).found[0]
@@ -114,7 +114,7 @@ def test_bad_texts_are_refused(session, text, said):
 
 
 def test_a_worker_survives_a_failure(session, monkeypatch):
-    monkeypatch.setattr("optigram.apps.live.session.find_by", lambda *_: 1 / 0)
+    monkeypatch.setattr("optigram.apps.live.session.run_plan", lambda *_: 1 / 0)
     job = ended(session.ask("visual:dog", "gbl", 3, 100.0, 0))
     assert "ZeroDivisionError" in job.events[-1]["error"]
     monkeypatch.undo()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from optigram.engine.job import Job
 from optigram.errors import InputError
-from optigram.scanning.worker import Worker, job_of, read_shard
+from optigram.scanning.worker import Worker
 
 PAUSE = 1.0
 
 
 def slowly(folder: Path) -> Job:
     """Shards are read after a pause, in which a file says who is at work."""
-    return Job(job_of(folder).build, functools.partial(_slow, folder))
+    return Job(Worker.job(folder).build, functools.partial(_slow, folder))
 
 
 def _slow(folder: Path, worker: Worker, shard: int) -> None:
@@ -22,7 +22,7 @@ def _slow(folder: Path, worker: Worker, shard: int) -> None:
     note.parent.mkdir(exist_ok=True)
     note.write_text(str(os.getpid()))
     time.sleep(PAUSE)
-    read_shard(folder, worker, shard)
+    worker.write(folder, shard)
 
 
 def fail(folder: Path) -> Job:

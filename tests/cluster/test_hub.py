@@ -3,7 +3,8 @@
 import json
 
 from optigram.text.documents import documents, fetch
-from optigram.text.sources import shards, sources
+from optigram.text.shards import shards
+from optigram.text.sources import open_corpus, sources
 
 
 def test_a_data_set_is_streamed_shard_by_shard(tmp_path, monkeypatch):
@@ -18,4 +19,5 @@ def test_a_data_set_is_streamed_shard_by_shard(tmp_path, monkeypatch):
     found = [document for shard in shards(known, 2, 0) for part in shard for document in documents(known, part)]
     assert sorted(document.text for document in found) == sorted(f"text {file} {row}" for file in range(3) for row in range(5))
     assert len({document.number for document in found}) == 15
+    assert sorted(open_corpus(f"hf:{data}").texts()) == sorted(document.text for document in found)
     assert list(fetch(known, [found[7].number])) == [found[7]]

@@ -27,13 +27,15 @@ from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import load, save
 from optigram.scanning.merge import merged
-from optigram.scanning.plan import Plan, ScanSettings, write_plan
+from optigram.scanning.plan import Plan, ScanSettings
 from optigram.scanning.scan import plan_of
 from optigram.scanning.state import State
-from optigram.scanning.worker import job_of
+from optigram.scanning.worker import Worker
 from optigram.study.cells import StudyContext
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
+from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 SHARDS = 8
 
@@ -57,8 +59,10 @@ def corpus(tmp_path_factory) -> str:
 
 
 def planned(folder: Path, model: str, corpus: str) -> Plan:
-    plan = plan_of(load(model), model, ["language.hidden:*", "visual:*"], [corpus], ScanSettings(skipped=0, sample=40), SHARDS)
-    write_plan(plan, folder)
+    loaded = load(model)
+    targets = resolve(["language.hidden:*", "visual:*"], loaded)
+    plan = plan_of(loaded, model, targets, open_corpus(corpus), ScanSettings(skipped=0, sample=40), folder, SHARDS)
+    plan.write(folder)
     return plan
 
 
@@ -66,7 +70,7 @@ def planned(folder: Path, model: str, corpus: str) -> Plan:
 def expected(model, corpus, tmp_path_factory) -> State:
     folder = tmp_path_factory.mktemp("local")
     plan = planned(folder, model, corpus)
-    list(local.run(job_of(folder), plan.missing(folder)))
+    list(local.run(Worker.job(folder), plan.missing(folder)))
     return merged(plan, folder)
 
 
@@ -87,7 +91,7 @@ def same(one: State, two: State) -> bool:
 
 def test_the_cluster_finds_what_one_process_finds(cluster, model, corpus, expected, tmp_path):
     plan = planned(tmp_path, model, corpus)
-    done = list(run(job_of(tmp_path), plan.missing(tmp_path), workers=2))
+    done = list(run(Worker.job(tmp_path), plan.missing(tmp_path), workers=2))
     assert sorted(done) == list(range(SHARDS))
     assert same(merged(plan, tmp_path), expected)
 
@@ -121,10 +125,10 @@ def test_a_run_that_was_killed_as_a_whole_does_only_what_is_missing(model, corpu
 import sys
 from pathlib import Path
 from slow_work import slowly
-from optigram.engine.clusters import run
-from optigram.scanning.plan import read_plan
+from optigram.engine.ray_cluster import run
+from optigram.scanning.plan import Plan
 folder = Path(sys.argv[1])
-list(run(slowly(folder), read_plan(folder).missing(folder), workers=2))
+list(run(slowly(folder), Plan.read(folder).missing(folder), workers=2))
 """
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], start_new_session=True)
     while len(plan.missing(tmp_path)) > SHARDS - 2 and process.poll() is None:
@@ -135,7 +139,7 @@ list(run(slowly(folder), read_plan(folder).missing(folder), workers=2))
     left = plan.missing(tmp_path)
     assert 0 < len(left) < SHARDS
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
-    assert sorted(local.run(job_of(tmp_path), left)) == left
+    assert sorted(local.run(Worker.job(tmp_path), left)) == left
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert same(merged(plan, tmp_path), expected)
 

@@ -58,8 +58,7 @@ def typed(line: str, monkeypatch) -> None:
 def test_the_snippets_of_a_page(page, place, monkeypatch, capsys):
     names: dict = {}
     text = brief(page.read_text(encoding="utf-8"))
-    if "gpt2" in text:
-        tiny_documents.save_gpt2(place / "gpt2")  # a random one, for there is no network
+    tiny_documents.save_models(text, place)
     for kind, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         match kind:
             case "python":
@@ -98,3 +97,44 @@ def test_every_page_is_in_the_contents():
     contents = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [str(page.relative_to(DOCS).with_suffix(".md")) for kind in ("*.md", "*.ipynb") for page in DOCS.rglob(kind)]
     assert [page for page in pages if page not in contents] == []
+
+
+GUIDES = sorted(path for path in (DOCS / "howto").glob("*.md") if path.stem not in ("report", "own-model"))
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda path: path.stem)
+def test_a_guide_is_short_and_starts_with_few_lines(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    first = re.search(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    assert len([line for line in first.splitlines() if line]) <= 5 or page.stem == "cluster"
+
+
+def test_the_command_line_page_has_every_command_and_option():
+    page = hook.on_page_markdown((DOCS / "cli.md").read_text(encoding="utf-8"))
+    for command in ("find", "score", "explain", "scan", "report", "sites", "study", "explore"):
+        assert f"\n## optigram {command}\n" in page
+    find = page.partition("\n## optigram find\n")[2].partition("\n## ")[0]
+    assert "```text\noptigram find MODEL TARGETS... [OPTIONS]\n```" in find
+    rows = {row.split("|")[1].strip(): row for row in find.splitlines() if row.startswith("| `--")}
+    assert "`--must-survive`" in rows
+    assert {row.count("|") for row in rows.values()} == {4}
+    assert "| `0` |" in rows["`--seed` `int`"]
+    assert "<unk>" not in find  # which a browser would take for a tag
+
+
+def test_the_options_page_is_the_model_of_the_options():
+    from optigram.runs.options import FindOptions
+
+    page = hook.on_page_markdown((DOCS / "options.md").read_text(encoding="utf-8"))
+    for name, field in FindOptions.model_fields.items():
+        assert f"| `{name}` | `--" in page
+        assert (field.description or "").replace("<", "&lt;") in page
+
+
+def test_search_finds_the_parts_of_an_address():
+    """By the separator that the site's search splits words with."""
+    separator = re.search(r"separator: '(.*)'", (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8"))[1]
+    assert [part for part in re.split(separator, "language:umbrella mlp_act.5:137 og.find(x)") if part] == [
+        *("language", "umbrella", "mlp", "act.5", "137", "og", "find", "x")
+    ]

@@ -113,7 +113,7 @@ def device():
 
 def objective(**settings) -> Objective:
     model = Small()
-    return Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model.sites), 3, **settings)
+    return Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model), 3, **settings)
 
 
 def ascent(relaxation, **settings) -> Ascent:
@@ -167,7 +167,7 @@ def test_the_results_are_those_of_the_cpu(device, method):
     model.embedding = model.embedding.cpu()
     head = model.sites["logits"].linear
     model.sites["logits"] = Site(len(head.weight), model.vocabulary.tokens, Linear("mean", head.weight.cpu(), head.bias.cpu()))
-    on_cpu = search(Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model.sites), 3), method, Budget(rounds=4)).found
+    on_cpu = search(Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model), 3), method, Budget(rounds=4)).found
     for one, other in zip(found, on_cpu, strict=True):
         assert torch.equal(one.ids, other.ids)
         torch.testing.assert_close(one.activation, other.activation)

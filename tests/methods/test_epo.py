@@ -13,7 +13,7 @@ from toy import Toy
 
 def spoken(**fluency):
     toy = Toy()
-    return Objective(toy, resolve(["resid:1", "-resid:3@max"], toy.sites), 3, fluency=Fluency(**fluency))
+    return Objective(toy, resolve(["resid:1", "-resid:3@max"], toy), 3, fluency=Fluency(**fluency))
 
 
 def test_the_penalties_are_the_published_ones_and_none():
@@ -52,7 +52,7 @@ class Overheard(Objective):
 
 def test_gradients_and_children_of_a_slot_use_its_own_penalty():
     method = Epo(slots=3, children=4, among=3, spoken=0, shifted=0)
-    objective = Overheard(Toy(), resolve(["resid:1"], Toy().sites), 3, fluency=Fluency())
+    objective = Overheard(Toy(), resolve(["resid:1"], Toy()), 3, fluency=Fluency())
     proposals = method.propose(objective, 0)
     texts = proposals.send(objective.score(next(proposals).ids)).ids
     for _ in range(5):
@@ -68,7 +68,7 @@ def test_gradients_and_children_of_a_slot_use_its_own_penalty():
 
 
 def test_a_restart_collapses_the_slots_but_not_at_once():
-    objective = Overheard(Toy(), resolve(["resid:1"], Toy().sites), 3, fluency=Fluency())
+    objective = Overheard(Toy(), resolve(["resid:1"], Toy()), 3, fluency=Fluency())
     proposals = Epo(slots=4, children=3, restart=2).propose(objective, 0)
     scores = objective.score(next(proposals).ids)
     for _ in range(4):
@@ -80,7 +80,7 @@ def test_a_restart_collapses_the_slots_but_not_at_once():
 
 def test_the_price_at_a_restart_is_a_number_of_chance():
     """Two texts with the same value at a penalty of 3: with penalties from 2 to 6, all slots continue from one of them."""
-    objective = Overheard(Toy(), resolve(["resid:1"], Toy().sites), 3, fluency=Fluency())
+    objective = Overheard(Toy(), resolve(["resid:1"], Toy()), 3, fluency=Fluency())
     after = set()
     for seed in range(12):
         proposals = Epo(slots=2, children=1, gentlest=10, restart=1).propose(objective, seed)

@@ -105,7 +105,7 @@ def test_a_result_does_not_depend_on_other_targets(objective, tiny, corpus):
 
 
 def test_special_tokens_are_proposed_when_asked_for(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 2, words=np.arange(3))
+    objective = Objective(tiny, resolve(["language:a"], tiny), 2, words=np.arange(3))
     assert search(objective, presets.modern("gbl", 300)).found[0].ids.max() < 3
 
 
@@ -154,7 +154,7 @@ def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
 
 
 def test_sparse_gumbel_refuses_surprisal(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=1.0))
+    objective = Objective(tiny, resolve(["language:a"], tiny), 3, fluency=Fluency(weight=1.0))
     with pytest.raises(InputError, match="sgbl"):
         plan_of("sgbl", objective, None, None)
 

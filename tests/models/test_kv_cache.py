@@ -23,9 +23,9 @@ def every_text(count: int = 3) -> torch.Tensor:
     return torch.tensor(list(itertools.product(WORDS, repeat=count)))
 
 
-def score_text(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.float32) -> Objective:
+def objective_of(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=torch.float32) -> Objective:
     model = network(name, dtype)
-    return Objective(model, resolve(addresses, model.sites), 3, LAYOUTS[layout])
+    return Objective(model, resolve(addresses, model), 3, LAYOUTS[layout])
 
 
 def whole(objective: Objective, texts: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_causal_models_read_on_and_others_do_not(name):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", CAUSAL)
 def test_scores_are_those_of_texts_read_whole(name, layout):
-    objective = score_text(name, layout)
+    objective = objective_of(name, layout)
     texts = every_text()[None]
     scores = objective.score(texts).activation
     expected = whole(objective, texts)
@@ -56,7 +56,7 @@ def test_scores_are_those_of_texts_read_whole(name, layout):
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])
 def test_half_precision_is_near(name):
-    objective = score_text(name, dtype=torch.bfloat16)
+    objective = objective_of(name, dtype=torch.bfloat16)
     texts = every_text()[None]
     scores, expected = objective.score(texts).activation, whole(objective, texts)
     assert objective.cost.spent.max() < 216
@@ -65,7 +65,7 @@ def test_half_precision_is_near(name):
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3"])
 def test_each_target_may_judge_its_own_texts_and_hangs_on_no_other(name, monkeypatch):
-    objective = score_text(name, "surrounded", ["mlp_act.1:0-4@max"])
+    objective = objective_of(name, "surrounded", ["mlp_act.1:0-4@max"])
     texts, draw = every_text(), torch.Generator().manual_seed(0)
     few = texts[torch.randint(216, (5, 120), generator=draw)]
     few[3] = torch.randint(6, 60, (120, 3), generator=draw)  # hardly a prefix is shared
@@ -84,28 +84,28 @@ def test_each_target_may_judge_its_own_texts_and_hangs_on_no_other(name, monkeyp
 
 def test_company_in_a_search_of_shared_texts_changes_no_bit():
     texts = every_text()[None]
-    together = score_text("llama", addresses=["mlp_act.1:0-40"])
-    alone = score_text("llama", addresses=["mlp_act.1:17"])
+    together = objective_of("llama", addresses=["mlp_act.1:0-40"])
+    alone = objective_of("llama", addresses=["mlp_act.1:17"])
     assert torch.equal(together.score(texts).activation[17], alone.score(texts).activation[0])
 
 
 @pytest.mark.parametrize("chunk", [1, 1 << 14, 1 << 16])
 def test_memory_bounds_what_is_shared_and_nothing_else(chunk, monkeypatch):
-    objective, texts = score_text("llama"), every_text()[None]
+    objective, texts = objective_of("llama"), every_text()[None]
     expected = objective.score(texts).activation
     monkeypatch.setattr(reading, "CHUNK", chunk)
     torch.testing.assert_close(objective.score(texts).activation, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_the_last_word_costs_a_third_of_a_forward():
-    objective = score_text("gpt2")
+    objective = objective_of("gpt2")
     texts = torch.tensor([[10, 20, word] for word in range(6, 134)])
     objective.score(texts[None])
     assert objective.cost.spent.tolist() == pytest.approx([(2 + 128) / 3] * len(ADDRESSES))
 
 
 def test_few_texts_are_read_whole():
-    objective = score_text("gpt2")
+    objective = objective_of("gpt2")
     objective.score(every_text()[None, :4])
     assert objective.cost.spent.unique().tolist() == [4]
 

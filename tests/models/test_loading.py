@@ -68,4 +68,4 @@ def test_a_spoilt_folder_is_one_line(folder, spoil):
 @pytest.mark.parametrize(("source", "device"), [("no-such-model", "cpu"), ("imaginet", "cuda:99"), ("imaginet", "toaster")])
 def test_unknown_models_and_devices_are_refused(source, device):
     with pytest.raises(InputError):
-        load(source, device)
+        load(source, device=device)

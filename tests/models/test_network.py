@@ -65,12 +65,6 @@ def test_half_precision_is_near_and_gives_single_precision(name):
     assert (state - exact).abs().max() < 0.1 * exact.abs().max()
 
 
-def test_weights_are_frozen_and_dropout_is_off():
-    model = network("gpt2")
-    assert not any(weight.requires_grad for weight in model.parameters())
-    assert not any(part.training for part in model.modules())
-
-
 def test_names_of_other_tools():
     model = network("gpt2")
     expected = {"point": "mlp_act.1", "module": "transformer.h.1.mlp.c_proj@in", "transformer_lens": "blocks.1.mlp.hook_post"}

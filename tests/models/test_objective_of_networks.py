@@ -27,7 +27,7 @@ def texts_of(objective, count=6):
 def test_surprisal_is_the_loss_of_transformers(name, template):
     model = network(name)
     parsed = Template.parse(template, model.vocabulary)
-    objective = Objective(model, resolve(["resid_post.1:3"], model.sites), 4, parsed, fluency=Fluency(0.5))
+    objective = Objective(model, resolve(["resid_post.1:3"], model), 4, parsed, fluency=Fluency(0.5))
     texts = texts_of(objective)
     whole = torch.tensor([parsed.fill(text) for text in texts.tolist()])
     labels = whole.clone()
@@ -46,7 +46,7 @@ def test_surprisal_is_the_loss_of_transformers(name, template):
 def test_a_difference_of_logits_is_that_of_transformers(name):
     model = network(name)
     first, second = (model.vocabulary.tokens[i] for i in (40, 50))
-    targets = resolve([f'logits:"{first}" - 0.5*logits:"{second}"'.replace("\\", "\\\\")], model.sites, model.vocabulary)
+    targets = resolve([f'logits:"{first}" - 0.5*logits:"{second}"'.replace("\\", "\\\\")], model)
     objective = Objective(model, targets, 3)
     texts = texts_of(objective)
     whole = torch.tensor([objective.template.fill(text) for text in texts.tolist()])
@@ -58,12 +58,12 @@ def test_a_difference_of_logits_is_that_of_transformers(name):
 def test_an_encoder_is_no_language_model():
     model = network("bert")
     with pytest.raises(InputError, match="is not causal"):
-        Objective(model, resolve(["mlp_act.1:3"], model.sites), 3, fluency=Fluency(1.0))
+        Objective(model, resolve(["mlp_act.1:3"], model), 3, fluency=Fluency(1.0))
 
 
 def test_the_maximum_leaves_out_cls_and_sep():
     model = network("bert")
-    objective = Objective(model, resolve(["mlp_act.1:3@max", "mlp_act.1:3@anywhere"], model.sites), 3)
+    objective = Objective(model, resolve(["mlp_act.1:3@max", "mlp_act.1:3@anywhere"], model), 3)
     texts = texts_of(objective)
     whole = torch.tensor([objective.template.fill(text) for text in texts.tolist()])
     states = model.read(model.embedding[whole], ["mlp_act.1"])["mlp_act.1"][..., 3]
@@ -72,14 +72,14 @@ def test_the_maximum_leaves_out_cls_and_sep():
 
 def test_texts_that_must_survive_do():
     model = network("gpt2")
-    objective = Objective(model, resolve(["mlp_act.1:0-3"], model.sites), 4, must_survive=True)
+    objective = Objective(model, resolve(["mlp_act.1:0-3"], model), 4, must_survive=True)
     for found in search(objective, presets.modern("gbl", 300), n=3).found:
         assert all(model.vocabulary.survives(ids) for ids in found.ids.tolist())
 
 
 def test_a_search_in_bfloat16_gives_float32_the_last_word():
     rough, exact = network("llama", torch.bfloat16), network("llama")
-    objective = Objective(rough, resolve(["mlp_act.1:0-2"], rough.sites), 3, exact=lambda: exact)
+    objective = Objective(rough, resolve(["mlp_act.1:0-2"], rough), 3, exact=lambda: exact)
     again = Objective(exact, objective.targets, 3)
     for row, found in enumerate(search(objective, presets.modern("gbl", 300), n=3).found):
         torch.testing.assert_close(found.activation, again.score(found.ids[None]).activation[row])

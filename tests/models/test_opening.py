@@ -7,7 +7,7 @@ import torch
 from tiny_models import ARCHITECTURES, network, pretrained, tokenizer
 
 from optigram.errors import InputError
-from optigram.models.huggingface import Opening
+from optigram.models.huggingface import _Opening
 from optigram.models.loading import load
 
 
@@ -29,7 +29,7 @@ def test_a_folder_is_the_model_that_was_saved(folder):
 
 
 def test_a_loaded_model_needs_its_tokenizer():
-    with pytest.raises(InputError, match="tokenizer="):
+    with pytest.raises(InputError, match=r"load\(model, tokenizer\)"):
         load(pretrained("gpt2"))
     assert load(pretrained("gpt2"), tokenizer=tokenizer("bpe")).sites["mlp_act.0"].width == 48
 
@@ -84,13 +84,13 @@ def test_a_missing_gguf_file_is_named():
 
 
 def test_a_revision_stands_behind_the_name(tmp_path):
-    assert Opening.of("gpt2@607a30d", None, False) == Opening("gpt2", "607a30d")
-    assert Opening.of("gpt2", "607a30d", False) == Opening("gpt2", "607a30d")
+    assert _Opening.of("gpt2@607a30d", None, False) == _Opening("gpt2", "607a30d")
+    assert _Opening.of("gpt2", "607a30d", False) == _Opening("gpt2", "607a30d")
     odd = tmp_path / "a@b"
     odd.mkdir()
-    assert Opening.of(str(odd), None, False).where == str(odd)
-    assert "trust_remote_code" in Opening("gpt2").settings
-    assert Opening("gpt2").settings["trust_remote_code"] is False
+    assert _Opening.of(str(odd), None, False).where == str(odd)
+    assert "trust_remote_code" in _Opening("gpt2").settings
+    assert _Opening("gpt2").settings["trust_remote_code"] is False
 
 
 def test_a_missing_library_is_named(monkeypatch):

@@ -3,13 +3,13 @@ import torch
 from tiny_models import ARCHITECTURES, ROWS, network, tokenizer
 
 from optigram.errors import InputError
-from optigram.models.tokenizers import listed_vocabulary, tokenizer_vocabulary
+from optigram.models.tokenizers import vocabulary_of
 
 KINDS = ["bpe", "wordpiece", "unigram"]
 
 
 def vocabulary(kind):
-    return tokenizer_vocabulary(tokenizer(kind), ROWS)
+    return vocabulary_of(ROWS, tokenizer(kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,23 +75,23 @@ def test_logits_are_named_as_users_type_them():
 
 def test_a_chat_template_renders_text():
     tool = tokenizer("bpe")
-    known = tokenizer_vocabulary(tool, ROWS)
+    known = vocabulary_of(ROWS, tool)
     assert known.chat is None
     tool.chat_template = "{% for m in messages %}<s>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}</s>{% endif %}"
     try:
-        rendered = tokenizer_vocabulary(tool, ROWS).chat("two {}")
+        rendered = vocabulary_of(ROWS, tool).chat("two {}")
     finally:
         tool.chat_template = None
     assert rendered == "<s>two {}</s>"
 
 
 def test_a_word_list_is_split_at_blanks():
-    known = listed_vocabulary(["<pad>", "a", "dog", "[UNK]"])
+    known = vocabulary_of(4, words=["<pad>", "a", "dog", "[UNK]"])
     assert known.encode("a dog barks") == [1, 2, 3]
     assert known.decode([1, 2]) == "a dog"
     assert known.special == {0, 3}
     with pytest.raises(InputError, match="'barks'"):
-        listed_vocabulary(["a", "dog"]).encode("a dog barks")
+        vocabulary_of(2, words=["a", "dog"]).encode("a dog barks")
 
 
 def test_rows_are_those_of_the_embedding_not_of_the_tokenizer():

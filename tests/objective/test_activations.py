@@ -58,7 +58,7 @@ TEMPLATE = " a 7{}"
 
 
 def judged(toy, files, *addresses, view="exact", template=TEMPLATE):
-    targets = resolve([address.replace("FILES", str(files)) for address in addresses], toy.sites)
+    targets = resolve([address.replace("FILES", str(files)) for address in addresses], toy)
     return Objective(toy, targets, 3, Template.parse(template, toy.vocabulary)).viewed(view)
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_gained_by_pushing_a_latent_further_off(files):
 
 def test_a_dead_latent_is_climbed_to_a_good_text_and_shown_as_0(files):
     toy = Toy()
-    targets = resolve([f"resid:{files}/dead#4"], toy.sites)
+    targets = resolve([f"resid:{files}/dead#4"], toy)
     objective = Objective(toy, targets, 2)
     every = np.array([[i, j] for i in objective.lexicon.tolist() for j in objective.lexicon.tolist()])
     highest = search(objective, Corpus("all", every)).found[0]
@@ -144,20 +144,20 @@ def test_a_dead_latent_is_climbed_to_a_good_text_and_shown_as_0(files):
 def test_the_first_position_and_special_tokens_never_count_for_a_maximum():
     toy = Toy(suffix=(1,))
     for template, looked in (("{}", [1, 2, 3]), (" a{}", [2, 3, 4]), ("{2} dog {1}", [1, 2, 3, 4]), ("{3} a", [1, 2, 3, 4])):
-        objective = Objective(toy, resolve(["resid:0@max"], toy.sites), 3, Template.parse(template, toy.vocabulary))
+        objective = Objective(toy, resolve(["resid:0@max"], toy), 3, Template.parse(template, toy.vocabulary))
         assert objective._groups[0].positions == looked
     bare = Toy(prefix=())
-    assert Objective(bare, resolve(["resid:0@max"], bare.sites), 3)._groups[0].positions == [1, 2]
+    assert Objective(bare, resolve(["resid:0@max"], bare), 3)._groups[0].positions == [1, 2]
     with pytest.raises(InputError, match="looks at no position"):
-        Objective(bare, resolve(["resid:0@max"], bare.sites), 1)
+        Objective(bare, resolve(["resid:0@max"], bare), 1)
 
 
 def test_a_target_with_latents_prints_the_address_that_resolves_to_it(files):
     toy = Toy()
     for address in VALUES:
-        (target,) = resolve([address.replace("FILES", str(files))], toy.sites)
-        assert resolve([str(target)], toy.sites) == (target,)
-    assert len(resolve([f"resid:{files}/relu#*"], toy.sites)) == 12
+        (target,) = resolve([address.replace("FILES", str(files))], toy)
+        assert resolve([str(target)], toy) == (target,)
+    assert len(resolve([f"resid:{files}/relu#*"], toy)) == 12
 
 
 BAD = {
@@ -186,19 +186,19 @@ BAD = {
 def test_a_bad_address_is_one_line_that_names_the_remedy(files, address, said):
     toy = Toy()
     with pytest.raises(InputError, match=said) as error:
-        resolve([address.replace("FILES", str(files))], toy.sites, toy.vocabulary)
+        resolve([address.replace("FILES", str(files))], toy)
     assert "\n" not in str(error.value)
 
 
 def test_an_autoencoder_of_another_width_is_refused(files, tiny, tmp_path):
     save_file({"encoder": torch.zeros(4, 5)}, tmp_path / "sae.st")
     with pytest.raises(InputError, match=r"width 5, but visual.hidden has 8"):
-        resolve([f"visual.hidden:{tmp_path}/sae.st#0"], tiny.sites)
+        resolve([f"visual.hidden:{tmp_path}/sae.st#0"], tiny)
 
 
 def test_latents_of_a_recurrent_model_agree_with_reading_it_whole(files, tiny, every_text):
     addresses = ["visual.hidden:FILES/top#1@max", "visual.hidden:FILES/relu#2 - language:a", "language.hidden:FILES/jump#3@mean"]
-    targets = resolve([address.replace("FILES", str(files)) for address in addresses], tiny.sites)
+    targets = resolve([address.replace("FILES", str(files)) for address in addresses], tiny)
     objective = Objective(tiny, targets, 3)
     texts = torch.from_numpy(every_text[::9])[None]
     shared = objective.score(texts).activation
@@ -208,6 +208,6 @@ def test_latents_of_a_recurrent_model_agree_with_reading_it_whole(files, tiny, e
 
 def test_names_are_tokens_as_they_are_typed():
     toy = Toy()
-    (target,) = resolve(['logits:" dog"'], toy.sites)
+    (target,) = resolve(['logits:" dog"'], toy)
     assert target.terms[0].readout.index == TOKENS.index(" dog")
     assert str(target) == 'logits:" dog"'

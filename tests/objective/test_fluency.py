@@ -31,7 +31,7 @@ def nats(logits, ids, counted) -> float:
 
 def judged(toy, template="{}", target="resid:1", **fluency):
     return Objective(
-        toy, resolve([target], toy.sites), 3, Template.parse(template, toy.vocabulary), fluency=Fluency(**({"weight": 0.5} | fluency))
+        toy, resolve([target], toy), 3, Template.parse(template, toy.vocabulary), fluency=Fluency(**({"weight": 0.5} | fluency))
     )
 
 
@@ -57,7 +57,7 @@ def test_surprisal_is_the_arithmetic_of_the_definition(template, prefix, suffix,
 
 def test_the_language_path_of_an_imaginet_is_a_language_model(tiny):
     texts = [[3, 4, 5], [9, 9, 9], [7, 3, 8]]
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 3, fluency=Fluency(1.0))
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3, fluency=Fluency(1.0))
     layer = tiny.projection("language")
     weight, bias = layer.weight.numpy().astype(float), layer.bias.numpy()
     expected = [nats(gru_by_hand(tiny, "language", ids) @ weight.T + bias, ids, [1, 2]) for ids in texts]
@@ -151,7 +151,7 @@ def test_texts_that_do_not_survive_are_worth_nothing():
         return encode(text)
 
     toy = toy.with_vocabulary(encode=counting)
-    objective = Objective(toy, resolve(["resid:1"], toy.sites), 3, must_survive=True)
+    objective = Objective(toy, resolve(["resid:1"], toy), 3, must_survive=True)
     texts = torch.tensor([[[5, 7, 8], [5, 6, 9], [5, 7, 8]]])  # " a d" + "og" reads as " a dog"
     assert objective.score(texts).value.isneginf().tolist() == [[True, False, True]]
     objective.score(texts)
@@ -177,7 +177,7 @@ def test_models_that_do_not_say_what_comes_next_are_refused(tiny):
     with pytest.raises(InputError, match="does not predict the next token"):
         judged(silent)
     with pytest.raises(InputError, match="nothing before it"):
-        Objective(tiny, resolve(["visual:dog"], tiny.sites), 1, fluency=Fluency(1.0))
+        Objective(tiny, resolve(["visual:dog"], tiny), 1, fluency=Fluency(1.0))
 
 
 @pytest.mark.parametrize(("text", "band"), [("2-6", (2, 6)), ("-6.5", (0, 6.5)), ("2-", (2, np.inf))])

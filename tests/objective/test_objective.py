@@ -37,7 +37,7 @@ def test_score_is_the_arithmetic_of_the_definition(objective, tiny):
 
 
 def test_the_template_is_judged_with_the_text(tiny):
-    targets = resolve(["language:a", "visual:dog@mean", "visual:cat@0"], tiny.sites)
+    targets = resolve(["language:a", "visual:dog@mean", "visual:cat@0"], tiny)
     objective = Objective(tiny, targets, 2, Template((4, 5), (6,)))
     score = objective.score(torch.tensor([[[3, 9]]])).activation
     np.testing.assert_allclose(score, [[by_hand(tiny, target, [4, 5, 3, 9, 6])] for target in targets], atol=1e-5)
@@ -46,7 +46,7 @@ def test_the_template_is_judged_with_the_text(tiny):
 def test_shared_prefixes_change_cost_and_nothing_else(objective, tiny, every_text):
     texts = torch.from_numpy(every_text)[None]
     targets = [target for target in objective.targets if target.pool not in ("max", "mean")]  # these look elsewhere in a model read whole
-    objective = Objective(tiny, [*targets, *resolve(["language:*@anywhere", "-visual:dog@anywhere"], tiny.sites)], 3)
+    objective = Objective(tiny, [*targets, *resolve(["language:*@anywhere", "-visual:dog@anywhere"], tiny)], 3)
     whole = Objective(plain(tiny), objective.targets, 3)
     torch.testing.assert_close(objective.score(texts).activation, whole.score(texts).activation, atol=1e-5, rtol=0)
     assert whole.cost.spent.unique().tolist() == [343]
@@ -80,7 +80,7 @@ def test_relax_at_one_hot_is_score(objective, tiny, every_text, kind):
 
 
 def test_gradient_agrees_with_finite_differences(tiny):
-    targets = resolve(["language:a", "visual:dog@mean"], tiny.sites)
+    targets = resolve(["language:a", "visual:dog@mean"], tiny)
     objective = Objective(tiny, targets, 3)
     ids = torch.tensor([[[3, 5, 9]], [[4, 4, 8]]])
     slopes = objective.gradient(ids)
@@ -90,7 +90,7 @@ def test_gradient_agrees_with_finite_differences(tiny):
 
 
 def test_the_gradient_at_a_blend_of_words_agrees_with_finite_differences(tiny):
-    objective = Objective(tiny, resolve(["language:a", "visual:dog@mean"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["language:a", "visual:dog@mean"], tiny), 3)
     ids, blend = torch.tensor([[[3, 5, 9]], [[4, 4, 8]]]), torch.tensor([[[3, 7]], [[6, 9]]])
     slopes = objective.gradient(ids, [1], blend)
     mixed = torch.nn.functional.one_hot(ids - 3, 7).float()
@@ -108,7 +108,7 @@ def difference(objective, weights, k, t, v, step=1e-2) -> float:
 
 
 def test_the_meter_counts_forward_and_backward_rows(tiny):
-    objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny.sites), 3)
+    objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny), 3)
     objective.gradient(torch.tensor([[[3, 4, 5], [3, 4, 6]]]))
     assert objective.cost.forwards.tolist() == [2, 2]
     assert objective.cost.backwards.tolist() == [4, 4]
@@ -119,6 +119,6 @@ def test_the_meter_counts_forward_and_backward_rows(tiny):
 
 def test_bad_lengths_and_positions_are_refused(tiny):
     with pytest.raises(InputError, match="length of at least 1"):
-        Objective(tiny, resolve(["visual:dog"], tiny.sites), 0)
+        Objective(tiny, resolve(["visual:dog"], tiny), 0)
     with pytest.raises(InputError, match="positions 0 to 2"):
-        Objective(tiny, resolve(["visual:dog@3"], tiny.sites), 3)
+        Objective(tiny, resolve(["visual:dog@3"], tiny), 3)

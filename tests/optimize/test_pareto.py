@@ -79,7 +79,7 @@ def test_the_corners_of_the_hull_stay_and_the_size_is_bounded():
 
 
 def judged(toy, **fluency):
-    return Objective(toy, resolve(["resid:1", "-resid:3@max"], toy.sites), 3, fluency=Fluency(**fluency))
+    return Objective(toy, resolve(["resid:1", "-resid:3@max"], toy), 3, fluency=Fluency(**fluency))
 
 
 @pytest.mark.parametrize("fluency", [{}, {"weight": 0.3}, {"band": (1.0, 3.0)}])
@@ -103,11 +103,11 @@ def test_any_method_gives_a_front_and_it_hangs_on_nothing_else():
     toy = Toy()
     method = Epo(slots=3, children=2, block=12)
     together = search(judged(toy), method, Budget(rounds=6), front=True)
-    alone = Objective(toy, resolve(["-resid:3@max"], toy.sites), 3, fluency=Fluency())
+    alone = Objective(toy, resolve(["-resid:3@max"], toy), 3, fluency=Fluency())
     assert torch.equal(search(alone, method, Budget(rounds=6), front=True).found[0].ids, together.found[1].ids)
 
 
 def test_a_front_without_a_surprisal_is_refused():
     toy = Toy()
     with pytest.raises(InputError, match="needs a surprisal"):
-        search(Objective(toy, resolve(["resid:1"], toy.sites), 3), Epo(), front=True)
+        search(Objective(toy, resolve(["resid:1"], toy), 3), Epo(), front=True)

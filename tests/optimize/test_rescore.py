@@ -6,7 +6,7 @@ from optigram.methods import Corpus
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
-from optigram.runs.find import score_text
+from optigram.runs.find import score_texts
 from optigram.targets.target import resolve
 from toy import Toy
 
@@ -26,7 +26,7 @@ def test_a_search_in_half_precision_gives_float32_the_last_word():
         return toy
 
     addresses = ["resid:*", "-logits:3"]
-    objective = Objective(half, resolve(addresses, half.sites), 2, exact=exact)
+    objective = Objective(half, resolve(addresses, half), 2, exact=exact)
     found = search(objective, every(objective), n=9).found
     assert loads == [1]
     rough = search(Objective(half, objective.targets, 2), every(objective), n=9).found
@@ -43,15 +43,15 @@ def test_a_search_in_half_precision_gives_float32_the_last_word():
 
 def test_an_exact_search_is_not_judged_again(monkeypatch):
     toy = Toy()
-    objective = Objective(toy, resolve(["resid:1"], toy.sites), 2)
+    objective = Objective(toy, resolve(["resid:1"], toy), 2)
     monkeypatch.setattr(Objective, "viewed", None)
     found = search(objective, every(objective)).found[0]
     assert (found.surprisal, found.remarks) == (None, {})
 
 
 def test_records_tell_the_surprisal(tiny):
-    objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny.sites), 3, fluency=Fluency())
-    records = score_text(objective, [3, 4, 5])
+    objective = Objective(tiny, resolve(["visual:dog", "language:a"], tiny), 3, fluency=Fluency())
+    records = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     surprisal = objective.score(torch.tensor([[[3, 4, 5]]])).surprisal
     assert [record.surprisal for record in records] == pytest.approx(surprisal[:, 0].tolist())
     assert [record.activation for record in records] == pytest.approx(
@@ -61,7 +61,7 @@ def test_records_tell_the_surprisal(tiny):
 
 def test_a_second_model_says_how_surprised_it_is():
     toy, second = Toy(), Toy(seed=5)
-    objective = Objective(toy, resolve(["resid:1", "resid:2"], toy.sites), 2, fluency=Fluency(0.1, second=second))
+    objective = Objective(toy, resolve(["resid:1", "resid:2"], toy), 2, fluency=Fluency(0.1, second=second))
     free = Objective(toy, objective.targets, 2, fluency=Fluency(0.1, model=second))
     before = search(Objective(toy, objective.targets, 2, fluency=Fluency(0.1)), every(objective), n=3).found
     for one, other in zip(search(objective, every(objective), n=3).found, before, strict=True):

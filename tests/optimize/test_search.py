@@ -38,7 +38,7 @@ class Counting:
 @pytest.fixture
 def judged(tiny, monkeypatch):
     """An objective whose judge is a fake: a text scores its first id, or NaN for id 9, or Ctrl-C for id 8."""
-    objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny.sites), 1)
+    objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny), 1)
 
     def score(self, ids):
         if (ids == 8).any():
@@ -99,7 +99,7 @@ def test_at_least_one_text_is_kept(judged):
 
 
 def test_the_trace_has_the_activation_of_the_text_with_the_best_value(tiny, monkeypatch):
-    objective = Objective(tiny, resolve(["visual:dog"], tiny.sites), 1)
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 1)
 
     def score(self, ids):
         """The value prefers smaller ids, which have smaller activations; id 9 is not allowed."""

@@ -1,14 +1,17 @@
+import itertools
+
 import torch
 
 from optigram.methods import paper as presets
 from optigram.models.loading import BUNDLED, bundled, load, read_config
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget, search
+from optigram.optimize.search import search
 from optigram.papers.poerner2018.demo import TARGETS
-from optigram.runs.corpus import sentences_for
-from optigram.runs.find import find
-from optigram.runs.plan import Sentences
+from optigram.runs.corpus import corpus_for
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
+from optigram.text.sources import open_corpus
 
 
 def test_it_is_small_and_as_good_as_its_card_says():
@@ -24,17 +27,17 @@ def test_it_is_small_and_as_good_as_its_card_says():
 
 def test_its_sentences_are_its_own():
     model = load(BUNDLED)
-    corpus = sentences_for(model, None)
-    assert len(corpus.texts) == 20_000
-    assert {word for text in corpus.texts for word in text.split()} <= set(model.words)
+    texts = list(corpus_for(model, None).texts())
+    assert len(texts) == 20_000
+    assert {word for text in texts for word in text.split()} <= set(model.words)
 
 
 def test_gumbel_beats_corpus_search_on_the_demo_neurons():
-    """At an eighth of the demo's budget, on a neuron of each path."""
+    """At a tenth of the demo's budget, on a neuron of each path."""
     model = load(BUNDLED)
-    objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model.sites), 5)
-    few = Sentences("some of its own sentences", sentences_for(model, None).texts[:4000])
-    crp, gbl = find(objective, ["crp", "gbl"], few, Budget(forwards=600))
+    objective = Objective(model, resolve([*TARGETS[:1], *TARGETS[-1:]], model), 5)
+    few = open_corpus(itertools.islice(corpus_for(model, None).texts(), 1500))
+    crp, gbl = run_methods(objective, FindOptions(by="crp,gbl", budget=500), few)
     pairs = list(zip(crp.records, gbl.records, strict=True))
     assert sum(found.activation > base.activation for base, found in pairs) == 2
     assert all(record.survives for _, record in pairs)
@@ -44,7 +47,7 @@ def test_gumbel_beats_corpus_search_on_the_demo_neurons():
 
 def test_a_result_does_not_hang_on_its_company_at_real_sizes():
     model, method = load(BUNDLED), presets.modern("gbl", 60)
-    together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model.sites), 5)
+    together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model), 5)
     for target, found in list(zip(together.targets, search(together, method).found, strict=True))[::4]:
         alone = search(Objective(model, [target], 5), method).found[0]
         assert torch.equal(alone.ids, found.ids)

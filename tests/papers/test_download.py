@@ -9,7 +9,7 @@ import pytest
 
 from optigram.apps import cli
 from optigram.errors import InputError
-from optigram.papers.poerner2018.download import download, look_up
+from optigram.papers.poerner2018.download import _download, _look_up
 from optigram.papers.poerner2018.obtain import CONTENTS, obtain
 from papers.generated import COUNTS, pack, scenes, write_karpathy, write_vendrov
 
@@ -83,7 +83,7 @@ def test_a_download_tells_how_far_it_is_and_is_not_done_twice(zenodo, tmp_path):
     record, log = zenodo(CONTENT)
     seen = []
     for _ in range(2):
-        path = download(look_up(record), tmp_path, lambda done, total, what: seen.append((done, total, what)))
+        path = _download(_look_up(record), tmp_path, lambda done, total, what: seen.append((done, total, what)))
     assert path.read_bytes() == CONTENT
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT), "data.tgz")
@@ -93,7 +93,7 @@ def test_a_download_tells_how_far_it_is_and_is_not_done_twice(zenodo, tmp_path):
 def test_a_broken_connection_goes_on_from_where_it_was(zenodo, tmp_path):
     """Each attempt brings something, so one command is enough."""
     record, log = zenodo(CONTENT, breaks=[300_000, 200_000])
-    assert download(look_up(record), tmp_path).read_bytes() == CONTENT
+    assert _download(_look_up(record), tmp_path).read_bytes() == CONTENT
     assert len(log) == 3
     assert 0 == log[0] < log[1] <= 300_000
     assert log[1] < log[2] <= log[1] + 200_000
@@ -101,18 +101,18 @@ def test_a_broken_connection_goes_on_from_where_it_was(zenodo, tmp_path):
 
 def test_an_interrupted_download_is_one_line_and_the_next_command_goes_on(zenodo, tmp_path):
     record, log = zenodo(CONTENT, breaks=[300_000, 0])
-    with pytest.raises(InputError, match=r"broke off at [\d,]+ of 1,024,000 bytes .* goes on from there") as refused:
-        download(look_up(record), tmp_path)
+    with pytest.raises(InputError, match=r"broke off at [\d,]+ of 1,024,000 bytes .* to resume") as refused:
+        _download(_look_up(record), tmp_path)
     assert "\n" not in str(refused.value)
     assert names(tmp_path) == ["data.tgz.part"]  # nothing that counts as whole
-    assert download(look_up(record), tmp_path).read_bytes() == CONTENT
+    assert _download(_look_up(record), tmp_path).read_bytes() == CONTENT
     assert log[2] == log[1] > 0
     assert names(tmp_path) == ["data.tgz"]
 
 
 def test_a_server_without_ranges_sends_it_all_again(zenodo, tmp_path):
     record, log = zenodo(CONTENT, breaks=[300_000], ranges=False)
-    assert download(look_up(record), tmp_path).read_bytes() == CONTENT
+    assert _download(_look_up(record), tmp_path).read_bytes() == CONTENT
     assert len(log) == 2
 
 
@@ -120,8 +120,8 @@ def test_a_server_without_ranges_sends_it_all_again(zenodo, tmp_path):
 def test_another_checksum_is_one_line_and_removes_the_file(zenodo, tmp_path, left):
     (tmp_path / "data.tgz.part").write_bytes(left)
     record, _ = zenodo(CONTENT, checksum="0" * 32)
-    with pytest.raises(InputError, match=r"is not what md5:0+ stands for") as refused:
-        download(look_up(record), tmp_path)
+    with pytest.raises(InputError, match=r"with the checksum md5:0+, got another one") as refused:
+        _download(_look_up(record), tmp_path)
     assert "\n" not in str(refused.value)
     assert names(tmp_path) == []
 
@@ -130,22 +130,22 @@ def test_a_part_of_another_file_is_noticed_and_the_next_command_succeeds(zenodo,
     (tmp_path / "data.tgz.part").write_bytes(b"other" * 1000)
     record, _ = zenodo(CONTENT)
     with pytest.raises(InputError, match="download it again"):
-        download(look_up(record), tmp_path)
-    assert download(look_up(record), tmp_path).read_bytes() == CONTENT
+        _download(_look_up(record), tmp_path)
+    assert _download(_look_up(record), tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_a_refusing_server_is_one_line(zenodo, tmp_path, status):
     record, _ = zenodo(CONTENT, status=status)
     with pytest.raises(InputError, match=rf"broke off at 0 of 1,024,000 bytes \({status} "):
-        download(look_up(record), tmp_path)
+        _download(_look_up(record), tmp_path)
 
 
 @pytest.mark.parametrize("record", [[], {}, {"files": []}, {"files": [{"key": "data.tgz"}]}, {"files": [{"key": "data.tgz", "links": 1}]}])
 def test_a_record_of_another_kind_is_one_line(zenodo, record):
     address, _ = zenodo(CONTENT, record=record)
     with pytest.raises(InputError, match=r"to describe data\.tgz") as refused:
-        look_up(address)
+        _look_up(address)
     assert "\n" not in str(refused.value)
 
 
@@ -210,4 +210,4 @@ def test_bad_input_is_one_line_and_exit_2(monkeypatch, capsys, tmp_path, words, 
 def test_without_pooch_a_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(InputError, match=r"pip install 'optigram\[data\]'"):
-        look_up()
+        _look_up()

@@ -6,7 +6,7 @@ import pytest
 from optigram.errors import InputError
 from optigram.papers.poerner2018.data import split
 from optigram.papers.poerner2018.features import Features, map_features, read_images
-from optigram.text.formats import Sentence
+from optigram.text.documents import Document
 
 
 def test_rows_are_gathered_over_several_arrays():
@@ -104,4 +104,4 @@ def test_torn_image_files_are_refused(tmp_path, content, name):
 def test_features_of_other_images_than_the_captions_are_refused(tmp_path):
     np.savez(tmp_path / "f.npz", image_ids=[7, 9], features=np.eye(2))
     with pytest.raises(InputError, match=r"none in common, such as '0007\.jpg' and '7'"):
-        split([Sentence("a cat", "0007.jpg")], read_images(tmp_path / "f.npz"), (0.2, 0.2), 0)
+        split([Document(0, "a cat", "0007.jpg")], read_images(tmp_path / "f.npz"), (0.2, 0.2), 0)

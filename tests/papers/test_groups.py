@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from optigram.errors import InputError
 from optigram.papers.poerner2018 import groups as grouping
-from optigram.papers.poerner2018.groups import _cohesion, _correlations, activations_of, drawn, groups
+from optigram.papers.poerner2018.groups import _activations_of, _cohesion, _correlations, _drawn, _groups
 
 RNG = np.random.default_rng(0)
 TOPICS = RNG.normal(size=(500, 3))
@@ -16,12 +16,12 @@ ACTIVATIONS = (TOPICS[:, OWNERS] * [1, 2, 0.5, 1, 3, 1, 1] + 0.2 * RNG.normal(si
 
 
 def test_units_of_one_topic_are_one_group():
-    assert groups(ACTIVATIONS, 3) == [(0, 2), (1, 4, 5), (3, 6)]
+    assert _groups(ACTIVATIONS, 3) == [(0, 2), (1, 4, 5), (3, 6)]
 
 
 def test_units_that_fire_against_each_other_are_apart():
     opposed = np.stack([TOPICS[:, 0], -TOPICS[:, 0], TOPICS[:, 1]], axis=1)
-    assert (0, 1) not in groups(opposed, 2)
+    assert (0, 1) not in _groups(opposed, 2)
 
 
 def complete_linkage(distances: np.ndarray, count: int) -> list[tuple[int, ...]]:
@@ -36,7 +36,7 @@ def complete_linkage(distances: np.ndarray, count: int) -> list[tuple[int, ...]]
 @given(st.integers(0, 1000), st.integers(1, 9))
 def test_groups_are_those_of_complete_linkage(seed, count):
     activations = np.random.default_rng(seed).normal(size=(30, 9))
-    assert groups(activations, count) == complete_linkage(1 - np.corrcoef(activations.T), count)
+    assert _groups(activations, count) == complete_linkage(1 - np.corrcoef(activations.T), count)
 
 
 @pytest.mark.parametrize("block", [7, 1 << 13])
@@ -48,7 +48,7 @@ def test_correlations_are_numpys(monkeypatch, block):
 def test_a_constant_unit_is_uncorrelated():
     silent = np.column_stack([ACTIVATIONS[:, :2], np.full(500, 0.1)])
     assert _correlations(silent)[2].tolist() == [0, 0, 0]
-    assert sorted(itertools.chain(*groups(silent, 2))) == [0, 1, 2]
+    assert sorted(itertools.chain(*_groups(silent, 2))) == [0, 1, 2]
 
 
 def test_cohesion_is_the_least_correlation_of_a_group():
@@ -58,24 +58,24 @@ def test_cohesion_is_the_least_correlation_of_a_group():
 
 
 def test_one_unit_is_one_group():
-    assert groups(ACTIVATIONS[:, :1]) == [(0,)]
+    assert _groups(ACTIVATIONS[:, :1]) == [(0,)]
 
 
 @pytest.mark.parametrize(("ngrams", "count", "message"), [(1, 3, "at least 2 n-grams"), (5, 0, "at least 1 group")])
 def test_too_little_is_refused(ngrams, count, message):
     with pytest.raises(InputError, match=message):
-        groups(ACTIVATIONS[:ngrams], count)
+        _groups(ACTIVATIONS[:ngrams], count)
 
 
 def test_activations_are_the_last_states(tiny, every_text):
     site = "visual.hidden"
     states = tiny.read(tiny.embedding[every_text], [site])[site][:, -1]
-    np.testing.assert_allclose(activations_of(tiny, site, every_text), states, atol=1e-5)
+    np.testing.assert_allclose(_activations_of(tiny, site, every_text), states, atol=1e-5)
 
 
 def test_ngrams_are_drawn_once_each(every_text):
-    found = drawn(every_text, 50, seed=1)
+    found = _drawn(every_text, 50, seed=1)
     assert found.tolist() == sorted(found.tolist())
     assert len(np.unique(found, axis=0)) == 50
-    assert np.array_equal(found, drawn(every_text, 50, seed=1))
-    assert np.array_equal(drawn(every_text, 1000), every_text)
+    assert np.array_equal(found, _drawn(every_text, 50, seed=1))
+    assert np.array_equal(_drawn(every_text, 1000), every_text)

@@ -1,6 +1,6 @@
 import pytest
 
-from optigram.papers.poerner2018.neurons import drawn, sampled
+from optigram.papers.poerner2018.neurons import _drawn, sampled
 
 # The sets that the authors' rule gives, as an independent run of their code printed them.
 FIRST = """
@@ -17,8 +17,8 @@ FIRST, SECOND = ([int(index) for index in text.split()] for text in (FIRST, SECO
 
 
 def test_the_rule_gives_the_authors_two_sets():
-    assert drawn() == FIRST
-    assert drawn(without=FIRST) == SECOND
+    assert _drawn() == FIRST
+    assert _drawn(without=FIRST) == SECOND
 
 
 @pytest.mark.parametrize("width", [1024, 4096, 27_409])
@@ -45,4 +45,4 @@ def test_between_the_rule_draws_160_of_what_there_is(width):
 
 def test_more_than_there_are_cannot_be_drawn():
     with pytest.raises(ValueError, match="at least 5"):
-        drawn(below=5, count=5, without=[4])
+        _drawn(below=5, count=5, without=[4])

@@ -6,7 +6,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.papers.poerner2018.omission import SITES, _agreement, _by_class, _contrast, _Omissions, omissions, section, usable
+from optigram.papers.poerner2018.omission import SITES, _agreement, _by_class, _contrast, _Omissions, _omissions, _section, _usable
 from optigram.papers.poerner2018.syntax import Contrast
 from optigram.study.statistics import Interval
 
@@ -34,7 +34,7 @@ def score_by_hand(model: Imaginet, site: str, ids: list[int], without: int) -> f
 @pytest.mark.parametrize("chunk", [1, 1 << 20])
 def test_scores_are_those_of_texts_read_whole(model, monkeypatch, chunk):
     monkeypatch.setattr("optigram.papers.poerner2018.omission.CHUNK", chunk)
-    found = omissions(model, TEXTS)
+    found = _omissions(model, TEXTS)
     assert list(found.words) == " ".join(TEXTS).split()
     assert found.sentences.tolist() == [0] * 5 + [1] * 2 + [2] * 5 + [3] * 2
     for path, site in SITES.items():
@@ -73,7 +73,7 @@ def test_the_interval_draws_whole_sentences():
 
 
 def test_scores_of_one_kind_of_words_have_no_contrast():
-    with pytest.raises(InputError, match="one kind only"):
+    with pytest.raises(InputError, match="only one kind"):
         _contrast(_Omissions(["dog"], np.array([0]), {"language": np.ones(1), "visual": np.ones(1)}))
 
 
@@ -87,22 +87,22 @@ def test_scores_of_one_kind_of_words_have_no_contrast():
         ((1, 0.5, 2), (-0.4, -0.5, 0.1), "undecided"),
     ],
 )
-def test_whether_the_witnesses_agree(omitted, optimised, verdict):
+def test_whether_omission_scores_and_ngrams_agree(omitted, optimised, verdict):
     (told,) = _agreement(Interval(*omitted), [Contrast("gbl", Interval(*optimised), Interval(0, 0, 0))])
     assert told.startswith(f"gbl: {verdict} ")
 
 
 def test_sentences_that_can_be_used(model):
     texts = ["dog", "a dog", "a zebra", "a dog", "The dog.", "on two", "sofa a"]
-    assert usable(model, texts, 10) == ["a dog", "The dog.", "on two", "sofa a"]
-    assert usable(model, texts, 2) == usable(model, texts, 2)
-    assert set(usable(model, texts, 2)) < set(texts)
-    with pytest.raises(InputError, match="two words"):
-        usable(model, ["dog", "zebra"], 2)
+    assert _usable(model, texts, 10) == ["a dog", "The dog.", "on two", "sofa a"]
+    assert _usable(model, texts, 2) == _usable(model, texts, 2)
+    assert set(_usable(model, texts, 2)) < set(texts)
+    with pytest.raises(InputError, match="two or more words"):
+        _usable(model, ["dog", "zebra"], 2)
 
 
 def test_the_section_shows_every_class(model):
-    text = section(omissions(model, TEXTS * 4), [])
+    text = _section(_omissions(model, TEXTS * 4), [])
     for name in ("determiner", "preposition", "function words", "content"):
         assert f"| {name} |" in text
     assert "over 56 words of 16 corpus sentences" in text

@@ -9,7 +9,7 @@ from optigram.methods import method_named
 from optigram.methods.relaxations import Gumbel
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
-from optigram.papers.poerner2018 import recipe
+from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.targets.target import resolve
 
 
@@ -57,24 +57,24 @@ def test_fair_runs_cost_what_gumbel_costs():
 def test_the_papers_step_is_36_gigaflop():
     """V = 27,409, 1024 units: 5.3 of the notes; the GRU adds its part."""
     model = Imaginet(tuple(f"w{i}" for i in range(27406)), (), Sizes(1024, 1024, 1))
-    assert recipe.gumbel_operations(model) == pytest.approx(36e9 + 8e9, rel=0.03)
+    assert reproduce._gumbel_operations(model) == pytest.approx(36e9 + 8e9, rel=0.03)
 
 
 def test_groups_of_hidden_units_are_an_arm_of_means(tiny, every_text, monkeypatch):
     """Eight units make three groups here, where the paper's 1024 make 80."""
     plain = recipe.study("small", tiny)
     assert recipe.with_groups(plain, "small", tiny, every_text) == plain  # 80 groups of eight units are no groups
-    monkeypatch.setattr(recipe, "groups", functools.partial(recipe.groups, count=3))
+    monkeypatch.setattr(recipe, "groups_of", functools.partial(recipe.groups_of, count=3))
     found = recipe.with_groups(plain, "small", tiny, every_text)
     (arm,) = found.arms[len(plain.arms) :]
     assert arm.name == recipe.GROUPS
-    for target in resolve(arm.targets, tiny.sites):
+    for target in resolve(arm.targets, tiny):
         assert len(target.terms) > 1
         assert sum(term.weight for term in target.terms) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_mean_of_a_group_is_the_judges(tiny, every_text):
+def test_the_mean_of_a_group_is_the_objectives(tiny, every_text):
     address = recipe._mean_of("visual.hidden", [1, 2, 7])
-    units = Objective(tiny, resolve(["visual.hidden:1,2,7"], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
-    mean = Objective(tiny, resolve([address], tiny.sites), 3).score(torch.from_numpy(every_text)[None]).activation
+    units = Objective(tiny, resolve(["visual.hidden:1,2,7"], tiny), 3).score(torch.from_numpy(every_text)[None]).activation
+    mean = Objective(tiny, resolve([address], tiny), 3).score(torch.from_numpy(every_text)[None]).activation
     assert mean[0].numpy() == pytest.approx(units.mean(0).numpy(), abs=1e-5)

@@ -9,10 +9,11 @@ from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
-from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, claims
+from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
 from optigram.papers.poerner2018.table1 import _quantiles, table1
 from optigram.runs.records import Record, read
+from optigram.study import statistics
 
 faithful = presets.faithful
 BLANK = Record("m", "language:a", "crp", "", 0, 1, "a b", ["a", "b"], [3, 4], 1.0, None, True, 10.0, 5.0, 0.0, {})
@@ -36,10 +37,11 @@ def asked(tiny, tmp_path_factory):
 def run(asked, tmp_path_factory):
     """The study in little: the recipe's arms and methods with a smaller budget."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=150, few=2, placebos=2))
-    patch.setattr(recipe, "equal_budget", lambda shorter: 300.0)
-    patch.setattr(presets, "EPOCHS", 40)
-    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=40))
+    patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=80, few=2, placebos=2))
+    patch.setattr(recipe, "_equal_budget", lambda shorter: 120.0)
+    patch.setattr(presets, "EPOCHS", 20)
+    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=20))
+    patch.setattr(statistics, "RESAMPLES", 500)
     said: list[str] = []
     out = asked[1] / "out"
     records = reproduce.reproduce(asked[0], out, said.append, lambda done, total, what: None)
@@ -65,7 +67,7 @@ def test_a_second_run_does_no_cell_again_and_writes_the_same_figures(run, asked)
 
 def test_the_claims_page_has_every_part(run):
     page = (run[1] / "claims.md").read_text()
-    for head in ("Which method finds", "Every method against", "the optimizer's", "Function words", "Omission scores"):
+    for head in ("Which method finds", "Every method against", "Placebos", "Function words", "Omission scores"):
         assert f"## {head}" in page or head in page
     assert page.count("gbl is above crp") == 6  # three settings, two paths
 
@@ -81,7 +83,7 @@ def test_what_does_not_go_together_is_one_line(asked, tmp_path):
     for wrong, words in (
         ({"scale": "huge"}, "expected --scale small or paper"),
         ({"scale": "paper", "model": "imaginet"}, "give --data FOLDER"),
-        ({"data": tmp_path}, "leave out --model and --corpus"),
+        ({"data": tmp_path}, "expected --data alone"),
     ):
         with pytest.raises(InputError, match=words):
             reproduce.reproduce(dataclasses.replace(asked[0], **wrong), tmp_path / "x", lambda text: None, told)
@@ -93,7 +95,9 @@ def test_without_matplotlib_it_says_so_before_the_work(asked, tmp_path, monkeypa
         reproduce.reproduce(asked[0], tmp_path / "x", lambda text: None, told)
 
 
-def test_verdicts_are_the_intervals():
+def test_verdicts_are_the_intervals(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+
     def of(method, values, arm=MODERN):
         targets = [f"language:{i}" for i in range(len(values))]
         return [
@@ -104,7 +108,7 @@ def test_verdicts_are_the_intervals():
     base = [1.0 + i for i in range(12)]
     records = of("crp", base) + of("gbl", [x + 1 for x in base]) + of("smx", [x + 0.5 for x in base])
     records += of("logit", [x / 2 for x in base]) + of("emb", [x + (-1) ** i for i, x in enumerate(base)])
-    found = {claim.claim: claim.verdict for claim in claims(records)}
+    found = {claim.claim: claim.verdict for claim in _claims(records)}
     assert found == {
         "gbl is above crp": HOLDS,
         "smx is below crp": FAILS,

@@ -18,7 +18,7 @@ from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
 from optigram.papers.poerner2018.cost import _operations_an_epoch
-from optigram.papers.poerner2018.data import SHARES, Captions, batches, encode, read_captions, split
+from optigram.papers.poerner2018.data import SHARES, Captions, batches, read_captions, split
 from optigram.papers.poerner2018.features import read_images
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.train import CHECKPOINT, train
@@ -74,7 +74,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(data, tmp_path):
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(data, tmp_path):
     next(train(data, tmp_path / "out", SETTINGS))
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="with these settings"):
         next(train(data, tmp_path / "out", Training(embedding=12, hidden=16)))
     (tmp_path / "out" / CHECKPOINT).write_bytes(b"cut")
     with pytest.raises(InputError, match="cannot read"):
@@ -100,7 +100,7 @@ def test_losses_are_the_arithmetic_of_the_definition(data):
     trainer = Trainer(model, data, Training(embedding=12, hidden=16))
     model.eval()
     some = Captions(parts["train"].words[:3], np.array([parts["train"].images[0], -1, parts["train"].images[2]]))
-    (batch,) = batches(encode(some, model.vocabulary), some.images, 3)
+    (batch,) = batches(some.encode(model.vocabulary), some.images, 3)
     language, visual = (loss.detach() for loss in trainer.losses(batch))
     surprises, distances = [], []
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_a_folder_of_the_real_layout_trains_on_its_own_splits(tmp_path):
 def test_a_run_does_not_go_on_with_other_data_of_the_same_size(tmp_path):
     next(train(read_folder(folder(tmp_path)), tmp_path / "out", SETTINGS))
     other = write_vendrov(tmp_path / "other", scenes(8, seed=1))
-    with pytest.raises(InputError, match="other settings or data"):
+    with pytest.raises(InputError, match="with these settings and data"):
         next(train(read_folder(other), tmp_path / "out", SETTINGS))
 
 
@@ -196,7 +196,7 @@ def test_the_cost_is_told_before_a_run_and_changes_nothing_in_it(data, tmp_path)
     assert told == list(train(data, tmp_path / "untold", SETTINGS))
     steps = math.ceil(len(data.parts["train"]) / SETTINGS.batch)
     assert re.match(
-        rf"[\d,]+ parameters; [\d.]+ \w?FLOP a step, {steps} steps and [\d.]+ \w?FLOP an epoch; a step takes [\d.e-]+ s on", said[0]
+        rf"[\d,]+ parameters; [\d.]+ \w?FLOP per step, {steps} steps and [\d.]+ \w?FLOP per epoch; [\d.e-]+ s per step on", said[0]
     )
     list(train(data, tmp_path / "told", SETTINGS, tell=said.append))
     assert len(said) == 1  # nothing is left to train
@@ -266,5 +266,5 @@ def test_any_captions_with_an_array_and_its_row_names(monkeypatch, capsys, tmp_p
         cli.main()
     out, err = capsys.readouterr()
     assert ended.value.code == 0
-    assert "FLOP an epoch" in err
+    assert "FLOP per epoch" in err
     assert json.loads(out.splitlines()[-1])["visual"] > 0.9

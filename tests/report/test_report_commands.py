@@ -6,11 +6,10 @@ from shutil import copytree
 
 import pytest
 
+import optigram as og
 from optigram.models.loading import save
 from optigram.report.reproduce import command
 from optigram.runs.folder import open_folder
-from optigram.runs.options import FindOptions
-from optigram.runs.run import run as run_request
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +18,7 @@ def folder(tiny, tmp_path_factory):
     save(tiny, place / "model", {})
     (place / "corpus.txt").write_text("a b c d\ne f g a b\nc c c\nd a g e\n")
     asked = {"length": 3, "corpus": str(place / "corpus.txt"), "budget": 100, "template": "a {} b", "without": ["c"], "seed": 3}
-    request = FindOptions(str(place / "model"), ["visual:dog", "-language:a"], ("crp", "smx"), **asked)
-    run_request(request, place / "run", lambda total: lambda *seen: None, lambda text: None)
+    og.find(str(place / "model"), ["visual:dog", "-language:a"], by="crp,smx", out=place / "run", **asked)
     return place / "run"
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from made_runs import HOSTILE, made_run
+from made_runs import HOSTILE, SETTINGS, made_run
 from optigram.errors import InputError
 from optigram.report.colours import shade
-from optigram.report.results import SHOWN, Results
+from optigram.report.results import LINES, SHOWN, Results
 from optigram.report.tables import ngram_table
 from optigram.runs.find import MethodResult
 
@@ -79,3 +79,71 @@ def test_colours_say_how_much_and_which_way():
     assert top == 0
     assert shade(1.0, [2.0, 1.0])[1] is None
     assert shade(1.0, [None]) == ([None], None)
+
+
+def test_results_are_a_sequence_of_records_and_stay_results(results):
+    assert results[0] is results.records[0]
+    assert results[-1] is results.records[-1]
+    assert isinstance(results[2:5], Results)
+    assert list(results[2:5]) == list(results.records[2:5])
+    assert results.records[3] in results
+    assert len(results.filter(method="gbl")) == 4
+    assert len(results.filter(lambda record: record.rank == 1, method="gbl", target="visual:word1")) == 1
+    assert [one.target for one in results.filter(target="visual:word1").evidence] == ["visual:word1"]
+
+
+def test_best_is_the_best_text_of_each_target(results):
+    assert [record.target for record in results.top()] == [f"visual:word{n}" for n in range(4)]
+    for record in results.top():
+        assert record.activation == max(one.activation for one in results[record.target])
+
+
+def test_repr_shows_the_first_lines(results):
+    lines = repr(results).splitlines()
+    assert lines[0] == "Results: 20 texts of 4 targets by crp, emb, logit, smx, gbl"
+    assert len(lines) == LINES + 2
+    assert results.records[0].text in lines[1]
+    assert lines[-1].strip() == "..."
+    assert repr(results[:1]).splitlines()[0] == "Results: 1 text of 1 target by crp"
+
+
+def test_empty_results_print_sensibly(capsys, tmp_path):
+    empty = Results([])
+    empty.show()
+    assert repr(empty) == "Results: no texts" == capsys.readouterr().out.strip()
+    assert "no texts" in empty._repr_html_()
+    assert len(empty[:3]) == empty.to_arrow().num_rows == 0
+    for attempt in (lambda: empty.save(tmp_path / "run"), lambda: empty.report(tmp_path / "page.html"), empty.figure, lambda: empty["x:1"]):
+        with pytest.raises(InputError):
+            attempt()
+
+
+def test_saved_results_open_again_and_are_not_written_over(results, tmp_path):
+    known = replace(results, settings=SETTINGS, about={"fingerprints": {"model": "x"}})
+    known.save(tmp_path / "run")
+    again = Results.open(tmp_path / "run")
+    assert [record.activation for record in again] == pytest.approx([record.activation for record in results])
+    assert [replace(record, activation=0.0) for record in again] == [replace(record, activation=0.0) for record in results]
+    assert len(again.evidence) == 4
+    assert again.settings == SETTINGS
+    again.save(tmp_path / "copy")
+    assert Results.open(tmp_path / "copy").about == again.about
+    with pytest.raises(InputError, match="already holds a run"):
+        results.save(tmp_path / "run")
+
+
+def test_a_report_needs_no_settings_and_then_names_no_commands(results, tmp_path):
+    results.report(tmp_path / "with evidence.html")
+    text = (tmp_path / "with evidence.html").read_text()
+    assert "<title>with evidence" in text
+    assert '"substitutes":' in text
+    assert "optigram find" not in text
+    replace(results, settings=SETTINGS).report(tmp_path / "page.html", title="mine")
+    assert "optigram find" in (tmp_path / "page.html").read_text()
+
+
+def test_a_notebook_marks_free_words_in_their_template(results):
+    record = replace(results.records[0], text="b c", whole="a b c d", free=[[2, 3], [4, 5]])
+    assert "<bdi>a </bdi><bdi><b>b c</b></bdi><bdi> d</bdi>" in Results([record])._repr_html_()
+    assert "**b c**" in repr(Results([record]))
+    assert "<b>" not in Results(results.records)._repr_html_()

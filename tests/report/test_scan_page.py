@@ -11,9 +11,8 @@ from elements import Elements
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.html import page, scan_page
-from optigram.report.reproduce import scan_command
-from optigram.report.scan_data import TARGETS, bare, chosen, places
+from optigram.report.html import _page, _scan_page
+from optigram.report.scan_data import TARGETS, _bare, _command, _places, chosen
 
 
 def data_of(text: str) -> dict:
@@ -23,14 +22,14 @@ def data_of(text: str) -> dict:
 @pytest.mark.parametrize("alone", [False, True])
 def test_words_of_a_scan_are_text_and_never_markup(alone):
     wild, plain = made_scan(len(HOSTILE), HOSTILE, alone=alone), made_scan(len(HOSTILE), alone=alone)
-    pages = [Elements(scan_page(found, list(found), "made")) for found in (plain, wild)]
+    pages = [Elements(_scan_page(found, list(found), "made")) for found in (plain, wild)]
     assert pages[0].tags == pages[1].tags
     assert [name for name, _ in pages[0].attributes] == [name for name, _ in pages[1].attributes]
 
 
 def test_every_target_has_the_best_and_some_of_the_rest():
     found = made_scan(3)
-    neurons = data_of(scan_page(found, list(found), "made"))["neurons"]
+    neurons = data_of(_scan_page(found, list(found), "made"))["neurons"]
     assert [neuron["target"] for neuron in neurons] == list(found)
     groups = {name: len(rows) for name, rows in neurons[0]["places"]["groups"]}
     assert groups == {"top": 10, "bottom": 5, "random": 5} | {f"quantile {n} of 5": 2 for n in range(1, 6)}
@@ -40,7 +39,7 @@ def test_every_target_has_the_best_and_some_of_the_rest():
 def test_a_place_is_its_words_and_the_values_at_them():
     found = made_scan(1)
     row = found["visual:word0"][0]
-    shown = places(found, ["visual:word0"])["visual:word0"]["groups"][0][1][0]
+    shown = _places(found, ["visual:word0"])["visual:word0"]["groups"][0][1][0]
     assert "".join(shown["words"]) == row["text"]
     assert shown["values"] == pytest.approx(row["activations"], rel=0.01)
     assert shown["values"][shown["at"]] == pytest.approx(row["activation"], rel=0.01)
@@ -52,13 +51,13 @@ def test_pieces_of_one_character_are_one_word_with_the_strongest_value():
     row = found["visual:word0"][0] | {"text": "a 日本", "spans": [0, 1, 2, 3, 2, 3, 3, 4], "activations": [1.0, 2.0, -5.0, 3.0]}
     row |= {"begin": 0, "position": 2, "ids": [1] * 4, "rank": 1}
     table = found.examples.from_pylist([row], schema=found.examples.schema)
-    shown = places(replace(found, examples=table), ["visual:word0"])["visual:word0"]["groups"][0][1][0]
+    shown = _places(replace(found, examples=table), ["visual:word0"])["visual:word0"]["groups"][0][1][0]
     assert (shown["words"], shown["values"], shown["at"]) == (["a", " 日", "本"], [1.0, -5.0, 3.0], 1)
 
 
 def test_the_histogram_holds_all_counts_between_lowest_and_highest():
     found = made_scan(1)
-    shown = places(found, list(found))["visual:word0"]["histogram"]
+    shown = _places(found, list(found))["visual:word0"]["histogram"]
     assert sum(shown["counts"]) == sum(found.targets["histogram"][0].as_py())
     assert (shown["edges"][0], shown["edges"][-1]) == (-2.0, 12.0)
     assert shown["edges"] == sorted(shown["edges"])
@@ -67,19 +66,19 @@ def test_the_histogram_holds_all_counts_between_lowest_and_highest():
 
 def test_a_run_s_neurons_have_their_places():
     kept, evidence = made_run(4)
-    neurons = data_of(page(kept, evidence, scan=made_scan(2)))["neurons"]
+    neurons = data_of(_page(kept, evidence, scan=made_scan(2)))["neurons"]
     assert ["places" in neuron for neuron in neurons] == [True, True, False, False]
-    assert bare("visual:dog@max") == "visual:dog"
-    assert "places" not in data_of(page(kept, evidence))["neurons"][0]
+    assert _bare("visual:dog@max") == "visual:dog"
+    assert "places" not in data_of(_page(kept, evidence))["neurons"][0]
 
 
 def test_a_scan_of_another_model_or_other_neurons_is_refused():
     kept, evidence = made_run(4)
     with pytest.raises(InputError, match="none of the run's neurons"):
-        page(kept, evidence, scan=made_scan(2, site="language"))
+        _page(kept, evidence, scan=made_scan(2, site="language"))
     kept.manifest["fingerprints"] = {"model": "others"}
     with pytest.raises(InputError, match="other weights"):
-        page(kept, evidence, scan=made_scan(2))
+        _page(kept, evidence, scan=made_scan(2))
 
 
 def test_a_page_shows_so_many_targets_and_those_that_are_asked_for():
@@ -119,6 +118,6 @@ def test_the_commands_of_a_scan(run, tiny, tmp_path):
 def test_the_command_says_what_is_not_usual():
     scan = made_scan(1, alone=True).about["scan"]
     scan["settings"] |= {"top": 5, "special": True, "per_document": 2}
-    assert scan_command(
+    assert _command(
         "visual:a", scan | {"dtype": "float16", "sources": [{"path": "x/optigram/models/weights/imaginet/captions.txt.gz"}]}
     ) == ("optigram scan tiny visual:a --question alone --length 5 --special --dtype float16 --per-document 2 --top 5")

@@ -15,7 +15,7 @@ IDS = (3, 5, 7)
 
 @pytest.fixture(scope="module")
 def judged(tiny):
-    return Objective(tiny, resolve(["visual:dog", "language:a"], tiny.sites), 3)
+    return Objective(tiny, resolve(["visual:dog", "language:a"], tiny), 3)
 
 
 def value(objective, row, ids):

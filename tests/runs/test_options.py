@@ -1,4 +1,4 @@
-"""What a request on the command line becomes: lexicon, template, fluency, and remarks on autoencoders that do not fit."""
+"""What options become: words, template, fluency, and remarks on autoencoders that do not fit."""
 
 import itertools
 import json
@@ -11,7 +11,8 @@ from optigram.errors import InputError
 from optigram.models.loading import save
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.runs.options import FindOptions, make_objective, remarks
+from optigram.runs.objective import make_objective, remarks
+from optigram.runs.options import FindOptions, checked
 from optigram.targets.target import resolve
 from toy import TOKENS, Toy
 
@@ -23,58 +24,62 @@ def folder(tiny, tmp_path_factory):
     return str(path)
 
 
-def asked(*targets, **more) -> FindOptions:
-    return FindOptions("toy", targets, (), **more)
+def asked(*targets, model=None, **more) -> Objective:
+    return make_objective(model or Toy(), targets, checked(FindOptions, more))
 
 
 def test_length_comes_from_the_template_or_is_five():
     toy = Toy()
-    assert make_objective(asked("resid:1"), toy).length == 5
-    assert make_objective(asked("resid:1", template="{2} a{1}"), toy).length == 3
-    assert make_objective(asked("resid:1", template=" a{}", length=4), toy).length == 4
+    assert asked("resid:1", model=toy).length == 5
+    assert asked("resid:1", template="{2} a{1}", model=toy).length == 3
+    assert asked("resid:1", template=" a{}", length=4, model=toy).length == 4
     with pytest.raises(InputError, match="slots hold 3 words"):
-        make_objective(asked("resid:1", template="{2} a{1}", length=4), toy)
+        asked("resid:1", template="{2} a{1}", length=4, model=toy)
 
 
 def test_the_begin_symbol_is_there_without_a_template_too():
     toy = Toy(suffix=(1,))
-    assert make_objective(asked("resid:1", length=1), toy).template.fill([6]) == [0, 6, 1]
-    assert make_objective(asked("resid:1", length=1, chat=True), toy).template.fill([6]) == [0, 5, 6, 14, 1]
+    assert asked("resid:1", length=1, model=toy).template.fill([6]) == [0, 6, 1]
+    assert asked("resid:1", length=1, chat=True, model=toy).template.fill([6]) == [0, 5, 6, 14, 1]
 
 
 def test_the_lexicon_follows_the_request(tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(" a dog cat 7\n")
-    objective = make_objective(asked("resid:1", without=[" cat"], matching="[a-z]", words="whole", seen_in=str(corpus)), Toy())
+    objective = asked("resid:1", without=[" cat"], matching="[a-z]", words="whole", seen_in=str(corpus), model=Toy())
     assert objective.lexicon.tolist() == [5, 6]
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"words": "half"}, "any or whole"), ({"dtype": "int8"}, "float32, bfloat16"), ({"seen_in": "nowhere"}, "no corpus file")],
+    [
+        ({"words": "half"}, "'any' or 'whole', got 'half'"),
+        ({"dtype": "int8"}, "'float32', 'bfloat16'"),
+        ({"seen_in": "nowhere"}, "no corpus file"),
+    ],
 )
 def test_bad_requests_are_refused(more, said):
     with pytest.raises(InputError, match=said):
-        make_objective(asked("resid:1", **more), Toy())
+        asked("resid:1", **more, model=Toy())
 
 
 def test_an_autoencoder_at_the_wrong_place_is_remarked_on(tmp_path):
     eye = torch.eye(8)
     save_file({"encoder": torch.cat([eye, -eye]), "decoder": torch.cat([eye, -eye])}, tmp_path / "fits.st")
     save_file({"encoder": eye, "threshold": torch.full((8,), 99.0)}, tmp_path / "dead.st")
-    objective = make_objective(asked(f"resid:{tmp_path}/fits.st#1", f"early:{tmp_path}/dead.st#1"), Toy())
+    objective = asked(f"resid:{tmp_path}/fits.st#1", f"early:{tmp_path}/dead.st#1", model=Toy())
     fits, dead, warning = remarks(objective, [" a dog cat", " cat 7 a"])
-    assert "0.00 of the variance unexplained, 8.0 latents on" in fits
-    assert "0.0 latents on" in dead
+    assert "0.00 of the variance unexplained, 8.0 latents active" in fits
+    assert "0.0 latents active" in dead
     assert warning.startswith("WARNING")
-    assert "another place" in warning
+    assert "check layer" in warning
     assert "random words" in next(remarks(objective))
 
 
 def test_another_tokenizer_is_remarked_on():
     toy, other = Toy(), Toy(tokens=("x", *TOKENS[1:]))
-    assert list(remarks(make_objective(asked("resid:1", fluency=0.5), toy))) == []
-    objective = Objective(toy, resolve(["resid:1"], toy.sites), 3, fluency=Fluency(0.5, model=other))
+    assert list(remarks(asked("resid:1", fluency=0.5, model=toy))) == []
+    objective = Objective(toy, resolve(["resid:1"], toy), 3, fluency=Fluency(0.5, model=other))
     (remark,) = remarks(objective)
     assert "no gradient" in remark
 
@@ -116,7 +121,7 @@ def test_find_shows_latents_as_the_autoencoder_says(run, folder, tmp_path):
     save_file({"encoder": torch.eye(8), "threshold": torch.full((8,), 0.5)}, tmp_path / "sae.st")
     code, out, err = run("find", folder, f"visual.hidden:{tmp_path}/sae.st#0-7", "--by", "gbl", "--budget", 200, "--length", 2, "--json")
     assert code == 0
-    assert "no decoder to try" in err
+    assert "no decoder" in err
     for line in out.splitlines():
         record = json.loads(line)
         before = record["notes"]["preactivation"]
@@ -137,7 +142,7 @@ BAD = {
     "bad band": (("visual:dog", "--surprisal", "low"), "such as 2-6"),
     "negative fluency": (("visual:dog", "--fluency", "-1"), "at least 0"),
     "negative repetition": (("visual:dog", "--repetition", "-1"), "at least 0"),
-    "front and top": (("visual:dog", "--front", "--top", "2"), "leave out --top"),
+    "front and top": (("visual:dog", "--front", "--top", "2"), "expected front or n"),
     "embeddings have no surprisal": (("visual:dog", "--fluency", "1", "--by", "emb"), "use smx or gbl"),
     "half precision": (("visual:dog", "--dtype", "bfloat16"), "float32"),
 }

@@ -1,6 +1,7 @@
 """The best places are those of a brute-force ranking, ties included, whatever the batches, shards, and the order of merging."""
 
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 
@@ -11,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import network
 
-from optigram.scanning.activations import activation_reader
-from optigram.scanning.chunks import Queue, _rounded, read_settings
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import Queue, ReadSettings, _rounded
 from optigram.scanning.forward import Forward
 from optigram.scanning.merge import merged
-from optigram.scanning.plan import ScanSettings, write_plan
-from optigram.scanning.scan import plan_of, scan, settings_for
-from optigram.scanning.state import State, merge_states, read_state, write_state
+from optigram.scanning.plan import Plan, ScanSettings
+from optigram.scanning.scan import plan_of, scan
+from optigram.scanning.state import State
 from optigram.scanning.worker import Worker
 from optigram.targets.target import resolve
 from optigram.text.documents import documents
-from optigram.text.sources import shards, sources
+from optigram.text.shards import shards
+from optigram.text.sources import open_corpus, sources
 
 TOP = 20
 
@@ -40,11 +42,19 @@ def corpus(tmp_path_factory) -> str:
 
 
 def asked(model, **changes) -> ScanSettings:
-    return dataclasses.replace(settings_for(ScanSettings(top=TOP, context=24, tokens=64, fold=4, sample=30), model), **changes)
+    return ScanSettings.for_model(model, **{"top": TOP, "context": 24, "tokens": 64, "fold": 4, "sample": 30} | changes)
+
+
+def planned(model, targets, corpus, how: ScanSettings, count: int) -> Plan:
+    return plan_of(model, model.name, resolve(targets, model), open_corpus(corpus), how, count=count)
+
+
+def merge_states(parts: list[State], sample: int) -> State:
+    return functools.reduce(lambda one, other: one.merged(other, sample), parts)
 
 
 def states(model, targets, corpus, how: ScanSettings, count: int, batch: int | None = None) -> list[State]:
-    plan = plan_of(model, model.name, targets, [corpus], how, count)
+    plan = planned(model, targets, corpus, how, count)
     return [Worker(plan, model, batch=batch).read(shard) for shard in range(len(plan.shards))]
 
 
@@ -61,12 +71,12 @@ def same(one: State, two: State) -> bool:
 def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tuple[float, int, int]]]:
     """Every counted place of every document, each chunk in a forward of its own, and the ranking by Python's own sort."""
     known = sources([corpus])
-    read = read_settings(model.vocabulary, how.context, how.skipped, how.special)
-    part = activation_reader(model, targets)
+    read = ReadSettings.of(model.vocabulary, how.context, how.skipped, how.special)
+    part = ActivationReader.of(model, targets)
     forward = Forward(model, part.sites)
     queue = Queue(how.tokens, forward.spare)
     found: dict[str, dict] = {str(target): {} for target in part.targets}
-    for number, text in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
+    for number, text, _ in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
         ids = model.vocabulary.encode(text)
         for chunk in read.chunks(number, ids):
             width = _rounded(len(chunk.ids) + forward.spare)
@@ -94,7 +104,7 @@ def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tup
 def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, corpus):
     model = tiny if name == "tiny" else network(name)
     sites = ["visual.hidden:*", "language:*"] if name == "tiny" else [f"mlp_act.{layer}:*" for layer in range(3)]
-    targets = resolve(sites, model.sites)
+    targets = resolve(sites, model)
     how = asked(model, fold=fold)
     (state,) = states(model, list(map(str, targets)), corpus, how, 1)
     expected = brute_force(model, targets, corpus, how)
@@ -106,7 +116,7 @@ def test_the_best_places_are_those_of_a_brute_force_ranking(name, fold, tiny, co
 def test_500_targets_and_their_ties_are_those_of_a_brute_force_ranking_in_any_batches_and_shards(corpus):
     model = network("gpt2")
     kinds = ("mlp_act", "resid_pre", "resid_post", "attn_out", "mlp_out", "z")
-    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model.sites)[:500]
+    asked_for = resolve([f"{kind}.{layer}:*" for kind in kinds for layer in range(3)], model)[:500]
     targets = list(map(str, asked_for))
     how = asked(model, fold=0)
     expected = brute_force(model, asked_for, corpus, how)
@@ -188,8 +198,8 @@ def test_500_targets_with_ties_in_full(tmp_path):
 
 def test_states_survive_the_disk_and_are_never_mixed(eight, tmp_path, corpus):
     parts, how = eight
-    write_state(parts[0], tmp_path / "a.parquet")
-    again = read_state(tmp_path / "a.parquet")
+    parts[0].write(tmp_path / "a.parquet")
+    again = State.read(tmp_path / "a.parquet")
     assert same(parts[0], again)
     assert again.shards == (0,)
     with pytest.raises(Exception, match="shard 0 is in two"):
@@ -201,18 +211,18 @@ def test_states_survive_the_disk_and_are_never_mixed(eight, tmp_path, corpus):
 
 def test_any_subset_of_shards_is_merged(corpus, tmp_path):
     model = network("gpt2")
-    plan = plan_of(model, "gpt2", ["mlp_act.1:0-3"], [corpus], asked(model), 5)
-    write_plan(plan, tmp_path)
+    plan = planned(model, ["mlp_act.1:0-3"], corpus, asked(model), 5)
+    plan.write(tmp_path)
     worker = Worker(plan, model)
     for shard in (3, 1):
-        write_state(worker.read(shard), plan.part(tmp_path, shard))
+        worker.write(tmp_path, shard)
     assert merged(plan, tmp_path).shards == (1, 3)
     assert plan.missing(tmp_path) == [0, 2, 4]
 
 
 def test_windows_show_the_text_and_repeat_the_scores(corpus):
     model = network("gpt2")
-    found = scan(model, ["mlp_act.1:0-5"], corpus, asked(model))
+    found = scan(model, "mlp_act.1:0-5", corpus, **asked(model).to_dict())
     lines, offset = {}, 0
     for line in Path(corpus).read_bytes().splitlines(keepends=True):
         lines[offset] = line.decode().rstrip("\n")

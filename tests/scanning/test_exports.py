@@ -11,12 +11,11 @@ from tiny_models import network
 
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.scan_start import starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
-from optigram.scanning.plan import ScanSettings
 from optigram.scanning.scan import scan
 from optigram.targets.target import resolve
 
@@ -39,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("scan")
     corpus = out / "corpus.txt"
     corpus.write_text("".join(f"two dogs play {'a café in ' * (i % 4)}the snow {i}\n" for i in range(40)))
-    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), ScanSettings(top=12, context=40, tokens=80), out / "run")
+    scan(network("gpt2"), ["mlp_act.1:3-5", "resid_post.2:7"], str(corpus), top=12, context=40, tokens=80, out=out / "run")
     return out / "run"
 
 
@@ -118,13 +117,13 @@ def test_a_folder_is_pushed_with_a_card(folder, monkeypatch):
 
 def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
     model = network("gpt2")
-    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model.sites), 3)
+    objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model), 3)
     starts = starts_from_scan(str(folder), objective)
     alone = objective.score(starts.clamp(min=0)).activation.masked_fill((starts < 0).any(-1), -torch.inf).amax(1)
-    (one,) = find(objective, ["gbl"], budget=Budget(forwards=300), start=starts)
+    (one,) = run_methods(objective, FindOptions(by="gbl", budget=300), start=starts)
     for number, record in enumerate(one.records):
         assert record.activation >= float(alone[number]) - 1e-6
     with pytest.raises(InputError, match="was not scanned"):
-        starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model.sites), 3))
+        starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model), 3))
     with pytest.raises(InputError, match="other weights"):
-        starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia").sites), 3))
+        starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia")), 3))

@@ -6,15 +6,15 @@ import torch
 from tiny_models import network
 
 from optigram.errors import InputError
-from optigram.scanning.activations import activation_reader
-from optigram.scanning.chunks import _rounded, read_documents, read_settings
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import ReadSettings, _rounded
 from optigram.scanning.forward import Forward, _is_causal
 from optigram.scanning.hashing import folds, levels, of_places
 from optigram.scanning.in_context import InContextScan
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.prefetch import prefetch
 from optigram.scanning.scan import scan
-from optigram.scanning.statistics import EDGES, ZERO, moments
+from optigram.scanning.statistics import EDGES, ZERO
 from optigram.targets.target import resolve
 from optigram.text.documents import Document
 
@@ -32,7 +32,7 @@ def test_causal_models_need_no_mask(name, onwards):
 def test_padding_changes_nothing_but_the_last_bits(name):
     model = network(name)
     forward = Forward(model, ["mlp_act.2"])
-    for chunk in read_documents(TEXTS[:9], model.vocabulary, read_settings(model.vocabulary, 40, 1, False)):
+    for chunk in ReadSettings.of(model.vocabulary, 40, 1, False).read(TEXTS[:9], model.vocabulary):
         width = _rounded(len(chunk.ids) + forward.spare)
         with torch.no_grad():
             ((_, got),) = forward.run([chunk], width, 4)
@@ -42,9 +42,9 @@ def test_padding_changes_nothing_but_the_last_bits(name):
 
 def test_a_batch_that_does_not_fit_is_halved():
     model = network("gpt2")
-    part = activation_reader(model, resolve(["mlp_act.1:*"], model.sites))
+    part = ActivationReader.of(model, resolve(["mlp_act.1:*"], model))
     settings = ScanSettings(context=40, tokens=160, top=5)
-    chunks = read_documents(TEXTS, model.vocabulary, read_settings(model.vocabulary, 40, 1, False))
+    chunks = ReadSettings.of(model.vocabulary, 40, 1, False).read(TEXTS, model.vocabulary)
 
     def swept(most: int):
         scan_pass, read = InContextScan(model, part, settings), model.read
@@ -68,10 +68,10 @@ def test_a_batch_that_does_not_fit_is_halved():
 
 @pytest.mark.parametrize("processes", [0, 1])
 def test_tokenising_ahead_keeps_the_order(processes, tiny):
-    how = read_settings(tiny.vocabulary, 16, 0, True)
+    how = ReadSettings.of(tiny.vocabulary, 16, 0, True)
     texts = [Document(i, "a b c d e f g " * (i % 40)) for i in range(300)]
     ahead = [chunk for batch in prefetch(texts, tiny.vocabulary, how, processes) for chunk in batch]
-    here = read_documents(texts, tiny.vocabulary, how)
+    here = how.read(texts, tiny.vocabulary)
     assert [(p.document, p.begin, p.ids.tolist()) for p in ahead] == [(p.document, p.begin, p.ids.tolist()) for p in here]
     assert sum(len(p.ids) for p in here) == sum(7 * (i % 40) for i in range(300))
 
@@ -82,7 +82,7 @@ def test_an_error_while_tokenising_is_raised(tiny):
         raise InputError("bad line")
 
     with pytest.raises(InputError, match="bad line"):
-        list(prefetch(broken(), tiny.vocabulary, read_settings(tiny.vocabulary, 16, 0, True)))
+        list(prefetch(broken(), tiny.vocabulary, ReadSettings.of(tiny.vocabulary, 16, 0, True)))
 
 
 def test_spans_are_where_the_tokens_stand(tiny):
@@ -109,11 +109,11 @@ def test_hashes_look_drawn_at_random():
     assert (hashed[0, :3] != hashed[1, :3]).all()
 
 
-def test_tallies_are_those_of_numpy(tiny):
-    part = activation_reader(tiny, resolve(["visual.hidden:*"], tiny.sites))
+def test_statistics_are_those_of_numpy(tiny):
+    part = ActivationReader.of(tiny, resolve(["visual.hidden:*"], tiny))
     settings = ScanSettings(context=16, skipped=0, special=True, sample=10**6, tokens=64)
     texts = [Document(i, " ".join("abcdefg"[(i * j) % 7] for j in range(1, 2 + i % 30))) for i in range(400)]
-    chunks = read_documents(texts, tiny.vocabulary, read_settings(tiny.vocabulary, 16, 0, True))
+    chunks = ReadSettings.of(tiny.vocabulary, 16, 0, True).read(texts, tiny.vocabulary)
     scan_pass = InContextScan(tiny, part, settings)
     list(scan_pass.take([chunks]))
     seen = scan_pass.statistics
@@ -122,7 +122,7 @@ def test_tallies_are_those_of_numpy(tiny):
     mean, deviation = values.mean(1), values.std(1)
     z = (values - mean[:, None]) / deviation[:, None]
     expected = np.stack([mean, deviation**2, (z**3).mean(1), (z**4).mean(1)], axis=1)
-    assert moments(seen.count, seen.sums) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert seen.moments() == pytest.approx(expected, rel=1e-3, abs=1e-4)
     thinned = values[:, seen.priority % 16 == 0].astype(np.float32)
     for row, drawn in zip(seen.histogram, thinned, strict=True):
         assert row.sum() == len(drawn)
@@ -141,7 +141,7 @@ def test_values_that_are_no_number_are_counted_and_never_kept(tiny, tmp_path):
     broken = copy.deepcopy(tiny)
     broken.embedding.data[3] = torch.nan
     (tmp_path / "c.txt").write_text("b c\na b\nc d e\n")
-    found = scan(broken, ["visual.hidden:0"], str(tmp_path / "c.txt"), ScanSettings(skipped=0))
+    found = scan(broken, ["visual.hidden:0"], str(tmp_path / "c.txt"), skipped=0)
     assert found.about["broken"] == 2
     assert all(np.isfinite(row["activation"]) for row in found["visual.hidden:0"])
 
@@ -149,11 +149,11 @@ def test_values_that_are_no_number_are_counted_and_never_kept(tiny, tmp_path):
 def test_a_context_that_is_too_long_is_told_before_the_work(tmp_path):
     (tmp_path / "c.txt").write_text("a dog\n")
     with pytest.raises(InputError, match="smaller --context"):
-        scan(network("bert"), ["mlp_act.1:0"], str(tmp_path / "c.txt"), ScanSettings(context=200))
+        scan(network("bert"), ["mlp_act.1:0"], str(tmp_path / "c.txt"), context=200)
 
 
 def test_an_empty_shard_is_no_harm(tiny, tmp_path):
     (tmp_path / "c.txt").write_text("a b c\n")
-    found = scan(tiny, ["visual.hidden:0-2"], str(tmp_path / "c.txt"), ScanSettings(skipped=0), count=6)
+    found = scan(tiny, ["visual.hidden:0-2"], str(tmp_path / "c.txt"), skipped=0, shards=6)
     assert found.about["shards"] == {"done": list(range(6)), "of": 6}
     assert len(found["visual.hidden:1"]) == 1

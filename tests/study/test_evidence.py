@@ -1,4 +1,4 @@
-"""Evidence is what the judge says of texts next to those that were found, and of the corpus: compared with judging them one by one."""
+"""Evidence: scores of texts that differ in one word, and of the corpus, against scoring them one by one."""
 
 import json
 
@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+import optigram as og
 from optigram.errors import InputError
 from optigram.models import loading
 from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus_stats import corpus_statistics, in_context
-from optigram.runs.find import Sentences
-from optigram.runs.folder import MANIFEST, RECORDS, open_folder
-from optigram.runs.options import FindOptions
-from optigram.runs.run import run
+from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, open_folder
 from optigram.study.cells import StudyContext
 from optigram.study.collect import collect
 from optigram.study.evidence import read_evidence, write_evidence
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 from optigram.targets.target import resolve
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 
@@ -31,7 +31,7 @@ def judged(model, targets, template, text):
 
 @pytest.mark.parametrize("around", ["{}", "a {} b", "a {2} b {1}"])
 def test_without_each_leaves_one_word_out(tiny, around):
-    targets = resolve(["language:a", "visual:dog@max", "visual.hidden:0@2"], tiny.sites)
+    targets = resolve(["language:a", "visual:dog@max", "visual.hidden:0@2"], tiny)
     template = Template.parse(around, tiny.vocabulary)
     texts = torch.tensor([[[3, 4, 5], [6, 6, 7]]]).expand(3, -1, -1)
     found = without_each(Objective(tiny, targets, 3, template), texts)
@@ -48,7 +48,7 @@ def test_without_each_leaves_one_word_out(tiny, around):
 
 
 def test_of_one_word_nothing_is_left(tiny):
-    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 1)
+    objective = Objective(tiny, resolve(["language:a"], tiny), 1)
     assert without_each(objective, torch.tensor([[[3]]])).isnan().all()
 
 
@@ -95,8 +95,9 @@ def test_the_corpus_is_judged_whole(objective, every_text):
 
 
 def test_contexts_are_those_of_the_first_sentence(tiny, objective):
-    corpus = Sentences("c", ["a b", "g a b c d", "a b c"])
-    assert in_context([[3, 4, 5]], corpus, objective) == {(3, 4, 5): ("g", "d")}
+    corpus = open_corpus(["a b", "g a b c d", "a b c"])
+    known = ngrams(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
+    assert in_context([[3, 4, 5]], known, corpus, objective) == {(3, 4, 5): ("g", "d")}
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,8 @@ def corpus(tmp_path):
 
 
 def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
-    request = FindOptions(model, ["visual:dog", "-language:a"], ("crp", "auto"), 3, corpus, budget=200, top=2, template="a {} b")
-    run(request, tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    options = {"by": "crp,auto", "length": 3, "corpus": corpus, "budget": 200, "n": 2, "template": "a {} b"}
+    og.find(model, ["visual:dog", "-language:a"], out=tmp_path / "run", **options)
     rows = collect(tmp_path / "run")
     assert [row.target for row in rows] == ["visual:dog", "-language:a"]
     assert [len(row.heats) for row in rows] == [4, 4]
@@ -146,7 +147,7 @@ def test_evidence_of_a_study_reads_placebos_too(model, corpus, tmp_path):
 
 
 def test_another_model_is_refused(model, corpus, tmp_path):
-    run(FindOptions(model, ["visual:dog"], ("crp",), 3, corpus), tmp_path / "run", lambda total: lambda *seen: None, lambda text: None)
+    og.find(model, "visual:dog", by="crp", length=3, corpus=corpus, out=tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / MANIFEST).read_text())
     manifest["fingerprints"]["model"] = "0"
     (tmp_path / "run" / MANIFEST).write_text(json.dumps(manifest))
@@ -163,13 +164,20 @@ def test_a_folder_without_a_run_is_refused(tmp_path, text):
 
 
 def test_a_folder_without_records_is_refused(tmp_path):
-    (tmp_path / MANIFEST).write_text(json.dumps({"study": {"arms": []}}))
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": STUDY_FORMAT, "study": {"arms": []}}))
     with pytest.raises(InputError, match="no records yet"):
         open_folder(tmp_path)
 
 
 def test_broken_records_are_named(tmp_path):
-    (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}}))
+    (tmp_path / MANIFEST).write_text(json.dumps({"format": RUN_FORMAT, "settings": {}}))
     (tmp_path / RECORDS).write_text("nothing")
     with pytest.raises(InputError, match="cannot read the records"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("found", [{}, {"format": "optigram-run-1"}])
+def test_a_run_of_another_format_is_refused_with_the_version_that_made_it(tmp_path, found):
+    (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}, "versions": {"optigram": "0.1.0"}} | found))
+    with pytest.raises(InputError, match=r"written by optigram 0\.1\.0 in .*, not optigram-run-2; run the same again into a new folder"):
         open_folder(tmp_path)

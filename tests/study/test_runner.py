@@ -15,8 +15,8 @@ import pytest
 from optigram.errors import InputError
 from optigram.models import loading
 from optigram.models.placebo import placebo
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.runs.records import read
 from optigram.study.cells import StudyContext, missing
 from optigram.study.estimate import estimate
@@ -63,24 +63,24 @@ def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
 
 
 def test_records_are_those_of_find(study, undisturbed):
-    workshop = StudyContext(study)
-    objective = workshop.objective("plain", ["visual:dog"])
-    (direct,) = find(objective, ["gbl"], budget=Budget(forwards=200), seed=1)
+    context = StudyContext(study)
+    objective = context.objective("plain", ["visual:dog"])
+    (direct,) = run_methods(objective, FindOptions(by="gbl", budget=200, seed=1))
     same = [r for r in undisturbed[0] if (r.arm, r.method, r.seed, r.target) == ("plain", "gbl", 1, "visual:dog")]
     assert [dataclasses.replace(record, arm="plain", seconds=0.0) for record in direct.records] == same
 
 
 def test_a_study_counts_repetition_and_asks_for_a_second_opinion(study, folder):
     arm = Arm(name="plain", targets=("language:*",), methods=("gbl",), budget=200)
-    workshop = StudyContext(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
-    (record, *_) = workshop.run(workshop.cells()[0])
-    assert workshop.objective("plain", ["language:a"]).fluency.repetition == 0.5
+    context = StudyContext(study.model_copy(update={"repetition": 0.5, "second_opinion": str(folder), "arms": (arm,)}))
+    (record, *_) = context.run(context.cells()[0])
+    assert context.objective("plain", ["language:a"]).fluency.repetition == 0.5
     assert record.notes["second_surprisal"] == pytest.approx(record.surprisal, abs=1e-5)
 
 
 def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
-    workshop = StudyContext(study)
-    cells = workshop.cells()
+    context = StudyContext(study)
+    cells = context.cells()
     out = tmp_path / "out"
     shutil.copytree(undisturbed[1], out)
     lost = [out / CELLS / cell.file for cell in cells[::3]]
@@ -129,7 +129,15 @@ def test_another_study_in_the_folder_is_refused_with_the_difference(study, undis
     with pytest.raises(InputError, match=r"holds another study .study.length: 3 -> 2.*name another folder"):
         run_study(changed, StudyContext(changed), undisturbed[1], workers=0)
     manifest = json.loads((undisturbed[1] / "manifest.json").read_text())
-    assert set(manifest) == {"study", "fingerprints", "versions", "device"}
+    assert set(manifest) == {"format", "study", "fingerprints", "versions", "device"}
+
+
+def test_a_study_of_an_older_format_is_refused_with_the_version_that_made_it(study, undisturbed, tmp_path):
+    manifest = json.loads((undisturbed[1] / "manifest.json").read_text())
+    del manifest["format"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"written by optigram .* older format, not optigram-study-2; run the same again"):
+        run_study(study, StudyContext(study), tmp_path, workers=0)
 
 
 def test_bad_targets_are_told_before_any_work(study, tmp_path):
@@ -139,8 +147,8 @@ def test_bad_targets_are_told_before_any_work(study, tmp_path):
 
 
 def test_the_plan_names_what_each_method_costs(study, undisturbed):
-    workshop = StudyContext(study)
-    rows = estimate(workshop, workshop.cells())
+    context = StudyContext(study)
+    rows = estimate(context, context.cells())
     assert [(row.arm, row.method) for row in rows] == [(arm.name, name) for arm in study.arms for name in arm.methods]
     spent = {(record.arm, record.method): record.forwards + record.backwards for record in undisturbed[0]}
     for row in rows:

@@ -3,7 +3,8 @@
 import pytest
 
 from optigram.errors import InputError
-from optigram.study.spec import differences, read
+from optigram.study.runner import _differences
+from optigram.study.spec import read
 
 ARM = '[[arms]]\nname = "a"\ntargets = ["language:a"]\nmethods = ["crp", "gbl:fair/200"]\n'
 
@@ -48,5 +49,5 @@ def test_a_missing_file_is_named(tmp_path):
 def test_differences_are_paths_into_the_settings():
     old = {"arms": [{"budget": 1, "name": "a"}], "seeds": [0], "x": 1}
     new = {"arms": [{"budget": 2, "name": "a"}], "seeds": [0, 1], "y": 1}
-    assert differences(old, new) == ["arms[0].budget: 1 -> 2", "seeds[1]: None -> 1", "x: 1 -> None", "y: None -> 1"]
-    assert differences(old, old) == []
+    assert _differences(old, new) == ["arms[0].budget: 1 -> 2", "seeds[1]: None -> 1", "x: 1 -> None", "y: None -> 1"]
+    assert _differences(old, old) == []

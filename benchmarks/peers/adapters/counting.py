@@ -1,6 +1,6 @@
-"""What a peer spends, counted at the door of its model: in an environment of its own, without optigram.
+"""Counts what a peer spends, by a hook on its model: in an environment of its own, without optigram.
 
-The forward of one text is 1, its backward 2: a forward that keeps a graph is taken to be followed by a backward.
+The forward of one text is 1, its backward 2: a forward that keeps a graph counts as one with a backward.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""nanogcg: its loss is the cross-entropy of a string that follows the text, and cannot be another; here of one word."""
+"""nanogcg: its only loss is the cross-entropy of a string that follows the text; here of one word."""
 
 import json
 import sys
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def opened(folder: Path) -> tuple[Any, Any]:
-    """The model and the tokenizer, from a folder that a newer transformers wrote than nanogcg can have."""
+    """The model and the tokenizer, from a folder that a newer transformers wrote than nanogcg can be installed with."""
     config = LlamaConfig.from_pretrained(folder)
     config.rope_theta = json.loads((folder / "config.json").read_text(encoding="utf-8"))["rope_parameters"]["rope_theta"]
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, torch_dtype=torch.float32).eval()

@@ -1,13 +1,41 @@
-"""TROPT: its loss of steered activations, the product with a direction of norm 1 or the cosine, at the last token of a template."""
+"""TROPT: its loss of steered activations, the product with a direction of norm 1 or the cosine, at the last token of a template.
 
+TROPT 0.1.1 asks for Python 3.10 but imports only from 3.12 on, where a slice may be the default of a dataclass's field. Its code is run
+as it is; while it is imported, dataclasses take such a default as a default factory, which has the same effect.
+"""
+
+import contextlib
+import dataclasses
+import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from counting import Counter, serve
-from older_python import slices_as_defaults
 from safetensors.torch import load_file
+
+
+@contextlib.contextmanager
+def slices_as_defaults() -> Iterator[None]:
+    """Let dataclasses that are defined within have fields whose default is a slice."""
+    made = dataclasses.dataclass
+
+    def lenient(kind: type | None = None, **settings: Any) -> Any:
+        if kind is None:
+            return functools.partial(lenient, **settings)
+        for name, value in list(vars(kind).items()):
+            if isinstance(value, slice):
+                setattr(kind, name, dataclasses.field(default_factory=functools.partial(slice, value.start, value.stop, value.step)))
+        return made(kind, **settings)
+
+    dataclasses.dataclass = lenient
+    try:
+        yield
+    finally:
+        dataclasses.dataclass = made
+
 
 with slices_as_defaults():
     from tropt.common import SliceKey, Targets
@@ -19,7 +47,7 @@ with slices_as_defaults():
     from tropt.optimizer.utils.token_constraints import TokenConstraints
 
 NEVER = 1_000_000  # steps; the budget ends the run
-OPTIMIZERS: dict[str, tuple[type[BaseOptimizer], dict[str, Any], int]] = {  # with what a step costs at the most
+OPTIMIZERS: dict[str, tuple[type[BaseOptimizer], dict[str, Any], int]] = {  # with the most that a step costs
     "gcg": (GCGOptimizer, {"n_candidates": 512, "sample_topk": 256}, 515),  # of its recipes
     "gcg/44": (GCGOptimizer, {"n_candidates": 44, "sample_topk": 200}, 47),  # optigram's settings
     "gaslite": (GASLITEOptimizer, {"n_candidates": 128, "n_grad": 50, "n_flip": 20}, 50 * 3 + 5 * 129),  # of its recipe

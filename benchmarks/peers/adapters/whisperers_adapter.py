@@ -1,6 +1,6 @@
-"""whisperers: raises the cosine of the residual stream with a direction, at the end of the text and a probe prompt.
+"""whisperers: maximises the cosine of the residual stream with a direction, at the end of the text and a probe prompt.
 
-Its objective is the cosine, and cannot be another; a probe prompt follows after a blank, here the one token of the contest.
+It has no other objective than the cosine. A probe prompt follows the text after a blank, here the one token of the contest.
 """
 
 import sys
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def alone(model: Any, tokenizer: Any, request: dict[str, Any], vector: torch.Tensor) -> float:
-    """The cosine of the probe prompt by itself, which whisperers takes off its score."""
+    """The cosine of the probe prompt alone, which whisperers subtracts from its score."""
     with torch.no_grad():
         states = model(**tokenizer(request["read_at"], return_tensors="pt"), output_hidden_states=True).hidden_states
     return float(torch.cosine_similarity(states[request["layer"] + 1][0, -1], vector, dim=0))

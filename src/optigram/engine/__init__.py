@@ -1,1 +1,1 @@
-"""Engines: where tasks run. A task leaves one whole file behind, so whatever is killed goes on where it was."""
+"""Engines: where tasks run. A finished task leaves one complete file, so a killed run resumes at the missing ones."""

@@ -1,7 +1,7 @@
-"""The contract of all engines: a job says how a worker is built in each process, and what it does with a task.
+"""The contract of all engines: a job defines how each process builds its worker, and what the worker does with a task.
 
-What comes of a task is one whole file, or nothing; an engine yields a task when its file is there, in any order. Errors
-of a task are raised. The loss of a worker is no error of its task where the engine can find another one.
+A task leaves one complete file, or nothing. An engine yields a task once its file is there, in any order, and raises the errors of
+tasks. If a worker is lost, an engine that can replace it repeats the task.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -14,7 +14,7 @@ Task = TypeVar("Task", bound=Hashable)
 
 @dataclass(frozen=True)
 class Job(Generic[Worker, Task]):
-    """`build()` makes a worker; `do(worker, task)` leaves the task's file. Both are pickled: functions of modules, or partials."""
+    """`build()` makes a worker; `do(worker, task)` writes the file of the task. Both are pickled: module functions or partials."""
 
     build: Callable[[], Worker]
     do: Callable[[Worker, Task], object]

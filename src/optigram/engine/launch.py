@@ -1,4 +1,4 @@
-"""Which engine a name stands for, and which part of the tasks falls to this process where several were started from outside."""
+"""Choose an engine by name, and the share of the tasks of this process under torchrun, srun or a Slurm array."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ Task = TypeVar("Task")
 
 
 def engine_named(name: str, workers: int, address: str | None = None, graphics: bool = False) -> Engine:
-    """The engine of a name with so many workers; `address` is that of a Ray cluster, `graphics` whether each wants a GPU."""
+    """The engine `name` with `workers` workers; `address` of a Ray cluster; `graphics`: whether each worker needs a GPU."""
     match name:
         case "local":
             return local.run
@@ -28,14 +28,14 @@ def engine_named(name: str, workers: int, address: str | None = None, graphics: 
             from optigram.engine.ray_cluster import run
 
             return functools.partial(run, workers=workers, address=address, graphics=graphics)
-    raise InputError(f"expected --engine {', '.join(ENGINES)}, got {name!r}")
+    raise InputError(f"expected --engine {', '.join(ENGINES)}, got {name!r}; choose one of them")
 
 
 def place_in_world(environment: Mapping[str, str] = os.environ) -> tuple[int, int] | None:
-    """The rank of this process and the number of all, where torchrun, srun or a Slurm array started it as one of several; else None.
+    """Rank and world size of this process if torchrun, srun or a Slurm array started it as one of several; else None.
 
-    A process that is one of several in a task of an array has a place among the processes of all its tasks. Raises InputError
-    for an array with gaps, whose shards nobody would read.
+    Several processes per task of an array are ranked among the processes of all tasks. Raises InputError for an array with gaps, whose
+    shards no process would read.
     """
     inner = next((_numbers(environment, names) for names in RANKS if set(names) <= set(environment)), None)
     if not set(ARRAY[:3]) <= set(environment):
@@ -43,12 +43,12 @@ def place_in_world(environment: Mapping[str, str] = os.environ) -> tuple[int, in
     (rank, world), step = inner or (0, 1), int(environment.get(ARRAY[3], "1"))
     task, first, count = _numbers(environment, ARRAY[:3])
     if (task - first) // step >= count:
-        raise InputError(f"the Slurm array has gaps: task {task} of {count} from {first}; give --rank and --world")
+        raise InputError(f"the Slurm array has gaps: got task {task} of {count} from {first}; give --rank and --world")
     return checked_place((task - first) // step * world + rank, count * world)
 
 
 def own_device(device: str, devices: int, environment: Mapping[str, str] = os.environ) -> str:
-    """The device of this process where several on a machine were started for "cuda": each has one of the `devices` that it sees."""
+    """The device of this process if several on one machine were started for "cuda": one of the `devices` each, round robin."""
     local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
     return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
 
@@ -61,12 +61,12 @@ def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:
 
 
 def checked_place(rank: int, world: int) -> tuple[int, int]:
-    """Rank and world, if they fit together."""
+    """Rank and world size, checked: 0 <= rank < world."""
     if not 0 <= rank < world:
-        raise InputError(f"expected a rank from 0 to {world - 1} of {world}, got {rank}")
+        raise InputError(f"expected a rank from 0 to {world - 1} for a world of {world}, got {rank}; ranks start at 0")
     return rank, world
 
 
 def share(tasks: Sequence[Task], rank: int, world: int) -> list[Task]:
-    """The tasks that fall to a rank: every so-manieth, so that the shares of all ranks are all tasks, each once."""
+    """The tasks of a rank: every `world`-th, so that the ranks partition all tasks."""
     return list(tasks[rank::world])

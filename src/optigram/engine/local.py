@@ -1,4 +1,4 @@
-"""The engine that is this process: one task after the other, on one thread."""
+"""The engine `local`: tasks run in this process, one after the other, on one thread."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from optigram.engine.threads import one_thread
 
 
 def run(job: Job[Worker, Task], tasks: Sequence[Task]) -> Iterator[Task]:
-    """Do tasks in their order; each is yielded when it is done. The worker is built when there is a task for it."""
+    """Run tasks in order and yield each when it is done. The worker is built only if there is a task."""
     if not tasks:
         return
     with one_thread():

@@ -1,4 +1,4 @@
-"""The engine of several processes on one machine, each of one thread and with a worker of its own."""
+"""The engine `processes`: several processes on one machine, each with one thread and its own worker."""
 
 import multiprocessing
 import os
@@ -17,13 +17,13 @@ from optigram.engine import local
 from optigram.engine.job import Job, Task, Worker
 from optigram.errors import InputError
 
-LOOK = 0.2  # seconds between two looks of a worker at whether it is still wanted
+LOOK = 0.2  # seconds between checks of a worker whether it should end
 
 
 def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator[Task]:
-    """Do tasks in so many processes (0: in this one); each is yielded when it is done.
+    """Run tasks in `workers` processes (0: in this one) and yield each when it is done.
 
-    Raises InputError if a process was killed; what was done by then is there.
+    Raises InputError if a process was killed; the files of finished tasks remain.
     """
     if workers == 0 or not tasks:
         yield from local.run(job, tasks)
@@ -37,18 +37,20 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator
                 future.result()
                 yield futures[future]
         except BrokenProcessPool as error:
-            raise InputError("a worker process was killed, perhaps for want of memory; run the same again with fewer --workers") from error
+            raise InputError(
+                "a worker process was killed, perhaps out of memory; run the same command again with fewer --workers"
+            ) from error
         except BaseException:
             unwanted.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-_here: list[Any] = []  # a worker process's own job and worker: a pool has no other place for them
+_here: list[Any] = []  # job and worker of a worker process: a pool has no other place for them
 
 
 def _begin_worker(job: Job[Any, Any], unwanted: Event) -> None:
-    """Set up a worker. Ctrl-C is its parent's business; it ends at once when the parent has ended or wants it no more."""
+    """Set up a worker process. It ignores Ctrl-C, which its parent handles, and ends when the parent ends or stops the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(unwanted,), daemon=True).start()
     torch.set_num_threads(1)
@@ -63,7 +65,7 @@ def _end_with_parent(unwanted: Event) -> None:
 
 
 def _do(task: Any) -> None:
-    if len(_here) == 1:  # built with the first task, so that an error of the building is raised and not swallowed by the pool
+    if len(_here) == 1:  # built with the first task, so that the pool raises an error of building
         _here.append(_here[0].build())
     job, worker = _here
     job.do(worker, task)

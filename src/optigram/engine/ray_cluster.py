@@ -1,7 +1,7 @@
-"""The engine of a Ray cluster: actors that hold a worker each, one for a GPU or a processor, and are replaced when they are lost.
+"""The engine `ray`: actors of a Ray cluster, each with a worker and one GPU or CPU, replaced when they are lost.
 
-Tasks leave files, so nothing but their names travels. A task whose actor was lost is done again by another one; one that loses
-several actors is given up, for it is likely the task that kills them.
+Tasks leave files, so only their names are sent. If an actor is lost, another one repeats its task. A task that loses several actors is
+given up: it is probably what kills them.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from optigram.engine.job import Job, Task, Worker
 from optigram.errors import InputError
 
 TRIES = 4  # actors that a task may lose
-PATIENCE = 600.0  # seconds without any living actor after which the cluster is given up
-LOOK = 1.0  # seconds between two looks at who has come up
+PATIENCE = 600.0  # seconds without a living actor before the run fails
+LOOK = 1.0  # seconds between checks for actors that have started
 
 
 def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int, address: str | None = None, graphics: bool = False) -> Iterator[Task]:
-    """Do tasks by so many actors; each is yielded when it is done. `address` joins a running cluster, such as "auto".
+    """Run tasks on `workers` actors and yield each when it is done. `address` joins a running cluster, such as "auto".
 
     Raises InputError if ray is not installed, the cluster cannot be joined, or a task loses `TRIES` actors.
     """
@@ -36,13 +36,13 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int, address: st
     try:
         yield from crew.go(tasks)
     finally:
-        crew.dismiss()  # actors hold their processors until they are killed
+        crew.dismiss()  # actors keep their CPUs and GPUs until they are killed
         if ours:
             ray.shutdown()
 
 
 class _Crew:
-    """Actors: those that are coming up, those that wait for a task, and those that have one."""
+    """Actors: starting, idle and busy ones."""
 
     def __init__(self, ray: Any, job: Job[Any, Any], size: int, graphics: bool):
         self.ray, self.job, self.size = ray, job, size
@@ -53,7 +53,7 @@ class _Crew:
         self.busy: dict[Any, tuple[Any, Any]] = {}
 
     def go(self, tasks: Sequence[Any]) -> Iterator[Any]:
-        """Yield tasks as they are done."""
+        """Run tasks and yield them as they are done."""
         waiting, lost, alive = deque(tasks), Counter(), time.monotonic()
         while waiting or self.busy:
             while len(self.coming) + len(self.idle) + len(self.busy) < min(self.size, len(waiting) + len(self.busy)):
@@ -65,14 +65,14 @@ class _Crew:
             done, _ = self.ray.wait([*self.coming, *self.busy], num_returns=1, timeout=LOOK)
             alive = time.monotonic() if self.busy or self.idle or done else alive
             if time.monotonic() - alive > PATIENCE:
-                raise InputError("the cluster has had no room for a worker for ten minutes; ask for fewer --workers, or add nodes")
+                raise InputError("the cluster had no room for a worker for ten minutes; ask for fewer --workers, or add nodes")
             for reference in done:
                 task = self._settle(reference, waiting, lost)
                 if task is not None:
                     yield task[0]
 
     def _settle(self, reference: Any, waiting: deque[Any], lost: Counter[Any]) -> tuple[Any] | None:
-        """What has come of a call: an actor that is up, a task that is done (given), or the loss of an actor."""
+        """Handle a finished call: an actor has started, a task is done (returned), or an actor is lost."""
         new = reference in self.coming
         actor, task = (self.coming.pop(reference), None) if new else self.busy.pop(reference)
         try:
@@ -81,9 +81,7 @@ class _Crew:
             if not new:
                 lost[task] += 1
                 if lost[task] >= TRIES:
-                    raise InputError(
-                        f"{TRIES} workers were lost over task {task}, perhaps for want of memory; see the log of ray"
-                    ) from None
+                    raise InputError(f"{TRIES} workers were lost over task {task}, perhaps out of memory; see the log of Ray") from None
                 waiting.appendleft(task)
             return None
         except self.ray.exceptions.RayTaskError as error:
@@ -99,21 +97,21 @@ class _Crew:
 
 
 class _Actor:
-    """A process of the cluster, and the worker in it."""
+    """A process of the cluster with its worker."""
 
     def __init__(self, job: Job[Any, Any], folder: str):
         import torch
 
-        with contextlib.suppress(OSError):  # names of files may be relative; where there is no such folder they must not be
+        with contextlib.suppress(OSError):  # paths may be relative to it; on a node without this folder they must be absolute
             os.chdir(folder)
         torch.set_num_threads(1)
         self.job, self.worker = job, job.build()
 
     def ready(self) -> None:
-        """Returns when the worker is built."""
+        """Return when the worker is built."""
 
     def do(self, task: Any) -> None:
-        """Do a task."""
+        """Run a task."""
         self.job.do(self.worker, task)
 
 

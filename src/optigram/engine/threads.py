@@ -1,4 +1,4 @@
-"""How many processes and threads: numbers come from processes of one thread each, however many there are."""
+"""Processes and threads: results are computed on one thread per process, whatever the number of processes."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ import torch
 
 
 def cores() -> int:
-    """How many processes this one may use at a time."""
+    """The number of CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Run on one thread: products may round differently on two."""
+    """Run torch on one thread: matrix products may round differently on two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

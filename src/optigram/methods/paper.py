@@ -7,8 +7,9 @@ from typing import NamedTuple
 from optigram.errors import InputError, nearest
 from optigram.methods.ascent import Ascent
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Relaxation, Softmax, Start
+from optigram.optimize.baseline import BASELINE
 
-CORPUS = "crp"
+CORPUS = BASELINE
 GRADIENT = ("emb", "logit", "smx", "gbl")
 LABELS = (CORPUS, *GRADIENT)
 VARIANTS = MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"

@@ -1,4 +1,4 @@
-"""Reading what flows through a torch module: hooks that are gone afterwards, and a forward that stops when all is read."""
+"""Reading states of a torch module: hooks that are removed afterwards, and a forward that stops when all is read."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,25 +14,26 @@ Run = Callable[[], object]
 
 
 class Point(NamedTuple):
-    """What goes into or comes out of a module, found by its path; `half` is the first (0) or second (1) half of its width."""
+    """The input or output of a module, found by its path; `half` is the first (0) or second (1) half of its width."""
 
     path: str
     side: Literal["in", "out"] = "out"
     half: Literal[0, 1] | None = None
 
     def __str__(self) -> str:
-        """The point as people write it: `transformer.h.5.mlp.c_proj@in`."""
+        """The point as it is written in addresses: `transformer.h.5.mlp.c_proj@in`."""
         return self.path + ("@in" if self.side == "in" else "") + ("" if self.half is None else f"[{self.half}/2]")
 
 
 class _AllRead(BaseException):
-    """Raised within a forward to end it; no network catches it by mistake, for it is no Exception."""
+    """Raised within a forward to end it. It is no Exception, so no network catches it by mistake."""
 
 
 def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: tuple[int, int]) -> dict[str, Tensor]:
     """The states {name: [b s h]} at `points` of `root` while `run` calls the network with texts of `shape` (b, s).
 
-    The network is stopped as soon as the last of them is known. No hook is left, whatever happens.
+    The network is stopped as soon as the last of them is known. No hook is left, whatever happens. Raises InputError for a
+    point that the forward does not reach, or that has no state per position.
     """
     found: dict[Point, Tensor] = {}
     wanted = {point._replace(half=None) for point in points.values()}
@@ -40,7 +41,7 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
     def keep(point: Point, value: object) -> None:
         state = _per_position(value, shape)
         if state is None:
-            raise InputError(f"{point} gives no state for each position; choose another module")
+            raise InputError(f"{point} has no state per position; choose another module")
         found[point] = state
         if found.keys() == wanted:
             raise _AllRead
@@ -52,14 +53,14 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
             pass
         else:
             missing = ", ".join(sorted(str(point) for point in wanted - found.keys()))
-            raise InputError(f"the forward never came to {missing}; choose a module that it runs")
+            raise InputError(f"the forward does not reach {missing}; choose a module that it runs")
     return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
 
 
 def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int]:
-    """The width of every point of `root` that has one state for each position, in the order in which `run` comes to them.
+    """The width of every point of `root` that has one state per position, in the order in which `run` reaches them.
 
-    Modules that run more than once in a forward are left out: which of the times would be meant?
+    Modules that run more than once in a forward are left out, as their name would be ambiguous.
     """
     widths: dict[Point, int] = {}
     times: dict[Point, int] = {}
@@ -87,14 +88,14 @@ def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None
 
 
 @contextlib.contextmanager
-def _watching(root: nn.Module, points: set[Point], tell: Callable[[Point, object], None]) -> Iterator[None]:
-    """Within this, `tell` hears of what goes into or comes out of the modules of `points`."""
+def _watching(root: nn.Module, points: set[Point], observe: Callable[[Point, object], None]) -> Iterator[None]:
+    """Within this, `observe` is called with the input or output of the modules of `points`."""
 
     def before(point: Point) -> Callable[..., None]:
-        return lambda module, args, named: tell(point, args[0] if args else named)
+        return lambda module, args, named: observe(point, args[0] if args else named)
 
     def after(point: Point) -> Callable[..., None]:
-        return lambda module, args, output: tell(point, output)
+        return lambda module, args, output: observe(point, output)
 
     with contextlib.ExitStack() as stack:
         for point in points:
@@ -108,7 +109,7 @@ def _watching(root: nn.Module, points: set[Point], tell: Callable[[Point, object
 
 
 def _per_position(value: Any, shape: tuple[int, int]) -> Shaped[Tensor, "b s h"] | None:
-    """The first tensor in `value`, as [b s h], if it has a state for each position: [b s ...] or, as in OPT, [b*s h]."""
+    """The first tensor in `value`, as [b s h], if it has a state per position: [b s ...] or, as in OPT, [b*s h]."""
     while not isinstance(value, Tensor):
         values = list(value.values()) if isinstance(value, Mapping) else value
         if not isinstance(values, list | tuple) or not values:

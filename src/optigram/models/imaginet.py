@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from optigram.errors import InputError
 from optigram.models.base import Linear, Site, States, Step, in_blocks, pack_left
+from optigram.models.module_state import Frozen, weights_fingerprint
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
 
@@ -31,9 +33,9 @@ class Sizes:
 
 
 class Imaginet(nn.Module):
-    """The network. `words` are the vocabulary without the special tokens, `labels` name the visual features.
+    """The network, as a `base.Model`. `words` are the vocabulary without the special tokens, `labels` name the visual features.
 
-    Its sites are `language` and `visual` (projections, before any softmax), and the hidden states they are linear in.
+    Its sites are `language` and `visual` (projections, before any softmax), and the hidden states that they are linear in.
     """
 
     attends = False
@@ -49,36 +51,51 @@ class Imaginet(nn.Module):
         nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
         self.paths = nn.ModuleDict({path: nn.GRU(d, h) for path in PATHS})
         self.projections = nn.ModuleDict({"language": nn.Linear(h, v), "visual": nn.Linear(h, self.sizes.features)})
-        self.sites = self._sites()
         self.first_words: Tensor
         self.register_buffer("first_words", torch.zeros(v))  # how often a training sentence begins with each word
 
     @property
     def embedding(self) -> Float[Tensor, "v d"]:
         """The effective embedding matrix [v d]."""
-        return self.word_embedding.weight
+        return self.word_embedding.weight.detach()
 
-    def _sites(self) -> dict[str, Site]:
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the weights as they were at the first call."""
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return weights_fingerprint(self)
+
+    def __getstate__(self) -> dict:
+        """A copy computes afresh what depends on the weights, for its own may be changed."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_fingerprint", "_inputs")}
+
+    @property
+    def sites(self) -> dict[str, Site]:
+        """What can be targeted; the weights are those of now, wherever they are."""
         names = {"language": self.vocabulary.tokens, "visual": self.labels}
         found = {}
         for path in PATHS:
             layer = self.projection(path)
-            found[path] = Site(layer.out_features, names[path], Linear(f"{path}.hidden", layer.weight, layer.bias))
+            found[path] = Site(layer.out_features, names[path], Linear(f"{path}.hidden", layer.weight.detach(), layer.bias.detach()))
             found[f"{path}.hidden"] = Site(self.sizes.hidden)
         return found
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
-        if keep is None:
-            return {site: self.states(site, embeds) for site in sites}
-        order, back = pack_left(keep)  # a unidirectional GRU does not see what follows
-        front = embeds.gather(1, order[..., None].expand_as(embeds))
-        back = back[..., None].expand(-1, -1, self.sizes.hidden)
-        return {site: self.states(site, front).gather(1, back) for site in sites}
+        with Frozen(self):
+            if keep is None:
+                return {site: self.states(site, embeds) for site in sites}
+            order, back = pack_left(keep)  # a unidirectional GRU does not see what follows
+            packed = embeds.gather(1, order[..., None].expand_as(embeds))
+            back = back[..., None].expand(-1, -1, self.sizes.hidden)
+            return {site: self.states(site, packed).gather(1, back) for site in sites}
 
     @property
     def step(self) -> Step:
-        """A state is all that is carried, and a row's does not depend on its company."""
+        """Only a state is carried, and a text's is independent of the batch."""
         return Step(self.read_on, lambda words: HELD * self.sizes.hidden)
 
     def read_on(self, ids: Int[Tensor, "n r"], states: States | None, sites: Collection[str]) -> tuple[States, States]:
@@ -92,7 +109,7 @@ class Imaginet(nn.Module):
         return {site: torch.stack(after, 1) for site, after in found.items()}, {site: after[-1] for site, after in found.items()}
 
     def states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
-        """States [b s h] of one path over embeddings [b s d], run time first, which is what the products want."""
+        """States [b s h] of one path over embeddings [b s d]; run with time first, for contiguous products."""
         return self.gru(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
 
     def gru(self, site: str) -> nn.GRU:
@@ -120,7 +137,7 @@ class Imaginet(nn.Module):
 
     @functools.cached_property
     def _inputs(self) -> dict[str, Tensor]:
-        """What each word adds to the gates of each path, computed once: {site: [v 3h]}."""
+        """The input's part of each gate, per word, computed once: {site: [v 3h]}."""
         tables = {}
         for path in PATHS:
             weight, _, bias, _ = self.gru(path).all_weights[0]
@@ -128,7 +145,12 @@ class Imaginet(nn.Module):
         return tables
 
     def sample(self, count: int, generator: torch.Generator, longest: int = 20, block: int = 512) -> Iterator[str]:
-        """`count` sentences drawn from the language path at temperature 1, each from a first word of the training data."""
+        """`count` sentences drawn from the language path at temperature 1, each from a first word of the training data.
+
+        A sentence has at most `longest` words. Raises InputError for a network that was trained on no sentence.
+        """
+        if not self.first_words.any():
+            raise InputError(f"{self.name} cannot write sentences, for it was trained on none; give a corpus")
         site, device = "language.hidden", self.embedding.device
         forbidden = [self.vocabulary.tokens.index(token) for token in (PAD, UNKNOWN)]
         end = self.vocabulary.tokens.index(END)
@@ -149,5 +171,5 @@ class Imaginet(nn.Module):
             yield from map(self.vocabulary.decode, texts)
 
     def settings(self) -> dict:
-        """What must be known to build the network again, for `config.json`."""
+        """The arguments that build the network again, for `config.json`."""
         return {"sizes": asdict(self.sizes), "words": list(self.words), "labels": list(self.labels)}

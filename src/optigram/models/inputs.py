@@ -1,7 +1,8 @@
-"""The inputs of a network: how ids, and mixtures of words that no id stands for, are given to it."""
+"""The inputs of a network: how ids, and mixtures of tokens that no id stands for, are given to it."""
 
 import contextlib
 import inspect
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +19,16 @@ CLOSE = 1e-3  # of the largest output; the same arithmetic twice, so what remain
 
 @dataclass(frozen=True)
 class Inputs:
-    """`body` is called; `embedding` is the layer within it that turns ids into embeddings.
+    """`body` is called; `embedding` is the layer within it that turns ids into embeddings of type `dtype`; `matrix` is all of them.
 
-    `direct`: whether it takes embeddings as `inputs_embeds`; if not, what the layer gives is replaced. `masks`: whether it
-    takes an `attention_mask`. `cached`: whether it would keep keys and values, which is wanted with a `cache` only.
+    `direct`: whether `body` takes embeddings as `inputs_embeds`; if not, the output of `embedding` is replaced. `masks`: whether
+    it takes an `attention_mask`. `cached`: whether it would fill a KV cache, which is wanted with a `cache` only.
     """
 
     body: nn.Module
     embedding: nn.Module
+    matrix: Float[Tensor, "v d"]
+    dtype: torch.dtype
     direct: bool
     masks: bool
     cached: bool
@@ -35,7 +38,8 @@ class Inputs:
         return self.body(ids, **self._settings(mask))
 
     def take_embeds(self, embeds: Float[Tensor, "b s d"], mask: Bool[Tensor, "b s"] | None = None, cache: Any = None) -> object:
-        """Run the network on texts as embeddings; a `cache` holds keys and values of the words before them, and is filled further."""
+        """Run the network on texts as embeddings; a `cache` holds keys and values of the tokens before them, and is extended."""
+        embeds = embeds.to(self.dtype)
         settings = self._settings(mask) if cache is None else {"past_key_values": cache, "use_cache": True}
         if self.direct:
             return self.body(inputs_embeds=embeds, **settings)
@@ -43,48 +47,60 @@ class Inputs:
         with replaced(self.embedding, embeds):
             return self.body(anything, **settings)
 
+    def output(self, ids: Int[Tensor, "b s"]) -> Tensor:
+        """The first tensor of the network's output: its last states, or its logits."""
+        return _first_tensor(self.take_ids(ids))
+
+    def effective_matrix(self) -> Float[Tensor, "v d"]:
+        """`matrix`, computed again."""
+        return _effective_matrix(self.embedding)[0]
+
     def _settings(self, mask: Tensor | None) -> dict[str, Any]:
         if mask is not None and not self.masks:
-            raise InputError("this network takes no attention_mask; give it texts of one length")
+            raise InputError("expected texts of one length, for this network takes no attention_mask; got texts of several")
         return ({} if mask is None else {"attention_mask": mask.long()}) | ({"use_cache": False} if self.cached else {})
 
 
-def effective_matrix(embedding: nn.Module) -> Tensor:
-    """What the network really reads for each id [v d]: not the weights of the layer, but what it makes of them."""
-    weight = next(embedding.parameters())
-    with torch.no_grad():
-        rows = torch.arange(len(weight), device=weight.device)
-        matrix = torch.cat([embedding(part) for part in rows.split(CHUNK)])
-    matrix = matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
-    return weight.detach() if matrix.dtype == weight.dtype and torch.equal(matrix, weight) else matrix
-
-
-def find_inputs(name: str, body: nn.Module, embedding: nn.Module, matrix: Float[Tensor, "v d"], ids: Int[Tensor, "b s"]) -> Inputs:
+def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tensor, "b s"]) -> Inputs:
     """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
 
-    Raises InputError where there is none: such a network looks at ids besides their embeddings.
+    Raises InputError where there is none: such a network uses ids besides their embeddings.
     """
+    matrix, dtype = _effective_matrix(embedding)
+    ids = ids.to(matrix.device)
     known = inspect.signature(body.forward).parameters
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
-        inputs = Inputs(body, embedding, direct, masks, cached)
+        inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached)
         with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
-            if _agree(inputs, matrix, ids):
+            hard, soft = inputs.output(ids), _first_tensor(inputs.take_embeds(matrix[ids]))
+            if hard.shape == soft.shape and (hard - soft).abs().max() <= CLOSE * hard.abs().max():
                 return inputs
     raise InputError(
-        f"{name} does not read embeddings alone: it makes something else of them than of the ids they stand for; "
+        f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
         "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
     )
 
 
-def _agree(inputs: Inputs, matrix: Tensor, ids: Tensor) -> bool:
-    dtype = next(inputs.embedding.parameters()).dtype
-    hard, soft = first_tensor(inputs.take_ids(ids)), first_tensor(inputs.take_embeds(matrix[ids].to(dtype)))
-    return hard.shape == soft.shape and bool((hard - soft).abs().max() <= CLOSE * hard.abs().max())
+def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch.dtype]:
+    """What the network reads for each id [v d], at least float32, and the type in which its embedding layer gives it.
+
+    That is the layer's output and not its weight, so scales count, and weights may be offloaded or quantised. Raises InputError
+    for weights on the meta device, which have no numbers.
+    """
+    weight = next(table for table in itertools.chain(embedding.parameters(), embedding.buffers()) if table.ndim == 2)
+    rows = torch.arange(len(weight), device="cpu" if weight.is_meta else weight.device)
+    with torch.no_grad(), contextlib.suppress(NotImplementedError, RuntimeError if weight.is_meta else NotImplementedError):
+        matrix = torch.cat([embedding(part) for part in rows.split(CHUNK)])
+        if not matrix.is_meta:
+            wide = matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
+            same = weight.device == wide.device and weight.dtype == wide.dtype and torch.equal(wide, weight)
+            return weight.detach() if same else wide, matrix.dtype
+    raise InputError("expected weights in memory, got an embedding on the meta device, without numbers; load the model's weights first")
 
 
-def first_tensor(output: object) -> Tensor:
-    """The first tensor of what a network gives: its last states, or its logits."""
+def _first_tensor(output: object) -> Tensor:
+    """The first tensor of a network's output: its last states, or its logits."""
     while not isinstance(output, Tensor):
         output = next(iter(output.values() if isinstance(output, dict) else output))  # pyright: ignore[reportArgumentType, reportCallIssue]
     return output

@@ -1,4 +1,4 @@
-"""`load`: a model by name, by folder, or one already at hand; `save`: the folder of an Imaginet, which `load` reads.
+"""`load`: a model by name, from a folder, or already loaded; `save`: the folder of an Imaginet, which `load` reads.
 
 Such a folder holds `config.json` (sizes, vocabulary, label names, settings, metrics) and `model.safetensors`.
 """
@@ -16,10 +16,9 @@ from safetensors.torch import load_file, save_file
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.base import Model
-from optigram.models.huggingface import is_pretrained, open_model, wrap_model
+from optigram.models.huggingface import open_model, open_tokenizer
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.models.network import Network
-from optigram.models.torch_module import unwrap, wrap_module
+from optigram.models.objects import imported, wrap_object
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"
@@ -33,51 +32,47 @@ def bundled() -> Path:
 
 def load(
     source: Any,
-    device: str = "cpu",
+    tokenizer: Any = None,
+    *,
+    device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     revision: str | None = None,
-    tokenizer: Any = None,
     words: Sequence[str] | None = None,
     embedding: str | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
-    """A model, ready to be asked, and frozen. `source` is one of
+    """A model whose neurons can be targets. `source` is one of
 
     - `"imaginet"`, the bundled model, or a folder that `optigram train` wrote;
     - a folder or a GGUF file of transformers, or a Hub id, with a revision as in `"gpt2@607a30d"` or by `revision`;
     - a loaded model of transformers with its `tokenizer`, also within a TransformerLens bridge or an nnsight model;
-    - any torch module with an embedding layer (`embedding` names it if there are several), and a `tokenizer` or `words`.
+    - any torch module with an embedding layer (`embedding` names it if there are several), and a `tokenizer` or `words`;
+    - an object that is a `Model` already, which is returned unchanged;
+    - `"package.module:name"`, the import path of one of these objects, or of a function without arguments that returns one.
 
-    `dtype` such as "bfloat16" is that of the weights. Code that comes with a model is run only with `trust_remote_code`.
-    Raises InputError for what is missing, truncated, or of another kind.
+    `tokenizer` is one of transformers, or the name or folder of one; `words` is a list of words in id order (v of them).
+
+    A loaded object is left as it was found (device, dtype, training mode, `requires_grad`, hooks) and read where it is: a
+    `device` or `dtype` must then be the one that it has. Something opened by name goes to `device`, by default the GPU if there
+    is one, in `dtype` ("bfloat16", ...), by default as it was saved. Code that comes with a model is run only with
+    `trust_remote_code`; an import path runs the code that it names.
+
+    Raises InputError, in one line, for what is missing, truncated, or of another kind.
     """
-    place, kind = device_named(device), dtype_named(dtype)
-    if isinstance(source, Imaginet | Network):
-        return source.eval().requires_grad_(False)
-    if not isinstance(source, str | Path):
-        module, found = unwrap(source)
-        module = module.to(place) if kind is None else module.to(place, kind)
-        if is_pretrained(module):
-            return wrap_model(module, tokenizer or found)
-        return wrap_module(module, tokenizer or found, words, embedding)
-    if source == BUNDLED or _is_imaginet(Path(source)):
-        return load_imaginet(str(source), place)
-    return open_model(str(source), place, kind, revision, trust_remote_code)
-
-
-def _is_imaginet(folder: Path) -> bool:
-    """Whether a folder was written by `save`; one that is torn counts as that too, so that the message tells of it."""
-    if not (folder / CONFIG).is_file():
-        return False
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return True
-    return not isinstance(config, dict) or "model_type" not in config
+    place, kind = None if device is None else device_named(device), _dtype_named(dtype)
+    tokenizer = open_tokenizer(str(tokenizer)) if isinstance(tokenizer, str | Path) else tokenizer
+    name = str(source) if isinstance(source, str | Path) else None
+    found = source if name is None else imported(name)
+    if name is not None and found is None:
+        return _open(name, tokenizer, place or best_device(), kind, revision, words, embedding, trust_remote_code)
+    _refuse("a loaded model", revision=revision, trust_remote_code=trust_remote_code or None)
+    model = wrap_object(found, tokenizer, words, embedding, name)
+    _check_place(model, place, kind)
+    return model
 
 
 def load_imaginet(source: str, device: torch.device | str = "cpu") -> Imaginet:
-    """The bundled Imaginet, or one from a folder that `optigram train` wrote."""
+    """The bundled Imaginet, or one from a folder that `optigram train` wrote, frozen. Raises InputError for a torn folder."""
     folder = bundled() if source == BUNDLED else Path(source)
     config = read_config(folder)
     try:
@@ -86,15 +81,15 @@ def load_imaginet(source: str, device: torch.device | str = "cpu") -> Imaginet:
         weights = load_file(folder / WEIGHTS)
         model.load_state_dict({name: value.float() for name, value in weights.items()})
     except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot read {folder / WEIGHTS}: {error}; the file is missing or cut short, copy or train it again") from error
+        raise InputError(f"cannot read {folder / WEIGHTS}: {error}; the file is missing or truncated, copy or train it again") from error
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder} does not fit together ({reason}); its {WEIGHTS} and {CONFIG} must be of one model") from error
+        raise InputError(f"{folder} is inconsistent ({reason}); its {WEIGHTS} and {CONFIG} must belong to one model") from error
     return model.to(device).eval().requires_grad_(False)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a model folder."""
+    """The `config.json` of an Imaginet's folder. Raises InputError for any other."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -105,7 +100,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def save(model: Imaginet, folder: Path, about: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
-    """Write weights and config whole. `about` (settings, metrics) stands in the config beside the vocabulary."""
+    """Write weights and config whole. `about` (settings, metrics) is stored in the config beside the vocabulary."""
     state = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
     with written_whole(folder / WEIGHTS) as path:
         save_file(state, path)
@@ -114,19 +109,76 @@ def save(model: Imaginet, folder: Path, about: dict[str, Any], dtype: torch.dtyp
         path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
 
 
-def device_named(name: str) -> torch.device:
-    """The device of this name, tried; an InputError if it is not to be had."""
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of this name, tried; an InputError if it is not available."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(f"cannot use device {name!r}: {str(error).splitlines()[0]}; try cpu") from error
     return device
 
 
-def dtype_named(name: str | torch.dtype | None) -> torch.dtype | None:
-    """The floating type of this name, such as "bfloat16"; None stays None."""
+def _open(
+    source: str,
+    tokenizer: Any,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    revision: str | None,
+    words: Sequence[str] | None,
+    embedding: str | None,
+    trust_remote_code: bool,
+) -> Model:
+    if source == BUNDLED or _is_imaginet(Path(source)):
+        _refuse("an Imaginet", tokenizer=tokenizer, revision=revision, words=words, embedding=embedding)
+        if dtype not in (None, torch.float32):
+            raise InputError(f"expected dtype float32 for an Imaginet, got {_spelled(dtype)}; leave it out")
+        return load_imaginet(source, device)
+    _refuse("a model opened by name", embedding=embedding)
+    return open_model(source, tokenizer, device, dtype, revision, words, trust_remote_code)
+
+
+def _is_imaginet(folder: Path) -> bool:
+    """Whether `save` wrote a folder; one with a torn config counts too, so that the message is about that."""
+    if not (folder / CONFIG).is_file():
+        return False
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return not isinstance(config, dict) or "model_type" not in config
+
+
+def _refuse(what: str, **settings: Any) -> None:
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise InputError(f"expected no {' or '.join(given)} with {what}, got one; leave it out")
+
+
+def _check_place(model: Model, device: torch.device | None, dtype: torch.dtype | None) -> None:
+    """A loaded object is never moved or converted, so what is asked for must be what it has."""
+    here, kind = model.embedding.device, getattr(model, "dtype", model.embedding.dtype)
+    if device is not None and (device.type != here.type or device.index not in (None, here.index)):
+        raise InputError(f"expected device {here}, where the loaded model is, got {device}; move it yourself, or leave device out")
+    if dtype not in (None, kind):
+        raise InputError(
+            f"expected dtype {_spelled(kind)}, which the loaded model has, got {_spelled(dtype)}; convert it yourself, or leave dtype out"
+        )
+
+
+def best_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _dtype_named(name: Any) -> torch.dtype | None:
     kind = getattr(torch, name, None) if isinstance(name, str) else name
     if name is not None and not (isinstance(kind, torch.dtype) and kind.is_floating_point):
         raise InputError(f"unknown dtype {name!r}; expected float32, bfloat16 or float16")
     return kind
+
+
+def _spelled(dtype: torch.dtype | None) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""Placebos: models of the same shape in which no neuron means anything, to show how much of a gain is the optimizer's."""
+"""Placebos: models of the same shape whose neurons mean nothing, to show how much of a gain the optimizer makes by itself."""
 
 import torch
 
@@ -10,7 +10,10 @@ SEED = 0
 
 
 def placebo(model: Model, kind: str) -> Imaginet:
-    """The model with random "directions" for neurons, of each neuron's own norm and bias, or with new "weights" throughout."""
+    """An Imaginet with random "directions" for neurons, of each neuron's own norm and bias, or with new "weights" throughout.
+
+    Raises InputError for a model of another kind.
+    """
     if not isinstance(model, Imaginet):
         raise InputError(f"expected an Imaginet to make a placebo of, got {model.name}; leave out `placebo`")
     with torch.random.fork_rng(devices=[]):

@@ -1,10 +1,9 @@
 """Names of places in a transformer: short point names such as `mlp_act.5`, module paths, and TransformerLens's names.
 
-Modules are found by what they are called inside a block, so that a new architecture whose parts bear known names needs
+Modules are found by what they are called inside a block, so a new architecture whose parts have known names needs
 no code. The point names are those of Neuronpedia's engine, `interp-engine`.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from torch import nn
@@ -81,7 +80,7 @@ def _of_block(block: str, widths: Mapping[Point, int]) -> Iterator[tuple[str, Po
         return next((point for point in candidates if point in widths), None)
 
     neurons, up, linear = first(DOWN, "in"), first(UP), first(UP_LINEAR)
-    if up and neurons and widths[up] == 2 * widths[neurons]:  # one product makes both: what is bent, then what it is multiplied with
+    if up and neurons and widths[up] == 2 * widths[neurons]:  # one product makes both: the gate, then what it multiplies
         up, linear = up._replace(half=0), up._replace(half=1)
     attention, mlp = first(ATTENTION_OUT), first(MLP) or first(DOWN)
     norm = first(MLP_NORM)
@@ -98,9 +97,3 @@ def _of_block(block: str, widths: Mapping[Point, int]) -> Iterator[tuple[str, Po
         "resid_post": Point(block),
     }
     return ((name, point) for name, point in points.items() if point is not None)
-
-
-def point_written(text: str) -> Point:
-    """The point that a module path stands for: `transformer.h.5.mlp`, or with `@in` what goes into it."""
-    path = re.sub("@in$", "", text)
-    return Point(path, "out" if path == text else "in")

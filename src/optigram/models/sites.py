@@ -1,14 +1,16 @@
-"""The sites of a network that is read by hooks: every place that has a state for each position, under all of its names."""
+"""The sites of a network that is read by hooks: every module with one state per position, under all of its names."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from torch import nn
 
 from optigram.models.base import Model, Site
 from optigram.models.hooks import Point
-from optigram.models.point_names import canonical_points, lens_names, point_written
+from optigram.models.point_names import canonical_points, lens_names
 
 LOGITS = "logits"
+SHOWN = 4  # names in a repr
 
 
 class Sites(Mapping[str, Site]):
@@ -27,7 +29,8 @@ class Sites(Mapping[str, Site]):
         name = self._by_lens.get(name, name)
         if name in self.canonical:
             return self.canonical[name]
-        point = point_written(name)
+        path = re.sub("@in$", "", name)
+        point = Point(path, "out" if path == name else "in")
         if point not in self.widths:
             raise KeyError(name)
         return point
@@ -47,9 +50,17 @@ class Sites(Mapping[str, Site]):
     def __len__(self) -> int:
         return len(self.canonical) + (self.logits is not None) + len(self.widths)
 
+    def __repr__(self) -> str:
+        names = [*self.canonical] or [str(point) for point in self.widths]
+        more = ", ..." if len(names) > SHOWN else ""
+        logits = "" if self.logits is None else f" and {LOGITS}"
+        paths = f" and {len(self.widths)} module paths" if self.canonical else ""
+        kind = "sites" if self.canonical else "module paths"
+        return f"<{len(names)} {kind} ({', '.join(names[:SHOWN])}{more}){logits}{paths}>"
+
 
 def aliases(model: Model, site: str) -> dict[str, str]:
-    """The names under which other tools know a site: `point`, `module`, `transformer_lens`; only those that there are.
+    """The names of a site in other tools: `point`, `module`, `transformer_lens`; only those that exist.
 
     The point name is the one that stands for the place alone: where no norm follows, `mlp_out_post.5` is `mlp_out.5`.
     """

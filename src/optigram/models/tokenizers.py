@@ -1,7 +1,7 @@
-"""Vocabularies of tokenizers as transformers has them, and of plain word lists: what each id reads as, which ids have no text.
+"""Vocabularies of transformers' tokenizers and of plain word lists: the text of each id, and the ids that have none.
 
-What a token reads as is what stands in the text for it: `" umbrella"` with its blank, and not the tokenizer's own
-spelling. Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
+A token is written as it stands in a text: `" umbrella"` with its blank, and not in the tokenizer's own spelling.
+Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
 """
 
 import functools
@@ -17,13 +17,34 @@ UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 MARK = "\u2581"  # how SentencePiece spells a blank
 UNKNOWNS = ("<unk>", "[UNK]")
+NEEDED = "convert_ids_to_tokens", "encode", "decode", "all_special_ids", "added_tokens_decoder"
 
 
-def tokenizer_vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
-    """The vocabulary of a tokenizer for a network with so many rows of embeddings, some of which may be mere padding.
+def vocabulary_of(rows: int, tokenizer: Any = None, words: Sequence[str] | None = None) -> Vocabulary:
+    """The vocabulary of a network with `rows` embeddings: by a tokenizer of transformers, or by `words` in id order.
 
     `special` are the ids that stand for no text: special and unused tokens, parts of characters, rows beyond the tokenizer.
+    With words, texts are split at blanks, `<...>` and `[...]` are special, and a word that is not listed is read as `<unk>` or
+    `[UNK]`, or is an InputError where there is neither. Raises InputError unless exactly one of the two is given, and fits.
     """
+    if (tokenizer is None) == (words is None):
+        got = "neither" if words is None else "both"
+        raise InputError(f"expected either a tokenizer or a word list, got {got}; give load(model, tokenizer) or load(model, words=[...])")
+    if words is None:
+        return _of_tokenizer(tokenizer, rows)
+    if isinstance(words, str) or not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"expected words as a list of strings in id order, got {type(words).__name__}; give words=['<pad>', 'a', ...]")
+    if len(words) != rows:
+        raise InputError(f"expected a word for each of the {rows} rows of the embedding, got {len(words)}; list them in id order")
+    return _of_words(words)
+
+
+def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
+    if not all(hasattr(tokenizer, name) for name in NEEDED):
+        raise InputError(
+            f"expected a tokenizer of transformers, or the name or folder of one, got {type(tokenizer).__name__}; "
+            "give AutoTokenizer.from_pretrained(...), or words=[...] for a list of words"
+        )
     spelled = tokenizer.convert_ids_to_tokens(list(range(min(rows, len(tokenizer)))))
     read = _reader(tokenizer)
     tokens = [f"<no token {i}>" if token is None else read(token) for i, token in enumerate(spelled)]
@@ -44,23 +65,18 @@ def tokenizer_vocabulary(tokenizer: Any, rows: int) -> Vocabulary:
     )
 
 
-def listed_vocabulary(words: Sequence[str]) -> Vocabulary:
-    """The vocabulary of a word list in id order; texts are split at blanks. `<...>` and `[...]` are special.
-
-    A word that is not in the list is read as `<unk>` or `[UNK]`, or is an InputError where there is neither.
-    """
+def _of_words(words: Sequence[str]) -> Vocabulary:
     ids = {word: i for i, word in enumerate(words)}
     unknown = next((ids[word] for word in UNKNOWNS if word in ids), None)
-
     special = frozenset(i for i, word in enumerate(words) if re.fullmatch(r"<.+>|\[.+\]", word))
-    encode, decode = functools.partial(_encode_listed, ids, unknown), functools.partial(joined, tuple(words))
+    encode, decode = functools.partial(_encode_words, ids, unknown), functools.partial(joined, tuple(words))
     return Vocabulary(tuple(words), special, encode, decode, spans=_blank_spans)
 
 
-def _encode_listed(ids: dict[str, int], unknown: int | None, text: str) -> list[int]:
+def _encode_words(ids: dict[str, int], unknown: int | None, text: str) -> list[int]:
     found = [ids.get(word, unknown) for word in text.split()]
     if None in found:
-        raise InputError(f"the model does not know the word {text.split()[found.index(None)]!r}; leave it out")
+        raise InputError(f"expected words of the model's list, got {text.split()[found.index(None)]!r}; leave it out")
     return [i for i in found if i is not None]
 
 
@@ -77,7 +93,7 @@ def _spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
 
 
 def _reader(tokenizer: Any) -> Callable[[str], str]:
-    """What turns the tokenizer's own spelling of a token into the text that it stands for."""
+    """A function from the tokenizer's own spelling of a token to the text that it stands for."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return lambda token: token.replace(MARK, " ")
@@ -96,7 +112,7 @@ def _byte_letters() -> dict[str, int]:
 
 
 def _text_of(data: bytes) -> str:
-    """The text of some bytes, or their numbers where they are not whole characters."""
+    """The text of some bytes, or their values where they are not whole characters."""
     try:
         return data.decode()
     except UnicodeDecodeError:

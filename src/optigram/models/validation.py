@@ -1,4 +1,4 @@
-"""Is a model read right? What `optigram check` tries on random texts: each claim of the seam against the model itself."""
+"""Whether a model is read correctly: `optigram check` tests each claim of `base.Model` on random texts."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from optigram.models.base import Model
 from optigram.models.hooks import read_points
-from optigram.models.inputs import effective_matrix, first_tensor
 from optigram.models.network import Network, ordinary_ids
 from optigram.models.sites import LOGITS, Sites
 
 SHAPE = 4, 9  # texts, and tokens of each
-SHARE = 0.33  # of the ordinary tokens that survive decoding and encoding alone; pieces that go on with a word cannot
+SHARE = 0.33  # of the ordinary tokens that survive re-tokenization alone; pieces that continue a word cannot
 SAMPLE = 2000  # tokens tried
 STOPS = 10  # points, from the first block to the last, at which a forward is stopped
 EXACT, HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights in single and in half precision
@@ -22,7 +21,7 @@ EXACT, HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights 
 
 @dataclass(frozen=True)
 class Check:
-    """One claim: whether it holds, the figure that decided, and what the figure is."""
+    """One claim: whether it holds, the figure that decides it, and what the figure means."""
 
     claim: str
     holds: bool
@@ -30,24 +29,28 @@ class Check:
     meaning: str
 
 
-def checks(model: Model) -> Iterator[Check]:
-    """Try all claims that can be tried with this model."""
+def checks(model: Model) -> list[Check]:
+    """Test all claims that this model makes. The model is left as it was found."""
     network = model if isinstance(model, Network) else None
+    with torch.no_grad(), contextlib.nullcontext() if network is None else network.frozen:
+        return list(_checks(model, network))
+
+
+def _checks(model: Model, network: Network | None) -> Iterator[Check]:
     allowed = HALF if network is not None and network.dtype in (torch.float16, torch.bfloat16) else EXACT
     ids = ordinary_ids(model.vocabulary, SHAPE, seed=1).to(model.embedding.device)
     sites = _read_sites(model)
-    with torch.no_grad():
-        if network is not None:
-            yield from _of_network(network, ids, sites, allowed)
-        if model.step is not None:
-            yield _near("word by word equals read whole", _read(model, ids, sites), _stepped(model, ids, sites), allowed)
-        yield _batch(model, ids, sites, allowed)
-        yield _padding(model, ids, sites, allowed)
+    if network is not None:
+        yield from _of_network(network, ids, sites, allowed)
+    if model.step is not None:
+        yield _near("token by token equals read whole", _read(model, ids, sites), _stepped(model, ids, sites), allowed)
+    yield _batch(model, ids, sites, allowed)
+    yield _padding(model, ids, sites, allowed)
     yield _round_trip(model)
 
 
 def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -> Iterator[Check]:
-    found = effective_matrix(model.inputs.embedding)
+    found = model.inputs.effective_matrix()
     yield _near("embedding is the effective one, embed(arange)", {"": model.embedding}, {"": found}, 0)
     hard = _from_ids(model, ids, sites)
     yield _near("embeds and ids agree at every point", _read(model, ids, sites), hard, allowed)
@@ -57,17 +60,17 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
     logits = model.sites.logits
     if logits is not None and logits.linear is not None:
         states = model.read(model.embedding[ids], [logits.linear.source])[logits.linear.source]
-        values = states @ logits.linear.weight.float().T + logits.linear.bias.float()
+        values = states @ logits.linear.weight.to(states).T + logits.linear.bias.to(states)
         cap = logits.linear.softcap
         values = values if cap is None else cap * torch.tanh(values / cap)
-        given = first_tensor(model.inputs.take_ids(ids)).float()
+        given = model.inputs.output(ids).to(values)
         yield _near("logits are the projection of their source", {LOGITS: values}, {LOGITS: given}, max(allowed, 1e-3))
     left = -_hooks(model) + _hooks_after_an_error(model, ids)
     yield Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
 
 
 def _read_sites(model: Model) -> list[str]:
-    """Every point of a network, or every site that is no projection."""
+    """Every point of a network, or every site that is not linear in another."""
     names = list(model.sites.canonical) if isinstance(model.sites, Sites) else list(model.sites)
     if isinstance(model.sites, Sites) and not names:
         names = [str(point) for point in model.sites.widths]
@@ -96,7 +99,7 @@ def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check
     together = _read(model, ids, sites)
     rows = [_read(model, row[None], sites) for row in ids]
     return _near(
-        "a text is read alike alone and in a batch", together, {site: torch.cat([row[site] for row in rows]) for site in sites}, allowed
+        "a text is read the same alone and in a batch", together, {site: torch.cat([row[site] for row in rows]) for site in sites}, allowed
     )
 
 
@@ -120,7 +123,7 @@ def _round_trip(model: Model) -> Check:
         "tokens survive decoding and encoding",
         share >= SHARE,
         share,
-        f"share of {len(chosen)} tokens, each alone; expected at least {SHARE}, for pieces within a word cannot",
+        f"share of {len(chosen)} tokens, each alone; expected at least {SHARE}, for pieces that continue a word cannot",
     )
 
 
@@ -129,7 +132,7 @@ def _hooks(model: Network) -> int:
 
 
 def _hooks_after_an_error(model: Network, ids: Tensor) -> int:
-    """The hooks that there are once a read was broken off by an error in the network, made on purpose."""
+    """The hooks that there are after a read that an error in the network, made on purpose, broke off."""
     layer = next(part for part in model.inputs.body.modules() if isinstance(part, nn.Linear | nn.LayerNorm))
     handle = layer.register_forward_pre_hook(_fail)
     try:
@@ -149,11 +152,11 @@ def _fail(*_: object) -> None:
 
 
 def _near(claim: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], allowed: float) -> Check:
-    """Compare by the largest difference at any site, as a share of the largest state there."""
+    """Compare by the largest difference at any site, relative to the largest state there."""
     worst, where = 0.0, ""
     for site, state in theirs.items():
         size = float(state.abs().max()) or 1.0
         distance = float((ours[site] - state).abs().max()) / size
-        if not distance <= worst:  # also when it is no number
+        if not distance <= worst:  # also when it is NaN
             worst, where = distance, site
     return Check(claim, worst <= allowed, worst, "largest difference, as a share of the largest state" + (f", at {where}" if where else ""))

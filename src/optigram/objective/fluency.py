@@ -14,9 +14,9 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Linear, Model, in_blocks
+from optigram.models.vocabulary_logits import vocabulary_logits
 from optigram.shapes import Bool, Float, Int
 
-SITES = ("logits", "language")  # sites with the scores of the next token
 ROWS = 32  # texts per forward, so that every forward has one shape; their scores for all words must fit in memory
 
 
@@ -66,9 +66,9 @@ class LanguageModel:
     @classmethod
     def of(cls, model: Model) -> "LanguageModel":
         """The model as a language model. Raises InputError if it has no scores of the next token, or is not causal."""
-        where = next((name for name in SITES if name in model.sites), None)
+        where = vocabulary_logits(model)
         head = None if where is None else model.sites[where].linear
-        if head is None or len(head.weight) != len(model.vocabulary):
+        if head is None:
             raise InputError(f"{model.name} does not predict the next token; name a causal language model as the fluency model")
         found = cls(model, head)
         if not found._is_causal():

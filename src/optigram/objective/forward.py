@@ -1,46 +1,48 @@
-"""Reading: texts through a model to the activations of targets, whole, or as a tree of shared prefixes, or as mixtures.
+"""Forwards: texts through a model to the activations of targets, whole, as a tree of shared prefixes, or as mixtures.
 
-`parts` are the readouts to serve, with m members in all; k1 is 1 where all of them judge the same texts, else there is
+`parts` are the groups of targets to score, with m members in all; k1 is 1 where all of them score the same texts, else there is
 one part, and texts for each of its members.
 """
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from optigram.models.base import Model, States, Step, in_blocks
 from optigram.objective.activations import TargetGroup
+from optigram.objective.functions import Groups
 from optigram.objective.prefix_tree import Level, blocks_of, in_sizes, prefix_tree, sorted_order
 from optigram.shapes import Bool, Float, Int
 
-ROWS = 128  # texts in one forward at the most; fewer texts are filled up to a power of two
+ROWS = 128  # texts in one forward at most; fewer texts are padded to a power of two
 FEWEST = 4
 CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold at once
 
 
-def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
+def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: Groups) -> Float[Tensor, "m c"]:
     """Differentiable activations of texts given as embeddings."""
     k1, c = embeds.shape[:2]
     states = model.read(embeds.flatten(0, 1).to(model.embedding.dtype), _sites(parts))
     members = None if k1 < len(members_of(parts)) else torch.arange(k1, device=embeds.device).repeat_interleave(c)
-    pooled = torch.cat([part.pooled(part.joined(states), members) for part in parts], dim=1)
-    return pooled.T if members is None else pooled.view(k1, c)
+    values = torch.cat([part.activations(states, members) for part in parts], dim=1)
+    return values.T if members is None else values.view(k1, c)
 
 
 def read(
-    model: Model, ids: Int[Tensor, "k1 c s"], parts: list[TargetGroup], ends: Sequence[int], steady: bool = False
+    model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups, ends: Sequence[int], steady: bool = False
 ) -> tuple[Float[Tensor, "m c"], Float[Tensor, " k1"]]:
     """Activations of texts, and what they cost each owner in forwards.
 
-    An owner's texts are read by prefix if the model can and that is less work, else whole. If `steady`, they are read by prefix
-    wherever the model can, and in blocks of one size: then a text's activation depends on the text alone, to the last bit. `ends`
-    are where each free word of a text ends with the fixed ones after it (`Template.ends`).
+    An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole. If `steady`, they are
+    read by prefix wherever possible, and in blocks of one size: then a text's activation depends on the text alone, to the last bit.
+    `ends` are where each free word of a text ends with the fixed ones after it (`Template.ends`).
     """
     (k1, c, s), shared = ids.shape, len(ids) == 1
-    rows, step = _with_owners(ids), model.step
+    groups = [group for part in parts if (group := part.by_prefix) is not None]
+    rows, step = _with_owners(ids), model.step if len(groups) == len(parts) else None
     if steady and step is not None:
         step, shares = dataclasses.replace(step, blocks=step.blocks[:1]), torch.ones(k1, dtype=torch.bool, device=rows.device)
     else:
@@ -48,7 +50,7 @@ def read(
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found: list[Tensor] = []
     if step is not None and chosen.any():
-        values, cells = _by_prefix(step, rows[chosen], parts, ends, k1, c, shared)
+        values, cells = _by_prefix(step, rows[chosen], groups, ends, k1, c, shared)
         found.append(values)
         cost = torch.where(shares.cpu(), cells / s, cost)
     if not chosen.all():
@@ -57,35 +59,49 @@ def read(
     return values.T if shared else values.view(k1, c), cost
 
 
-def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
-    """Activations of texts, each read from its first word, which costs a forward a text."""
+def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
+    """Activations of texts, each read from its first word, at a cost of one forward per text."""
     rows, shared = _with_owners(ids), len(ids) == 1
     values = _whole(model, rows, parts, shared, _block(len(rows)))
     return values.T if shared else values.view(ids.shape[:2])
 
 
-def members_of(parts: list[TargetGroup]) -> list[int]:
-    """The numbers of the targets that parts serve."""
+def members_of(parts: Groups) -> list[int]:
+    """The numbers of the targets of all parts."""
     return [i for part in parts for i in part.members]
 
 
+def by_group(inputs: Tensor, parts: Groups, run: Callable[[Tensor, Groups], Tensor], apart: bool = False) -> Float[Tensor, "k c"]:
+    """Activations of inputs [k1 c ...], by `run` for all parts that score the same texts, else for one part after the other.
+
+    If `apart`, parts that need whole texts run by themselves, so that the others are scored as they would be without them.
+    """
+    shared = len(inputs) == 1
+    whole = [part for part in parts if part.by_prefix is None] if apart else []
+    others = [part for part in parts if part.by_prefix is not None or not apart]
+    batches = [batch for batch in (others, whole) if batch] if shared else [[part] for part in parts]
+    values = torch.cat([run(inputs if shared else inputs[members_of(batch)], batch) for batch in batches])
+    order = [i for batch in batches for i in members_of(batch)]
+    return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
+
+
 def _block(texts: int) -> int:
-    """How many texts are read whole at once, where there are so many in all."""
+    """How many of this number of texts are read whole at once."""
     return min(ROWS, 1 << (max(texts, FEWEST) - 1).bit_length())
 
 
-def _whole(model: Model, rows: Int[Tensor, "n w"], parts: list[TargetGroup], shared: bool, block: int) -> Tensor:
-    """Activations of rows of texts, each led by its owner: [n m] if all members read each text, else [n 1]."""
+def _whole(model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, block: int) -> Tensor:
+    """Activations of rows of texts, each with its owner in front: [n m] if all members score each text, else [n 1]."""
 
     def run(rows: Tensor) -> Tensor:
         states = model.read(model.embedding[rows[:, 1:]], _sites(parts))
-        return torch.cat([part.pooled(part.joined(states), None if shared else rows[:, 0]) for part in parts], dim=1)
+        return torch.cat([part.activations(states, None if shared else rows[:, 0]) for part in parts], dim=1)
 
     return in_blocks(run, rows, block)
 
 
 def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int) -> Bool[Tensor, " k1"]:
-    """Whether each owner's texts are read by prefix: never depends on the texts of others."""
+    """Whether each owner's texts are read by prefix, which does not depend on the texts of others."""
     if step is None or not step.blocks:
         return torch.full((k1,), step is not None, device=rows.device)
     tree, _ = prefix_tree(rows[sorted_order(rows)], ends)
@@ -101,7 +117,7 @@ def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1
 def _by_prefix(
     step: Step, rows: Int[Tensor, "n w"], parts: list[TargetGroup], ends: Sequence[int], k1: int, c: int, shared: bool
 ) -> tuple[Tensor, Float[Tensor, " k1"]]:
-    """The same as `_whole`, and the cells of each owner: what its c texts have in common at their beginning is run once."""
+    """The same as `_whole`, and the positions run for each owner: a beginning that its c texts have in common is run once."""
     order = sorted_order(rows)
     ordered, most = rows[order], max(CHUNK // step.carries(ends[-1]), 1)
     chunks = ordered.split(most // c * c) if c <= most else [part for own in ordered.split(c) for part in own.split(most)]
@@ -115,7 +131,7 @@ def _by_prefix(
 
 
 def _climb(step: Step, tree: list[Level], parts: list[TargetGroup], shared: bool) -> Tensor:
-    """Activations of the texts at the ends of a tree: [n m] if all members read each text, else [n 1]."""
+    """Activations of the texts at the leaves of a tree: [n m] if all members score each text, else [n 1]."""
     carried: States | None = None
     pooled: list[Tensor | None] = [None] * len(parts)
     position = 0
@@ -135,7 +151,7 @@ def _climb(step: Step, tree: list[Level], parts: list[TargetGroup], shared: bool
 
 
 def _step_on(step: Step, level: Level, carried: States | None, sites: list[str], last: bool) -> tuple[States, States]:
-    """The states {site: [n r h]} of a level and what is carried on, if it is not the last, from what the level before it carries."""
+    """The states {site: [n r h]} of a level, given what the level before it carries; and what it carries on, if it is not the last."""
 
     def run(rows: Tensor) -> tuple[States, States]:
         before = None if carried is None else {name: state.index_select(0, level.parents[rows]) for name, state in carried.items()}
@@ -161,11 +177,11 @@ def _joined(parts: Mapping[str, list[Tensor]], back: Int[Tensor, " n"] | None) -
     return whole if back is None else {name: state.index_select(0, back) for name, state in whole.items()}
 
 
-def _sites(parts: list[TargetGroup]) -> list[str]:
+def _sites(parts: Groups) -> list[str]:
     return list(dict.fromkeys(site for part in parts for site in part.sites))
 
 
 def _with_owners(ids: Int[Tensor, "k1 c s"]) -> Int[Tensor, "n w"]:
-    """Texts [k1 c s] as rows [k1*c 1+s], each led by the number of its owner."""
+    """Texts [k1 c s] as rows [k1*c 1+s], each with the number of its owner in front."""
     owners = torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
     return torch.cat([owners[:, None], ids.flatten(0, 1)], dim=1)

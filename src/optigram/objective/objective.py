@@ -1,11 +1,12 @@
-"""The judge: what texts are worth to targets, exactly (`score`), as a relaxation (`relax`), and word by word (`gradient`).
+"""The objective: the activations of targets on texts, exactly (`score`), on relaxed texts (`relax`), and their `gradient` per word.
 
 Axes: k targets, c texts per target, t free tokens, s all tokens (with the template), v words, d embedding width; k1 is k, or 1.
 """
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -13,32 +14,36 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import TargetGroup, View, target_groups
+from optigram.objective.activations import View
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import members_of, read, read_soft
+from optigram.objective.forward import by_group, members_of, read, read_soft
+from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Bool, Float, Int
-from optigram.targets.target import Target
+from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
 from optigram.text.overlap import KnownTexts
 from optigram.text.template import Template, counted_places
 
 
 class Objective:
-    """Texts of `length` free words, judged by `targets` of `model`. Ids are the model's own, here and in all methods.
+    """Scores texts of `length` free words for `targets` of `model`. Token ids are the model's own, here and in all methods.
 
-    `template` stands around the free words; None is what the model expects around every text. `fluency` is what is asked
-    of the surprisal; with `must_survive` a text that does not survive decoding and encoding is worth -inf. `exact` gives the
-    same model in float32, for the last word on what a search in half precision found. `lexicon` int64 [v] are the ids
-    that may be proposed, `table` float32 [v d] their embeddings.
+    `targets` are addresses, targets, or several of both, as `resolve` takes them. `template` surrounds the free words; None adds only
+    what the model expects around every text. `words` int64 [v] are the ids that may be proposed, `fluency` is what is asked of the
+    surprisal; with `must_survive` a text that does not survive re-tokenization scores -inf. `exact` loads the same model in float32,
+    for the final re-scoring of what a search in half precision found. Raises InputError.
+
+    `lexicon` int64 [v] are the ids that may be proposed, `table` float32 [v d] their embeddings.
     """
 
+    @no_type_check  # wrong types are an InputError of `resolve`
     def __init__(
         self,
         model: Model,
-        targets: Sequence[Target],
+        targets: str | Target | Iterable[str | Target],
         length: int,
         template: Template | None = None,
         words: np.ndarray | None = None,
@@ -51,7 +56,7 @@ class Objective:
         template = Template.bare(model.vocabulary) if template is None else template
         if template.length not in (None, length):
             raise InputError(f"the template's slots hold {template.length} words, but the length is {length}; leave --length out")
-        self.targets, self.length, self.template = tuple(targets), length, template
+        self.targets, self.length, self.template = resolve(targets, model), length, template
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: KnownTexts | None = None
         self._deterministic = False
@@ -62,8 +67,15 @@ class Objective:
                 raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
         self._bind(model, "search")
 
+    def __repr__(self) -> str:
+        shown = repr(str(self.targets[0])) if len(self.targets) == 1 else f"{len(self.targets)} targets"
+        vocabulary, pieces = self.model.vocabulary, self.template.pieces(self.length)
+        texts = [f"{{{len(piece)}}}" if isinstance(piece, range) else vocabulary.decode(piece).strip() for piece in pieces]
+        around = "" if self.template == Template.bare(vocabulary) else f", template={' '.join(filter(None, texts))!r}"
+        return f"Objective({self.model.name}, {shown}, length={self.length}{around})"
+
     def _bind(self, model: Model, view: View) -> None:
-        """Set what depends on the model and the view."""
+        """Set the fields that depend on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
         self.lexicon = torch.from_numpy(self._words).to(self.device)
@@ -71,12 +83,12 @@ class Objective:
         self.cost = Cost.at_zero(len(self.targets))
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
-        self._groups = target_groups(model, self.targets, self._looked, view)
+        self._groups = all_groups(model, self.targets, self._looked, view)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
     def viewed(self, view: View, model: Model | None = None) -> "Objective":
-        """The same objective, with another view of latents that are off (`TargetGroup`), and of another model with the same sites."""
+        """The same objective with another view of latents that are off (`TargetGroup`), and perhaps another model with the same sites."""
         other = copy.copy(self)
         other._bind(model or self.model, view)
         return other
@@ -88,12 +100,12 @@ class Objective:
 
     @property
     def passes(self) -> int:
-        """Forwards that a text costs: 1, and 1 more for its surprisal."""
+        """Forwards per text: 1, and 1 more for its surprisal."""
         return 1 if self._surprisal is None else 2
 
     @property
     def penalises_surprisal(self) -> bool:
-        """Whether `relax` counts the surprisal, and repetition."""
+        """Whether `relax` subtracts a penalty for surprisal or repetition."""
         return self._surprisal is not None and self._surprisal.penalises_surprisal
 
     def _penalises(self, penalty: Tensor | None) -> bool:
@@ -101,46 +113,46 @@ class Objective:
 
     @property
     def has_language_model(self) -> bool:
-        """Whether there is a language model with the same tokens, so that it can say which word it expects."""
+        """Whether there is a language model with the same tokens, which can score the next word (`expected`)."""
         return self._surprisal is not None and self._surprisal.same_tokens
 
     def rows_of(self, ids: Int[Tensor, "k n t"], most: int) -> Int[Tensor, "k most t"]:
-        """The numbers of the words of at most so many texts in `lexicon`; -1 for words that are not there, and missing texts."""
+        """The places in `lexicon` of the words of the first `most` texts; -1 for words outside it, and for missing texts."""
         ids = ids[:, :most].to(self.device).contiguous()
         rows = torch.searchsorted(self.lexicon, ids).clamp(max=len(self.lexicon) - 1)
         rows = rows.masked_fill(self.lexicon[rows] != ids, -1)
         return torch.nn.functional.pad(rows, (0, 0, 0, most - ids.shape[1]), value=-1)
 
     def target_groups(self) -> list[list[int]]:
-        """The numbers of the targets that read each set of sites, so that a batch may run one path of the model."""
-        return [part.members for part in self._groups]
+        """The numbers of the targets that read each set of sites, so that a batch runs one path of the model."""
+        return [group.members for group in self._groups]
 
     def subset(self, members: Sequence[int]) -> "Objective":
-        """The same objective for some of its targets, by number, with a cost of its own at zero."""
+        """The same objective for some of its targets, by number, with a cost of its own that starts at zero."""
         part = copy.copy(self)
         part.targets = tuple(self.targets[i] for i in members)
         part.cost = Cost.at_zero(len(members))
         part.known = None if self.known is None else self.known.of(members)
-        part._groups = target_groups(self.model, part.targets, self._looked, self.view)
+        part._groups = all_groups(self.model, part.targets, self._looked, self.view)
         return part
 
     def excluding(self, known: KnownTexts) -> "Objective":
-        """The same objective, to which texts too near to these are worth -inf."""
+        """The same objective, for which texts too similar to these score -inf."""
         part = self.subset(range(len(self.targets)))
         part.known = known
         return part
 
     def deterministic(self) -> "Objective":
-        """The same objective, whose scores of a text depend on nothing but the text, to the last bit, for a little more work."""
+        """The same objective, whose score of a text depends on the text alone, to the last bit, at a slightly higher cost."""
         part = self.subset(range(len(self.targets)))
         part._deterministic = True
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
-        """Exact activations of texts [k1 c t], without a gradient; and their surprisal, if fluency counts."""
+        """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency."""
         with torch.no_grad():
             inputs = self._whole(ids)
-            activation = self._by_group(inputs, self._exactly)
+            activation = by_group(inputs, self._groups, self._exactly, apart=self.model.step is not None)
             penalised, surprisal = activation, None
             if self._surprisal is not None:
                 surprisal = self._surprisal.hard(inputs).expand_as(activation)
@@ -152,11 +164,11 @@ class Objective:
 
     @property
     def has_constraints(self) -> bool:
-        """Whether a text may be worth nothing by its words alone."""
+        """Whether a text may be ruled out by its words alone."""
         return self.must_survive or self.known is not None
 
     def is_allowed(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
-        """Which texts survive being written out, where they must, and are not too near to others; nothing is run, and nothing charged."""
+        """Which texts survive re-tokenization, where they must, and are not too similar to known ones. Nothing is run or charged."""
         ids = ids.to(self.device)
         kept = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
         if self.must_survive:
@@ -165,24 +177,24 @@ class Objective:
         return kept if self.known is None else kept & ~self.known.near(ids)
 
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
-        """Scores (logits) of the words of `lexicon` at each place, given the words before it; it needs a language model."""
+        """Logits of the words of `lexicon` at each free position, given the words before it. Needs a language model."""
         assert self._surprisal is not None
         self.cost.charge(forwards=float(ids.shape[1]))
         return self._surprisal.next_words(self._whole(ids))
 
     def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
-        """The surprisal of texts to the second language model, if there is one; it is not charged."""
+        """The surprisal of texts under the second language model, if there is one. Not charged."""
         if self.fluency is None or self.fluency.second is None:
             return None
         return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
     def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
-        """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, but for the -inf.
+        """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, except for the -inf.
 
-        A language model with other tokens cannot read mixtures, and is left out. `penalty` is what a nat costs beyond the weight.
+        A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = self._by_group(embeds, lambda inputs, parts: read_soft(self.model, inputs, parts))
+        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model))
         scores, passes = Scores(activation), 1
         if self._surprisal is not None and self._penalises(penalty):
             surprisal = self._surprisal.soft(embeds, text.weights).expand_as(activation)
@@ -202,11 +214,10 @@ class Objective:
         blend: Int[Tensor, "k1 c m"] | None = None,
         penalty: Float[Tensor, "k1 c"] | None = None,
     ) -> Float[Tensor, "k1 c p v"]:
-        """To first order, how the sum of values would change with the weight of each word: [k1 c p v].
+        """The gradient of the sum of values with respect to one-hot texts [k1 c t], for the words of `lexicon`: [k1 c p v].
 
-        The gradient with respect to one-hot texts [k1 c t], for the words of `lexicon`, at the p free positions `at`, or all.
-        Words of the texts themselves may be outside the lexicon. With a `blend` of m words there stands, at each of these
-        positions, their even mixture instead of the text's own word. `penalty` is that of `relax`.
+        It is taken at the p free positions `at`, or all. Words of the texts themselves may be outside the lexicon. With a `blend` of
+        m words, their even mixture replaces the text's own word at each of these positions. `penalty` is that of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         embeds = self.model.embedding.detach()[ids].float()
@@ -238,15 +249,7 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _by_group(self, inputs: Tensor, run: Callable[[Tensor, list[TargetGroup]], Tensor]) -> Tensor:
-        """Activations [k c] of inputs [k1 c ...]: each target's texts are run through the path it reads, and no other."""
-        shared = len(inputs) == 1
-        groups = [self._groups] if shared else [[part] for part in self._groups]
-        values = torch.cat([run(inputs if shared else inputs[members_of(parts)], parts) for parts in groups])
-        order = [i for parts in groups for i in members_of(parts)]
-        return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
-
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: list[TargetGroup]) -> Float[Tensor, "m c"]:
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
         values, cost = read(self.model, inputs, parts, self._ends, self._deterministic)
         costs = torch.zeros(len(self.targets))

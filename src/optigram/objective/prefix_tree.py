@@ -1,4 +1,4 @@
-"""Texts with a common beginning share the work on it: sorted texts, seen as a tree of their prefixes."""
+"""The prefix tree: texts with a common beginning share the forward over it."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from optigram.shapes import Int
 
 
 class Level(NamedTuple):
-    """The distinct prefixes of one length: last words [n r], row of the prefix that they follow [n], and owner of each [n]."""
+    """The distinct prefixes of one length: their last words [n r], the row of the prefix before these [n], and the owner of each [n]."""
 
     words: Int[Tensor, "n r"]
     parents: Int[Tensor, " n"]
@@ -27,8 +27,8 @@ def sorted_order(rows: Int[Tensor, "n w"]) -> Int[Tensor, " n"]:
 def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Level], Int[Tensor, " n"]]:
     """The levels of sorted `rows` [n 1+s] (owner, then words), and where each row ends: its place [n] in the last level.
 
-    A level goes on to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that what
-    a target pays does not depend on the others.
+    Each level extends to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that the cost of
+    a target does not depend on the others.
     """
     fresh = torch.ones_like(rows, dtype=torch.bool)
     fresh[1:] = (rows[1:] != rows[:-1]).cumsum(dim=1) > 0
@@ -58,7 +58,7 @@ def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[
 
 
 def blocks_of(counts: Int[Tensor, " k"], sizes: Sequence[int]) -> list[Int[Tensor, " k"]]:
-    """How many blocks of each size hold so many rows: one that would be more than half full is taken before smaller ones."""
+    """How many blocks of each size these numbers of rows take: a block that is more than half full is preferred to smaller ones."""
     found = []
     for size in sizes:
         spare = size - 1 if size == sizes[-1] else size // 2 - 1

@@ -1,4 +1,4 @@
-"""Strands: a target taken apart into the numbers `weight @ state + bias` that it is made of, and how each is bent."""
+"""Affine terms: a target as a sum of numbers `weight @ state + bias`, each passed through a threshold or a soft cap."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,24 +6,32 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.models.base import Model
+from optigram.models.base import Model, Site
 from optigram.shapes import Float
 from optigram.targets.latent import Scaling, SparseAutoencoder
-from optigram.targets.target import Direction, Latent, Target, Term, Unit
+from optigram.targets.readouts import Direction, Latent, LogProb, Term, Unit
+from optigram.targets.target import Target
 
 
 class Source(NamedTuple):
-    """A site that a model is asked to read, and what is done to its states first."""
+    """A site whose states are read, and how they are scaled first."""
 
     site: str
     scaling: Scaling = "none"
 
 
+class Normaliser(NamedTuple):
+    """What log probabilities take off a logit: the log-sum-exp of all logits, which are the site `logits`, computed from `source`."""
+
+    source: Source
+    logits: str
+
+
 @dataclass(frozen=True, eq=False)
 class AffineTerm:
-    """coefficient * bend(weight @ state + bias), where bend gives 0 up to `threshold`, or softens what nears `cap`.
+    """coefficient * f(weight @ state + bias), where f is 0 up to `threshold`, or softcaps at `cap`.
 
-    `contest` names the autoencoder and the latent that must be among its largest (TopK).
+    `contest` is the autoencoder and the index of a latent that must be among its largest (TopK).
     """
 
     source: Source
@@ -40,44 +48,63 @@ class AffineTerm:
         return self.bias, self.coefficient, self.threshold, self.cap
 
     @property
-    def straight(self) -> bool:
-        """Whether the number stays as it is."""
+    def linear(self) -> bool:
+        """Whether f changes nothing."""
         return self.threshold == -torch.inf and self.cap == torch.inf
 
 
 def affine_terms(model: Model, target: Target) -> list[AffineTerm]:
-    """The strands of a target; all of its linear terms that read one site make one strand, the first."""
-    straight: dict[Source, AffineTerm] = {}
-    bent: list[AffineTerm] = []
+    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first."""
+    linear: dict[Source, AffineTerm] = {}
+    others: list[AffineTerm] = []
     for term in target.terms:
-        strand = _strand(model, term, model.embedding.device)
-        if not strand.straight:
-            bent.append(strand)
+        affine = _affine_term(model, term)
+        if affine is None:
             continue
-        old, times = straight.get(strand.source), strand.coefficient
-        weight, bias = times * strand.weight, times * strand.bias
-        straight[strand.source] = AffineTerm(
-            strand.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
+        if not affine.linear:
+            others.append(affine)
+            continue
+        old, times = linear.get(affine.source), affine.coefficient
+        weight, bias = times * affine.weight, times * affine.bias
+        linear[affine.source] = AffineTerm(
+            affine.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
         )
-    return [*straight.values(), *bent]
+    return [*linear.values(), *others]
 
 
-def _strand(model: Model, term: Term, device: torch.device) -> AffineTerm:
-    site, readout = model.sites[term.site], term.readout
-    match readout:
-        case Unit(index) if site.linear is not None:
-            row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
-            cap = torch.inf if site.linear.softcap is None else site.linear.softcap
-            return AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)
-        case Unit(index):
-            row = torch.zeros(site.width, device=device)
-            row[index] = 1
-            return AffineTerm(Source(term.site), row, 0.0, term.weight)
-        case Direction():
-            return AffineTerm(Source(term.site), readout.vector.float().to(device), 0.0, term.weight)
+def normalisers(model: Model, target: Target) -> dict[Normaliser, float]:
+    """The log-sum-exps that a target's log probabilities take off, with their weights; those of differences cancel out."""
+    found: dict[Normaliser, float] = {}
+    for term in target.terms:
+        if isinstance(term.readout, LogProb):
+            head = model.sites[term.site].linear
+            one = Normaliser(Source(term.site if head is None else head.source), term.site)
+            found[one] = found.get(one, 0.0) + term.weight
+    return {one: weight for one, weight in found.items() if weight}
+
+
+def _affine_term(model: Model, term: Term) -> AffineTerm | None:
+    """A term as an affine one; None for a function."""
+    device = model.embedding.device
+    match term.readout:
+        case Unit(index) | LogProb(index):
+            return _unit(model.sites[term.site], term, index, device)
+        case Direction(vector=vector):
+            return AffineTerm(Source(term.site), vector.float().to(device), 0.0, term.weight)
         case Latent(_, index, autoencoder):
             row = autoencoder.encoder[index]
             bias = float(autoencoder.bias[index] - row @ autoencoder.center)
             contest = None if autoencoder.top is None else (autoencoder, index)
             threshold = float(autoencoder.threshold[index])
             return AffineTerm(Source(term.site, autoencoder.scaling), row.to(device), bias, term.weight, threshold, contest=contest)
+    return None
+
+
+def _unit(site: Site, term: Term, index: int, device: torch.device) -> AffineTerm:
+    if site.linear is None:
+        row = torch.zeros(site.width, device=device)
+        row[index] = 1
+        return AffineTerm(Source(term.site), row, 0.0, term.weight)
+    row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
+    cap = torch.inf if site.linear.softcap is None else site.linear.softcap
+    return AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)

@@ -1,1 +1,1 @@
-"""The report: tables made of records; it reads no model, and needs no torch."""
+"""Reports: tables, figures and pages of records. No module here reads a model or imports torch."""

@@ -1,4 +1,4 @@
-"""The overview's drawings: boxes by method (the paper's Figure 1), best so far against cost, and best against corpus size."""
+"""SVG charts of the overview: boxes per method (the paper's Figure 1), best so far against cost, best against corpus size."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,31 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, curve
+from optigram.study.statistics import curve
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400.0, 84.0, 14.0, 8.0, 40.0
-LETTER = 7.0  # width of one, at most, of a name
+LETTER = 7.0  # width of a letter of a name, at most
 ROW = 46.0  # height of a box's row
-TALL = 250.0  # of the curves
+TALL = 250.0  # height of the curves
 Colours = Mapping[str, str]  # class by method
-
-
 Attribute = str | float
 
 
 def _element(name: str, attributes: dict[str, Attribute], *inside: Markup | str) -> Markup:
-    """One element; numbers get two decimals, texts and attributes are escaped."""
+    """An element; numbers get two decimals, texts and attributes are escaped."""
     written = "".join(f' {key}="{escape(value if isinstance(value, str) else _number(value))}"' for key, value in attributes.items())
     return Markup(f"<{name}{written}>") + Markup("").join(escape(part) for part in inside) + Markup(f"</{name}>")
 
 
 def _number(value: float) -> str:
-    """At most two decimals, and none that are zero."""
+    """A number with at most two decimals, without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
+def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:
     """A line of text whose middle is at the height y."""
     return _element("text", {"x": x, "y": y, "class": kind, "text-anchor": anchor, "dominant-baseline": "central"}, words)
 
@@ -41,14 +40,14 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     return _element("line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "class": kind})
 
 
-def path(points: Sequence[tuple[float, float]], kind: str, closed: bool = False) -> Markup:
+def _path(points: Sequence[tuple[float, float]], kind: str, closed: bool = False) -> Markup:
     """A line through points."""
     steps = "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
     return _element("path", {"d": f"M{steps}{'Z' if closed else ''}", "class": kind})
 
 
 def _drawing(width: float, height: float, label: str, *inside: Markup) -> Markup:
-    """A drawing that scales with its place; `label` is what it is read out as."""
+    """A drawing that scales with its container; `label` is its text for screen readers."""
     return _element(
         "svg", {"viewBox": f"0 0 {_number(width)} {_number(height)}", "role": "img", "aria-label": label, "class": "drawing"}, *inside
     )
@@ -56,7 +55,7 @@ def _drawing(width: float, height: float, label: str, *inside: Markup) -> Markup
 
 @dataclass(frozen=True)
 class _Scale:
-    """From values between `low` and `high` to places between `start` and `end`; with `log` by their logarithm."""
+    """A map from values between `low` and `high` to places between `start` and `end`, linear or logarithmic (`log`)."""
 
     low: float
     high: float
@@ -65,7 +64,7 @@ class _Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """The place of a value; what lies outside is brought to the edge."""
+        """The place of a value; values outside are clipped to the edge."""
         low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, min(max(value, self.low), self.high)))
         return self.start + (self.end - self.start) * ((value - low) / (high - low) if high > low else 0.5)
 
@@ -92,8 +91,8 @@ def _brief(value: float) -> str:
     return f"{value:g}"
 
 
-def _boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str, title: str, rule: float | None = 1.0) -> Markup | None:
-    """A row a name: a point a neuron, quartiles, whiskers to 1.5 quartile distances; `rule` is a value that is marked."""
+def boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str, title: str, rule: float | None = 1.0) -> Markup | None:
+    """A row per name: a point per neuron, quartiles, whiskers to 1.5 quartile distances; `rule` is a marked value."""
     found = {name: values for name, values in found.items() if values}
     if not found:
         return None
@@ -108,8 +107,8 @@ def _boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str
     return _drawing(WIDTH, height, f"{title}: {axis}", *parts)
 
 
-def _curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
-    """A line a method: the median neuron's best so far over its best of the corpus, with quartiles, against what it cost."""
+def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, title: str) -> Markup | None:
+    """A line per method: the activation of the best text so far over the best of the corpus, against cost; median and quartiles."""
     lines = {
         method: [point for point in curve(records, method) if all(map(math.isfinite, point))] for method in methods if method != BASELINE
     }
@@ -119,18 +118,26 @@ def _curves(records: Sequence[Record], methods: Sequence[str], colours: Colours,
     points = [point for found in lines.values() for point in found]
     x = _Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT / 2, WIDTH - RIGHT, log=True)
     y = _Scale(min(0.0, min(p[1] for p in points)), max(1.1, max(p[3] for p in points) * 1.03), TALL - BOTTOM, TOP)
-    parts = [*_frame(x, y, "forward-equivalents a neuron"), _line(x.start, y.at(1), x.end, y.at(1), "rule")]
+    parts = [*_frame(x, y, "forward-equivalents per neuron, corpus search included"), _line(x.start, y.at(1), x.end, y.at(1), "rule")]
     for method, found in lines.items():
         upper, lower = [(x.at(p[0]), y.at(p[3])) for p in found], [(x.at(p[0]), y.at(p[1])) for p in found]
-        parts.append(path([*upper, *lower[::-1]], f"band {colours[method]}", closed=True))
-        parts.append(path([(x.at(p[0]), y.at(p[2])) for p in found], f"line {colours[method]}"))
-    return _drawing(WIDTH, TALL, f"{title}: best so far over the best of the corpus, against forward-equivalents", *parts)
+        parts.append(_path([*upper, *lower[::-1]], f"band {colours[method]}", closed=True))
+        parts.append(_path([(x.at(p[0]), y.at(p[2])) for p in found], f"line {colours[method]}"))
+    return _drawing(
+        WIDTH,
+        TALL,
+        f"{title}: activation of the best text so far over the best of the corpus, against forward-equivalents per neuron",
+        *parts,
+    )
 
 
-def _growth(
+def growth(
     sizes: Sequence[float], best: Sequence[Sequence[float]], levels: Mapping[str, float], colours: Colours, axis: str, title: str
 ) -> Markup | None:
-    """The best of a part of the corpus over that of all [neurons, sizes], against its size, with each method's median as a line."""
+    """The best of a part of the corpus over the best of all of it, against its size, with each method's median as a line.
+
+    `best` [neurons, sizes].
+    """
     known = [np.array(values) / values[-1] for values in best if values[-1] > 0]
     if not known:
         return None
@@ -139,14 +146,14 @@ def _growth(
     y = _Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
     upper, lower = ([(x.at(size), y.at(value)) for size, value in zip(sizes, values, strict=True)] for values in (high, low))
     parts = _frame(x, y, axis)
-    parts.append(path([*upper, *lower[::-1]], f"band {colours[BASELINE]}", closed=True))
-    parts.append(path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
+    parts.append(_path([*upper, *lower[::-1]], f"band {colours[BASELINE]}", closed=True))
+    parts.append(_path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
     for method, level in levels.items():
         parts.append(_line(x.start, y.at(level), x.end, y.at(level), f"level {colours[method]}"))
     return _drawing(WIDTH, TALL, f"{title}: the best of the corpus against its size, with each method's median", *parts)
 
 
-def _interval(low: float, value: float, high: float, colour: str, least: float = 0.0, most: float = 1.0) -> Markup:
+def interval(low: float, value: float, high: float, colour: str, least: float = 0.0, most: float = 1.0) -> Markup:
     """An estimate and its interval on a line from `least` to `most`, for a table's cell."""
     x = _Scale(least, most, 4, 116)
     parts = [_line(4, 9, 116, 9, "grid"), _line(x.at((least + most) / 2), 3, x.at((least + most) / 2), 15, "rule")]
@@ -179,18 +186,18 @@ def _box(x: _Scale, y: float, method: str, values: Mapping[str, float], colour: 
         ),
         _line(x.at(middle), y - 9, x.at(middle), y + 9, f"middle {colour}"),
     ]
-    return _element("g", {}, text(x.start - 10, y, method, "name", "end"), *parts)
+    return _element("g", {}, _text(x.start - 10, y, method, "name", "end"), *parts)
 
 
 def _axis(x: _Scale, bottom: float, top: float, title: str) -> list[Markup]:
     parts = []
     for tick in x.ticks():
-        parts += [_line(x.at(tick), top, x.at(tick), bottom, "grid"), text(x.at(tick), bottom + 12, _brief(tick), "tick", "middle")]
-    return [*parts, text((x.start + x.end) / 2, bottom + 30, title, "axis", "middle")]
+        parts += [_line(x.at(tick), top, x.at(tick), bottom, "grid"), _text(x.at(tick), bottom + 12, _brief(tick), "tick", "middle")]
+    return [*parts, _text((x.start + x.end) / 2, bottom + 30, title, "axis", "middle")]
 
 
 def _frame(x: _Scale, y: _Scale, title: str) -> list[Markup]:
     parts = _axis(x, y.start, y.end, title)
     for tick in y.ticks(5):
-        parts += [_line(x.start, y.at(tick), x.end, y.at(tick), "grid"), text(x.start - 6, y.at(tick), _brief(tick), "tick", "end")]
+        parts += [_line(x.start, y.at(tick), x.end, y.at(tick), "grid"), _text(x.start - 6, y.at(tick), _brief(tick), "tick", "end")]
     return parts

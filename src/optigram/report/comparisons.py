@@ -1,41 +1,54 @@
-"""Tables of a study: what it will cost, and every method against corpus search."""
+"""Tables of a study: its expected cost, and every method against corpus search."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import Interval, compare, cosine, site_of, soft_gap
+from optigram.study.statistics import Comparison, Interval, compare, median, site_of, soft_gap
 
 if TYPE_CHECKING:
     from optigram.study.estimate import Row
 
+FEW = 10  # neurons below which a share is not given as a percentage
+
 
 def methods_grid(records: Sequence[Record]) -> Grid:
-    """Every method of every arm against corpus search, its cost, its soft-to-hard gap and emb's cosine."""
+    """Every method of every arm against corpus search, with its cost, its soft-to-hard gap and the cosine of emb."""
     rows = []
     for one in compare(records):
         here = [record for record in records if record.arm == one.arm and site_of(record) == one.site]
-        near = cosine(here, one.method)
+        cosines = [record.notes["cosine"] for record in here if record.method == one.method and "cosine" in record.notes]
         rows.append(
             [
                 one.arm,
                 one.site,
                 one.method,
                 show(one.ratio),
-                show(one.wins, percent=True),
+                show_wins(one),
                 show(soft_gap(here, one.method)),
-                show(near) if near.value == near.value else "",
+                show(median(cosines)) if cosines else "",
                 f"{one.forwards:,.0f}",
                 str(one.neurons),
             ]
         )
-    header = ("settings", "path", "method", "median / crp", "beats crp", "soft-to-hard gap", "cosine", "f.e. a neuron", "neurons")
+    header = (
+        "settings",
+        "path",
+        "method",
+        "median / crp",
+        "beats crp",
+        "soft-to-hard gap",
+        "cosine",
+        "forward-equivalents per neuron",
+        "neurons",
+    )
     return Grid(header, rows, frozenset({3, 4, 5, 6, 7, 8}))
 
 
 def plan_grid(rows: "Sequence[Row]", workers: int) -> Grid:
-    """What is still to do: cells, targets, cost and time of each method of each arm, and of all."""
+    """What is still to do: cells, targets, cost and time of each method of each arm, and in all."""
     processes = max(workers, 1)
     cells = [
         [
@@ -52,21 +65,28 @@ def plan_grid(rows: "Sequence[Row]", workers: int) -> Grid:
     whole = sum(row.forwards * row.targets for row in rows)
     seconds = sum(row.seconds for row in rows) / processes
     cells.append(["all", "", str(sum(row.cells for row in rows)), "", "", f"{whole:,.0f}", duration(seconds)])
-    header = ("arm", "method", "cells", "targets", "f.e. a target, at most", "f.e. in all", f"time on {processes}")
+    header = ("arm", "method", "cells", "targets", "forward-equivalents per target, at most", "in all", f"time on {processes}")
     return Grid(header, cells, frozenset(range(2, 7)), frozenset({len(rows)}))
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: "40 s", "12 min", "3.5 h", "20 days"."""
+    """Seconds in a readable unit: "40 s", "12 min", "3.5 h", "20 days"."""
     for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
         if seconds / size < most:
             return f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86400:.0f} days"
 
 
+def show_wins(one: Comparison) -> str:
+    """The neurons on which a method is above the baseline: "68% [62%, 73%]", or "2 of 3 [0.21, 0.94]" for fewer than 10 neurons."""
+    if one.neurons >= FEW:
+        return show(one.wins, percent=True)
+    return f"{round(one.wins.value * one.neurons)} of {one.neurons} [{one.wins.low:.2f}, {one.wins.high:.2f}]" if one.neurons else "-"
+
+
 def show(interval: Interval, percent: bool = False) -> str:
-    """ "1.18 [1.15, 1.20]"."""
-    if interval.value != interval.value:
+    """An estimate and its interval, such as "1.18 [1.15, 1.20]"; the estimate alone where it has no interval."""
+    if math.isnan(interval.value):
         return "-"
     value, low, high = (f"{number:.0%}" if percent else f"{number:.2f}" for number in interval)
-    return f"{value} [{low}, {high}]"
+    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"

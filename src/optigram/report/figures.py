@@ -1,4 +1,4 @@
-"""Figures of records: activations by method (the paper's Figure 1), and best-so-far against what it cost."""
+"""Matplotlib figures of records: activations by method (the paper's Figure 1), and best so far against cost."""
 
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -9,29 +9,30 @@ import numpy as np
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, activations, curve, site_of
+from optigram.study.statistics import activations, curve, site_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = ("svg", "pdf", "png")
-SHADES = ("#ffffff", "#e6e6e6", "#cfcfcf", "#b3b3b3", "#949494")  # told apart in grey, too
+SHADES = ("#ffffff", "#e6e6e6", "#cfcfcf", "#b3b3b3", "#949494")  # distinct in grey, too
 LINES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 
 
 def require_matplotlib() -> None:
-    """Raise InputError at once where figures cannot be drawn, and not after the work."""
+    """Raise InputError, before any work, where matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("figures need matplotlib; install it with: pip install 'optigram[figures]'")
 
 
 def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping[str, str], normalised: bool = False) -> "Figure":
-    """A panel a site, a box a method: quartiles, whiskers to 1.5 quartile distances, a point a neuron.
+    """A panel per site, a box per method: quartiles, whiskers to 1.5 quartile distances, a point per neuron.
 
-    `titles` are the sites and what they are called. `normalised` divides by each neuron's best text of the corpus, and
-    leaves out neurons for which that is not positive; else the unit is the model's own.
+    `titles` maps sites to titles. `normalised` divides by each neuron's best corpus text and leaves out neurons for which that
+    is not positive; otherwise the unit is the model's own.
     """
     figure, axes = _panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
@@ -52,7 +53,7 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
 
 
 def curves(records: Sequence[Record], methods: Sequence[str], titles: Mapping[str, str]) -> "Figure":
-    """A panel a site, a line a method: the median neuron's best so far over its best of the corpus."""
+    """A panel per site, a line per method: activation of the best text so far over the best corpus text, median over neurons."""
     figure, axes = _panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
         here = [record for record in records if site_of(record) == site]
@@ -64,15 +65,15 @@ def curves(records: Sequence[Record], methods: Sequence[str], titles: Mapping[st
                 panel.fill_between(points[:, 0], points[:, 1], points[:, 3], color="black", alpha=0.07, linewidth=0)
         panel.axhline(1, color="grey", linewidth=0.8)
         panel.set_xscale("log")
-        panel.set_xlabel("forward-equivalents a neuron")
+        panel.set_xlabel("forward-equivalents per neuron, corpus search included")
         panel.set_title(title)
-    axes[0].set_ylabel("best so far / best of the corpus")
+    axes[0].set_ylabel("activation of the best text so far / best of the corpus")
     axes[-1].legend(frameon=False, fontsize=8)
     return figure
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write path.svg, path.pdf and path.png, whole and without a date, so that equal figures are equal files."""
+    """Write path.svg, path.pdf and path.png without a date, so that equal figures are equal files."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": "optigram", "svg.fonttype": "none"}):
@@ -93,7 +94,7 @@ def _panels(count: int) -> tuple["Figure", Sequence["Axes"]]:
 
 
 def _boxes(panel: "Axes", values: Sequence[Sequence[float]]) -> None:
-    """Boxes in shades of grey, and the neurons beside each other as faint points; the spread sideways means nothing."""
+    """Boxes in shades of grey, and the neurons as faint points; their horizontal spread has no meaning."""
     drawn = panel.boxplot(values, widths=0.6, showfliers=False, patch_artist=True, medianprops={"color": "black", "linewidth": 1.6})
     sideways = np.random.default_rng(0)
     for number, (box, points) in enumerate(zip(drawn["boxes"], values, strict=True)):

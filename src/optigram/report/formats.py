@@ -1,4 +1,4 @@
-"""A small table as plain text, Markdown, LaTeX or HTML; every cell is escaped for where it goes."""
+"""A small table as plain text, Markdown, LaTeX or HTML; every cell is escaped for its format."""
 
 import html
 import re
@@ -11,7 +11,7 @@ TEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells by row; columns whose number is among `right` are set to the right. `groups` are rows that begin a new group."""
+    """Cells by row. `right` are the numbers of right-aligned columns, `groups` the numbers of rows that begin a new group."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -37,7 +37,7 @@ def plain(grid: Grid) -> str:
 
 
 def markdown(grid: Grid) -> str:
-    """A table of GitHub's Markdown."""
+    """A table in GitHub's Markdown."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell).replace("\n", " ") for cell in cells) + " |"
@@ -60,7 +60,7 @@ def _latex(grid: Grid) -> str:
 
 
 def _as_html(grid: Grid) -> str:
-    """A `<table>` without styles of its own."""
+    """A `<table>` without styles."""
 
     def line(cells: Sequence[str], tag: str) -> str:
         aligned = (f' style="text-align:{"right" if i in grid.right else "left"}"' for i in range(len(cells)))

@@ -1,4 +1,4 @@
-"""The overview of a report: what was run, at what cost, and what came out, each arm of a study by itself."""
+"""The overview of a report: what was run, its cost and its results, for each arm of a study by itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,21 +6,23 @@ from typing import Any
 
 from markupsafe import Markup
 
-from optigram.report import charts as drawings
-from optigram.report.comparisons import duration, show
+from optigram.optimize.baseline import BASELINE
+from optigram.report import charts
+from optigram.report.comparisons import FEW, duration, show, show_wins
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence
-from optigram.study.statistics import BASELINE, Comparison, activations, compare, grouped, site_of
+from optigram.study.statistics import Comparison, activations, compare, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
 N_GRAMS = "n-grams of the corpus, in a random order"
+SAMPLED = "sampled from the model"
 SPARE = 4  # colours for other methods
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One method against corpus search, as the table shows it."""
+    """One method against corpus search, as a row of the table."""
 
     method: str
     colour: str
@@ -34,7 +36,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One site of an arm: its table, and its drawings by title."""
+    """One site of an arm: its table, and its charts by title."""
 
     site: str
     neurons: int
@@ -44,7 +46,7 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _Part:
-    """One arm, or the whole of a run that has none."""
+    """One arm of a study, or a whole run."""
 
     arm: str
     model: str
@@ -60,7 +62,12 @@ def colours_of(methods: Sequence[str]) -> dict[str, str]:
     return {method: f"c{numbers[method.partition(':')[0]]}" for method in methods}
 
 
-def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
+def overview(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """The `headline`, `facts` and `parts` (one per arm) of a run's page."""
+    return {"headline": _headline(kept.records), "facts": _facts(kept, evidence), "parts": _parts(kept.records, evidence)}
+
+
+def _parts(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
     """An overview of each arm."""
     comparisons = compare(records)
     colours = colours_of([BASELINE, *dict.fromkeys(record.method for record in records)])
@@ -75,34 +82,54 @@ def parts_of(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_P
     ]
 
 
-def facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
-    """What was run, in a few words each."""
+def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
+    """What was run, a few words per fact."""
     firsts = [record for record in kept.records if record.rank == 1]
     settings = kept.settings
     told: dict[str, Any] = {
-        "model": settings["model"],
-        "corpus": kept.manifest.get("corpus") or settings.get("corpus") or ("the model's own sentences" if _searched(firsts) else None),
+        "model": settings.get("model", kept.records[0].model),
+        "corpus": kept.manifest.get("corpus") or settings.get("corpus") or (SAMPLED if _searched(firsts) and kept.sampled else None),
         "n-grams": f"{evidence[0].sizes[-1]:,} different" if evidence and evidence[0].sizes else None,
         "neurons": f"{len({(record.model, record.target) for record in firsts}):,}",
         "free words": settings.get("length") or (len(evidence[0].heats[0].words) if evidence and evidence[0].heats else None),
         "template": settings.get("template"),
-        "cost": f"{sum(record.forwards + record.backwards for record in firsts):,.0f} forward-equivalents",
+        "cost": f"{_spent(kept):,.0f} forward-equivalents",
         "time": f"{duration(sum(record.seconds for record in firsts))} of one process",
         "made by": ", ".join(f"{name} {kept.manifest['versions'][name]}" for name in ("optigram", "torch")),
     }
     return {name: str(value) for name, value in told.items() if value}
 
 
-def headline(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """The strongest finding of the first arm, for each site: a figure, and what it is."""
-    told = []
-    first = records[0].arm
-    for site, here in grouped([one for one in compare(records) if one.arm == first], lambda one: one.site).items():
-        best = max(here, key=lambda one: (one.wins.value, one.ratio.value))
-        told.append((f"{best.wins.value:.0%}", f"of {best.neurons} neurons of {site}: {best.method} beats corpus search"))
-        if best.ratio.value == best.ratio.value:
-            told.append((f"{best.ratio.value:.2f} x", f"the corpus's best activation, for the median neuron of {site} by {best.method}"))
-    return told
+def _headline(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
+    """For each site of the first arm: its neurons, and how often each method is above the best corpus text. Nothing is selected."""
+    first = [one for one in compare(records) if one.arm == records[0].arm]
+    return [
+        (f"{here[0].neurons:,} neurons of {site}", [_wins(one) for one in here])
+        for site, here in grouped(first, lambda one: one.site).items()
+    ]
+
+
+def _wins(one: Comparison) -> str:
+    if one.neurons >= FEW:
+        return (
+            f"{one.method} is above the best corpus text on {one.wins.value:.0%} (95% interval {one.wins.low:.0%} to {one.wins.high:.0%})"
+        )
+    count = f"{round(one.wins.value * one.neurons)} of {one.neurons}"
+    return f"{one.method} is above the best corpus text on {count} (95% interval of the share {one.wins.low:.2f} to {one.wins.high:.2f})"
+
+
+def _spent(kept: RunFolder) -> float:
+    """Forward-equivalents of all searches. A run of `find` searches its corpus once for all methods that start from it."""
+    firsts = [record for record in kept.records if record.rank == 1]
+    if kept.study is not None:
+        return sum(record.total_forwards for record in firsts)
+    searched = {(record.model, record.target) for record in firsts if record.method == BASELINE}
+    read = {
+        key: record.corpus_forwards
+        for record in firsts
+        if (key := (record.model, record.target)) not in searched and record.corpus_forwards
+    }
+    return sum(record.forwards + record.backwards for record in firsts) + sum(read.values())
 
 
 def _searched(records: Sequence[Record]) -> bool:
@@ -133,9 +160,9 @@ def _panels(
         sizes, best = around[0].sizes if around else [], [one.best for one in around]
         over = ratios(here, methods, activations(here, BASELINE))
         drawn = {
-            "Each neuron against its best of the corpus": drawings._boxes(over, colours, "activation / best of the corpus", site),
-            "Best so far, as the search goes on": drawings._curves(here, methods, colours, site),
-            "What a larger corpus would bring": drawings._growth(sizes, best, levels, colours, N_GRAMS, site),
+            "Each neuron against its best corpus text": charts.boxes(over, colours, "activation / best of the corpus", site),
+            "Activation of the best text so far": charts.curves(here, methods, colours, site),
+            "What a larger corpus would bring": charts.growth(sizes, best, levels, colours, N_GRAMS, site),
         }
         yield _Panel(
             site, len(neurons), [_row(one, colours) for one in mine], {name: one for name, one in drawn.items() if one is not None}
@@ -144,6 +171,6 @@ def _panels(
 
 def _row(one: Comparison, colours: Mapping[str, str]) -> _Row:
     colour = colours[one.method]
-    picture = drawings._interval(one.wins.low, one.wins.value, one.wins.high, colour)
+    picture = charts.interval(one.wins.low, one.wins.value, one.wins.high, colour)
     p = "< 0.001" if one.holm < 0.001 else f"{one.holm:.3f}"
-    return _Row(one.method, colour, show(one.wins, percent=True), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)
+    return _Row(one.method, colour, show_wins(one), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)

@@ -1,15 +1,16 @@
-"""What a report's page is told of each neuron: plain values for its script, from records and, where there is any, evidence."""
+"""The data of a report's page: plain values for its script, from records and, where there is any, evidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optigram.report.escape import visible, whole
+from optigram.optimize.baseline import BASELINE
+from optigram.report.escape import Word, heat_words, joined, visible
 from optigram.report.reproduce import command
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Example, Heat
-from optigram.study.statistics import BASELINE, grouped, site_of
+from optigram.study.statistics import grouped, site_of
 
 DIGITS = 5  # significant, of a number on the page
 POINTS = 24  # of a trace, at most
@@ -19,7 +20,7 @@ Key = tuple[str, str]  # model and target
 
 @dataclass(frozen=True)
 class _Series:
-    """A method of an arm; `label` says which arm only where the run has several with this method."""
+    """A method of an arm; `label` names the arm where several arms have this method."""
 
     arm: str
     method: str
@@ -34,13 +35,14 @@ def _series_of(records: Sequence[Record]) -> list[_Series]:
 
 
 def contents(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
-    """All that the page's script reads, as JSON would have it."""
+    """All data of the page's script, as JSON values."""
     series = _series_of(kept.records)
     numbers = {(one.arm, one.method): number for number, one in enumerate(series)}
     known = {(one.model, one.target): one for one in evidence}
     groups = grouped(kept.records, lambda record: (record.model, record.target))
     return {
         "series": [{"arm": one.arm, "method": one.method, "label": one.label, "base": one.method == BASELINE} for one in series],
+        "sampled": kept.sampled,
         "marked": any(word.startswith(" ") for one in evidence for heat in one.heats for word in heat.words),
         "neurons": [_neuron(key, records, known.get(key), numbers, kept.manifest) for key, records in groups.items()],
     }
@@ -52,7 +54,7 @@ def _best_of_corpus(records: Sequence[Record]) -> float | None:
 
 
 def short(value: float | None) -> float | None:
-    """A number in few digits; None for what is no number."""
+    """A number in few digits; None for NaN and infinities."""
     return None if value is None or not abs(value) < float("inf") else float(f"{value:.{DIGITS}g}")
 
 
@@ -78,21 +80,24 @@ def _text(record: Record, number: int, heat: Heat | None, manifest: Mapping[str,
         "series": number,
         "seed": record.seed,
         "rank": record.rank,
-        "text": record.text,
+        "text": "".join(piece for piece, _ in record.pieces()),
         "activation": short(record.activation),
-        "cost": round(record.forwards + record.backwards),
+        "cost": round(record.total_forwards),
         "command": command(record, manifest),
     }
+    if len(record.pieces()) > 1:
+        made["pieces"] = [list(piece) for piece in record.pieces()]
     if heat is not None:
-        made |= _heat(heat, record.text)
-    optional = {"soft": short(record.notes.get("soft")), "surprisal": short(record.surprisal), "trace": _thinned(record.trace)}
+        made |= _words(heat_words(record, heat))
+    optional = {"soft": short(record.notes.get("soft")), "surprisal": short(record.surprisal), "trace": _thinned(record.total_trace)}
     made |= {name: value for name, value in optional.items() if value}
     return made if record.survives else made | {"changes": True}
 
 
-def _heat(heat: Heat | Example, text: str) -> dict[str, Any]:
-    pairs = whole(heat.words, heat.without, text)
-    return {"words": [visible(word) for word, _ in pairs], "without": [short(value) for _, value in pairs]}
+def _words(words: Sequence[Word]) -> dict[str, Any]:
+    fixed = [place for place, word in enumerate(words) if not word.free]
+    made = {"words": [visible(word.text) for word in words], "without": [short(word.without) for word in words]}
+    return made | ({"fixed": fixed} if fixed else {})
 
 
 def _surroundings(evidence: Evidence) -> dict[str, Any]:
@@ -113,14 +118,19 @@ def _surroundings(evidence: Evidence) -> dict[str, Any]:
 def _example(example: Example) -> dict[str, Any]:
     around = {name: value for name, value in (("before", example.before), ("after", example.after)) if value}
     text = "".join(example.words) if any(word.startswith(" ") for word in example.words) else " ".join(example.words)
-    return {"share": example.share, "activation": short(example.activation), **_heat(example, text), **around}
+    return {
+        "share": example.share,
+        "activation": short(example.activation),
+        **_words(joined(example.words, example.without, text)),
+        **around,
+    }
 
 
 def _thinned(trace: Sequence[Sequence[float]]) -> list[list[float]]:
-    """The points of a trace that a page can show: [forward-equivalents, activation]; its first and last are among them."""
+    """At most `POINTS` points of a trace, with its first and last: [forward-equivalents in all, activation]."""
     known = [point for point in trace if abs(point[1]) < float("inf")]
     step = max(1, -(-len(known) // POINTS))
     picked = known[::-1][::step][::-1]
     if known and picked[0] != known[0]:
         picked = [known[0], *picked]
-    return [[round(forwards), float(f"{value:.4g}")] for forwards, value in picked]
+    return [[round(forwards), float(f"{activation:.4g}")] for forwards, activation, _ in picked]

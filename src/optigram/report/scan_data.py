@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.compute as compute
 from optigram.errors import InputError
 from optigram.report.escape import visible
 from optigram.report.page_data import short
-from optigram.report.reproduce import scan_command
+from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import tokens_of
 from optigram.scanning.results import ScanResults
 from optigram.study.statistics import grouped, site_of_address
@@ -22,6 +23,8 @@ OF_A_GROUP = 2
 TARGETS = 500  # on a page of a scan alone
 DIGITS = 3  # of a token's activation
 NARROWEST = 1 / 40  # bin of a histogram, of its width
+SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
+BUNDLED = "optigram/models/weights"  # sources there need no option
 MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
@@ -35,8 +38,8 @@ def chosen(found: ScanResults, only: str | None) -> list[str]:
 
 
 def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
-    """All that the page of a scan alone is made of, in the manner of `contents.contents`."""
-    known = places(found, targets)
+    """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
+    known = _places(found, targets)
     neurons = [
         {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}
         | {"base": known[target]["highest"]}
@@ -45,7 +48,25 @@ def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
+    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+    if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
+        raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
+    alone = scan.about["scan"]["settings"]["question"] == "alone"
+    known, model = set(scan), kept.records[0].model
+    wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
+    names = {target: name for target, name in wanted.items() if name in known}
+    if not names:
+        raise InputError(f"none of the run's neurons was scanned, such as {neurons[0]['target']}; name them to `optigram scan`")
+    seen = _places(scan, list(names.values()))
+    for neuron in neurons:
+        if neuron["model"] == model and neuron["target"] in names:
+            neuron["places"] = seen[names[neuron["target"]]]
+            neuron["base"] = neuron["places"]["highest"] if neuron["base"] is None else neuron["base"]
+    return names
+
+
+def _places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of each of some targets, by target."""
     wanted = compute.field("target").isin(list(targets))
     rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
@@ -54,7 +75,7 @@ def places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, An
     return {target: _of(found, tallies[target], rows.get(target, []), curves.get(target, [])) for target in targets}
 
 
-def bare(target: str) -> str:
+def _bare(target: str) -> str:
     """The address without a pool that a scan in context leaves aside."""
     return POOLS.sub("", target)
 
@@ -72,7 +93,7 @@ def _of(
         "facts": _facts(tally),
         "histogram": _histogram(tally),
         "curve": [[row["tokens"], short(row["highest"])] for row in curve if math.isfinite(row["highest"])],
-        "command": scan_command(tally["target"], found.about["scan"]),
+        "command": _command(tally["target"], found.about["scan"]),
     }
 
 
@@ -122,3 +143,21 @@ def _histogram(tally: Mapping[str, Any]) -> dict[str, list[Any]] | None:
             edges, counts, open_ = [*edges, end], [*counts, open_], 0
     counts[-1] += open_
     return {"edges": [*map(short, edges[:-1]), short(high)], "counts": counts}
+
+
+def _command(target: str, scan: Mapping[str, Any]) -> str:
+    """The command that scans for one target; `scan` is from a scan's manifest."""
+    settings = scan["settings"]
+    words = ["optigram", "scan", scan["model"], target]
+    words += [part for source in scan["sources"] if BUNDLED not in source["path"] for part in ("--corpus", source["path"])]
+    if settings["question"] == "alone":
+        words += ["--question", "alone", "--length", str(settings["length"])]
+    words += ["--special"] if settings["special"] else []
+    words += [] if scan["dtype"] == "saved" else ["--dtype", scan["dtype"]]
+    words += [
+        part
+        for name, usual in SCANNED.items()
+        if settings[name] != usual
+        for part in (f"--{name.replace('_', '-')}", f"{settings[name]:g}")
+    ]
+    return shlex.join(words)

@@ -1,32 +1,49 @@
-"""The overview of a scan: what was read, how far neurons stand out of what they usually do, and what was found beside it."""
+"""The overview of a scan: what was read, how far the highest activations stand out, and texts of a run beside them."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from optigram.report import charts as drawings
+from optigram.optimize.baseline import BASELINE
+from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
 from optigram.report.scan_tables import question
 from optigram.runs.records import Record
 from optigram.scanning.results import ScanResults
-from optigram.study.statistics import BASELINE, grouped, site_of_address
+from optigram.study.statistics import grouped, site_of_address
 
 
 @dataclass(frozen=True)
 class _Scanned:
-    """One site of a scan: how many targets of it are shown, and its drawings by title."""
+    """One site of a scan: the number of its targets on the page, and its charts by title."""
 
     site: str
     neurons: int
     drawings: Mapping[str, Markup]
 
 
-def scan_facts(found: ScanResults) -> dict[str, str]:
-    """What was read, in a few words each."""
+def scan_overview(
+    found: ScanResults,
+    targets: Sequence[str],
+    colours: Mapping[str, str],
+    records: Sequence[Record] = (),
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The `headline`, `scan_facts` and `scanned` panels (one per site) of some targets of a scan.
+
+    With the records of a run, `names` maps their targets to those of the scan.
+    """
+    panels = _panels(found, targets, colours, records, names or {})
+    return {"headline": _headline(found), "scan_facts": _facts(found), "scanned": panels}
+
+
+def _facts(found: ScanResults) -> dict[str, str]:
+    """What was read, a few words per fact."""
     about, settings = found.about, found.about["scan"]["settings"]
     shards = about["shards"]
     told = {
@@ -43,44 +60,40 @@ def scan_facts(found: ScanResults) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def scan_headline(found: ScanResults) -> list[tuple[str, str]]:
-    """Figures, and what they are."""
+def _headline(found: ScanResults) -> list[tuple[str, list[str]]]:
+    """Figures, and their meanings."""
     far = [value for values in _far(found, list(found)).values() for value in values.values()]
     told = [
-        (f"{len(found):,}", "targets, all of them in one pass over the corpus"),
-        (f"{found.about['tokens']:,}", f"tokens of {found.about['documents']:,} documents"),
+        (f"{len(found):,}", ["targets, all of them in one pass over the corpus"]),
+        (f"{found.about['tokens']:,}", [f"tokens of {found.about['documents']:,} documents"]),
     ]
     if far:
-        told.append((f"{np.median(far):.1f} sd", "above its mean is the highest place of the median target"))
+        told.append((f"{np.median(far):.1f} sd", ["above its mean is the highest place of the median target"]))
     return told
 
 
-def scanned(
-    found: ScanResults,
-    targets: Sequence[str],
-    colours: Mapping[str, str],
-    records: Sequence[Record] = (),
-    names: Mapping[str, str] | None = None,
+def _panels(
+    found: ScanResults, targets: Sequence[str], colours: Mapping[str, str], records: Sequence[Record], names: Mapping[str, str]
 ) -> list[_Scanned]:
-    """A panel a site; with records (`names`: what the scan calls their targets) each method's texts over the best place of the corpus."""
+    """A panel per site; with records also their activations over the best place of the corpus."""
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
     highest = dict(zip(found, found.targets["highest"].to_pylist(), strict=True))
     made = []
     for site, here in grouped(targets, site_of_address).items():
-        mine = [record for record in records if (names or {}).get(record.target) in here]
-        base = {record.target: highest[(names or {})[record.target]] for record in mine}
+        mine = [record for record in records if names.get(record.target) in here]
+        base = {record.target: highest[names[record.target]] for record in mine}
         over = ratios(mine, list(dict.fromkeys(record.method for record in mine)), base)
         levels = {method: float(np.median(list(values.values()))) for method, values in over.items() if values}
-        # the smallest parts of a corpus may have no place that counts for some target
+        # the smallest parts of a corpus may have no place for some target
         rows = [[row for row in curves[target] if math.isfinite(row["highest"])] for target in here]
         least = min(map(len, rows))
         sizes, best = [row["tokens"] for row in rows[0][-least:]], [[row["highest"] for row in one[-least:]] for one in rows]
         drawn = {
-            "Texts against the best place of the corpus": drawings._boxes(over, colours, "activation / best place of the corpus", site),
-            "How far the highest place stands out": drawings._boxes(
+            "Texts against the best place of the corpus": charts.boxes(over, colours, "activation / best place of the corpus", site),
+            "How far the highest place stands out": charts.boxes(
                 _far(found, here), {site: colours[BASELINE]}, "standard deviations above the mean", site, rule=None
             ),
-            "What a larger corpus would bring": drawings._growth(
+            "What a larger corpus would bring": charts.growth(
                 sizes, best, levels, colours, "tokens of the corpus: a random half, a quarter, ...", site
             ),
         }
@@ -89,7 +102,7 @@ def scanned(
 
 
 def _far(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, float]]:
-    """By site and target: how many standard deviations the highest place is above the mean of all; none of n-grams alone."""
+    """By site and target: the standard deviations of the highest place above the mean; none for n-grams alone."""
     rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}
     return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of_address).items()}

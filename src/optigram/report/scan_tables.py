@@ -1,4 +1,4 @@
-"""What a scan found, for people: a table of the best places, and the curve of the best activation against the corpus's size."""
+"""Tables of a scan's places, and the curve of the best activation against the size of the corpus."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,24 +14,24 @@ from optigram.scanning.results import ScanResults
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS, WIDTH = 40, 60  # targets that are shown; letters before the place
+ROWS, WIDTH = 40, 60  # targets in a table; characters before the place
 
 
 def scan_table(found: ScanResults, most: int = ROWS) -> Table:
-    """One row a target: its highest activation, and the real text around the place."""
+    """One row per target: its highest and lowest activation, and the text around the highest place."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
     table.add_column("highest", justify="right")
     table.add_column("lowest", justify="right")
     table.add_column("where", overflow="fold")
     lowest = dict(zip(found, found.targets["lowest"].to_pylist(), strict=True))
-    for row in found.best()[:most]:
+    for row in found.best[:most]:
         table.add_row(Text(row["target"]), f"{row['activation']:.3f}", f"{lowest[row['target']]:.3f}", _marked(row))
     return table
 
 
 def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One row a place, by target and rank."""
+    """One row per place, by target and rank."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
     table.add_column("activation", justify="right")
@@ -42,7 +42,7 @@ def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _marked(row: Mapping[str, Any]) -> Text:
-    """The text of a window, its tokens in the colour of their activations; the token that was found is bold and underlined."""
+    """The text of a window, its tokens in the colour of their activations; the token of the place is bold and underlined."""
     text = Text(row["text"].replace("\n", " "))
     if row["activations"] is not None and row["spans"] is not None:
         for number, colour in enumerate(lit(row["activations"])):
@@ -54,7 +54,7 @@ def _marked(row: Mapping[str, Any]) -> Text:
 
 
 def summary(found: ScanResults) -> str:
-    """What was read, in one line, and what was left out."""
+    """What a scan read and what it left out, in one line."""
     about, settings = found.about, found.about["scan"]["settings"]
     left = f" First {settings['skipped']} positions left out;" if settings["skipped"] and settings["question"] == "context" else ""
     shards = about["shards"]
@@ -68,8 +68,8 @@ def summary(found: ScanResults) -> str:
 
 
 def question(settings: Mapping[str, Any]) -> str:
-    """What a scan asked, in a few words."""
-    return f"n-grams of {settings['length']} judged alone" if settings["question"] == "alone" else "places in context"
+    """The question of a scan, in a few words."""
+    return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
 
 def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
@@ -82,9 +82,9 @@ def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
 
 
 def corpus_curve(found: ScanResults, target: str, levels: Mapping[str, float] | None = None) -> "Figure":
-    """The best activation in random parts of the corpus against their tokens, and what methods reached as lines.
+    """The best activation in random parts of the corpus against their tokens, and the activations of methods as lines.
 
-    `levels` are names of methods and activations, such as those of `find`. Raises InputError for a target that was not scanned.
+    `levels` are the activations of methods by name, such as `levels_of` gives. Raises InputError for a target that was not scanned.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The sites of a model as a tree for the terminal: what is alike in every block stands there once."""
+"""The sites of a model as a tree for the terminal; sites that repeat in every block are one line."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,11 +8,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 POINT = re.compile(r"(?P<kind>[a-z_]+)\.(?P<layer>\d+)")
-GROUPS = {"point": "points of the blocks", "module": "what other modules give, by path; PATH@in is what goes into one", "site": "sites"}
+GROUPS = {"point": "points of the blocks", "module": "outputs of other modules, by path; PATH@in is a module's input", "site": "sites"}
 
 
 def site_tree(name: str, rows: Sequence[Mapping[str, Any]]) -> Tree:
-    """Rows of `study.listing` with sizes, names of units, and an address to copy."""
+    """The tree of `list_sites` rows, with sizes, names of units, and an address to copy."""
     tree = Tree(Text(name, style="bold"))
     for group, title in GROUPS.items():
         members = [row for row in rows if _group(row) == group and not row["site"].endswith("@in")]
@@ -30,7 +30,7 @@ def _group(row: Mapping[str, Any]) -> str:
 
 
 def _alike(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
-    """Rows that differ in nothing but a number within the name, the first for all; and the names of all."""
+    """Rows that differ only in a number within the name: the first of them, and the names of all."""
     found: dict[tuple[str, int], tuple[Mapping[str, Any], list[str]]] = {}
     for row in rows:
         key = re.sub(r"\.\d+", ".#", row["site"]), row["units"]

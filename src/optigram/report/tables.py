@@ -1,76 +1,98 @@
-"""Tables for the terminal, in the manner of the paper's Table 1: method, optimal n-gram, neuron, activation."""
+"""Tables for the terminal, in the layout of the paper's Table 1: neuron, method, text, activation."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from optigram.report.colours import INK, key_of, shade
-from optigram.report.escape import visible
+from optigram.optimize.baseline import BASELINE
+from optigram.report.colours import INK, heat_lookup, shade
+from optigram.report.escape import Word, heat_words, visible
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
 
-BASELINE = "crp"
+COST = "forward-equivalents"  # heading of a record's total cost
 
 
 def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) -> Table:
-    """One row a text, by target; with corpus search among the methods, each activation also as a ratio to its best; with its
-    surprisal in nats a token, where that was asked for.
+    """One row per text, grouped by target: its whole text, its activation, and what its search cost in all.
 
-    With evidence, what each word adds is its colour: orange adds, blue takes away, and the word that adds most is underlined.
+    The free words are bold where a template surrounds them, or between ** where nothing can be bold. With corpus search among the
+    methods, each activation is also given as a ratio to its best text. With evidence, words have a colour: orange adds to the
+    activation, blue lowers it, and the word that adds most is underlined.
     """
-    heats = {key_of(one, heat): heat for one in evidence for heat in one.heats}
+    heat_of = heat_lookup(evidence)
     baseline = {record.target: record.activation for record in records if record.method == BASELINE and record.rank == 1}
+    surprised = any(record.surprisal is not None for record in records)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
     table.add_column("method")
-    table.add_column("optimal text", overflow="fold")
-    table.add_column("activation", justify="right")
-    if baseline:
-        table.add_column(f"/ {BASELINE}", justify="right")
-    surprised = any(record.surprisal is not None for record in records)
-    if surprised:
-        table.add_column("nats", justify="right")
-    table.add_column("f.e.", justify="right")
+    table.add_column("text", overflow="fold")
+    for name in ("activation", *[f"/ {BASELINE}"] * bool(baseline), *["nats per token"] * surprised, COST):
+        table.add_column(name, justify="right")
     for target in dict.fromkeys(record.target for record in records):
         rows = [record for record in records if record.target == target]
         best = max(record.activation for record in rows)
         for number, record in enumerate(rows):
-            cells = [
-                Text(target if number == 0 else ""),
-                Text(record.method),
-                heated(record, heats.get(key_of(record, record))),
-                Text(f"{record.activation:.3f}"),
-            ]
-            if baseline:
-                cells.append(Text(ratio(record.activation, baseline.get(target))))
-            if surprised:
-                cells.append(Text("" if record.surprisal is None else f"{record.surprisal:.2f}"))
-            cells.append(Text(f"{record.forwards + record.backwards:,.0f}" if record.rank == 1 else ""))
-            table.add_row(*cells, style="bold" if record.activation == best else None, end_section=number == len(rows) - 1)
+            style = "bold" if record.activation == best else ""
+            numbers = [Text(f"{record.activation:.3f}", style)]
+            numbers += [Text(ratio(record.activation, baseline.get(target)), style)] if baseline else []
+            numbers += [Text("" if record.surprisal is None else f"{record.surprisal:.2f}")] if surprised else []
+            numbers.append(Text(f"{record.total_forwards:,.0f}" if record.rank == 1 else ""))
+            names = Text(target if number == 0 else "", style), Text(record.method, style)
+            table.add_row(*names, _WholeText(record, heat_of(record)), *numbers, end_section=number == len(rows) - 1)
     return table
 
 
-def heated(record: Record, heat: Heat | None) -> Text:
-    """A record's text, coloured where it is known what each word adds."""
-    if heat is None:
-        return Text(record.text)
-    shades, top = shade(record.activation, heat.without)
-    blank = "" if any(word.startswith(" ") for word in heat.words) else " "
-    words = [Text(visible(word), f"{INK} on {colour}" if colour else "") for word, colour in zip(heat.words, shades, strict=True)]
-    if top is not None:
-        words[top].stylize("underline")
-    return Text(blank).join(words)
+@dataclass(frozen=True)
+class _WholeText:
+    """A record's whole text for rich, its free words marked in the way that the console can show."""
+
+    record: Record
+    heat: Heat | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield self.text(console.is_terminal)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self.text(console.is_terminal))
+
+    def text(self, styled: bool) -> Text:
+        """Bold and coloured, or with ** around free words that something surrounds."""
+        if not styled:
+            return Text(self.record.marked())
+        if self.heat is not None:
+            return _heated(self.record.activation, heat_words(self.record, self.heat))
+        pieces = self.record.pieces()
+        return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
+
+
+def _heated(activation: float, words: Sequence[Word]) -> Text:
+    """Words in the colours of what they add; free ones are bold where fixed ones stand beside them."""
+    shades, top = shade(activation, [word.without for word in words])
+    spaced = any(word.text.startswith(" ") for word in words if word.free)
+    surrounded = not all(word.free for word in words)
+    found = Text()
+    for place, (word, colour) in enumerate(zip(words, shades, strict=True)):
+        shown = visible(word.text) if spaced or word.free else word.text.strip()
+        if spaced and not word.free and place + 1 < len(words) and words[place + 1].text.startswith(" "):
+            shown = shown.rstrip(" ")
+        style = [f"{INK} on {colour}"] * bool(colour) + ["bold"] * (surrounded and word.free) + ["underline"] * (place == top)
+        found.append("" if spaced or not place else " ").append(shown, " ".join(style))
+    return found
 
 
 def ratio(activation: float, baseline: float | None) -> str:
-    """An activation over that of corpus search; a dash where the baseline is not positive, for then a ratio means nothing."""
+    """An activation over that of corpus search; a dash where the latter is not positive, since a ratio means nothing then."""
     return f"{activation / baseline:.2f}" if baseline is not None and baseline > 0 else "-"
 
 
 def explanation_table(explanation: Mapping[str, Any]) -> Table:
-    """One row a word of a text: what the text loses without it, and the best words in its place with what the text then has."""
+    """One row per word of a text: the change of activation without it, and with the best other words in its place."""
     own = explanation["activation"]
     table = Table(box=None, pad_edge=False, header_style="bold", title=Text(f"{explanation['target']}  {own:.3f}"), title_justify="left")
     table.add_column("word", overflow="fold")
@@ -84,7 +106,7 @@ def explanation_table(explanation: Mapping[str, Any]) -> Table:
 
 
 def order_line(explanation: Mapping[str, Any]) -> str:
-    """Whether the order of the words matters, in a sentence."""
+    """How much the order of the words matters, in a sentence."""
     orders = sorted(explanation["orders"])
     if not orders:
         return "a single word has no order"
@@ -94,7 +116,7 @@ def order_line(explanation: Mapping[str, Any]) -> str:
 
 
 def check_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """One row a claim about a model: whether it holds, and the figure that decided."""
+    """One row per claim about a model: whether it holds, and the figure that decides."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("claim")

@@ -1,32 +1,43 @@
-"""The sentences that corpus search reads: a file of the user's, or sentences that the model's own language path wrote."""
+"""The corpus of a search: what the user gives, texts that the model samples, or the captions that come with optigram."""
 
-import gzip
-
-import torch
+from collections.abc import Callable
+from typing import Any
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
-from optigram.runs.plan import Sentences
-from optigram.text.formats import SAMPLED, sampled_count, sentences
+from optigram.models.sampling import can_sample, sample_texts
+from optigram.text.sources import SAMPLED, Corpus, open_corpus
+
+COUNT = 1000  # texts that a causal model samples where no corpus is given
+CAPTIONS_READ = 2000  # bundled captions that stand in as the corpus of an encoder
 
 
-def sentences_for(model: Model, source: str | None, seed: int = 0) -> Sentences:
-    """The sentences of a file, or of `sampled:N`; by default, for the bundled model, those sampled once and bundled.
+def corpus_for(model: Model, source: Any, seed: int = 0, tell: Callable[[str], None] = lambda text: None) -> Corpus:
+    """The corpus that `open_corpus` opens, or of `sampled:N`.
 
-    Raises InputError if no source is given for another model.
+    None stands for the bundled captions where the model is the bundled one, for `sampled:1000` where the model is causal, and
+    for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time.
     """
-    if source is None:
-        if model.name != BUNDLED:
-            raise InputError(f"corpus search needs a corpus; give --corpus FILE, or --corpus {SAMPLED}20000 to sample from the model")
-        with gzip.open(bundled() / CAPTIONS, "rt", encoding="utf-8") as file:
-            texts = file.read().splitlines()
-        return Sentences(f"{len(texts):,} sentences sampled from the model's own language path (bundled)", texts)
-    count = sampled_count(source)
-    if count is None:
-        return Sentences(source, [sentence.text for sentence in sentences(source)])
-    if not isinstance(model, Imaginet) or not model.first_words.any():
-        raise InputError(f"{model.name} cannot write sentences, for it was trained on none; give --corpus FILE")
-    texts = list(model.sample(count, torch.Generator().manual_seed(seed)))
-    return Sentences(f"{count:,} sentences sampled from the model's own language path (seed {seed})", texts)
+    count = _sampled_count(source)
+    if source is None and model.name == BUNDLED:
+        read = open_corpus(bundled() / CAPTIONS)
+        return Corpus(f"{sum(1 for _ in read.texts()):,} texts sampled from the model (bundled)", read.sources)
+    if source is None and not can_sample(model):
+        texts = [text for text, _ in zip(open_corpus(bundled() / CAPTIONS).texts(), range(CAPTIONS_READ), strict=False)]
+        return Corpus(f"{len(texts):,} bundled captions (the model is no causal language model; give a corpus of your own)", held=texts)
+    if source is not None and count is None:
+        return open_corpus(source)
+    number = count or COUNT
+    tell(f"sampling {number:,} texts from the model as its corpus")
+    return Corpus(f"{number:,} texts sampled from the model (seed {seed})", held=tuple(sample_texts(model, number, seed)))
+
+
+def _sampled_count(source: Any) -> int | None:
+    """The N of `sampled:N`, or None for any other source."""
+    if not isinstance(source, str) or not source.startswith(SAMPLED):
+        return None
+    count = source.removeprefix(SAMPLED)
+    if not count.isdecimal() or int(count) < 1:
+        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
+    return int(count)

@@ -1,20 +1,24 @@
-"""What the corpus has to offer to some targets: its best n-grams in context, how activations lie, and what a larger corpus brings."""
+"""Statistics of a corpus for some targets: its best n-grams, the distribution of activations, and the gain of a larger corpus."""
 
-from collections.abc import Callable, Iterable, Sequence
+import bisect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from optigram.objective.ngram_scores import ngram_scores
 from optigram.objective.objective import Objective
 from optigram.optimize.topk import TopK
-from optigram.runs.plan import Sentences
 from optigram.shapes import Float, Int
+from optigram.text.ngrams import NGrams
+from optigram.text.sources import Corpus
 
 SMALLEST, LARGEST = 256, 1 << 16  # n-grams of the first chunk of the corpus, and of the largest
 SAMPLE = 1 << 14  # n-grams in a random order that stand for the corpus in histogram and quantiles
-SHELF, SHOWN = 48, 6  # best n-grams kept, and shown once near-copies are left out
-APART = 2  # words in which a shown n-gram differs from all above it
+KEPT, SHOWN = 48, 6  # best n-grams kept, and shown without near copies
+DIFFERENT = 2  # words in which a shown n-gram differs from all above it
 BINS = 40
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of the sampled n-grams are above those that are shown besides the best
 
@@ -36,42 +40,46 @@ class CorpusStatistics:
 def corpus_statistics(
     objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
 ) -> CorpusStatistics:
-    """Judge every n-gram once, in a random order that the seed decides; `tell` is told how many are done."""
-    judge = objective.viewed("exact")
-    texts = torch.from_numpy(ngrams[np.random.default_rng(seed).permutation(len(ngrams))])
-    shelf = TopK.empty(len(judge.targets), SHELF, texts.shape[1])
+    """Score every unique n-gram once, in a random order that depends on the seed; `tell` is called with the number done so far."""
+    exact = objective.viewed("exact")
+    shuffled = ngrams[np.random.default_rng(seed).permutation(len(ngrams))]
+    top = TopK.empty(len(exact.targets), KEPT, shuffled.shape[1])
     sizes, best, sampled, done = [], [], [], 0
-    for chunk in texts.split(_chunks(len(texts))):
-        values = judge.score(chunk[None]).activation.cpu().nan_to_num(nan=-torch.inf)
-        shelf = shelf.merge(TopK.of(chunk[None], values, SHELF))
+    for chunk, scores in ngram_scores(exact, shuffled, _chunks(len(shuffled))):
+        values = scores.nan_to_num(nan=-torch.inf)
+        top = top.merge(TopK.of(chunk[None], values, KEPT))
         if done < SAMPLE:
             sampled.append(values)
         done += len(chunk)
         sizes.append(done)
-        best.append(shelf.value[:, 0])
+        best.append(top.value[:, 0])
         tell(done)
     sample = torch.cat(sampled, dim=1)
     shown = [
-        [(0.0, ids, value) for ids, value in _distinct(shelf.ids[row].tolist(), shelf.value[row].tolist())] + _quantiles(sample[row], texts)
-        for row in range(len(judge.targets))
+        [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())] + _quantiles(sample[row], shuffled)
+        for row in range(len(exact.targets))
     ]
-    edges, counts = zip(*(_histogram(row, float(top[0])) for row, top in zip(sample.numpy(), shelf.value, strict=True)), strict=True)
+    edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
     return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 
-def in_context(wanted: Iterable[Sequence[int]], corpus: Sentences, objective: Objective) -> dict[tuple[int, ...], tuple[str, str]]:
-    """What stands before and after each wanted n-gram in the first sentence that has it."""
-    missing, found, length = {tuple(ids) for ids in wanted}, {}, objective.length
-    vocabulary = objective.model.vocabulary
-    for text in corpus.texts:
-        if not missing:
+def in_context(
+    wanted: Iterable[Sequence[int]], known: NGrams, corpus: Corpus, objective: Objective
+) -> Mapping[tuple[int, ...], tuple[str, str]]:
+    """The text before and after each wanted n-gram, where it stands first in the corpus, whose unique n-grams are `known`."""
+    vocabulary, length = objective.model.vocabulary, objective.length
+    places: dict[int, list[int]] = {}
+    for ids in {tuple(ids) for ids in wanted}:
+        row = bisect.bisect_left(range(len(known)), ids, key=lambda row: tuple(known.ids[row].tolist()))
+        places.setdefault(int(known.text[row]), []).append(row)
+    found = {}
+    for number, text in enumerate(corpus.texts()):
+        if len(found) == sum(map(len, places.values())):
             break
-        ids = vocabulary.encode(text)
-        for start in range(len(ids) - length + 1):
-            window = tuple(ids[start : start + length])
-            if window in missing:
-                missing.remove(window)
-                found[window] = (vocabulary.decode(ids[:start]), vocabulary.decode(ids[start + length :]))
+        ids = vocabulary.encode(text) if number in places else []
+        for row in places.get(number, ()):
+            start = int(known.position[row])
+            found[tuple(known.ids[row].tolist())] = vocabulary.decode(ids[:start]), vocabulary.decode(ids[start + length :])
     return found
 
 
@@ -84,16 +92,16 @@ def _chunks(total: int) -> list[int]:
 
 
 def _distinct(texts: list[list[int]], activations: list[float]) -> list[tuple[list[int], float]]:
-    """The best texts, but for those that differ from a better one in less than two words."""
+    """The best texts, without those that differ from a better one in less than two words."""
     kept: list[tuple[list[int], float]] = []
     for ids, activation in zip(texts, activations, strict=True):
-        apart = min(APART, len(ids))
-        if activation > -np.inf and all(len(set(ids) - set(other)) >= apart for other, _ in kept):
+        least = min(DIFFERENT, len(ids))
+        if activation > -np.inf and all(len(set(ids) - set(other)) >= least for other, _ in kept):
             kept.append((ids, activation))
     return kept[:SHOWN]
 
 
-def _quantiles(values: Float[torch.Tensor, " c"], texts: Int[torch.Tensor, "n t"]) -> list[Row]:
+def _quantiles(values: Float[Tensor, " c"], texts: Int[np.ndarray, "n t"]) -> list[Row]:
     order = values.argsort(descending=True, stable=True)
     places = [(share, int(order[int(share * len(order))])) for share in SHARES]
     return [(share, texts[place].tolist(), float(values[place])) for share, place in places if values[place] > -np.inf]

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -11,52 +10,10 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.runs.ablation import with_others, without_each
+from optigram.runs.explanation import Explanation, Place, Substitution
 
 ORDERS = 120  # orders of the words that are judged: all of up to 5 words, as many drawn ones of more
 SWEPT = 512  # words judged at a position, those that the gradient likes best, where not the whole lexicon is
-
-
-@dataclass(frozen=True)
-class Substitution:
-    """A word in the place of another, and the activation that the text then has."""
-
-    word: str
-    activation: float
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A free position: its word, the activation of the text without it (None: it cannot be left out), and its best substitutions."""
-
-    word: str
-    without: float | None
-    substitutions: Sequence[Substitution]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What a text's `activation` for a target depends on.
-
-    `optimal`: no judged word in any place is an improvement. `orders`: activations of the same words in other orders, of which
-    `better` are above the text's own.
-    """
-
-    target: str
-    text: str
-    activation: float
-    places: Sequence[_Place]
-    orders: Sequence[float]
-    whole_lexicon: bool
-
-    @property
-    def optimal(self) -> bool:
-        """Whether no judged substitution is an improvement."""
-        return all(one.activation <= self.activation for place in self.places for one in place.substitutions[:1])
-
-    @property
-    def better(self) -> int:
-        """How many other orders are better."""
-        return sum(activation > self.activation for activation in self.orders)
 
 
 def explain(objective: Objective, ids: Sequence[int], top: int = 5, sweep: int | None = SWEPT, seed: int = 0) -> list[Explanation]:
@@ -77,7 +34,7 @@ def explain(objective: Objective, ids: Sequence[int], top: int = 5, sweep: int |
             objective.model.vocabulary.decode(ids),
             own[row],
             [
-                _Place(tokens[id_], None if math.isnan(left) else left, [Substitution(tokens[word], value) for word, value in best])
+                Place(tokens[id_], None if math.isnan(left) else left, [Substitution(tokens[word], value) for word, value in best])
                 for id_, left, best in zip(ids, without[row], others[row], strict=True)
             ],
             orders[row],

@@ -1,7 +1,8 @@
-"""`find`: the best texts of any targets by the named methods, as records; `judge`: the records of texts already at hand."""
+"""Search methods on targets, as records; and the records of given texts."""
 
 import dataclasses
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,17 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from optigram.methods import Method
-from optigram.methods import paper as presets
+from optigram.errors import InputError
 from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
 from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
-from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
-from optigram.runs.records import Record
+from optigram.runs.options import FindOptions
+from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
 from optigram.shapes import Int
+from optigram.text.sources import Corpus
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -36,35 +38,29 @@ class MethodResult:
     interrupted: bool
 
 
-def find(
+def run_methods(
     objective: Objective,
-    by: Sequence[str | Method] = presets.LABELS,
-    corpus: Sentences | None = None,
-    budget: Budget | None = None,
-    seed: int = 0,
-    top: int = 1,
-    watch: Watch = lambda method, done, best: None,
-    apart: float = 1.0,
+    options: FindOptions,
+    corpus: Corpus | None = None,
     start: Int[Tensor, "k n t"] | None = None,
-    front: bool = False,
+    watch: Watch = lambda method, done, best: None,
 ) -> Iterator[MethodResult]:
-    """The `top` best texts of every target of `objective` by each method, such as "crp", "gbl:faithful", "gbl+coordinate",
-    "auto", an import path ("my_package.MyMethod") or a Method object.
+    """The best texts of every target by each method of `options.by`, one result per method; corpus search runs once for all of them.
 
-    `budget` bounds all methods but corpus search, which always reads its whole corpus: once for all targets, and for all
-    methods that begin from its best texts. With `apart` below 1 the `top` texts of a target have at most that share of words in
-    common, and each of them may cost the whole budget. `start` are texts of each target from which all methods begin (-1: none).
-    With `front` they are, for any `top`, all texts that no other judged beats in activation and surprisal at once.
+    `start` [k n t] are texts of each target from which all methods start (-1: none). After a Ctrl-C the last result is marked
+    `interrupted`, and no further method runs.
     """
-    budget = budget or Budget()
-    read = None if corpus is None or not reads_corpus(by) else corpus_search(objective, corpus)
-    plans = [plan_of(name, objective, read, budget.forwards) for name in by]
+    budget = Budget(forwards=options.budget)
+    read = None if corpus is None or not reads_corpus(options.by) else corpus_search(objective, corpus)
+    plans = [plan_of(name, objective, read, budget.forwards) for name in options.by]
     known: SearchResult | None = None
     for plan in plans:
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
-            known = search(objective, plan.corpus, None, seed, max(top, HANDOVER), watched, front=front)
-        found = run_plan(objective, plan, budget, seed, top, watched, known=known, apart=apart, start=start, front=front)
+            known = search(objective, plan.corpus, None, options.seed, max(options.n, HANDOVER), watched, front=options.front)
+        found = run_plan(
+            objective, plan, budget, options.seed, options.n, watched, known=known, apart=options.apart, start=start, front=options.front
+        )
         yield found
         if found.interrupted:
             return
@@ -108,7 +104,7 @@ def run_plan(
 
 def _with(found: TargetResult, read: float) -> TargetResult:
     """A find with a note on what the corpus search that it began from had cost."""
-    return dataclasses.replace(found, notes=found.notes | {"corpus_forwards": read}) if read else found
+    return dataclasses.replace(found, notes=found.notes | {CORPUS_FORWARDS: read}) if read else found
 
 
 def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
@@ -122,17 +118,27 @@ def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
     return texts
 
 
-def score_text(objective: Objective, ids: Sequence[int]) -> list[Record]:
-    """One record a target for a text of the user's, as exact as those of `find`: method "text", rank 1."""
+def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[Record]]:
+    """Records of given texts [n t] of token ids: for each text one per target, as exact as those of a search. Method "text", rank 1.
+
+    Raises InputError where an activation is NaN.
+    """
     begun = time.perf_counter()
-    text = torch.tensor([[ids]])
-    last = rescore(objective, TopK.of(text, objective.score(text).activation, 1))
-    seconds = (time.perf_counter() - begun) / len(objective.targets)
-    records = []
-    for number, one in enumerate(last):
-        forwards = float(objective.cost.forwards[number])
-        found = TargetResult(one.ids, one.activation, forwards, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
-        records += _records(objective, number, GIVEN, 0, found)
+    once = list(dict.fromkeys(map(tuple, texts)))
+    ids = torch.tensor([once]).expand(len(objective.targets), -1, -1)
+    value = objective.score(ids[:1]).value.cpu()
+    given = rescore(objective, TopK(ids, torch.where(value.isnan(), -torch.inf, value)))
+    seconds = (time.perf_counter() - begun) / (len(once) * len(objective.targets))
+    records: dict[tuple[int, ...], list[Record]] = {text: [] for text in once}
+    for number, one in enumerate(given):
+        if len(one.ids) < len(once):
+            raise InputError(f"{objective.targets[number]} is NaN on a text; check the model's weights and dtype")
+        for row, text in enumerate(one.ids.tolist()):
+            surprisal = None if one.surprisal is None else one.surprisal[row : row + 1]
+            notes = {name: values[row : row + 1] for name, values in one.notes.items()}
+            cost = float(objective.passes)
+            found = TargetResult(one.ids[row : row + 1], one.activation[row : row + 1], cost, 0.0, seconds, {}, 0, [], surprisal, notes)
+            records[tuple(text)] += _records(objective, number, GIVEN, 0, found)
     return records
 
 
@@ -142,6 +148,7 @@ def _records(
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)
+        whole, places = whole_text(objective.template, vocabulary, free)
         yield Record(
             model=objective.model.name,
             target=str(objective.targets[number]),
@@ -158,14 +165,22 @@ def _records(
             forwards=found.forwards,
             backwards=found.backwards,
             seconds=found.seconds,
-            notes=(found.notes if rank == 1 else {}) | {name: float(values[rank - 1]) for name, values in found.remarks.items()},
+            notes=_notes(found, rank),
             arm=arm,
             trace=_improvements(found.trace) if rank == 1 else [],
+            whole=whole,
+            free=places,
         )
 
 
+def _notes(found: TargetResult, rank: int) -> dict[str, float]:
+    """What the method noted of its best text, what a corpus search before it cost, and the remarks on the text of a rank."""
+    notes = {name: value for name, value in found.notes.items() if rank == 1 or name == CORPUS_FORWARDS}
+    return notes | {name: float(values[rank - 1]) for name, values in found.remarks.items()}
+
+
 def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[float]]:
-    """The points of a trace at which the best value rose, and its end."""
-    risen = [point for before, point in zip([(0.0, -math.inf, -math.inf), *trace], trace, strict=False) if point[2] > before[2]]
+    """The points (forward-equivalents, activation, value) of a trace at which the best value rose, and its end."""
+    risen = [point for before, point in itertools.pairwise([(0.0, -math.inf, -math.inf), *trace]) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]

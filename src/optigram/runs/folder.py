@@ -1,19 +1,22 @@
-"""A run's folder as it lies on disk: what `find`, `demo` and `study` wrote, read again without a model and without torch."""
+"""The folder of a run or a study: a manifest and Parquet files, read without a model and without torch."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.runs.records import Record, read
+from optigram.files import versions, writable_folder, written_whole
+from optigram.runs.records import Record, read, write
 
 MANIFEST, RECORDS, CELLS = "manifest.json", "records.parquet", "cells"
+RUN_FORMAT, STUDY_FORMAT = "optigram-run-2", "optigram-study-2"  # raised whenever records or manifests change
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What a folder holds. `whole`: a study that was killed has records, but not yet all of them."""
+    """What a folder holds. `whole` is False for a study that was killed: it has records, but not all of them yet."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -27,21 +30,32 @@ class RunFolder:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was asked for of all records alike."""
-        return self.study or self.manifest["settings"]
+        """The settings that all records share; empty where they are not known."""
+        return self.study or self.manifest.get("settings") or {}
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the corpus was sampled from the model itself: `sampled:N`, or the corpus that is bundled with a model."""
+        corpus = self.settings.get("corpus")
+        return bool(self.settings) and (corpus is None or str(corpus).startswith("sampled:"))
+
+
+def new_folder(path: Path) -> Path:
+    """A folder that can be written to and holds no run. Raises InputError."""
+    if (path / MANIFEST).exists():
+        raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+    return writable_folder(path)
 
 
 def open_folder(folder: Path) -> RunFolder:
-    """Read a run's folder; of a study that was not ended, the cells that are there. Raises InputError if it holds no run."""
+    """Read a run's folder; of a study that has not ended, the cells that are there.
+
+    Raises InputError if the folder holds no run, or one in the format of another version.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(f"{folder} holds no run; give a folder that `optigram find --out`, `demo --out` or `study --out` wrote")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
-    if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}):
-        raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
+    manifest = read_manifest(path)
     if (folder / RECORDS).exists():
         records, whole = _read(folder / RECORDS), True
     else:
@@ -49,6 +63,36 @@ def open_folder(folder: Path) -> RunFolder:
     if not records:
         raise InputError(f"{folder} holds no records yet; let the study do some cells first")
     return RunFolder(folder, manifest, records if whole else _in_order(records, manifest), whole)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
+    if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}):
+        raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
+    expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
+    if (found := manifest.get("format", "an older format")) != expected:
+        maker = manifest.get("versions", {}).get("optigram", "of an unknown version")
+        raise InputError(f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder")
+    return manifest
+
+
+def write_run(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
+    """Write records and a manifest that says `about` them (`settings` or `study`, `corpus`, `fingerprints`) into a folder.
+
+    The manifest comes last, so a folder that has one is complete.
+    """
+    write(records, folder / RECORDS)
+    write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest, whole."""
+    with written_whole(folder / MANIFEST) as path:
+        path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> list[Record]:

@@ -1,127 +1,127 @@
-"""From words to a judge: what is asked for on a command line or in a study, and the objective that it stands for."""
+"""The options of a search, each declared once.
 
-import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+Python, the command line, studies and the command that repeats a record all read them from here. The module needs no torch.
+"""
 
-from optigram.errors import InputError
-from optigram.models.base import Model
-from optigram.models.imaginet import Imaginet
-from optigram.models.loading import load
-from optigram.models.sites import aliases
-from optigram.objective.fluency import Fluency, parse_band
-from optigram.objective.objective import Objective
-from optigram.runs.sae_fit import sae_fit
-from optigram.targets.target import Latent, resolve
-from optigram.text.formats import sentences
-from optigram.text.lexicon import Rules, lexicon
-from optigram.text.template import Template
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-APART = 0.6  # share of words that several texts of a target may have in common
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from optigram.errors import InputError, nearest
+
 LENGTH = 5  # free words, where neither the length nor the template says how many
-DTYPES = ("float32", "bfloat16", "float16")
+PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
+APART = 0.6  # largest share of words that two texts of a target have in common
 
 
-@dataclass(frozen=True)
-class FindOptions:
-    """What is asked for, in words and numbers only; see `optigram find --help`."""
-
-    model: str
-    targets: Sequence[str]
-    by: Sequence[str]
-    length: int | None = None
-    corpus: str | None = None
-    budget: float | None = None
-    top: int = 1
-    apart: float = APART
-    template: str | None = None
-    special: bool = False
-    seed: int = 0
-    device: str = "cpu"
-    chat: bool = False
-    without: Sequence[str] = ()
-    matching: str | None = None
-    words: str = "any"
-    seen_in: str | None = None
-    must_survive: bool = False
-    fluency: float = 0.0
-    surprisal: str | None = None
-    fluency_model: str | None = None
-    dtype: str = "float32"
-    start: str | None = None
-    front: bool = False
-    repetition: float = 0.0
-    second_opinion: str | None = None
+def option(default: Any, description: str, panel: str, flag: str | None = None, shown: str | None = None, **bounds: Any) -> Any:
+    """A field with what help needs: `panel` groups options, `flag` is its name on the command line, `shown` its default in words."""
+    return Field(default, description=description, json_schema_extra={"panel": panel, "flag": flag, "shown": shown}, **bounds)
 
 
-def make_objective(request: FindOptions, network: Model | None = None) -> Objective:
-    """The objective that a request stands for; `network` is its model, if that is loaded already. Raises InputError."""
-    if request.words not in ("any", "whole"):
-        raise InputError(f"expected --words any or whole, got {request.words!r}")
-    if request.front and request.top > 1:
-        raise InputError(f"--front shows all texts that no other beats; leave out --top {request.top}")
-    if not 0 <= request.apart <= 1:
-        raise InputError(f"expected --apart from 0 to 1, got {request.apart}")
-    if request.dtype not in DTYPES:
-        raise InputError(f"expected --dtype {', '.join(DTYPES)}, got {request.dtype!r}")
-    network = _loaded(request, request.dtype) if network is None else network
-    vocabulary = network.vocabulary
-    template = _template(request, network)
-    seen = None if request.seen_in is None else (sentence.text for sentence in sentences(request.seen_in))
-    rules = Rules(request.special, tuple(request.without), request.matching, cast("Literal['any', 'whole']", request.words))
-    return Objective(
-        network,
-        resolve(request.targets, network.sites, vocabulary),
-        next(length for length in (request.length, template.length, LENGTH) if length is not None),
-        template,
-        lexicon(vocabulary, rules, seen),
-        fluency_of(request),
-        request.must_survive,
-        None if request.dtype == "float32" else functools.cache(lambda: _loaded(request, "float32")),
+def _methods(value: Any) -> Any:
+    """Names, or objects that propose texts; one string may hold several names, separated by commas."""
+    listed = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    if wrong := [one for one in listed if not (isinstance(one, str) or hasattr(one, "propose"))]:
+        raise ValueError(f"method names or Method objects, not {wrong[0]!r}")
+    return tuple(one.strip() if isinstance(one, str) else one for one in listed)
+
+
+def _words(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else () if value is None else value
+
+
+Names = Annotated[tuple[Any, ...], BeforeValidator(_methods)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class ObjectiveOptions(BaseModel):
+    """What is asked of a text: its length, what stands around it, which words it may have, and how fluent it must be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    length: int | None = option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1)
+    template: str | None = option(None, 'fixed words around the free ones: "a woman under an {}", "{3} and {2}"', "Text")
+    chat: bool = option(False, "put the template into the model's chat template, as the user's message", "Text")
+    words: Literal["any", "whole"] = option("any", "tokens to propose; whole leaves out pieces of words, numbers and punctuation", "Text")
+    without: Words = option((), "a word that may not be proposed; repeatable", "Text")
+    matching: str | None = option(None, "propose only tokens that match this regular expression", "Text")
+    seen_in: Any = option(None, "propose only words that occur in this corpus", "Text")
+    special: bool = option(False, "allow special tokens such as <unk>", "Text")
+    must_survive: bool = option(False, "keep only texts whose tokens survive re-tokenization", "Text")
+    fluency: float = option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0)
+    surprisal: str | None = option(None, "keep only texts in this band of nats per token, such as 2-6", "Fluency")
+    fluency_model: Any = option(None, "the language model that measures surprisal", "Fluency", shown="the model itself")
+    repetition: float = option(0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0)
+    second_opinion: Any = option(None, "another language model that reports its surprisal of the final texts", "Fluency")
+    dtype: Dtype = option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
+
+
+class FindOptions(ObjectiveOptions):
+    """All options of `find`: those of the objective, and how to search."""
+
+    by: Names = option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
+    budget: float | None = option(
+        None,
+        "forward-equivalents per target, for each method but crp",
+        "Search",
+        shown="5000; none for methods that end by themselves",
+        gt=0,
     )
+    corpus: Any = option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
+    n: int = option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
+    apart: float = option(APART, "largest share of words that two of them may have in common (1: no bound)", "Search", ge=0, le=1)
+    front: bool = option(False, "return the Pareto front of activation and surprisal", "Search")
+    start: Any = option(None, "folder of a scan: start also from its highest places", "Search")
+    seed: int = option(0, "seed of all random numbers", "Search", ge=0)
+    device: str | None = option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
 
 
-def fluency_of(request: FindOptions) -> Fluency | None:
-    """What a request asks of the surprisal, or None if nothing."""
-    asked = (request.fluency, request.surprisal, request.fluency_model, request.front, request.repetition, request.second_opinion)
-    if not any(asked):
-        return None
-    band = (0.0, float("inf")) if request.surprisal is None else parse_band(request.surprisal)
-    model = None if request.fluency_model is None else load(request.fluency_model, request.device)
-    second = None if request.second_opinion is None else load(request.second_opinion, request.device)
-    return Fluency(request.fluency, band, model, request.repetition, second)
+Options = TypeVar("Options", bound=BaseModel)
 
 
-def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
-    """What is worth saying of an objective before the work: how its autoencoders fit, and what a language model cannot do."""
-    if objective.fluency is not None and objective.fluency.weight and not objective.penalises_surprisal:
-        yield "the language model has other tokens: its surprisal ranks discrete texts, and gives the methods no gradient"
-    terms = [term for target in objective.targets for term in target.terms]
-    tried = {(term.site, term.readout.file): term.readout.autoencoder for term in terms if isinstance(term.readout, Latent)}
-    for (site, file), autoencoder in tried.items():
-        found = sae_fit(objective.model, site, autoencoder, texts)
-        on = "sentences of the corpus" if texts else "random words, for want of a corpus"
-        share = "no decoder to try" if found.unexplained is None else f"{found.unexplained:.2f} of the variance unexplained"
-        made = f" (made for {autoencoder.made_for})" if autoencoder.made_for else ""
-        yield f"{file}{made} at {site}: {share}, {found.active:.1f} latents on at a position, over {on}"
-        if found.poor or _made_elsewhere(objective.model, site, autoencoder.made_for):
-            yield f"WARNING: {file} does not fit {site}; was it made for another place, layer or model?"
+def checked(kind: type[Options], values: Mapping[str, Any], named: Callable[[str], str] = str) -> Options:
+    """The options with these values; `named` gives the name of an option in an error message.
+
+    Raises InputError: one line that says what was expected.
+    """
+    for name in values.keys() - kind.model_fields.keys():
+        known = list(kind.model_fields)
+        raise InputError(f"unknown option {name!r}{nearest(name, known)}; expected one of {', '.join(known)}")
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        name = str(mistake["loc"][0])
+        described = kind.model_fields[name].description
+        expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        for pydantic, plain in PLAIN.items():
+            expected = expected.replace(pydantic, plain)
+        raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
 
 
-def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
-    """Whether an autoencoder names a place of this model, and it is another one; names that the model does not know say nothing."""
-    return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)
+def flag_of(name: str) -> str:
+    """The name of an option of `find` on the command line."""
+    extra: Any = FindOptions.model_fields[name].json_schema_extra
+    return extra["flag"] or f"--{name.replace('_', '-')}"
 
 
-def _template(request: FindOptions, network: Model) -> Template:
-    if request.template is None and not request.chat:
-        return Template.bare(network.vocabulary)
-    return Template.parse(request.template or "{}", network.vocabulary, request.chat)
+def _brief(value: Any, most: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
-def _loaded(request: FindOptions, dtype: str) -> Model:
-    model = load(request.model, request.device, dtype)
-    if dtype != "float32" and isinstance(model, Imaginet):
-        raise InputError(f"an Imaginet is searched in float32, got --dtype {dtype}; leave it out")
-    return model
+def recorded(options: BaseModel) -> dict[str, Any]:
+    """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
+    return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else {"in_memory": str(getattr(value, "name", type(value).__name__))}

@@ -9,17 +9,10 @@ from optigram.methods import Corpus, Method, chains, registry
 from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
-from optigram.text.formats import ngrams
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import Corpus as Texts
 
 HEAVY_BLOCK = 4  # texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """The sentences of corpus search; `name` says where they are from."""
-
-    name: str
-    texts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -61,10 +54,10 @@ def plan_of(by: str | Method, objective: Objective, corpus: Corpus | None, forwa
     return Plan(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
 
 
-def corpus_search(objective: Objective, corpus: Sentences) -> Corpus:
+def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
     """Search of all the n-grams of a corpus that the objective allows."""
     allowed = objective.lexicon.cpu().numpy()
-    return Corpus(corpus.name, ngrams(corpus.texts, objective.model.vocabulary, objective.length, allowed))
+    return Corpus(corpus.name, ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed).ids)
 
 
 def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:

@@ -1,5 +1,6 @@
-"""Records: what is kept of every text that was found, as rows of Parquet and lines of JSON."""
+"""Records: one row for every text that a search found, as rows of Parquet and lines of JSON."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -9,6 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from optigram.files import written_whole
+from optigram.text.template import Template
+from optigram.text.vocabulary import Vocabulary
+
+CORPUS_FORWARDS = "corpus_forwards"  # the note on what the corpus search cost that a search started from
 
 COLUMNS = {
     "model": pa.string(),
@@ -29,6 +34,8 @@ COLUMNS = {
     "notes": pa.string(),
     "arm": pa.string(),
     "trace": pa.list_(pa.list_(pa.float64(), 3)),
+    "whole": pa.string(),
+    "free": pa.list_(pa.list_(pa.int64(), 2)),
 }
 
 
@@ -36,13 +43,16 @@ COLUMNS = {
 class Record:
     """One text for one target.
 
-    `text` is the free part; `tokens` and `ids` are the whole input as the model reads it. `activation` is the judge's,
-    float32; `surprisal` nats per token, or None. `survives`: decoding and encoding gives the same ids. `forwards`,
-    `backwards` (forward-equivalents) and `seconds` are the cost of the whole search for the target. `notes` are what the
-    method believed of its best text, such as the mean `cosine` to the nearest words, or the `soft` value; and what the judge
-    adds on each text: the `preactivation` of an autoencoder's latent, or what a search in half precision took the
-    activation for (`searched`). `arm` is the part of a study that asked for it; `trace` are [forward-equivalents,
-    activation, value] of every better text that the search met, and of its end. Both are in Parquet only.
+    `text` holds the free words alone; `tokens` and `ids` are the whole input of the model. `whole` is the whole input as text,
+    without the begin and end symbols that the model expects around every text, and `free` holds for each free word its
+    characters [start, end) in `whole`. `activation` is the objective's, in float32; `surprisal` is in nats per token, or None.
+    `survives`: the text re-tokenizes to the same ids. `forwards` and `backwards` (in forward-equivalents) and `seconds` are the
+    cost of the search for this target, without the corpus search that it started from; `total_forwards` counts that too.
+    `notes` are what the method recorded of its best text, such as the mean `cosine` to the nearest words or the `soft` value, and
+    remarks on each text: the `preactivation` of an autoencoder's latent, or the activation in the precision of the search
+    (`searched`). `arm` is the part of a study that the record belongs to. `trace` holds [forward-equivalents, activation, value]
+    at every improvement of the value (activation less penalties) and at the end of the search, for rank 1 only. `arm` and
+    `trace` are in Parquet only.
     """
 
     model: str
@@ -63,10 +73,82 @@ class Record:
     notes: dict[str, float]
     arm: str = ""
     trace: Sequence[Sequence[float]] = field(default_factory=list)
+    whole: str = ""
+    free: Sequence[Sequence[int]] = field(default_factory=list)
+
+    @property
+    def corpus_forwards(self) -> float:
+        """Forward-equivalents of the corpus search that this search started from; 0 if it started from none."""
+        return self.notes.get(CORPUS_FORWARDS, 0.0)
+
+    @property
+    def total_forwards(self) -> float:
+        """Forward-equivalents in all: forward passes, backward passes, and the corpus search that the search started from."""
+        return self.forwards + self.backwards + self.corpus_forwards
+
+    @property
+    def total_trace(self) -> list[list[float]]:
+        """`trace` with costs that count the corpus search that the search started from."""
+        return [[spent + self.corpus_forwards, *rest] for spent, *rest in self.trace]
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The whole text in pieces, each with whether it is free; free words that stand side by side are one piece.
+
+        One free piece, `text`, where no template surrounds the free words.
+        """
+        spans = [(self.free[first][0], self.free[last - 1][1]) for first, last in self.runs()]
+        edges = itertools.pairwise([0, *itertools.chain.from_iterable(spans), len(self.whole)])
+        found = [(self.whole[start:end], number % 2 == 1) for number, (start, end) in enumerate(edges) if start < end]
+        return found if any(piece.strip() for piece, free in found if not free) else [(self.text, True)]
+
+    def marked(self) -> str:
+        """The whole text in plain text, with ** around the free words where a template surrounds them."""
+        pieces = self.pieces()
+        return "".join(f"**{piece}**" if free and len(pieces) > 1 else piece for piece, free in pieces)
+
+    def runs(self) -> list[tuple[int, int]]:
+        """The first free word, and the one after the last, of each run of free words that stand side by side in `whole`."""
+        breaks = [word for word in range(1, len(self.free)) if self.whole[self.free[word - 1][1] : self.free[word][0]].strip()]
+        return list(itertools.pairwise([0, *breaks, len(self.free)])) if self.free else []
 
     def to_json(self) -> str:
         """One line of JSON."""
         return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
+
+
+def whole_text(template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> tuple[str, list[list[int]]]:
+    """The columns `whole` and `free` of a text: all that a template makes of the free ids, and the characters of each free word.
+
+    A character that several tokens spell belongs to the last of them.
+    """
+    ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
+    start, stop = _without_symbols(ids, vocabulary)
+    ids, marks = ids[start:stop], marks[start:stop]
+    whole = vocabulary.decode(ids)
+    starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(len(ids))]
+    edges = list(itertools.accumulate([*starts, len(whole)], max))
+    return whole, [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
+
+
+def _agreeing(one: str, other: str) -> int:
+    """The number of characters at which two texts begin alike."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _without_symbols(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[int, int]:
+    """Where the ids that a reader would type begin and end."""
+    prefix, suffix = vocabulary.prefix, vocabulary.suffix
+    start = len(prefix) if tuple(ids[: len(prefix)]) == prefix else 0
+    ended = suffix and tuple(ids[-len(suffix) :]) == suffix
+    return start, len(ids) - len(suffix) if ended else len(ids)
+
+
+def _trimmed(text: str, start: int, end: int) -> list[int]:
+    """[start, end) without the blanks around a word; blanks alone stay."""
+    word = text[start:end]
+    if not word.strip(" "):
+        return [start, end]
+    return [end - len(word.lstrip(" ")), start + len(word.rstrip(" "))]
 
 
 def table(records: Iterable[Record]) -> pa.Table:

@@ -1,69 +1,88 @@
-"""One run of `find`, from what is asked for to a folder: `manifest.json` (versions, settings, fingerprints) and Parquet."""
+"""One run of `find`: options become an objective, a corpus and start texts, and each method's records come back."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint, versions, writable_folder, written_whole
 from optigram.methods import chains
-from optigram.models.base import model_fingerprint
-from optigram.models.loading import BUNDLED
-from optigram.optimize.search import Budget
-from optigram.runs.corpus import sentences_for
-from optigram.runs.find import MethodResult, Watch, find
-from optigram.runs.folder import MANIFEST, RECORDS
-from optigram.runs.options import FindOptions, make_objective, remarks
+from optigram.models.base import Model
+from optigram.objective.objective import Objective
+from optigram.runs.corpus import corpus_for
+from optigram.runs.find import MethodResult, Watch, run_methods
+from optigram.runs.objective import make_objective, remarks
+from optigram.runs.options import FindOptions, recorded
 from optigram.runs.plan import reads_corpus
-from optigram.runs.records import Record, write
 from optigram.runs.scan_start import starts_from_scan
+from optigram.text.sources import Corpus
+
+READ = 200  # texts of a default corpus that are tried on the model's vocabulary
+
+Remark = Callable[[str], None]
 
 
-def run(request: FindOptions, out: Path | None, watch: Callable[[int], Watch], remark: Callable[[str], None]) -> list[MethodResult]:
-    """What each method of a request found, written to the new folder `out` if there is one.
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its search: everything that could be wrong with it has been checked."""
 
-    `watch` is told the number of targets and gives what watches the search. `remark` is told what is worth saying.
-    All that is asked for is looked at before the work begins; raises InputError.
+    objective: Objective
+    options: FindOptions
+    corpus: Corpus | None
+    start: Any
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Model, targets and options, as the manifest of the run keeps them."""
+        return {"model": self.objective.model.name, "targets": list(map(str, self.objective.targets)), **recorded(self.options)}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What else the manifest says: the corpus, and the fingerprints of model and corpus."""
+        model, corpus = self.objective.model, self.corpus
+        prints = {"model": model.fingerprint, "corpus": corpus and corpus.fingerprint}
+        return {"corpus": corpus and corpus.name, "fingerprints": prints}
+
+
+def prepare(
+    model: Model, targets: Any, options: FindOptions, exact: Callable[[], Model] | None = None, remark: Remark = lambda text: None
+) -> Prepared:
+    """Check all options and read the corpus. `exact` loads the model in float32; `remark` is told what a user should know.
+
+    Raises InputError.
     """
-    bounds = Budget(forwards=request.budget)
-    for name in request.by:
-        chains.parse(name)
-    objective = make_objective(request)
-    reads = reads_corpus(request.by, request.corpus is not None or objective.model.name == BUNDLED)
-    folder = None if out is None else _new_folder(out)
-    corpus = sentences_for(objective.model, request.corpus, request.seed) if reads else None
+    if options.front and options.n > 1:
+        raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
+    for by in options.by:
+        chains.parse(by)
+    objective = make_objective(model, targets, options, exact=exact)
+    corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
+    if corpus is not None and options.corpus is None and not _readable(corpus, model):
+        remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
+        corpus = None
     if corpus is not None:
         remark(f"corpus: {corpus.name}")
-    for remarked in remarks(objective, () if corpus is None else corpus.texts):
-        remark(remarked)
-    if chains.AUTO in request.by:
-        remark(f"{chains.AUTO} is {chains.parse(chains.AUTO, corpus is not None).expanded} here; its settings stand in the records")
-    starts = None if request.start is None else starts_from_scan(request.start, objective)
-    watched = watch(len(objective.targets))
-    finds = list(find(objective, request.by, corpus, bounds, request.seed, request.top, watched, request.apart, starts, request.front))
-    for one in finds:
+    for told in remarks(objective, () if corpus is None else list(corpus.texts())):
+        remark(told)
+    if chains.AUTO in options.by:
+        remark(f"{chains.AUTO} runs {chains.parse(chains.AUTO, corpus is not None).expanded}")
+    start = None if options.start is None else starts_from_scan(options.start, objective)
+    return Prepared(objective, options, corpus, start)
+
+
+def _readable(corpus: Corpus, model: Model) -> bool:
+    """Whether the model knows all words of some of the first texts."""
+    texts = itertools.islice(corpus.texts(), READ)
+    return any(not model.vocabulary.special.intersection(model.vocabulary.encode(text)) for text in texts)
+
+
+def run(prepared: Prepared, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
+    """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then."""
+    objective, options = prepared.objective, prepared.options
+    results = list(run_methods(objective, options, prepared.corpus, prepared.start, watch))
+    for one in results:
         if one.broken:
-            remark(f"{one.method}: {one.broken} scores were not a number and were left out; is the model sound?")
+            remark(f"{one.method}: {one.broken} scores were NaN and were left out; check the model's weights and dtype")
         if one.interrupted:
-            remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * request.top} texts")
-    if folder is not None:
-        prints = {"model": model_fingerprint(objective.model), "corpus": corpus and text_fingerprint(corpus.texts)}
-        about = {"settings": asdict(request), "corpus": corpus and corpus.name, "fingerprints": prints}
-        _write_run(folder, [record for one in finds for record in one.records], about)
-    return finds
-
-
-def _new_folder(path: Path) -> Path:
-    """A folder that can be written to and holds no other run."""
-    if (path / MANIFEST).exists():
-        raise InputError(f"{path} already holds a run; name another folder, or remove it")
-    return writable_folder(path)
-
-
-def _write_run(folder: Path, records: Sequence[Record], settings: dict[str, Any]) -> None:
-    """Write records and manifest; the manifest comes last, so a folder that has one is complete."""
-    write(records, folder / RECORDS)
-    with written_whole(folder / MANIFEST) as path:
-        path.write_text(json.dumps({"versions": versions(), **settings}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
+    return results

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-from optigram.models.base import model_fingerprint
 from optigram.objective.objective import Objective
 from optigram.scanning.results import ScanResults
 from optigram.shapes import Int
@@ -23,7 +22,7 @@ def starts_from_scan(folder: str, objective: Objective) -> Int[Tensor, "k n t"]:
     Raises InputError for a scan of other weights or targets.
     """
     found = ScanResults.load(Path(folder))
-    if found.about["scan"]["mark"] != model_fingerprint(objective.model):
+    if found.about["scan"]["mark"] != objective.model.fingerprint:
         raise InputError(f"the scan in {folder} is of other weights than {objective.model.name}; scan this model")
     texts = torch.full((len(objective.targets), MOST, objective.length), -1)
     for row, target in zip(texts, objective.targets, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from optigram.models.base import Model
 from optigram.models.sites import aliases
-from optigram.targets.target import Target
+from optigram.targets.build import neuron
 
 SHOWN = 5  # names of units
 
@@ -34,5 +34,5 @@ def list_sites(model: Model) -> Iterator[SiteEntry]:
         shown = [unit for unit in site.names if unit.replace(" ", "").isalpha()]
         unit = shown[0] if shown else None
         example = site.names.index(unit) if unit is not None else 0
-        address = str(Target.unit(name, example, unit))
+        address = str(neuron(name, example if unit is None else unit))
         yield SiteEntry(name, site.width, tuple(shown[:SHOWN]), address, path, known.get("transformer_lens", ""))

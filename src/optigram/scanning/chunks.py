@@ -1,4 +1,4 @@
-"""Pieces: documents as token ids, cut to what the model reads at a time; and the queue in which chunks of one length wait."""
+"""Chunks: documents as token ids, cut to what the model reads at a time; and the queue in which chunks of one length wait for a batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ from optigram.shapes import Bool, Float, Int
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
 
-STEPS = ((32, 2), (64, 4), (128, 8), (256, 16))  # up to so many tokens, lengths are rounded up to multiples of
+STEPS = ((32, 2), (64, 4), (128, 8), (256, 16))  # (length, multiple): up to a length, lengths are rounded up to a multiple
 LAST_STEP = 32
-NARROW = 32  # shorter chunks wait for no more others than those of this length, lest thousands of them wait
+NARROW = 32  # shorter chunks wait for as many others as those of this length do, so that no thousands of them wait
 
 
 class Chunk(NamedTuple):
-    """Tokens of a document from `begin` on, with what the model expects around them: `ids` [s]; `document` has so many `chunks`.
+    """Tokens of a document from number `begin` on, with the prefix and suffix of the model: `ids` [s].
 
-    `counted` [s] are the positions that may be found; token i of the document is at position i - begin + `lead`.
+    `document` has `chunks` chunks in all. `counted` [s] are the positions that may be found; token i of the document is at
+    position i - begin + `lead`.
     """
 
     document: int
@@ -34,7 +35,7 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """How documents become chunks: `context` tokens at the most, what the model expects around a text included.
+    """How documents become chunks of at most `context` tokens, `prefix` and `suffix` included.
 
     Left out are the first `skipped` positions of a chunk, which are an attention sink in many models, and `ignored` ids.
     """
@@ -45,13 +46,23 @@ class ReadSettings:
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
 
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, context: int, skipped: int, special: bool) -> "ReadSettings":
+        """The settings for texts of a vocabulary; with `special` special tokens count as well."""
+        ignored = () if special else tuple(sorted(vocabulary.special))
+        return cls(context, skipped, ignored, vocabulary.prefix, vocabulary.suffix)
+
     @property
     def room(self) -> int:
         """Tokens of a document in a chunk."""
         return self.context - len(self.prefix) - len(self.suffix)
 
+    def read(self, texts: Sequence[Document], vocabulary: Vocabulary) -> list[Chunk]:
+        """The chunks of documents, in order."""
+        return [chunk for text in texts for chunk in self.chunks(text.number, vocabulary.encode(text.text))]
+
     def chunks(self, document: int, ids: Sequence[int]) -> list[Chunk]:
-        """The chunks of a document of which any position counts."""
+        """The chunks of a document that have a position that counts."""
         ignored = np.array(self.ignored, dtype=np.int64)
         found = []
         for begin in range(0, len(ids), self.room):
@@ -64,36 +75,25 @@ class ReadSettings:
         return [chunk._replace(chunks=len(found)) for chunk in found]
 
 
-def read_settings(vocabulary: Vocabulary, context: int, skipped: int, special: bool) -> ReadSettings:
-    """How texts in this vocabulary are read; with `special` tokens without a text of their own count as well."""
-    ignored = () if special else tuple(sorted(vocabulary.special))
-    return ReadSettings(context, skipped, ignored, vocabulary.prefix, vocabulary.suffix)
-
-
-def read_documents(texts: Sequence[Document], vocabulary: Vocabulary, how: ReadSettings) -> list[Chunk]:
-    """The chunks of documents, in order."""
-    return [chunk for number, text in texts for chunk in how.chunks(number, vocabulary.encode(text))]
-
-
 def _rounded(length: int) -> int:
-    """The length to which a chunk is filled up: short ones nearly exactly, long ones less so, that few lengths are in use."""
+    """The length to which a chunk is padded: short ones almost exactly, long ones less so, so that few lengths are in use."""
     step = next((step for most, step in STEPS if length <= most), LAST_STEP)
     return -(-length // step) * step
 
 
 class Queue:
-    """Pieces wait for others of their rounded length until there are enough for a batch: of `tokens`, or of `most` chunks."""
+    """Chunks wait for others of the same rounded length until they make a batch: of `tokens` tokens, or of `most` chunks."""
 
     def __init__(self, tokens: int, spare: int, most: int | None = None):
         self.tokens, self.spare, self.most = tokens, spare, most
         self.waiting: dict[int, list[Chunk]] = {}
 
     def rows(self, width: int) -> int:
-        """Pieces in a batch of this width."""
+        """Chunks in a batch of this width."""
         return max(self.tokens // max(width, NARROW), 1)
 
     def put(self, chunk: Chunk) -> tuple[int, list[Chunk]] | None:
-        """Take a chunk; give the width and the chunks of a batch if that made one."""
+        """Add a chunk; return the width and the chunks of a batch if it is full now."""
         width = _rounded(len(chunk.ids) + self.spare)
         waiting = self.waiting.setdefault(width, [])
         waiting.append(chunk)
@@ -102,16 +102,16 @@ class Queue:
         return width, self.waiting.pop(width)
 
     def rest(self) -> Iterator[tuple[int, list[Chunk]]]:
-        """Give all that still wait, by width."""
+        """All chunks that still wait, by width."""
         for width in sorted(self.waiting):
             yield width, self.waiting.pop(width)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Of b chunks filled up to s positions: `document`, `begin`, `lead` [b], `counted`, `fold`, `chance` [b s].
+    """b chunks padded to s positions: `document` [b]; `place`, `counted`, `fold` and `chance` [b s].
 
-    `chance` is the hash of the place. A position is place `begin - lead + position` of its document, which is `place` [b s].
+    `place` is the number of the token in its document, `chance` the hash of the place, `fold` that of the tokens that end there.
     """
 
     document: Int[np.ndarray, " b"]
@@ -122,7 +122,7 @@ class Batch:
 
     @classmethod
     def of(cls, chunks: Sequence[Chunk], width: int, fold: int, seed: int) -> "Batch":
-        """The arrays of some chunks."""
+        """The batch of some chunks."""
         counted, ids = np.zeros((len(chunks), width), dtype=bool), np.full((len(chunks), width), -1, np.int64)
         for row, chunk in enumerate(chunks):
             counted[row, : len(chunk.ids)] = chunk.counted
@@ -140,16 +140,15 @@ class Batch:
         """How many positions of each chunk count."""
         return self.counted.sum(1)
 
+    def evened(self, values: Float[Tensor, "b s m"]) -> Float[Tensor, "b s m"]:
+        """The values, where each position that does not count holds the value of the first that does, so that a maximum ignores it.
 
-def evened(values: Float[Tensor, "b s m"], counted: Bool[np.ndarray, "b s"]) -> Float[Tensor, "b s m"]:
-    """The values, with those of positions that do not count replaced by others of the same chunk, so that a maximum may be taken over all.
-
-    This changes the states themselves, which nobody reads afterwards.
-    """
-    values = values.contiguous()
-    row, position = np.nonzero(~counted)
-    if len(row):
-        first = counted.argmax(1)
-        flat, width = values.flatten(0, 1), counted.shape[1]
-        flat[torch.from_numpy(row * width + position)] = flat[torch.from_numpy(row * width + first[row])]
-    return values
+        This changes the states in place; nothing reads them afterwards.
+        """
+        values = values.contiguous()
+        row, position = np.nonzero(~self.counted)
+        if len(row):
+            first = self.counted.argmax(1)
+            flat, width = values.flatten(0, 1), self.counted.shape[1]
+            flat[torch.from_numpy(row * width + position)] = flat[torch.from_numpy(row * width + first[row])]
+        return values

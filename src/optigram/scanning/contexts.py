@@ -1,4 +1,4 @@
-"""Windows: what stands around the places that were found, and the activations there; the model runs for these places only."""
+"""Contexts: the tokens around the places that were found, and their activations. The model runs again for these places alone."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,19 @@ from optigram.scanning.examples import Examples
 from optigram.scanning.forward import Forward
 from optigram.shapes import Float
 from optigram.text.documents import Document, fetch
-from optigram.text.sources import Source
+from optigram.text.formats import Source
 from optigram.text.vocabulary import Vocabulary
 
-BEFORE, AFTER = 16, 8  # tokens that are shown before and after a place
-TOGETHER = 2048  # documents that are held at once
+AROUND = 16, 8  # tokens before and after a place
+TOGETHER = 2048  # documents in memory at once
 
 
 @dataclass(frozen=True)
 class Context:
-    """Tokens of a document from number `begin` on: their `ids`, and the place of each in `text`, a part of the document's own.
+    """Tokens of a document from number `begin` on: their `ids` and `activations`, and the `text` of the document there.
 
-    `text_begin` is where that part begins, `char_begin` and `char_end` where the token that was found stands in the document;
-    without `spans` they are None, and the text is what the tokens read as. `activations` are those of each token.
+    `text_begin` is where `text` begins in the document, `char_begin` and `char_end` are the edges of the token that was found, in the
+    document; `spans` are the edges of all tokens, in `text`. Where the vocabulary knows no spans all are None, and `text` is decoded.
     """
 
     begin: int
@@ -40,17 +40,15 @@ class Context:
 
 
 class Contexts:
-    """Reads windows as the scan read its chunks. `reader` None: nothing is read again, only the tokens are shown."""
+    """Reads contexts of `around` tokens (before, after), in the chunks of the scan. `reader` None: without activations."""
 
-    def __init__(
-        self, model: Model, reader: ActivationReader | None, how: ReadSettings, tokens: int, around: tuple[int, int] = (BEFORE, AFTER)
-    ):
+    def __init__(self, model: Model, reader: ActivationReader | None, how: ReadSettings, tokens: int, around: tuple[int, int] = AROUND):
         self.vocabulary: Vocabulary = model.vocabulary
         self.reader, self.how, self.tokens, self.around = reader, how, tokens, around
         self.forward = None if reader is None else Forward(model, reader.sites)
 
     def of(self, known: Sequence[Source], found: Examples) -> Iterator[tuple[int, Context]]:
-        """The number of each example, and its window; in the order of the corpus. Documents that are gone give none."""
+        """The number of each example and its context, in the order of the corpus. Documents that are gone give none."""
         members: defaultdict[int, list[int]] = defaultdict(list)
         for number, document in enumerate(found.document.tolist()):
             members[document].append(number)
@@ -65,20 +63,20 @@ class Contexts:
     def _of_texts(self, texts: Sequence[Document], found: Examples, members: dict[int, list[int]]) -> Iterator[tuple[int, Context]]:
         ids = {text.number: self.vocabulary.encode(text.text) for text in texts}
         values = self._activations(ids, found, members)
-        for number, text in texts:
+        for number, text, _ in texts:
             spans = None if self.vocabulary.spans is None else self.vocabulary.spans(text)
             for member in members[number]:
                 place = int(found.position[member])
                 begin, end = self._edges(place, len(ids[number]))
                 acts = None if values is None else values[member][: end - begin].tolist()
-                yield member, self._window(text, ids[number][begin:end], begin, place, None if spans is None else spans[begin:end], acts)
+                yield member, self._context(text, ids[number][begin:end], begin, place, None if spans is None else spans[begin:end], acts)
 
     def _edges(self, place: int, length: int) -> tuple[int, int]:
-        """First and last token around a place, within the chunk that was read."""
+        """The first token around a place and the one after the last, within the chunk that was read."""
         first = place - place % self.how.room
         return max(place - self.around[0], first), min(place + self.around[1] + 1, first + self.how.room, length)
 
-    def _window(
+    def _context(
         self, text: str, ids: list[int], begin: int, place: int, spans: list[tuple[int, int]] | None, acts: list[float] | None
     ) -> Context:
         if spans is None:
@@ -90,7 +88,7 @@ class Contexts:
     def _activations(
         self, ids: dict[int, list[int]], found: Examples, members: dict[int, list[int]]
     ) -> dict[int, Float[np.ndarray, " w"]] | None:
-        """The activations in the window of every example, by its number."""
+        """The activations in the context of every example, by its number."""
         if self.forward is None:
             return None
         queue, values = Queue(self.tokens, self.forward.spare), {}
@@ -120,8 +118,8 @@ class Contexts:
             lead = np.array([part[each].lead - part[each].begin for each in row], np.int64)
             column = np.minimum((begin + lead)[:, None] + np.arange(size), width - 1)
             target = found.target[member]
-            for part, start in zip(self.reader.parts, self.reader.starts, strict=True):
-                acts = part.values(states)
+            for readout, start in zip(self.reader.parts, self.reader.starts, strict=True):
+                acts = readout.values(states)
                 here = np.nonzero((target >= start) & (target < start + acts.shape[2]))[0]
                 index = (
                     torch.from_numpy(row[here])[:, None],

@@ -1,4 +1,4 @@
-"""Examples: the places of a finished scan that are shown: the highest and lowest, a random sample, and some of each quantile."""
+"""The places of a finished scan that are shown: the highest and lowest, a random sample, and some of each quantile."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -9,13 +9,13 @@ from optigram.scanning.state import State
 from optigram.scanning.top_places import TopPlaces
 from optigram.shapes import Float, Int
 
-SHOWN, GROUPS, EACH = 10, 5, 4  # of the random sample; quantile groups, and examples of each
+SHOWN, GROUPS, EACH = 10, 5, 4  # examples of the random sample; quantile groups, and examples of each
 SPLITS = ("top", "bottom", "random", *(f"quantile {group + 1} of {GROUPS}" for group in range(GROUPS)))
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Places [e]: the number of the target, that of the split, the rank in it from 1, the value, document and position."""
+    """Places [e]: number of the target, number of the split, rank in it from 1, activation, document, position."""
 
     target: Int[np.ndarray, " e"]
     split: Int[np.ndarray, " e"]
@@ -24,16 +24,13 @@ class Examples:
     document: Int[np.ndarray, " e"]
     position: Int[np.ndarray, " e"]
 
-    def chosen(self, which: np.ndarray) -> "Examples":
-        """Some of them."""
-        return Examples(*(getattr(self, field.name)[which] for field in fields(self)))
-
-
-def examples(state: State) -> Examples:
-    """The places of a state, by target, split and rank."""
-    parts = [*_ends(state), *_drawn(state)]
-    whole = Examples(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Examples)))
-    return whole.chosen(np.lexsort((whole.rank, whole.split, whole.target)))
+    @classmethod
+    def of(cls, state: State) -> "Examples":
+        """The places of a state, by target, split and rank."""
+        parts = [*_ends(state), *_drawn(state)]
+        whole = cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+        order = np.lexsort((whole.rank, whole.split, whole.target))
+        return cls(*(getattr(whole, field.name)[order] for field in fields(cls)))
 
 
 def _ends(state: State) -> Iterator[Examples]:
@@ -47,7 +44,7 @@ def _ends(state: State) -> Iterator[Examples]:
 
 
 def _drawn(state: State) -> Iterator[Examples]:
-    """Of each target the first of the random sample; and of the sample sorted by value, in groups of equal size, some evenly spaced."""
+    """The first of the random sample; and, from groups of equal size of the sample sorted by activation, some that are evenly spaced."""
     seen = state.statistics
     m, r = seen.values.shape
     if r == 0:

@@ -1,24 +1,24 @@
-"""Forwards of one fixed shape for each width, so that what a chunk gives depends on the chunk alone: not on its neighbours,
-their number, or whether any text of the batch fills it. When memory runs out a batch is halved, and stays so.
+"""Forward passes of one fixed shape per width, so that the states of a chunk depend on the chunk alone, not on its batch.
+
+A batch that does not fit into memory is halved, and so are all that follow.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from optigram.models.base import Model, States
 from optigram.models.network import ordinary_ids
 from optigram.scanning.chunks import Chunk
 from optigram.shapes import Int
 
-PROBED = 12  # tokens of the text that tells whether a model reads onwards only
-ALIKE = 1e-5  # of the largest state
+PROBED = 12  # tokens of the text that shows whether a model is causal
+ALIKE = 1e-5  # largest difference of equal states, relative to the largest state
 
 
 def _is_causal(model: Model, sites: Sequence[str]) -> bool:
-    """Whether states depend on nothing that follows; then a text may be filled up at its end, and nothing be masked."""
+    """Whether states depend on nothing that follows them; then padding at the end needs no mask."""
     if model.step is not None:
         return True
     ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
@@ -30,9 +30,9 @@ def _is_causal(model: Model, sites: Sequence[str]) -> bool:
 
 
 class Forward:
-    """Runs chunks through a model in batches of `rows(width)` texts; `spare` positions are always left empty where a mask is needed.
+    """Runs chunks through a model in batches of one shape. Where a mask is needed, `spare` positions are always padding.
 
-    A batch without a mask may be computed in another way than one with a mask; a spare position sees to it that all have one.
+    A model may compute a batch without padding in another way than one with padding; with a spare position all have some.
     """
 
     def __init__(self, model: Model, sites: Sequence[str]):
@@ -42,7 +42,7 @@ class Forward:
         self.halvings = 0
 
     def run(self, chunks: Sequence[Chunk], width: int, rows: int) -> Iterator[tuple[Sequence[Chunk], States]]:
-        """The states {site: [n width h]} of chunks, in as few goes as memory allows."""
+        """The chunks of each forward pass and their states {site: [n width h]}, in as few passes as memory allows."""
         size = max(rows >> self.halvings, 1)
         for start in range(0, len(chunks), size):
             part = chunks[start : start + size]
@@ -68,7 +68,7 @@ class Forward:
 
 
 def _filled(chunks: Sequence[Chunk], width: int, rows: int) -> Int[np.ndarray, "rows width"]:
-    """The ids of chunks, filled up to a width, and with copies of the last chunk to a number of rows."""
+    """The ids of chunks, padded to a width, and with copies of the last chunk to a number of rows."""
     ids = np.zeros((rows, width), np.int64)
     for row, chunk in enumerate(chunks):
         ids[row, : len(chunk.ids)] = chunk.ids
@@ -76,13 +76,13 @@ def _filled(chunks: Sequence[Chunk], width: int, rows: int) -> Int[np.ndarray, "
     return ids
 
 
-def _unless_out_of_memory(run: Callable[[], dict[str, Tensor] | States]) -> States | None:
-    """What `run` gives, or None where memory runs out."""
+def _unless_out_of_memory(run: Callable[[], States]) -> States | None:
+    """What `run` returns, or None if memory runs out."""
     try:
         return run()
     except (MemoryError, torch.OutOfMemoryError):
         pass
-    except RuntimeError as error:  # what the allocator of the processor raises
+    except RuntimeError as error:  # raised by the CPU allocator
         if "allocate memory" not in str(error):
             raise
     if torch.cuda.is_available():

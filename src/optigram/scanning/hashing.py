@@ -1,4 +1,4 @@
-"""Hashes of places and of tokens: chance that depends on (seed, document, position) alone, and folds of equal endings."""
+"""Hashes: of places, for a random choice that depends on (seed, document, position) alone; and of the last tokens at a place (folds)."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def _mixed(numbers: Int[np.ndarray, "..."], seed: int = 0) -> Int[np.ndarray, ".
 
 
 def of_places(documents: Int[np.ndarray, " n"], positions: Int[np.ndarray, " n"], seed: int) -> Int[np.ndarray, " n"]:
-    """A random number for each place."""
+    """A random number for each place, from 0 to 2^63 - 1."""
     return _mixed(_mixed(documents, seed) ^ positions.astype(np.int64), seed)
 
 
@@ -30,7 +30,7 @@ def levels(documents: Int[np.ndarray, " n"], most: int, seed: int) -> Int[np.nda
 
 
 def folds(ids: Int[np.ndarray, "b s"], length: int) -> Int[np.ndarray, "b s"]:
-    """A hash of the last `length` tokens that end at each position, or of all there are; never 0. A length of 0 gives 0: no folds."""
+    """A hash of the last `length` tokens that end at each position, or of all there are; never 0. A length of 0 gives 0 everywhere."""
     if length == 0:
         return np.zeros(ids.shape, np.int64)
     words, found = _mixed(ids, 7), np.zeros(ids.shape, np.int64)

@@ -1,7 +1,7 @@
-"""Merging: the parts of a scan, all or some of them, to tables that show what was found.
+"""Merges the parts of a scan, all or some of them, into tables of results.
 
-`examples.parquet` has a row for each place that is shown, `targets.parquet` one for each target, `curve.parquet` one for each
-target and size of corpus; `manifest.json` says of what. Merging again after more shards replaces them.
+`examples.parquet` has a row per place that is shown, `targets.parquet` one per target, `curve.parquet` one per target and size of corpus;
+`manifest.json` says what was scanned. Merging again after more shards replaces them.
 """
 
 import dataclasses
@@ -14,83 +14,83 @@ import pyarrow.parquet as parquet
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.models.base import Model
-from optigram.scanning.activations import activation_reader
-from optigram.scanning.chunks import read_settings
+from optigram.scanning.activations import ActivationReader
 from optigram.scanning.contexts import Context, Contexts
-from optigram.scanning.examples import SPLITS, Examples, examples
+from optigram.scanning.examples import SPLITS, Examples
 from optigram.scanning.plan import STATE, Plan
-from optigram.scanning.state import State, merge_states, read_state, write_state
-from optigram.scanning.tables import EXAMPLE_COLUMNS, curve_table, target_table
-from optigram.targets.target import resolve
+from optigram.scanning.results import MANIFEST
+from optigram.scanning.state import State
+from optigram.scanning.tables import EXAMPLE_COLUMNS, tables
+from optigram.scanning.worker import Worker
 from optigram.text.documents import place_of
+from optigram.text.formats import CUT_BITS
+from optigram.text.shards import SPLITTABLE
 
-EXAMPLES, TARGETS, CURVE, MANIFEST = "examples.parquet", "targets.parquet", "curve.parquet", "manifest.json"
 ROWS = 1 << 15  # of a row group
+
+Show = Callable[[float, int, str], None]  # done, of how many, what
 
 
 def merged(plan: Plan, folder: Path) -> State:
-    """What is known after the shards of a plan that are done. Raises InputError if there are none, or some are of another plan."""
+    """The state after the shards of a plan that are done. Raises InputError if there are none, or some belong to another plan."""
     done = [plan.part(folder, shard) for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
-    states = map(read_state, done)
+    states = map(State.read, done)  # one by one, for a state may be large
     first = next(states)
     if first.plan != plan.key:
         raise InputError(f"{done[0]} is of another scan than the plan beside it; remove it, and its shard is read again")
     for state in states:
-        first = merge_states([first, state], plan.settings.sample)
+        first = first.merged(state, plan.settings.sample)
     return first
 
 
-def publish(
-    plan: Plan, state: State, model: Model, folder: Path, show: Callable[[int, int, str], None] = lambda done, of, what: None
-) -> None:
-    """Write the state and the tables of it."""
-    write_state(state, folder / STATE)
-    for name, table in ((TARGETS, target_table(state)), (CURVE, curve_table(state))):
-        with written_whole(folder / name) as path:
+def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:
+    """Write the state and its tables."""
+    state.write(folder / STATE)
+    for name, table in tables(state).items():
+        with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
-    found = examples(state)
-    with written_whole(folder / EXAMPLES) as path, parquet.ParquetWriter(path, pa.schema(EXAMPLE_COLUMNS), compression="zstd") as writer:
+    found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
+    with written_whole(folder / "examples.parquet") as path, parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         rows = []
-        for number, row in enumerate(_rows(plan, state, model, found)):
+        for number, row in enumerate(_rows(worker, state, found)):
             rows.append(row)
             if len(rows) == ROWS:
-                writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
-                show(number, len(found.target), "windows")
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                show(number, len(found.target), "contexts")
                 rows = []
-        writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
-    _write_manifest(plan, state, folder)
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    _write_manifest(worker.plan, state, folder)
 
 
-def _rows(plan: Plan, state: State, model: Model, found: Examples) -> Iterator[dict]:
-    settings = plan.settings
-    how = read_settings(model.vocabulary, settings.context, settings.skipped, settings.special)
-    alone = settings.question == "alone"
-    around = (settings.length - 1, 0) if alone else None
-    shown = None if alone else activation_reader(model, resolve(plan.targets, model.sites, model.vocabulary))
-    assert shown is None or tuple(map(str, shown.targets)) == state.targets
-    if alone:
+def _rows(worker: Worker, state: State, found: Examples) -> Iterator[dict]:
+    plan, how = worker.plan, worker.read_settings
+    if plan.settings.question == "alone":
         how = dataclasses.replace(how, context=1 << 40)  # an n-gram may stand anywhere
-    reader = Contexts(model, shown, how, settings.tokens, around) if around else Contexts(model, shown, how, settings.tokens)
-    for number, window in reader.of(plan.sources, found):
-        yield _row(plan, state, found, number, window)
+        contexts = Contexts(worker.model, None, how, plan.settings.tokens, (plan.settings.length - 1, 0))
+    else:
+        reader = ActivationReader.of(worker.model, worker.targets)
+        assert tuple(map(str, reader.targets)) == state.targets
+        contexts = Contexts(worker.model, reader, how, plan.settings.tokens)
+    for number, context in contexts.of(plan.sources, found):
+        yield _row(plan, state, found, number, context)
 
 
-def _row(plan: Plan, state: State, found: Examples, number: int, window: Context) -> dict:
+def _row(plan: Plan, state: State, found: Examples, number: int, context: Context) -> dict:
     document = int(found.document[number])
-    source, place = place_of(document)
+    number_of_source, place = place_of(document)
+    source = plan.sources[number_of_source]
     return {
         "target": state.targets[found.target[number]],
         "split": SPLITS[found.split[number]],
         "rank": int(found.rank[number]),
         "activation": float(found.value[number]),
-        "source": plan.sources[source].path,
-        "place": place,
+        "source": source.path,
+        "place": place if source.kind in SPLITTABLE else place >> CUT_BITS,
         "document": document,
         "position": int(found.position[number]),
-        **dataclasses.asdict(window),
+        **dataclasses.asdict(context),
     }
 
 

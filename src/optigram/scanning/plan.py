@@ -1,6 +1,6 @@
-"""The plan of a scan: model, targets, corpus, settings and shards, with all that tells whether any of them has changed.
+"""The plan of a scan: model, targets, corpus, settings and shards, with fingerprints of all that the results depend on.
 
-A scan's folder holds `plan.json`, `parts/` with one file a finished shard, and what `merge` makes of them.
+The folder of a scan holds `plan.json`, `parts/` with one file per finished shard, and the tables that `merge` makes of them.
 """
 
 import hashlib
@@ -12,23 +12,25 @@ from typing import Any
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.results import PLAN
-from optigram.text.sources import Part, Shard, Source
+from optigram.models.base import Model
+from optigram.scanning.results import FORMAT, PLAN, refuse_other_format
+from optigram.text.formats import Part, Source
+from optigram.text.shards import Shard
 
 QUESTIONS = ("context", "alone")
-
-
-MANY_TOKENS = 16384  # of a forward, elsewhere than on a processor
+TOKENS, MANY_TOKENS = 512, 16384  # of a forward pass, on a CPU and on other devices
+PARTS, STATE = "parts", "state.parquet"
+LEAST = {"length": 1, "top": 1, "context": 2, "per_document": 1, "tokens": 1, "skipped": 0, "fold": 0, "sample": 0, "seed": 0}
 
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """`question` is whether the best place in context is sought, or the best n-gram of `length` tokens alone.
+    """`question` is "context" (the best places in context) or "alone" (the best n-grams of `length` tokens, each by itself).
 
-    `top` places of a target are kept, highest and lowest. In context: `context` tokens are read at a time; the first `skipped`
-    positions of them are left out, and without `special` also tokens that have no text of their own; `per_document` places
-    of a document are kept at the most; of places that end in the same `fold` tokens the first stays (0: all); `sample`
-    places are drawn at random. A forward reads `tokens` tokens: results depend on that in their last bits.
+    `top` places of a target are kept, highest and lowest. In context, `context` tokens are read at a time. The first `skipped`
+    positions of them do not count, nor do special tokens without `special`. At most `per_document` places of a document are kept. Among
+    places that end in the same `fold` tokens the first is kept (0: all). `sample` places are drawn at random. A forward pass reads
+    `tokens` tokens: the last bits of results depend on that. Raises InputError for a wrong type or value.
     """
 
     question: str = "context"
@@ -40,31 +42,39 @@ class ScanSettings:
     per_document: int = 1
     fold: int = 8
     sample: int = 200
-    tokens: int = 512
+    tokens: int = TOKENS
     seed: int = 0
 
     def __post_init__(self):
         if self.question not in QUESTIONS:
             raise InputError(f"expected the question context or alone, got {self.question!r}")
-        for name, least in (("length", 1), ("top", 1), ("context", 2), ("per_document", 1), ("tokens", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"expected {name} of at least {least}, got {getattr(self, name)}")
-        for name in ("skipped", "fold", "sample", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"expected {name} of at least 0, got {getattr(self, name)}")
+        if not isinstance(self.special, bool):
+            raise InputError(f"expected special to be True or False, got {self.special!r}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"expected {name} of at least {least}, a whole number, got {value!r}")
+
+    @classmethod
+    def for_model(cls, model: Model, **given: Any) -> "ScanSettings":
+        """The settings that are given and not None, with defaults for the model.
+
+        A recurrent model has no attention sink, so no position is skipped; on a GPU forward passes are larger.
+        """
+        default: dict[str, Any] = {
+            "skipped": 1 if model.attends else 0,
+            "tokens": TOKENS if model.embedding.device.type == "cpu" else MANY_TOKENS,
+        }
+        return cls(**default | {name: value for name, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON keeps them."""
+        """Plain values for JSON."""
         return asdict(self)
-
-
-FORMAT = "optigram-scan-1"
-PARTS, STATE = "parts", "state.parquet"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`model` and `dtype` are what `load` is given; `mark` is the fingerprint of the weights; `versions` those of the libraries."""
+    """`model` and `dtype` are the arguments of `load`, `mark` is the fingerprint of the weights, `versions` those of the libraries."""
 
     model: str
     dtype: str
@@ -78,7 +88,7 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """A hash of all that decides the parts; in which folder the files stand does not."""
+        """A hash of all that the parts depend on; the folder of the corpus is not among it."""
         corpus = [source._replace(path=Path(source.path).name) for source in self.sources]
         asked = [FORMAT, self.mark, self.dtype, self.targets, asdict(self.settings), corpus, self.shards, self.skip_bad, self.versions]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
@@ -92,44 +102,47 @@ class Plan:
         return [shard for shard in range(len(self.shards)) if not self.part(folder, shard).exists()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON keeps them."""
+        """Plain values for JSON."""
         plain = {name: getattr(self, name) for name in ("model", "dtype", "mark", "targets", "skip_bad", "versions")}
         sources = [source._asdict() for source in self.sources]
         return {"format": FORMAT, "key": self.key, **plain, "settings": asdict(self.settings), "sources": sources, "shards": self.shards}
 
+    def write(self, folder: Path) -> None:
+        """Write `plan.json`, unless the same plan is there already. Raises InputError if the folder holds another plan."""
+        if (folder / PLAN).exists():
+            if differences := _differences(Plan.read(folder).to_dict(), self.to_dict()):
+                raise InputError(f"{folder} holds another scan ({', '.join(differences)} differ); name another folder")
+            return
+        with written_whole(folder / PLAN) as path:
+            path.write_text(json.dumps(self.to_dict(), ensure_ascii=False) + "\n", encoding="utf-8")
 
-def write_plan(plan: Plan, folder: Path) -> None:
-    """Write `plan.json`, or find the same plan there. Raises InputError if the folder holds another one."""
-    if (folder / PLAN).exists():
-        if differences := _differences(read_plan(folder).to_dict(), json.loads(json.dumps(plan.to_dict()))):
-            raise InputError(f"{folder} holds another scan ({', '.join(differences)} differ); name another folder")
-        return
-    with written_whole(folder / PLAN) as path:
-        path.write_text(json.dumps(plan.to_dict(), ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_plan(folder: Path) -> Plan:
-    """The plan of a folder. Raises InputError where there is none."""
-    path = folder / PLAN if folder.is_dir() else folder
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT:
-            raise ValueError(f"format {found['format']}")
-        return Plan(
-            found["model"],
-            found["dtype"],
-            found["mark"],
-            tuple(found["targets"]),
-            ScanSettings(**found["settings"]),
-            tuple(Source(**source) for source in found["sources"]),
-            tuple(tuple(Part(*part) for part in shard) for shard in found["shards"]),
-            found["skip_bad"],
-            found["versions"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"there is no plan of a scan in {folder} ({str(error)[:80]}); make one with `optigram scan ... --out`") from error
+    @classmethod
+    def read(cls, folder: Path) -> "Plan":
+        """The plan in a folder. Raises InputError if there is none, or one of another version of optigram."""
+        path = folder / PLAN if folder.is_dir() else folder
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            refuse_other_format(folder, found)
+            return cls(
+                found["model"],
+                found["dtype"],
+                found["mark"],
+                tuple(found["targets"]),
+                ScanSettings(**found["settings"]),
+                tuple(Source(**source) for source in found["sources"]),
+                tuple(tuple(Part(*part) for part in shard) for shard in found["shards"]),
+                found["skip_bad"],
+                found["versions"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"there is no plan of a scan in {folder} ({str(error)[:80]}); make one with `optigram scan ... --out`"
+            ) from error
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
-    old = json.loads(json.dumps(old))
+    """The fields that differ once both are read from JSON."""
+    old, new = (json.loads(json.dumps(plan)) for plan in (old, new))
     return [name for name in new if name != "key" and old.get(name) != new[name]]

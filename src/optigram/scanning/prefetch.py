@@ -1,4 +1,4 @@
-"""Tokenising ahead of the model, in the order of the documents: in a thread of this process, or in processes of their own."""
+"""Tokenizes ahead of the model, in the order of the documents: in a thread of this process, or in other processes."""
 
 import itertools
 import multiprocessing
@@ -8,37 +8,37 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from optigram.scanning.chunks import Chunk, ReadSettings, read_documents
+from optigram.scanning.chunks import Chunk, ReadSettings
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
 
-BATCH, LETTERS = 64, 1 << 16  # documents, or letters, that are tokenised together at the most
+BATCH, CHARACTERS = 64, 1 << 16  # documents and characters that are tokenized together at most
 AHEAD = 8  # batches that may wait
 
 
 def prefetch(texts: Iterable[Document], vocabulary: Vocabulary, how: ReadSettings, processes: int = 0) -> Iterator[list[Chunk]]:
-    """The chunks of documents, batch by batch; so few batches wait that memory does not grow with the corpus."""
+    """The chunks of documents, batch by batch. Few batches wait, so that memory does not grow with the corpus."""
     batches = _batches(texts)
     if processes:
         yield from _in_processes(batches, vocabulary, how, processes)
     else:
-        yield from _in_thread(read_documents(batch, vocabulary, how) for batch in batches)
+        yield from _in_thread(how.read(batch, vocabulary) for batch in batches)
 
 
 def _batches(texts: Iterable[Document]) -> Iterator[list[Document]]:
-    batch, letters = [], 0
+    batch, characters = [], 0
     for document in texts:
         batch.append(document)
-        letters += len(document.text)
-        if len(batch) >= BATCH or letters >= LETTERS:
+        characters += len(document.text)
+        if len(batch) >= BATCH or characters >= CHARACTERS:
             yield batch
-            batch, letters = [], 0
+            batch, characters = [], 0
     if batch:
         yield batch
 
 
 def _in_thread(work: Iterator[list[Chunk]]) -> Iterator[list[Chunk]]:
-    """What `work` yields, made by a thread that is stopped when nobody wants more."""
+    """What `work` yields, made by a thread that ends with this generator."""
     done: queue.Queue[list[Chunk] | BaseException | None] = queue.Queue(AHEAD)
     unwanted = threading.Event()
 
@@ -72,7 +72,7 @@ def _in_thread(work: Iterator[list[Chunk]]) -> Iterator[list[Chunk]]:
         thread.join()
 
 
-_here: list[tuple[Vocabulary, ReadSettings]] = []  # what a process needs to tokenise
+_here: list[tuple[Vocabulary, ReadSettings]] = []  # what a process needs to tokenize
 
 
 def _begin(vocabulary: Vocabulary, how: ReadSettings) -> None:
@@ -80,7 +80,8 @@ def _begin(vocabulary: Vocabulary, how: ReadSettings) -> None:
 
 
 def _read(batch: list[Document]) -> list[Chunk]:
-    return read_documents(batch, *_here[0])
+    vocabulary, how = _here[0]
+    return how.read(batch, vocabulary)
 
 
 def _in_processes(batches: Iterator[list[Document]], vocabulary: Vocabulary, how: ReadSettings, processes: int) -> Iterator[list[Chunk]]:

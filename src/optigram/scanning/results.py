@@ -1,30 +1,36 @@
-"""ScanResults: what a scan found, read from its folder; needs neither torch nor the model."""
+"""ScanResults: what a scan found, read from its folder. Needs neither torch nor the model."""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
 from optigram.errors import InputError, nearest
+from optigram.files import writable_folder, written_whole
 
-PLAN = "plan.json"
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
-
-def is_scan(folder: Path) -> bool:
-    """Whether a folder is that of a scan, finished or not."""
-    return (folder / PLAN).is_file()
+FORMAT = "optigram-scan-2"
+PLAN, MANIFEST = "plan.json", "manifest.json"
+TABLES = ("examples", "targets", "curve")
+SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
 
 
 @dataclass(frozen=True, repr=False)
 class ScanResults:
-    """`examples`, `targets` and `curve` are tables (see `docs/scan.md`), `about` is the manifest.
+    """The best places of every target, and the statistics of its activations.
 
-    `findings["mlp_act.5:3"]` are the best places of a target.
+    Reads like a mapping: its keys are the addresses of the targets, and `results["mlp_act.5:3"]` or `results[0]` are the highest places of
+    one target, best first, as dictionaries. `examples`, `targets` and `curve` are Arrow tables (see "Scans" in the documentation), `about`
+    is the manifest.
     """
 
     about: dict[str, Any]
@@ -34,40 +40,118 @@ class ScanResults:
 
     @classmethod
     def load(cls, folder: Path | str) -> "ScanResults":
-        """What was found by the scan in a folder. Raises InputError if there is none, or nothing was merged yet."""
+        """The results in the folder of a scan. Raises InputError if there are none yet, or if another version of optigram made them."""
         folder = Path(folder)
         try:
-            about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            tables = [parquet.read_table(folder / f"{name}.parquet") for name in ("examples", "targets", "curve")]
-            about["scan"]
+            about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            refuse_other_format(folder, about["scan"])
+            return cls(about, *(parquet.read_table(folder / f"{name}.parquet") for name in TABLES))
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"there is no finished scan in {folder} ({str(error)[:80]}); make one with `optigram scan`") from error
-        return cls(about, *tables)
 
     def __repr__(self) -> str:
-        return f"ScanResults({len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens)"
+        read = f"{len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens"
+        if not (best := self.best):
+            return f"ScanResults({read})"
+        row = max(best, key=lambda row: row["activation"])
+        return f"ScanResults({read}; highest: {row['target']} {row['activation']:.4g} in {_shortened(row)!r})"
 
     def __len__(self) -> int:
-        """How many targets there are."""
+        """The number of targets."""
         return self.targets.num_rows
 
     def __iter__(self) -> Iterator[str]:
         """The addresses of the targets."""
         yield from self.targets["target"].to_pylist()
 
-    def __getitem__(self, target: str) -> list[dict[str, Any]]:
-        """The highest places of a target, best first."""
-        return self.of(target)
+    def __contains__(self, target: object) -> bool:
+        return target in set(self)
 
-    def of(self, target: str, split: str = "top") -> list[dict[str, Any]]:
-        """The places of a target in a split, by rank; raises InputError for a target that was not scanned."""
-        if target not in (known := list(self)):
-            raise InputError(f"{target} was not scanned{nearest(target, known)}")
-        chosen = (compute.field("target") == target) & (compute.field("split") == split)
+    def __getitem__(self, target: str | int) -> list[dict[str, Any]]:
+        """The highest places of a target, named by its address or number, best first."""
+        return self.of(list(self)[target] if isinstance(target, int) else target)
+
+    def of(self, target: Any, split: str = "top") -> list[dict[str, Any]]:
+        """The places of a target in a split (top, bottom, random, ...), by rank. Raises InputError for a target that was not scanned."""
+        if (name := str(target)) not in (known := list(self)):
+            near = nearest(name, known) or f"; the scan has {', '.join(known[:5])}"
+            raise InputError(f"{name} was not scanned{near}")
+        chosen = (compute.field("target") == name) & (compute.field("split") == split)
         return self.examples.filter(chosen).sort_by("rank").to_pylist()
 
+    @property
     def best(self) -> list[dict[str, Any]]:
         """The highest place of every target that has one, in the order of the targets."""
         first = (compute.field("rank") == 1) & (compute.field("split") == "top")
         rows = {row["target"]: row for row in self.examples.filter(first).to_pylist()}
         return [rows[target] for target in self if target in rows]
+
+    def show(self) -> None:
+        """Print the highest place of every target."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("neuron", "activation", "text"):
+            table.add_column(name, overflow="fold", justify="right" if name == "activation" else "left")
+        for row in self.best[:SHOWN]:
+            table.add_row(Text(row["target"]), f"{row['activation']:.4g}", Text(_shortened(row)))
+        Console().print(table)
+        if len(self) > SHOWN:
+            Console().print(f"and {len(self) - SHOWN:,} more; see .to_pandas()")
+
+    def to_arrow(self) -> pa.Table:
+        """One row per place, the columns of `examples.parquet`."""
+        return self.examples
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row per place, as a pandas data frame."""
+        return self.examples.to_pandas()
+
+    def to_polars(self) -> "polars.DataFrame":
+        """One row per place, as a polars data frame."""
+        import polars
+
+        found = polars.from_arrow(self.examples)
+        assert isinstance(found, polars.DataFrame)
+        return found
+
+    def save(self, folder: Path | str) -> None:
+        """Write the tables and the manifest to a folder, which `load` and the commands read. Raises InputError if it holds a scan."""
+        folder = Path(folder)
+        if is_scan(folder):
+            raise InputError(f"{folder} already holds a scan; name another folder, or remove it")
+        writable_folder(folder)
+        for name in TABLES:
+            with written_whole(folder / f"{name}.parquet") as path:
+                parquet.write_table(getattr(self, name), path, compression="zstd")
+        with written_whole(folder / MANIFEST) as path:
+            path.write_text(json.dumps(self.about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def is_scan(folder: Path) -> bool:
+    """Whether a folder is that of a scan, finished or not."""
+    return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
+
+
+def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
+    """Raise InputError if another version of optigram made the scan in a folder."""
+    if (made := scan["format"]) != FORMAT:
+        version = scan.get("versions", {}).get("optigram", "another version")
+        raise InputError(
+            f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
+        )
+
+
+def _shortened(row: Mapping[str, Any]) -> str:
+    """The text up to the place and a little after it, on one line, with the token that was found in brackets."""
+    text = row["text"]
+    if row["char_begin"] is None:
+        return " ".join(text.split())[-CONTEXT:]
+    begin, end = row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"]
+    marked = f"{text[:begin]}[{text[begin:end]}]{text[end:]}"
+    width = max(CONTEXT, shutil.get_terminal_size().columns - 40)
+    return " ".join(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2].split())

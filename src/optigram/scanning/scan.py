@@ -1,104 +1,135 @@
-"""`scan`: the whole of it in one call: plan, work, merge."""
+"""`scan`: plan, read and merge in one call."""
 
-import dataclasses
-import functools
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from optigram.engine import local
 from optigram.engine.job import Engine, Job
 from optigram.engine.launch import share
+from optigram.engine.progress import progress
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
-from optigram.scanning.activations import activation_reader
-from optigram.scanning.merge import merged, publish
-from optigram.scanning.plan import MANY_TOKENS, PARTS, Plan, ScanSettings, write_plan
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.merge import Show, merged, publish
+from optigram.scanning.plan import PARTS, Plan, ScanSettings
 from optigram.scanning.results import ScanResults
-from optigram.scanning.worker import Worker, read_shard
+from optigram.scanning.worker import Worker
 from optigram.targets.target import Target, resolve
-from optigram.text.sources import shards, sources
+from optigram.text.documents import documents
+from optigram.text.formats import Source
+from optigram.text.shards import shards as split
+from optigram.text.sources import Corpus, open_corpus
 
-SHARD = 1 << 26  # bytes of text in a shard, if nothing else is asked for
+SHARD = 1 << 26  # bytes of text in a shard by default
 
-Show = Callable[[int, int, str], None]
+
+def scan(
+    model: Any,
+    targets: str | Target | Iterable[str | Target],
+    corpus: Any = None,
+    *,
+    question: str = "context",
+    length: int = 5,
+    top: int = 20,
+    context: int = 256,
+    skipped: int | None = None,
+    special: bool = False,
+    per_document: int = 1,
+    fold: int = 8,
+    sample: int = 200,
+    tokens: int | None = None,
+    seed: int = 0,
+    column: str | None = None,
+    out: Path | str | None = None,
+    shards: int | None = None,
+    skip_bad: bool = False,
+    device: str | None = None,
+    tokenizer: Any = None,
+    quiet: bool | None = None,
+) -> ScanResults:
+    """The best places of many targets in a corpus, found in one pass in this process.
+
+    `model` is whatever `load` takes, on `device`. `targets` are addresses and Targets. `corpus` is whatever `open_corpus` takes: a file,
+    a glob, `hf:NAME`, texts, a data set (`column` names the column); None: the texts that come with the bundled model. `question` to
+    `seed` are the fields of `ScanSettings`; None chooses by the model. `out` is a folder that keeps everything: a scan that was
+    interrupted goes on there with the shards that are missing. `shards` is their number (None: 64 MB of text each). With `skip_bad`
+    what cannot be read is skipped, and listed in `about["skipped"]`. Progress is shown on a terminal and in a notebook (`quiet`: True
+    never, False always). Raises InputError.
+    """
+    network = _loaded(model, device, tokenizer)
+    asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
+    asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
+    settings = ScanSettings.for_model(network, **asked)
+    _check(out, shards)
+    chosen = _chosen(network, targets)
+    name = model if isinstance(model, str) else network.name
+    texts = None if corpus is None else open_corpus(corpus, column)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
+        plan = plan_of(network, name, chosen, texts, settings, folder, shards, skip_bad=skip_bad)
+        show = stack.enter_context(progress(quiet))
+        return run_scan(Worker(plan, network, targets=chosen), folder, show)
 
 
 def plan_of(
     model: Model,
     name: str,
-    targets: Sequence[str],
-    corpora: Sequence[str],
+    targets: Sequence[Target],
+    corpus: Corpus | None,
     settings: ScanSettings,
+    folder: Path | None = None,
     count: int | None = None,
     dtype: str = "saved",
     skip_bad: bool = False,
 ) -> Plan:
-    """The plan of a scan in `count` shards, or in as many as have 64 MB of text each; all that is asked for is looked at.
+    """The plan of a scan in `count` shards, or in as many as have 64 MB of text each, once everything that is asked for was checked.
 
-    Raises InputError for what the model or the corpus cannot give.
+    `name` and `dtype` are the arguments of `load` that give the model. Texts in memory are written to `folder`. Raises InputError for
+    what the model or the corpus does not have.
     """
-    found = resolve(targets, model.sites, model.vocabulary)
     if settings.question == "context":
-        _try_context(model, activation_reader(model, found).sites, settings)
-    known = sources(corpora or ([str(bundled() / CAPTIONS)] if name == BUNDLED else []))
-    mark = model_fingerprint(model)
-    return Plan(name, dtype, mark, tuple(targets), settings, known, shards(known, count, SHARD), skip_bad, versions())
-
-
-def settings_for(settings: ScanSettings, model: Model) -> ScanSettings:
-    """Settings with what depends on the model: no position is an attention sink in a recurrent one, and a GPU wants large forwards."""
-    settings = settings if model.attends else dataclasses.replace(settings, skipped=0)
-    return settings if model.embedding.device.type == "cpu" else dataclasses.replace(settings, tokens=MANY_TOKENS)
-
-
-def scan(
-    model: Model | str,
-    targets: Sequence[str] | Sequence[Target],
-    corpus: str | Sequence[str] = (),
-    settings: ScanSettings | None = None,
-    out: Path | str | None = None,
-    count: int | None = None,
-    skip_bad: bool = False,
-) -> ScanResults:
-    """The best places of many targets in a corpus, found in one pass in this process; `out` keeps them, and goes on with what it holds.
-
-    `corpus` are files, globs or `hf:NAME`; `count` is the number of shards. Raises InputError.
-    """
-    network = load(model) if isinstance(model, str) else model
-    asked = settings or settings_for(ScanSettings(), network)
-    corpora = [corpus] if isinstance(corpus, str) else list(corpus)
-    plan = plan_of(network, network.name, list(map(str, targets)), corpora, asked, count, skip_bad=skip_bad)
-    if out is not None:
-        return run_scan(plan, network, Path(out))
-    with tempfile.TemporaryDirectory() as folder:
-        return run_scan(plan, network, Path(folder))
+        _try_context(model, ActivationReader.of(model, targets).sites, settings)
+    if corpus is None:
+        if name != BUNDLED:
+            raise InputError("expected a corpus; give --corpus FILE (corpus= in Python)")
+        corpus = open_corpus(bundled() / CAPTIONS)
+    known = corpus.sources if folder is None else corpus.on_disk(folder)
+    _refuse_empty(known, corpus.name)
+    addresses = tuple(map(str, targets))
+    return Plan(name, dtype, model.fingerprint, addresses, settings, known, split(known, count, SHARD), skip_bad, versions())
 
 
 def run_scan(
-    plan: Plan,
-    model: Model,
-    folder: Path,
-    show: Show = lambda done, of, what: None,
-    engine: Engine = local.run,
-    job: Job | None = None,
+    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine = local.run, job: Job | None = None
 ) -> ScanResults:
-    """Read the shards that are missing in a folder, and merge all. Without a `job` they are read with the model at hand."""
-    job = job or Job(functools.partial(Worker, plan, model), functools.partial(read_shard, folder))
-    for _ in run_shards(plan, folder, job, engine, show):
+    """Read the shards that are missing in a folder, and merge all. Without a `job` this worker reads them."""
+    seen: tuple[float, int] = 0, 1
+
+    def shown(done: float, of: int, what: str) -> None:
+        nonlocal seen
+        seen = done, of
+        show(done, of, what)
+
+    def read(worker: Worker, shard: int) -> None:
+        worker.write(folder, shard, lambda share: show(seen[0] + share, seen[1], "shards"))
+
+    for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine, shown):
         pass
-    publish(plan, merged(plan, folder), model, folder, show)
+    publish(merged(worker.plan, folder), worker, folder, show)
     return ScanResults.load(folder)
 
 
 def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
-    """Read the shards that are missing, or those of them that fall to a rank and world; each is yielded when its file is there."""
+    """Read the missing shards, or those of them that belong to a rank and world size; each is yielded when its file is there."""
     writable_folder(folder / PARTS)
-    write_plan(plan, folder)
+    plan.write(folder)
     mine, missing = share(range(len(plan.shards)), *place), set(plan.missing(folder))
     todo = [shard for shard in mine if shard in missing]
     done = len(mine) - len(todo)
@@ -109,8 +140,44 @@ def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, p
         yield shard
 
 
+def _loaded(model: Any, device: str | None, tokenizer: Any) -> Model:
+    if isinstance(model, str | Path) and device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    given = {"device": device, "tokenizer": tokenizer}
+    return load(model, **{name: value for name, value in given.items() if value is not None})
+
+
+def _chosen(model: Model, targets: str | Target | Iterable[str | Target]) -> tuple[Target, ...]:
+    """The targets, each once, in order."""
+    if not isinstance(targets, Iterable) and not isinstance(targets, Target):
+        raise InputError(f"expected addresses or targets, such as 'mlp_act.5:137', got {type(targets).__name__}")
+    given = [targets] if isinstance(targets, str | Target) else list(targets)
+    found: dict[Target, None] = {}
+    for target in given:
+        if not isinstance(target, str | Target):
+            raise InputError(f"expected addresses or targets, such as 'mlp_act.5:137', got {type(target).__name__}")
+        found |= dict.fromkeys([target] if isinstance(target, Target) else resolve([target], model))
+    return tuple(found) or resolve([], model)
+
+
+def _check(out: Any, shards: Any) -> None:
+    if not isinstance(out, str | Path | None):
+        raise InputError(f"expected a folder as out, got {type(out).__name__}")
+    if shards is not None and (not isinstance(shards, int) or isinstance(shards, bool) or shards < 1):
+        raise InputError(f"expected at least 1 shard, a whole number, got {shards!r}")
+
+
+def _refuse_empty(known: Sequence[Source], name: str) -> None:
+    """Raise InputError if a corpus has no text, or not the column that is asked for. What cannot be read counts as text here."""
+    bad: list[str] = []
+    for part in split(known, 1, 1)[0]:
+        if next(documents(known, part, bad.append), None) is not None or bad:
+            return
+    raise InputError(f"the corpus {name!r} is empty; give at least one text")
+
+
 def _try_context(model: Model, sites: Sequence[str], settings: ScanSettings) -> None:
-    """Read one text of the longest kind, so that a model that cannot is known before the work."""
+    """Read one text of the greatest length, so that a model that cannot is found out before the work."""
     around = len(model.vocabulary.prefix) + len(model.vocabulary.suffix)
     if settings.context <= around + settings.skipped:
         raise InputError(

@@ -1,7 +1,7 @@
-"""The state of a scan: top_places at both ends and statistics, which are joined in any order, and kept as one Parquet file."""
+"""The state of a scan: the best places at both ends and the statistics, merged in any order, kept as one Parquet file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ ENDS = ("top", "bottom")
 
 @dataclass(frozen=True)
 class State:
-    """What is known after some shards. `plan` names what was asked; states of different plans are never joined.
+    """What is known after some shards. `plan` is the key of the plan; states of different plans are never merged.
 
-    `shards` are those that were read, by number; `targets` the addresses; `documents` and `tokens` what was read, `skipped`
-    what could not be; `seconds` the time of all workers together.
+    `shards` are the numbers of those that were read, `targets` the addresses, `documents` and `tokens` how many were read,
+    `skipped` what could not be read, `seconds` the time of all workers together.
     """
 
     plan: str
@@ -59,49 +59,42 @@ class State:
             self.seconds + other.seconds,
         )
 
+    def write(self, path: Path) -> None:
+        """Write one row per target, and what belongs to no target into the metadata of the file. The file is written whole."""
+        arrays: dict[str, pa.Array] = {"target": pa.array(self.targets)}
+        for end in ENDS:
+            places: TopPlaces = getattr(self, end)
+            arrays |= {f"{end}_{field.name}": _lists(getattr(places, field.name)) for field in fields(places)}
+        arrays |= {name: _lists(getattr(self.statistics, name)) for name in PER_TARGET}
+        about = {name: getattr(self, name) for name in ("plan", "shards", "documents", "tokens", "skipped", "seconds")}
+        about["statistics"] = {name: np.asarray(getattr(self.statistics, name)).tolist() for name in SHARED}
+        table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
+        with written_whole(path) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
 
-def write_state(state: State, path: Path) -> None:
-    """One row a target; what belongs to no target is in the file's own metadata. The file is written whole."""
-    arrays: dict[str, pa.Array] = {"target": pa.array(state.targets)}
-    for end in ENDS:
-        top_places: TopPlaces = getattr(state, end)
-        arrays |= {f"{end}_{field.name}": _lists(getattr(top_places, field.name)) for field in fields(top_places)}
-    arrays |= {name: _lists(getattr(state.statistics, name)) for name in PER_TARGET}
-    about = {name: getattr(state, name) for name in ("plan", "shards", "documents", "tokens", "skipped", "seconds")}
-    about["statistics"] = {name: np.asarray(getattr(state.statistics, name)).tolist() for name in SHARED}
-    table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
-    with written_whole(path) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
-
-
-def read_state(path: Path) -> State:
-    """The state that `write_state` wrote. Raises InputError for anything else."""
-    try:
-        table = parquet.read_table(path)
-        about = json.loads((table.schema.metadata or {})[ABOUT])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise InputError(f"{path} is no part of a scan ({str(error)[:80]}); remove it, and its shard is read again") from error
-    ends = {end: TopPlaces(*(_array(table, f"{end}_{field.name}") for field in fields(TopPlaces))) for end in ENDS}
-    return State(
-        about["plan"],
-        tuple(table["target"].to_pylist()),
-        tuple(about["shards"]),
-        ends["top"],
-        ends["bottom"],
-        _statistics(table, about["statistics"]),
-        about["documents"],
-        about["tokens"],
-        tuple(about["skipped"]),
-        about["seconds"],
-    )
-
-
-def merge_states(states: Sequence[State], sample: int) -> State:
-    """All states together, in whatever order they come."""
-    first, *others = states
-    for other in others:
-        first = first.merged(other, sample)
-    return first
+    @classmethod
+    def read(cls, path: Path) -> "State":
+        """The state that `write` wrote. Raises InputError for anything else."""
+        try:
+            table = parquet.read_table(path)
+            about = json.loads((table.schema.metadata or {})[ABOUT])
+            ends = {end: TopPlaces(*(_array(table, f"{end}_{field.name}") for field in fields(TopPlaces))) for end in ENDS}
+            return cls(
+                about["plan"],
+                tuple(table["target"].to_pylist()),
+                tuple(about["shards"]),
+                ends["top"],
+                ends["bottom"],
+                _statistics(table, about["statistics"]),
+                about["documents"],
+                about["tokens"],
+                tuple(about["skipped"]),
+                about["seconds"],
+            )
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again"
+            ) from error
 
 
 def _statistics(table: pa.Table, shared: Mapping[str, Any]) -> Statistics:

@@ -1,7 +1,7 @@
-"""Statistics: what is known of all values of every target, and not of the best places only.
+"""Statistics of all activations of every target, not of the best places alone.
 
-Moments of all places; a histogram of one place in 16, drawn by hash; a random sample of places with all their values; and the
-best value in ever smaller random parts of the corpus: half of its documents, a quarter, and so on.
+Moments of all places; a histogram of one place in 16, drawn by hash; a random sample of places with the activations of all targets; and
+the best activation in random parts of the corpus: half of its documents, a quarter, and so on.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from optigram.scanning.hashing import levels
 from optigram.shapes import Float, Int
 
 LEVELS = 24
-THINNED = 16  # of so many places one is in the histogram
+THINNED = 16  # one place in 16 is in the histogram
 OCTAVES = range(-10, 11)
 EDGES = np.array([-(2.0**i) for i in reversed(OCTAVES)] + [-1e-38, 0.0] + [2.0**i for i in OCTAVES], np.float32)
 BINS = len(EDGES) + 1  # bin i holds values above edge i - 1, up to edge i
@@ -24,8 +24,8 @@ class Statistics:
     """Of m targets: `count` places; `sums` [m 4] of the first four powers of values; `histogram` [m bins]; `best` [m levels].
 
     `tokens` [levels] of documents at each level. `priority` [r], ascending, `document`, `position` [r] and `values` [m r] are the
-    random sample of at most r places: those with the smallest hashes. Sums hang in their last bits on the order of addition;
-    all else does not.
+    random sample of at most r places: those with the smallest hashes. The last bits of `sums` depend on the order of addition;
+    nothing else does.
     """
 
     count: int
@@ -41,7 +41,7 @@ class Statistics:
 
     @classmethod
     def empty(cls, targets: int) -> "Statistics":
-        """Nothing seen yet."""
+        """Statistics of nothing."""
         none = np.zeros(0, np.int64)
         return cls(
             0,
@@ -76,7 +76,7 @@ class Statistics:
         ).sampled(most)
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
-        """Count the tokens of chunks by the level of their documents; give the levels."""
+        """Count the tokens of chunks by the level of their documents; return the levels."""
         found = levels(documents, LEVELS, seed)
         np.add.at(self.tokens, found, tokens)
         return found
@@ -88,12 +88,11 @@ class Statistics:
         seen = np.concatenate([tokens[:1] > 0, np.diff(tokens) > 0])
         return tokens[seen], best[:, seen]
 
-
-def moments(count: int, sums: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "m 4"]:
-    """Mean, variance, skewness and kurtosis (of the normal distribution: 3) [m 4] from sums of powers; NaN where undefined."""
-    first, second, third, fourth = (sums / max(count, 1)).T
-    variance = np.maximum(second - first**2, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        skewness = (third - 3 * first * second + 2 * first**3) / variance**1.5
-        kurtosis = (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / variance**2
-    return np.stack([first, variance, skewness, kurtosis], axis=1)
+    def moments(self) -> Float[np.ndarray, "m 4"]:
+        """Mean, variance, skewness and kurtosis (3 for a normal distribution) of every target; NaN where undefined."""
+        first, second, third, fourth = (self.sums / max(self.count, 1)).T
+        variance = np.maximum(second - first**2, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            skewness = (third - 3 * first * second + 2 * first**3) / variance**1.5
+            kurtosis = (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / variance**2
+        return np.stack([first, variance, skewness, kurtosis], axis=1)

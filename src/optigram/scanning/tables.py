@@ -1,10 +1,10 @@
-"""The tables of a finished scan, as Parquet has them."""
+"""The tables of a finished scan, as written to Parquet."""
 
 import numpy as np
 import pyarrow as pa
 
 from optigram.scanning.state import State
-from optigram.scanning.statistics import EDGES, ZERO, moments
+from optigram.scanning.statistics import EDGES, ZERO
 
 EXAMPLE_COLUMNS = {
     "target": pa.string(),
@@ -26,16 +26,19 @@ EXAMPLE_COLUMNS = {
 }
 
 
-def target_table(state: State) -> pa.Table:
-    """One row a target: how many places were seen, the extremes, moments, the share above 0, and the histogram with its edges.
+def tables(state: State) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name."""
+    return {"targets": _target_table(state), "curve": _curve_table(state)}
 
-    Moments are NaN, and the histogram is empty, where n-grams were judged alone.
+
+def _target_table(state: State) -> pa.Table:
+    """One row per target: the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+
+    Moments are NaN and the histogram is empty for a scan of n-grams alone.
     """
     seen = state.statistics
     in_context = bool(seen.histogram.any())
-    mean, variance, skewness, kurtosis = (
-        moments(seen.count if in_context else 0, seen.sums).T if in_context else np.full((4, len(seen.sums)), np.nan)
-    )
+    mean, variance, skewness, kurtosis = seen.moments().T if in_context else np.full((4, len(seen.sums)), np.nan)
     drawn = seen.histogram.sum(1)
     above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
     return pa.table(
@@ -55,8 +58,8 @@ def target_table(state: State) -> pa.Table:
     )
 
 
-def curve_table(state: State) -> pa.Table:
-    """One row a target and random part of the corpus: its tokens, and the best value in it."""
+def _curve_table(state: State) -> pa.Table:
+    """One row per target and random part of the corpus: its tokens, and the best activation in it."""
     tokens, best = state.statistics.curve()
     m, n = best.shape
     return pa.table(

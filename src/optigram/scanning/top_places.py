@@ -1,7 +1,7 @@
-"""TopPlaces: the best places of every target, in a total order, so that joining them in any order gives the same.
+"""The best places of every target, in a total order, so that merging them in any order gives the same result.
 
-The order is score downwards, document, position. Of places with equal folds (a hash of the last tokens that end there, or
-of an n-gram) only the first in this order is kept.
+Places are ordered by score (highest first), document and position. Among places with equal folds (a hash of the last tokens there, or of
+an n-gram) only the first is kept.
 """
 
 from collections import defaultdict
@@ -19,13 +19,18 @@ from optigram.shapes import Float, Int
 
 @dataclass(frozen=True)
 class Entries:
-    """Places that may be among the best of targets, in any order; a fold of 0 is like no other."""
+    """Places that may be among the best of targets, in any order; a fold of 0 equals no other."""
 
     target: Int[np.ndarray, " e"]
     score: Float[np.ndarray, " e"]
     document: Int[np.ndarray, " e"]
     position: Int[np.ndarray, " e"]
     fold: Int[np.ndarray, " e"]
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Entries]") -> "Entries":
+        """Entries one after another."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def __len__(self) -> int:
         return len(self.target)
@@ -39,7 +44,7 @@ class Entries:
         return self.chosen(np.lexsort((self.position, self.document, -self.score, self.target)))
 
     def first_of(self, key: np.ndarray, most: int) -> "Entries":
-        """Of ranked entries with the same target and key, the first so many; still ranked."""
+        """The first `most` of ranked entries with the same target and key; still ranked."""
         order = np.lexsort((np.arange(len(self)), key, self.target))
         fresh = _changes(self.target[order]) | _changes(key[order])
         kept = np.zeros(len(self), dtype=bool)
@@ -49,11 +54,6 @@ class Entries:
     def with_targets(self, target: np.ndarray) -> "Entries":
         """The same places for other targets."""
         return Entries(target, self.score, self.document, self.position, self.fold)
-
-
-def joined_entries(parts: list[Entries]) -> Entries:
-    """Entries one after another."""
-    return Entries(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Entries)))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TopPlaces:
 
     @classmethod
     def empty(cls, targets: int, most: int) -> "TopPlaces":
-        """Room for `most` places of each target."""
+        """No place yet, with room for `most` of each target."""
         shape = targets, most
         return cls(
             np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64), np.full(shape, -1, np.int32), np.zeros(shape, np.int64)
@@ -75,15 +75,15 @@ class TopPlaces:
 
     @property
     def edge(self) -> Float[np.ndarray, " m"]:
-        """The score [m] that a place must have to be kept, at the least."""
+        """The least score [m] that a place needs to be kept."""
         return self.score[:, -1]
 
     def add(self, new: Entries) -> None:
-        """Take entries into account, in place; several of one document and target must come together, and be no more than wanted."""
+        """Add entries, in place; those of one document and target must come together, and be no more than may be kept of a document."""
         if not len(new):
             return
         touched = np.unique(new.target)
-        whole = joined_entries([self._entries(touched), new]).ranked()
+        whole = Entries.joined([self._entries(touched), new]).ranked()
         key = np.where(whole.fold == 0, -1 - np.arange(len(whole)), whole.fold)
         whole = whole.first_of(key, 1)
         rank = _places(_changes(whole.target))
@@ -94,13 +94,13 @@ class TopPlaces:
             getattr(self, field)[whole.target, rank] = getattr(whole, field)
 
     def merged(self, other: "TopPlaces") -> "TopPlaces":
-        """The best of both, as new top_places."""
-        joined = TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
-        joined.add(other._entries(np.arange(len(other.score))))
-        return joined
+        """The best places of both, as a new object."""
+        both = TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
+        both.add(other._entries(np.arange(len(other.score))))
+        return both
 
     def _entries(self, targets: np.ndarray) -> Entries:
-        """The places that are known of some targets."""
+        """The places of some targets."""
         row, rank = np.nonzero(self.score[targets] > -np.inf)
         row = targets[row]
         return Entries(row, self.score[row, rank], self.document[row, rank], self.position[row, rank], self.fold[row, rank])
@@ -117,14 +117,12 @@ def _places(fresh: np.ndarray) -> np.ndarray:
     return np.arange(len(fresh)) - np.repeat(begins, np.diff(np.append(begins, len(fresh))))
 
 
-LEAST = 1 << 16  # candidates that are looked through together, at the least
-
-
+LEAST = 1 << 16  # the least number of candidates that are ranked together
 LISTS = 1 << 8  # lists of candidates that may wait, however short they are
 
 
 class Candidates:
-    """Candidates on their way to the top_places: those of a document of several chunks wait until all of it has been read."""
+    """Candidates for the top places; those of a document of several chunks wait until all of it has been read."""
 
     def __init__(self, targets: int, settings: ScanSettings):
         self.top_places = TopPlaces.empty(targets, settings.top)
@@ -136,13 +134,13 @@ class Candidates:
         self._edge: Tensor | None = None
 
     def edge_on(self, device: torch.device) -> Tensor:
-        """The score [m] that a candidate must have."""
+        """The least score [m] that a candidate needs, on a device."""
         if self._edge is None:
             self._edge = torch.from_numpy(self.top_places.edge.copy()).to(device)
         return self._edge
 
     def add(self, found: Entries, chunks: Sequence[Chunk]) -> None:
-        """Take the candidates of a batch of chunks."""
+        """Add the candidates of a batch of chunks."""
         several = [chunk for chunk in chunks if chunk.chunks > 1]
         if several:
             long = np.isin(found.document, [chunk.document for chunk in several])
@@ -157,18 +155,18 @@ class Candidates:
             self.settle()
 
     def settle(self) -> None:
-        """Let all candidates that are ready compete."""
+        """Rank all candidates that are ready."""
         if self.ready:
-            self.top_places.add(joined_entries(self.ready))
+            self.top_places.add(Entries.joined(self.ready))
         self.ready, self._edge = [], None
 
     def _finish(self, chunk: Chunk) -> None:
-        """Count a chunk of a long document as read; after the last one its candidates are ready, no more than wanted of a target."""
+        """Count a chunk of a long document as read; after the last one its candidates are ready, at most `most` per target."""
         left = self.missing.pop(chunk.document, chunk.chunks) - 1
         if left:
             self.missing[chunk.document] = left
             return
         if chunk.document not in self.open:
             return
-        whole = joined_entries(self.open.pop(chunk.document)).ranked()
+        whole = Entries.joined(self.open.pop(chunk.document)).ranked()
         self.ready.append(whole.first_of(whole.document, self.most))

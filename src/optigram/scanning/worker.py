@@ -1,95 +1,110 @@
-"""Work: one shard of a plan, read by a worker that holds the model, to one file."""
+"""A worker holds the model, and reads one shard of a plan after another, each to one file."""
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
-from optigram.scanning.activations import activation_reader
-from optigram.scanning.chunks import read_settings
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import Chunk, ReadSettings
 from optigram.scanning.in_context import InContextScan
 from optigram.scanning.ngrams import NgramScan
-from optigram.scanning.plan import PARTS, Plan, read_plan
+from optigram.scanning.plan import PARTS, Plan
 from optigram.scanning.prefetch import prefetch
-from optigram.scanning.state import State, write_state
+from optigram.scanning.state import State
 from optigram.targets.target import Target, resolve
-from optigram.text.documents import Document, documents, refuse
+from optigram.text.documents import Document, documents, place_of
+from optigram.text.formats import Part
 from optigram.text.sources import changed
+
+Watch = Callable[[float], None]  # called with the share of a shard that has been read
 
 
 class Worker:
-    """A worker's model and targets. `batch` texts wait for one another; `tokenizers` processes tokenise ahead (0: a thread)."""
+    """A plan, the model and the targets, which are those of the plan by default.
 
-    def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None):
+    At most `batch` texts wait for one another; `tokenizers` processes tokenize ahead of the model (0: a thread).
+    """
+
+    def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None, targets: Sequence[Target] | None = None):
         self.plan, self.model, self.tokenizers, self.batch = plan, model, tokenizers, batch
-        self.targets: tuple[Target, ...] = resolve(plan.targets, model.sites, model.vocabulary)
+        self.targets = resolve(plan.targets, model) if targets is None else tuple(targets)
+        settings = plan.settings
+        self.read_settings = ReadSettings.of(model.vocabulary, settings.context, settings.skipped, settings.special)
 
-    def read(self, shard: int, watch: Callable[[int], None] = lambda tokens: None) -> State:
-        """What is known after a shard. Raises InputError if its files have changed, or cannot be read."""
+    @classmethod
+    def start(cls, folder: Path, device: str | None = None, tokenizers: int = 0, batch: int | None = None) -> "Worker":
+        """Load the model of the plan in a folder. Raises InputError if its weights differ from those of the plan."""
+        plan = Plan.read(folder)
+        model = load(plan.model, device=device, dtype=None if plan.dtype == "saved" else plan.dtype)
+        if model.fingerprint != plan.mark:
+            raise InputError(
+                f"{plan.model!r} has other weights here than when the scan was planned; load the same, or plan anew in another folder"
+            )
+        return cls(plan, model, tokenizers, batch)
+
+    @classmethod
+    def job(cls, folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> "Job[Worker, int]":
+        """The job that reads the shards of the plan in a folder, for any engine."""
+        return Job(functools.partial(cls.start, folder, device, tokenizers, batch), functools.partial(_write_shard, folder))
+
+    def read(self, shard: int, watch: Watch = lambda share: None) -> State:
+        """The state after a shard. Raises InputError if its files have changed, or cannot be read."""
         begun, plan = time.perf_counter(), self.plan
         for source in {plan.sources[part.source] for part in plan.shards[shard]}:
             if changed(source):
                 raise InputError(f"{source.path} is not what it was when the scan was planned; put it back, or plan anew in another folder")
         skipped: list[str] = []
-        counter = _Counted(
-            text for part in plan.shards[shard] for text in documents(plan.sources, part, skipped.append if plan.skip_bad else refuse)
-        )
-        scan_pass = self._scan_pass()
-        with_pieces = scan_pass.take(counter) if isinstance(scan_pass, NgramScan) else scan_pass.take(self._chunks(counter))
+        texts = _Texts(plan, plan.shards[shard], skipped.append if plan.skip_bad else _refuse)
+        if plan.settings.question == "alone":
+            scanned = NgramScan(self.model, self.targets, plan.settings)
+            steps = scanned.take(texts)
+        else:
+            scanned = InContextScan(self.model, ActivationReader.of(self.model, self.targets), plan.settings, self.batch)
+            steps = scanned.take(self._chunks(texts))
         tokens = 0
-        for taken in with_pieces:
+        for taken in steps:
             tokens += taken
-            watch(tokens)
-        top, bottom = scan_pass.ends[1].top_places, scan_pass.ends[-1].top_places
-        names = tuple(map(str, scan_pass.targets))
+            watch(texts.share)
+        top, bottom = scanned.ends[1].top_places, scanned.ends[-1].top_places
+        names = tuple(map(str, scanned.targets))
         seconds = time.perf_counter() - begun
-        return State(plan.key, names, (shard,), top, bottom, scan_pass.statistics, counter.count, tokens, tuple(skipped), seconds)
+        return State(plan.key, names, (shard,), top, bottom, scanned.statistics, texts.count, tokens, tuple(skipped), seconds)
 
-    def _scan_pass(self) -> "InContextScan | NgramScan":
-        if self.plan.settings.question == "alone":
-            return NgramScan(self.model, self.targets, self.plan.settings)
-        return InContextScan(self.model, activation_reader(self.model, self.targets), self.plan.settings, self.batch)
+    def write(self, folder: Path, shard: int, watch: Watch = lambda share: None) -> None:
+        """Read a shard and write its file, whole."""
+        writable_folder(folder / PARTS)
+        self.read(shard, watch).write(self.plan.part(folder, shard))
 
-    def _chunks(self, texts: Iterable[Document]) -> Iterator[list]:
-        settings = self.plan.settings
-        how = read_settings(self.model.vocabulary, settings.context, settings.skipped, settings.special)
-        return prefetch(texts, self.model.vocabulary, how, self.tokenizers)
+    def _chunks(self, texts: Iterable[Document]) -> Iterator[list[Chunk]]:
+        return prefetch(texts, self.model.vocabulary, self.read_settings, self.tokenizers)
 
 
-class _Counted:
-    """Documents on their way, counted."""
+class _Texts:
+    """The documents of a shard. `count` is how many were read, `share` about how much of the shard."""
 
-    def __init__(self, texts: Iterable[Document]):
-        self.texts, self.count = texts, 0
+    def __init__(self, plan: Plan, shard: Sequence[Part], tell: Callable[[str], None]):
+        self.plan, self.shard, self.tell, self.count, self.share = plan, shard, tell, 0, 0.0
 
     def __iter__(self) -> Iterator[Document]:
-        for text in self.texts:
-            self.count += 1
-            yield text
+        sizes = [max(part.end - part.begin, 1) for part in self.shard]
+        before, whole = 0, sum(sizes)
+        for part, size in zip(self.shard, sizes, strict=True):
+            for text in documents(self.plan.sources, part, self.tell):
+                self.count += 1
+                self.share = (before + min(place_of(text.number)[1] - part.begin, size)) / whole
+                yield text
+            before += size
 
 
-def job_of(folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> Job[Worker, int]:
-    """How the shards of the plan in a folder are read, by whatever engine."""
-    return Job(functools.partial(start_worker, folder, device, tokenizers, batch), functools.partial(read_shard, folder))
+def _refuse(bad: str) -> None:
+    raise InputError(f"cannot read {bad}; repair or remove it, or skip it with --skip-bad (skip_bad=True in Python)")
 
 
-def start_worker(folder: Path, device: str, tokenizers: int, batch: int | None) -> Worker:
-    """Load the model of the plan in a folder. Raises InputError if its weights are others."""
-    plan = read_plan(folder)
-    model = load(plan.model, device, None if plan.dtype == "saved" else plan.dtype)
-    if model_fingerprint(model) != plan.mark:
-        raise InputError(
-            f"{plan.model!r} has other weights here than when the scan was planned; load the same, or plan anew in another folder"
-        )
-    return Worker(plan, model, tokenizers, batch)
-
-
-def read_shard(folder: Path, worker: Worker, shard: int) -> None:
-    """Read a shard and write its file, whole."""
-    writable_folder(folder / PARTS)
-    write_state(worker.read(shard), worker.plan.part(folder, shard))
+def _write_shard(folder: Path, worker: Worker, shard: int) -> None:
+    worker.write(folder, shard)

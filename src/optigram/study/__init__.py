@@ -1,1 +1,1 @@
-"""Studies: targets x methods x seeds, and the records they leave."""
+"""Studies: targets x methods x seeds, their records, statistics and evidence."""

@@ -1,4 +1,4 @@
-"""The cells of a study: each a method on a group of targets with one seed, done by itself and kept in a file of its own."""
+"""The cells of a study: each one method on a group of targets with one seed, run by itself and kept in its own file."""
 
 import functools
 import hashlib
@@ -9,31 +9,29 @@ from pathlib import Path
 
 import numpy as np
 
-from optigram.errors import InputError
-from optigram.files import text_fingerprint
 from optigram.methods import Corpus, chains
-from optigram.models.base import Model, model_fingerprint
+from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
-from optigram.runs.corpus import sentences_for
+from optigram.runs.corpus import corpus_for
 from optigram.runs.find import run_plan
-from optigram.runs.options import FindOptions, make_objective
-from optigram.runs.plan import Plan, Sentences, plan_of
+from optigram.runs.folder import STUDY_FORMAT
+from optigram.runs.objective import make_objective
+from optigram.runs.options import ObjectiveOptions
+from optigram.runs.plan import Plan, plan_of
 from optigram.runs.records import Record
 from optigram.study.spec import Arm, Study
-from optigram.text.formats import ngrams
+from optigram.text.ngrams import ngrams
+from optigram.text.sources import Corpus as Texts
 
-JUDGED = tuple(
-    field for field in Study.model_fields if field in FindOptions.__dataclass_fields__ and field not in ("model", "corpus", "top")
-)
-SMALLEST = 8  # targets of a cell, where the method itself would take fewer at once
+SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A method of an arm on `targets` (addresses) with a seed. `key` names its file: equal work has equal names."""
+    """A method of an arm on `targets` (addresses) with a seed. `key` names its file; equal work has equal keys."""
 
     arm: str
     method: str
@@ -43,12 +41,12 @@ class Cell:
 
     @property
     def file(self) -> str:
-        """What the cell's records are called."""
+        """The name of the file of the cell's records."""
         return f"{self.key}.parquet"
 
 
 class StudyContext:
-    """What the cells of a study share in one process: models, corpus, methods; each made when it is first needed."""
+    """What the cells of a study share in one process: models, corpus and methods, each made when it is first needed."""
 
     def __init__(self, study: Study, device: str = "cpu"):
         self.study, self.device = study, device
@@ -57,19 +55,19 @@ class StudyContext:
     @functools.cached_property
     def model(self) -> Model:
         """The study's own model."""
-        return load(self.study.model, self.device, None if self.study.dtype == "float32" else self.study.dtype)
+        return load(self.study.model, device=self.device, dtype=None if self.study.dtype == "float32" else self.study.dtype)
 
     @functools.cached_property
-    def corpus(self) -> Sentences:
-        """The sentences of corpus search; those that a model writes are always the study's own model's, also for a placebo."""
-        return sentences_for(self.model, self.study.corpus)
+    def corpus(self) -> Texts:
+        """The texts of corpus search. Sampled texts come from the study's own model, also for a placebo."""
+        return corpus_for(self.model, self.study.corpus)
 
     @functools.cached_property
     def ngrams(self) -> np.ndarray:
         """The corpus's unique n-grams [c t] of allowed words."""
         first = self.study.arms[0]
-        allowed = self.objective(first.name, first.targets[:1]).lexicon.cpu().numpy()
-        return ngrams(self.corpus.texts, self.model.vocabulary, self.study.length, allowed)
+        objective = self.objective(first.name, first.targets[:1])
+        return ngrams(self.corpus.texts(), self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy()).ids
 
     def model_of(self, arm: str) -> Model:
         """The model of an arm: the study's, or a placebo of it."""
@@ -77,30 +75,30 @@ class StudyContext:
         return self.model if kind is None else self._placebo(kind)
 
     def objective(self, arm: str, targets: Sequence[str]) -> Objective:
-        """The judge of an arm's cell."""
-        study = self.study
-        request = FindOptions(study.model, targets, (), device=self.device, **study.model_dump(include=set(JUDGED)))
-        return make_objective(request, self.model_of(arm))
+        """The objective of some targets of an arm."""
+        return make_objective(self.model_of(arm), targets, self.study)
 
     def plan(self, arm: str, name: str) -> Plan:
-        """What a method's name stands for at the arm's budget."""
+        """The plan of a method's name at the arm's budget."""
         reads = Corpus(self.corpus.name, self.ngrams) if chains.parse(name).corpus else None
         return plan_of(name, self.objective(arm, self.arms[arm].targets[:1]), reads, self.arms[arm].budget)
 
     def fingerprints(self) -> dict[str, str | None]:
         """Hashes of model and corpus (None: no method reads one)."""
         wanted = any(chains.parse(name).corpus for arm in self.study.arms for name in arm.methods)
-        return {"model": model_fingerprint(self.model), "corpus": text_fingerprint(self.corpus.texts) if wanted else None}
+        return {"model": self.model.fingerprint, "corpus": self.corpus.fingerprint if wanted else None}
 
     def cells(self) -> list[Cell]:
-        """All cells in their order. Raises InputError for what the model or the corpus cannot give."""
+        """All cells in their order. Raises InputError for targets or methods that the model or the corpus does not allow."""
         prints = self.fingerprints()
         return [cell for arm in self.study.arms for name in arm.methods for cell in self._cells(arm, name, prints)]
 
     def run(self, cell: Cell) -> list[Record]:
-        """The records of a cell. A Ctrl-C goes through, so that half a cell is never kept."""
+        """The records of a cell. KeyboardInterrupt passes through, so that half a cell is never kept."""
         plan, budget = self.plan(cell.arm, cell.method), Budget(forwards=self.arms[cell.arm].budget)
-        found = run_plan(self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm)
+        found = run_plan(
+            self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm, apart=self.study.apart
+        )
         if found.interrupted:
             raise KeyboardInterrupt
         return found.records
@@ -110,7 +108,7 @@ class StudyContext:
         batch = plan.batch
         size = len(objective.targets) if batch is None else batch * -(-SMALLEST // batch)
         made = []
-        for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # a corpus needs no chance
+        for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # corpus search is deterministic
             parts = [part[i : i + size] for part in objective.target_groups() for i in range(0, len(part), size)]
             for part in parts:
                 targets = tuple(str(objective.targets[i]) for i in part)
@@ -118,24 +116,15 @@ class StudyContext:
         return made
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:
-        study = self.study.model_dump(include={*JUDGED, "top"})
-        work = [study, arm.name, arm.budget, arm.placebo, method, seed, targets, prints]
+        study = self.study.model_dump(include={*ObjectiveOptions.model_fields, "top", "apart"})
+        work = [STUDY_FORMAT, study, arm.name, arm.budget, arm.placebo, method, seed, targets, prints]
         return hashlib.sha256(json.dumps(work).encode()).hexdigest()[:20]
 
-    @functools.cache  # noqa: B019 - a workshop lives as long as its process
+    @functools.cache  # noqa: B019 - a context lives as long as its process
     def _placebo(self, kind: str) -> Model:
         return placebo(self.model, kind)
 
 
 def missing(cells: Sequence[Cell], folder: Path) -> list[Cell]:
-    """The cells that the folder has no file of."""
+    """The cells that have no file in the folder."""
     return [cell for cell in cells if not (folder / cell.file).exists()]
-
-
-def _check_targets(study: Study, workshop: StudyContext) -> None:
-    """Look at every address of a study before any work; raises InputError."""
-    for arm in study.arms:
-        try:
-            workshop.objective(arm.name, arm.targets)
-        except InputError as error:
-            raise InputError(f"arm {arm.name!r}: {error}") from error

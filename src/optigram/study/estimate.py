@@ -1,4 +1,4 @@
-"""What a study will cost, before it is begun: forward-equivalents by arithmetic, seconds from a probe of each method."""
+"""The cost of a study before it starts: forward-equivalents by arithmetic, seconds from a short trial of each method."""
 
 import math
 import time
@@ -13,9 +13,9 @@ from optigram.study.cells import Cell, StudyContext
 
 @dataclass(frozen=True)
 class Row:
-    """One method of one arm: `cells` to do, on `targets` in all, `forwards` forward-equivalents a target, `seconds` in all.
+    """One method of one arm: `cells` to run, `targets` in them, `forwards` forward-equivalents per target, `seconds` in all.
 
-    Both are those of a search that runs to its last step; patience may end it earlier.
+    Both costs are those of searches that run to their last step; patience may end them earlier.
     """
 
     arm: str
@@ -26,17 +26,17 @@ class Row:
     seconds: float
 
 
-def estimate(workshop: StudyContext, cells: Sequence[Cell]) -> list[Row]:
-    """One row for each arm and method among `cells`."""
+def estimate(context: StudyContext, cells: Sequence[Cell]) -> list[Row]:
+    """One row per arm and method among `cells`."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.arm, cell.method), []).append(cell)
-    return [_row(workshop, arm, name, group) for (arm, name), group in groups.items()]
+    return [_row(context, arm, name, group) for (arm, name), group in groups.items()]
 
 
-def _row(workshop: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> Row:
-    plan = workshop.plan(arm, name)
-    budget = plan.bounded(Budget(forwards=workshop.arms[arm].budget)).forwards or math.inf
+def _row(context: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> Row:
+    plan = context.plan(arm, name)
+    budget = plan.bounded(Budget(forwards=context.arms[arm].budget)).forwards or math.inf
     costs = {part: part.cost(budget) for part in (plan.corpus, plan.method) if part is not None}
     by_site: dict[str, list[Cell]] = {}
     seconds = 0.0
@@ -45,14 +45,14 @@ def _row(workshop: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> 
     for alike in by_site.values():
         for method, cost in costs.items():
             batches = sum(1 if method.batch is None else -(-len(cell.targets) // method.batch) for cell in alike)
-            seconds += batches * _probe(workshop, alike[0], method, cost)
+            seconds += batches * _probe(context, alike[0], method, cost)
     return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), sum(costs.values()), seconds)
 
 
-def _probe(workshop: StudyContext, cell: Cell, method: Method, cost: float) -> float:
-    """Seconds of one batch of a cell's targets that costs so much each, from a small part of the work done twice; the first warms up."""
+def _probe(context: StudyContext, cell: Cell, method: Method, cost: float) -> float:
+    """Seconds of one batch of a cell's targets at `cost` each, from a small part of the work done twice; the first run warms up."""
     size = method.batch or len(cell.targets)
-    objective = workshop.objective(cell.arm, cell.targets[:size])
+    objective = context.objective(cell.arm, cell.targets[:size])
     part = method.probe()
     with one_thread():
         search(objective, part, Budget(rounds=2))

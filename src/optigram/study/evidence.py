@@ -1,7 +1,7 @@
-"""Evidence: what surrounds the records of a neuron and only its model can tell, kept beside them as one Parquet file.
+"""Evidence: what only the model can compute about a run's neurons, kept beside the records as one Parquet file.
 
-What each word adds, which other words would do, what the corpus has to offer, and how that grows with the corpus. It is
-made by `gather`, which has the model; whoever shows it needs none.
+The activation without each word, the best replacements of each word, and statistics of the corpus. `collect` computes it with
+the model; the report reads it without one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,10 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Heat:
-    """The free `words` of a record's text, and the judge's activation `without` each of them (None: nothing would be left)."""
+    """The free `words` of a record's text, and the activation of the text `without` each of them (None: it cannot be left out).
+
+    `arm`, `method`, `seed` and `rank` name the record, together with the model and target of its `Evidence`.
+    """
 
     arm: str
     method: str
@@ -62,7 +65,7 @@ class Heat:
 
 @dataclass(frozen=True)
 class Substitute:
-    """The activation of the neuron's best text with another `word` at a `position` among the free ones, counted from 0."""
+    """The activation of the neuron's best text with another `word` at a `position` among the free words, counted from 0."""
 
     position: int
     word: str
@@ -71,9 +74,9 @@ class Substitute:
 
 @dataclass(frozen=True)
 class Example:
-    """An n-gram of the corpus, judged alone, with what stands `before` and `after` it in the first sentence that has it.
+    """An n-gram of the corpus, scored by itself, with the text `before` and `after` it in the first sentence that has it.
 
-    `share`: 0 for one of the best of the corpus; else the share of sampled n-grams that are above this one.
+    `share` is 0 for one of the best n-grams of the corpus; otherwise the share of sampled n-grams with a higher activation.
     """
 
     share: float
@@ -86,11 +89,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of one neuron, which `model` (as records call it) and `target` name.
+    """The evidence of one neuron, which `model` (as in the records) and `target` name.
 
-    `aliases` are other tools' names of its site. `tried` words stood in for each word of the best text. `counts` [b] are sampled
-    n-grams with an activation between `edges` [b + 1]. `best` [m] is the highest activation among the first `sizes` [m]
-    n-grams of the corpus in a random order.
+    `aliases` are other tools' names of its site. `tried` is the number of words tried in place of each word of the best text.
+    `counts` [b] are the sampled n-grams with an activation between `edges` [b + 1]. `best` [m] is the highest activation among
+    the first `sizes` [m] n-grams of the corpus in a random order.
     """
 
     model: str
@@ -114,7 +117,7 @@ def write_evidence(rows: Iterable[Evidence], folder: Path) -> None:
 
 
 def read_evidence(folder: Path) -> list[Evidence]:
-    """The evidence in a run's folder; empty if none was gathered."""
+    """The evidence in a run's folder; empty if none was collected."""
     path = folder / EVIDENCE
     if not path.exists():
         return []

@@ -1,48 +1,51 @@
-"""Running a study: its cells in worker processes, each cell one whole file, so that a study may be killed and goes on.
+"""Run a study: its cells in worker processes, each cell one file, so that a study that was killed continues where it was.
 
-A study's folder holds `manifest.json` (what is run, on what, by which versions), `cells/` and, once all are done,
-`records.parquet`, every record in the order of the study.
+A study's folder holds `manifest.json` (the study, fingerprints of model and corpus, versions), `cells/` and, once all are
+done, `records.parquet`: every record in the order of the study.
 """
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from optigram.engine import processes
 from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
-from optigram.files import versions, writable_folder, written_whole
-from optigram.runs.folder import CELLS, MANIFEST, RECORDS
+from optigram.files import versions, writable_folder
+from optigram.runs.folder import CELLS, MANIFEST, RECORDS, STUDY_FORMAT, read_manifest, write_manifest
 from optigram.runs.records import Record, read, write
 from optigram.study.cells import Cell, StudyContext, missing
-from optigram.study.spec import Study, differences
+from optigram.study.spec import Study
 
-Show = Callable[[int, int, str], None]  # cells done, of how many, what was done last
+BRIEF = 60  # characters of a setting in a message
+Show = Callable[[int, int, str], None]  # cells done, cells in all, the cell that was done last
 
 
 def run_study(
     study: Study,
-    workshop: StudyContext,
+    context: StudyContext,
     folder: Path,
     workers: int,
     show: Show = lambda done, total, what: None,
     engine: Engine | None = None,
 ) -> list[Record]:
-    """The records of a study, made by `workers` processes (0: by this one) of one thread each, or by `engine`; `folder` may hold some.
+    """The records of a study, made by `workers` processes of one thread each (0: by this process), or by `engine`.
 
-    Raises InputError if the folder belongs to another study, naming the differences.
+    Cells that `folder` holds already are not run again. Raises InputError if the folder belongs to another study, with the
+    differences.
     """
     writable_folder(folder / CELLS)
-    _claim(study, workshop, folder)
-    cells = workshop.cells()
+    _claim(study, context, folder)
+    cells = context.cells()
     todo = missing(cells, folder / CELLS)
     done = len(cells) - len(todo)
     show(done, len(cells), "")
-    job = _job(study, workshop.device, folder / CELLS)
+    job = _job(study, context.device, folder / CELLS)
     if workers == 0:
-        job = dataclasses.replace(job, build=lambda: workshop)  # this process has one already
+        job = dataclasses.replace(job, build=lambda: context)  # this process has a context already
     for cell in (engine or functools.partial(processes.run, workers=workers))(job, todo):
         done += 1
         show(done, len(cells), f"{cell.arm} {cell.method}")
@@ -51,23 +54,36 @@ def run_study(
     return records
 
 
-def _claim(study: Study, workshop: StudyContext, folder: Path) -> None:
-    """Write the manifest, or compare it with the one that is there."""
-    wanted = {"study": study.to_dict(), "fingerprints": workshop.fingerprints(), "versions": versions(), "device": workshop.device}
+def _claim(study: Study, context: StudyContext, folder: Path) -> None:
+    """Write the manifest, or compare it with the folder's own."""
+    about = {"study": study.to_dict(), "fingerprints": context.fingerprints(), "versions": versions(), "device": context.device}
+    wanted = {"format": STUDY_FORMAT, **about}
     path = folder / MANIFEST
-    if path.exists():
-        changed = differences(json.loads(path.read_text(encoding="utf-8")), wanted)
-        if changed:
-            raise InputError(f"{folder} holds another study ({'; '.join(changed)}); name another folder")
-        return
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not path.exists():
+        write_manifest(folder, wanted)
+    elif changed := _differences(read_manifest(path), wanted):
+        raise InputError(f"{folder} holds another study ({'; '.join(changed)}); name another folder")
 
 
 def _job(study: Study, device: str, folder: Path) -> Job[StudyContext, Cell]:
-    """How cells are done: by a workshop in each process, each cell one whole file."""
+    """The work of a process: it builds a context once, and writes each cell as one file."""
     return Job(functools.partial(StudyContext, study, device), functools.partial(_do, folder))
 
 
-def _do(folder: Path, workshop: StudyContext, cell: Cell) -> None:
-    write(workshop.run(cell), folder / cell.file)
+def _do(folder: Path, context: StudyContext, cell: Cell) -> None:
+    write(context.run(cell), folder / cell.file)
+
+
+def _differences(old: Any, new: Any, where: str = "") -> list[str]:
+    """The differences between nested settings, as "arms[0].budget: 2500 -> 5000"; a setting that one of them lacks is None there."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [line for key in keys for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))]
+    if isinstance(old, list) and isinstance(new, list):
+        return [line for i, pair in enumerate(zip_longest(old, new)) for line in _differences(*pair, f"{where}[{i}]")]
+    return [] if old == new else [f"{where}: {_brief(old)} -> {_brief(new)}"]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."

@@ -1,10 +1,11 @@
-"""What the records of a study say: every method paired with corpus search, neuron by neuron, with intervals.
+"""Statistics of records: every method paired with corpus search, neuron by neuron, with 95% intervals.
 
-Activations of different neurons or models are never pooled: each neuron is compared with itself, and what is averaged are
-ratios, signs and ranks. Where a study has several seeds, a neuron's activation by a method is its median over them.
+Activations of different neurons or models are never pooled: each neuron is compared with itself, and only ratios, signs and
+ranks are averaged. Where a study has several seeds, a neuron's activation by a method is its median over them.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
@@ -12,9 +13,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from scipy import stats
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.records import Record
 
-BASELINE = "crp"
 T = TypeVar("T")
 K = TypeVar("K")
 CONFIDENCE, RESAMPLES = 0.95, 4000
@@ -34,7 +35,8 @@ class Comparison:
 
     `ratio` is the median of the neurons' ratios (of those whose baseline is positive), `difference` the median of their
     differences in units of activation, `wins` the share of neurons on which the method is above the baseline (Wilson's
-    interval). `p` is Wilcoxon's, two-sided, and `holm` the same after Holm's correction over the table it stands in.
+    interval). `p` is from Wilcoxon's signed-rank test, two-sided, and `holm` the same after Holm's correction over all
+    comparisons of the table. `forwards` is the method's median total cost per neuron, in forward-equivalents.
     """
 
     arm: str
@@ -47,7 +49,7 @@ class Comparison:
     wins: Interval
     p: float
     holm: float
-    forwards: float  # median forward-equivalents of the method
+    forwards: float
 
 
 def compare(records: Sequence[Record], baseline: str = BASELINE) -> list[Comparison]:
@@ -88,12 +90,26 @@ def site_of_address(target: str) -> str:
 
 
 def median(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
-    """The median with a percentile bootstrap interval over the values; all NaN for none."""
-    if len(values) == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    drawn = np.random.default_rng(seed).choice(np.asarray(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(np.median(drawn, axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(np.median(values)), float(low), float(high))
+    """The median with a bias-corrected and accelerated (BCa) bootstrap interval over the values (Efron, 1987).
+
+    All NaN of no value; one value has no interval, which is NaN. Where the acceleration is not defined, because the median
+    does not depend on any single value, the interval is the percentile bootstrap's.
+    """
+    numbers = np.asarray(values, dtype=float)
+    value = float(np.median(numbers)) if len(numbers) else math.nan
+    if len(numbers) < 2:
+        return Interval(value, math.nan, math.nan)
+    if (numbers == numbers[0]).all():
+        return Interval(value, value, value)
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            rng = np.random.default_rng(seed)
+            found = stats.bootstrap((numbers,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
+        low, high = map(float, found.confidence_interval)
+        if math.isfinite(low) and math.isfinite(high):
+            break
+    return Interval(value, low, high)
 
 
 def share(count: int, total: int) -> Interval:
@@ -105,7 +121,7 @@ def share(count: int, total: int) -> Interval:
 
 
 def _wilcoxon(differences: np.ndarray) -> float:
-    """The two-sided p of Wilcoxon's signed ranks; 1 where nothing differs."""
+    """The two-sided p of Wilcoxon's signed-rank test; 1 where nothing differs."""
     return float(stats.wilcoxon(differences)[1]) if np.any(differences) else 1.0  # pyright: ignore[reportArgumentType]
 
 
@@ -119,33 +135,31 @@ def _holm(ps: Sequence[float]) -> list[float]:
 
 
 def curve(records: Sequence[Record], method: str, baseline: str = BASELINE, points: int = 40) -> list[tuple[float, float, float, float]]:
-    """Best so far over the neuron's best corpus text against forward-equivalents: (forwards, quartile, median, quartile).
+    """Activation of the best text so far over the neuron's best corpus text, against forward-equivalents in all.
 
-    Only neurons with a positive baseline count; before its first text a neuron stands at nothing found, which is -inf.
+    Each point is (forwards, quartile, median, quartile) over the neurons with a positive baseline. The best text is the one of
+    the highest value, which is the activation unless there are penalties. A method that starts from a corpus search starts at
+    that search's cost; before its first text a neuron stands at -inf.
     """
     base = activations(records, baseline)
-    traces = [(record, np.asarray(record.trace, dtype=float)) for record in records if record.method == method and record.trace]
-    traces = [(trace[:, 0], trace[:, 1] / base[record.target]) for record, trace in traces if base.get(record.target, 0) > 0]
+    traced = [record for record in records if record.method == method and record.trace and base.get(record.target, 0) > 0]
+    traces = [(trace[:, 0], trace[:, 1] / base[record.target]) for record in traced if len(trace := np.array(record.total_trace))]
     if not traces:
         return []
     first, last = (float(pick([forwards[at] for forwards, _ in traces])) for pick, at in ((min, 0), (max, -1)))
     made = []
     for at in np.geomspace(max(first, 1.0), max(last, 1.0), points):
-        reached = [values[forwards <= at].max(initial=-np.inf) for forwards, values in traces]
+        places = [int(np.searchsorted(forwards, at, side="right")) for forwards, _ in traces]
+        reached = [values[place - 1] if place else -np.inf for place, (_, values) in zip(places, traces, strict=True)]
         low, middle, high = np.quantile(reached, [0.25, 0.5, 0.75], method="lower")
         made.append((float(at), float(low), float(middle), float(high)))
     return made
 
 
 def soft_gap(records: Iterable[Record], method: str) -> Interval:
-    """The median of (soft - hard) / |soft|: how much of what the method believed of its best text is lost in words."""
+    """The median over neurons of (soft - hard) / |soft|: the share of the soft text's activation that is lost in discrete words."""
     pairs = [(record.notes["soft"], record.activation) for record in records if record.method == method and "soft" in record.notes]
     return median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
-
-
-def cosine(records: Iterable[Record], method: str) -> Interval:
-    """The median over neurons of the mean cosine between the optimised embeddings and their nearest words."""
-    return median([record.notes["cosine"] for record in records if record.method == method and "cosine" in record.notes])
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
@@ -161,7 +175,7 @@ def _against(records: Sequence[Record], arm: str, site: str, method: str, baseli
     pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
     differences = pairs[:, 0] - pairs[:, 1]
     positive = pairs[pairs[:, 1] > 0]
-    spent = [record.forwards + record.backwards for record in records if record.method == method and record.rank == 1]
+    spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
     p = _wilcoxon(differences)
     return Comparison(
         arm,

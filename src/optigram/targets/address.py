@@ -1,14 +1,15 @@
-"""Addresses: the names by which people say what is to be maximised, as text that is read and printed.
+"""Addresses: targets written as text, for people, files and the command line.
 
     ADDRESS  [-]TERM [ + TERM | - TERM ...] [@POOL]
     TERM     [NUMBER*]SITE[@in]:[FILE#]UNITS
 
-`language:umbrella`, `-visual:pizza@max`, `h.5.mlp.c_proj@in:0-99`, `logits:" he" - 0.5*logits:" she"`,
-`resid_post.8:probe.safetensors#happy`, `resid_post.8:sae/folder#1234`. A unit is an index, a range, `*`, or a name, in
-double quotes where it would read as one of the others. `docs/targets.md` tells the whole grammar.
+`language:umbrella`, `-visual:pizza@max`, `h.5.mlp.c_proj@in:0-99`, `logit:" he" - 0.5*logit:" she"`, `log_prob:" umbrella"`,
+`resid_post.8:probe.safetensors#happy`, `resid_post.8:sae/folder#1234`, `custom:package.module.function#resid_post.8`. A unit is
+an index, a range, `*`, or a name, in double quotes where it would read as one of the others. See `docs/targets.md`.
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,10 @@ from typing import Literal
 from optigram.errors import InputError
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
+POOLS = ("last", "max", "mean", "anywhere")
+LOGIT, LOG_PROB = "logit", "log_prob"  # sites of every model with vocabulary logits, wherever it has them
+CUSTOM = "custom"  # the site of functions; FILE is the function, UNITS are the sites that it reads
+MEMORY = "memory:"  # how FILE begins where it is an object in memory; a hash of its content follows
 Units = tuple[int | str | range, ...] | None  # indices, names and ranges; None stands for all units of the site
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -25,13 +30,13 @@ POOL = re.compile(r"@([a-z]+|\d+)$")
 TERM = re.compile(rf'(?:({NUMBER})\*)?([^\s:@,"*]+(?:@in)?):\s*(?:({QUOTED}|[^\s"#]+)#(?=.))?(.+)', re.DOTALL)
 UNITS = re.compile(rf'\s*({QUOTED}|[^",]+)\s*(?:,|$)')
 PLAIN_UNIT = re.compile(r"[\w.'/ ]+")
-PLAIN_FILE = re.compile(r"[\w./~+-]+")
+PLAIN_FILE = re.compile(r"[\w./~:+-]+")
 HELP = "expected an address such as language:umbrella, visual:17, visual:0-9@max or -visual:pizza"
 
 
 @dataclass(frozen=True)
 class Term:
-    """Units of a site, times a weight; `file` is where the direction or the autoencoder that they belong to is kept."""
+    """Units of a site, times a weight; `file` holds the direction or the autoencoder that they belong to."""
 
     site: str
     units: Units
@@ -40,7 +45,9 @@ class Term:
 
     @property
     def single(self) -> bool:
-        """Whether it names one unit."""
+        """Whether it stands for one number: a single unit, or a function of several sites."""
+        if self.site == CUSTOM:
+            return True
         return self.units is not None and len(self.units) == 1 and not any(isinstance(unit, range) for unit in self.units)
 
 
@@ -53,11 +60,11 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Read an address; `str()` of what comes back reads the same again."""
+        """Parse an address; `str()` of the result parses to the same. Raises InputError. No file is opened, nothing is imported."""
         words = text.strip()
         end = POOL.search(_without_names(words))
         pool = end[1] if end else "last"
-        if not pool.isdecimal() and pool not in ("last", "max", "mean", "anywhere"):
+        if not pool.isdecimal() and pool not in POOLS:
             raise InputError(f"unknown pool {pool!r} in {text!r}; expected @last, @max, @mean, @anywhere or a position such as @0")
         terms = _terms(words[: end.start()] if end else words, text)
         if len(terms) > 1 and not all(term.single for term in terms):
@@ -71,7 +78,7 @@ class Address:
 
 
 def _without_names(text: str) -> str:
-    """The text with the insides of its quoted names blotted out, so that what they hold is not read as grammar."""
+    """The text with its quoted names masked, so that their characters are not parsed as grammar."""
     return re.sub(QUOTED, lambda name: "q" * len(name[0]), text)
 
 
@@ -89,8 +96,8 @@ def _term(text: str, sign: int, address: str) -> Term:
     if not match:
         raise InputError(f"malformed address {address!r}; {HELP}")
     number, site, file, units = match.groups()
-    if number is not None and float(number) == 0:
-        raise InputError(f"a weight of 0 in {address!r}; leave the term out")
+    if number is not None and (float(number) == 0 or math.isinf(float(number))):
+        raise InputError(f"a weight of {float(number):g} in {address!r}; give a finite weight, or leave the term out")
     if POOL.search(_without_names(units)):
         raise InputError(f"a pool inside the sum {address!r}; terms are added at each position, so write one pool, at the end")
     if file is not None and file.startswith('"'):

@@ -1,7 +1,7 @@
-"""Sparse autoencoders: what their latents make of a model's states, and how well they fit them.
+"""Sparse autoencoders: their latents as functions of a model's states, and how well they fit the states.
 
-A latent is weight @ (state - center) + bias, and 0 where that is not above its threshold (ReLU, JumpReLU) or not among
-the `top` largest of all latents (TopK). `before` is that number before it is cut off.
+A latent is weight @ (state - center) + bias, or 0 where that is not above its threshold (ReLU, JumpReLU) or not among the `top`
+largest of all latents (TopK). `before` is the pre-activation: the number before the threshold.
 """
 
 import dataclasses
@@ -14,14 +14,15 @@ from torch import Tensor
 from optigram.shapes import Float
 
 Scaling = Literal["none", "constant_norm", "layer_norm"]
-POOR = 0.5  # an autoencoder that leaves more of the variance than this is at the wrong place
+POOR = 0.5  # an autoencoder that leaves a larger share of the variance unexplained is at the wrong site
 
 
 @dataclass(frozen=True, eq=False)
 class SparseAutoencoder:
-    """`encoder` [n h], `bias` [n], `center` [h], `threshold` [n]; `top` is the k of TopK; `scaling` is what is done to states first.
+    """`encoder` [n h], `bias` [n], `center` [h], `threshold` [n]; `top` is the k of TopK; `scaling` is applied to states first.
 
-    `decoder` [n h] and `decoder_bias` [h] are there if they were kept; `made_for` is the place that its config names.
+    `decoder` [n h] and `decoder_bias` [h] are None if they were not saved; `made_for` is the site that its config names. `name` is the
+    path it was read from, or a hash of its weights.
     """
 
     name: str
@@ -36,11 +37,11 @@ class SparseAutoencoder:
     made_for: str | None = None
 
     def before(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
-        """All latents of states that are `scaled` already, before they are cut off."""
+        """The pre-activations of all latents, for states that are `scaled` already."""
         return (states - self.center) @ self.encoder.T + self.bias
 
     def latents(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
-        """All latents of states that are `scaled` already."""
+        """All latents, for states that are `scaled` already."""
         before = self.before(states)
         on = before > self.threshold
         if self.top is not None:
@@ -54,19 +55,19 @@ class SparseAutoencoder:
 
 
 class Fit(NamedTuple):
-    """How well an autoencoder reads the states it was given: variance it leaves unexplained, latents that are on."""
+    """How well an autoencoder fits the states it was given: unexplained variance, latents that are on per position."""
 
     unexplained: float | None
     active: float
 
     @property
     def poor(self) -> bool:
-        """Whether it seems to sit at the wrong place."""
+        """Whether it seems to be at the wrong site."""
         return self.active == 0 or (self.unexplained is not None and not self.unexplained < POOR)
 
 
 def scaled(states: Float[Tensor, "... h"], scaling: Scaling) -> Float[Tensor, "... h"]:
-    """What an autoencoder of this scaling reads: constant_norm gives every state the length sqrt(h), layer_norm mean 0 and deviation 1."""
+    """States as an autoencoder of this scaling reads them: constant_norm scales to norm sqrt(h), layer_norm to mean 0, deviation 1."""
     match scaling:
         case "none":
             return states

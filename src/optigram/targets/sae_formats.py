@@ -14,6 +14,7 @@ from optigram.shapes import Float
 from optigram.targets.latent import Scaling, SparseAutoencoder
 
 SAELENS, SPARSIFY, CONFIG = "sae_weights.safetensors", "sae.safetensors", "cfg.json"
+PLAIN = ("encoder", "bias", "center", "threshold", "decoder", "decoder_bias", "k")
 SCALINGS: dict[str, Scaling] = {
     "none": "none",
     "expected_average_only_in": "none",  # SAELens folds it into the weights when training ends
@@ -30,16 +31,25 @@ def open_autoencoder(source: str) -> SparseAutoencoder:
     """
     path = Path(source)
     if (path / SAELENS).is_file():
-        parts, settings = _saelens(_tensors(path / SAELENS), _config(path / CONFIG), source)
-    elif (path / SPARSIFY).is_file():
-        parts, settings = _sparsify(_tensors(path / SPARSIFY), _config(path / CONFIG), source)
-    elif path.is_file():
-        parts, settings = _plain(_tensors(path), source)
-    else:
-        raise InputError(
-            f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
-        )
-    return _checked(source, parts, settings)
+        found, config = _tensors(path / SAELENS), _config(path / CONFIG)
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+            _named(found, name, source)
+        return _saelens(found, config, source)
+    if (path / SPARSIFY).is_file():
+        found, config = _tensors(path / SPARSIFY), _config(path / CONFIG)
+        _named(found, "b_dec", source)
+        return _sparsify(found, config, source)
+    if path.is_file():
+        return _plain(_tensors(path), {}, source)
+    raise InputError(
+        f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
+    )
+
+
+def autoencoder_of(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
+    """The autoencoder that tensors with the names of SAELens, sparsify or plain files stand for. Decoders may be missing."""
+    read = _saelens if "W_enc" in found else _sparsify if "encoder.weight" in found else _plain
+    return read(found, config, source)
 
 
 def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
@@ -72,51 +82,55 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _saelens(found: dict[str, Tensor], config: dict[str, Any], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    kind = config.get("architecture", "standard")
-    activation = config.get("activation_fn_str", config.get("activation_fn", "relu"))
-    if kind == "standard" and activation == "topk":
-        kind = "topk"
-    if kind not in ("standard", "jumprelu", "topk") or activation not in ("relu", "topk"):
-        raise InputError(f"{source} is of the kind {kind} ({activation}); expected standard (relu), jumprelu or topk")
-    scaling = config.get("normalize_activations", "none")
+def _saelens(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
+    kind, scaling = _saelens_kind(found, config, source), config.get("normalize_activations", "none")
     if scaling not in SCALINGS:
         raise InputError(f"{source} normalises its input by {scaling!r}; expected one of {', '.join(SCALINGS)}")
     parts = {"encoder": _named(found, "W_enc", source).T, "bias": _named(found, "b_enc", source)}
-    parts |= {"decoder": _named(found, "W_dec", source), "decoder_bias": _named(found, "b_dec", source)}
-    if config.get("apply_b_dec_to_input", True):
+    parts |= {name: found[key] for name, key in (("decoder", "W_dec"), ("decoder_bias", "b_dec")) if key in found}
+    if config.get("apply_b_dec_to_input", True) and "decoder_bias" in parts:
         parts["center"] = parts["decoder_bias"]
     if kind == "jumprelu":
         parts["threshold"] = _named(found, "threshold", source).clamp(min=0)
     if config.get("rescale_acts_by_decoder_norm"):  # latents are as large as what they write
-        length = parts["decoder"].float().norm(dim=-1)
+        length = _named(found, "W_dec", source).float().norm(dim=-1)
         parts["encoder"], parts["bias"] = parts["encoder"] * length[:, None], parts["bias"] * length
         parts["decoder"] = parts["decoder"] / length[:, None]
     top = config.get("k", (config.get("activation_fn_kwargs") or {}).get("k")) if kind == "topk" else None
     if kind == "topk" and top is None:
         raise InputError(f"{source} is of the kind topk, but its {CONFIG} does not say k")
     place = (config.get("metadata") or {}).get("hook_name") or config.get("hook_name")
-    return parts, {"top": top, "scaling": SCALINGS[scaling], "made_for": place}
+    return _checked(source, parts, {"top": top, "scaling": SCALINGS[scaling], "made_for": place})
 
 
-def _sparsify(found: dict[str, Tensor], config: dict[str, Any], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _saelens_kind(found: dict[str, Tensor], config: dict[str, Any], source: str) -> str:
+    """Which function makes latents of an autoencoder; where no architecture is named, the weights tell."""
+    kind = config.get("architecture", "jumprelu" if "threshold" in found else "standard")
+    activation = config.get("activation_fn_str", config.get("activation_fn", "relu"))
+    if kind == "standard" and (activation == "topk" or ("architecture" not in config and "k" in config)):
+        kind = "topk"
+    if kind not in ("standard", "jumprelu", "topk") or activation not in ("relu", "topk"):
+        raise InputError(f"{source} is of the kind {kind} ({activation}); expected standard (relu), jumprelu or topk")
+    return kind
+
+
+def _sparsify(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
     if config.get("activation", "topk") != "topk" or config.get("signed"):
         raise InputError(f"{source} is of the kind {config.get('activation', 'signed')}; expected topk")
     if "k" not in config:
         raise InputError(f"{source} does not say k in its {CONFIG}")
     parts = {"encoder": _named(found, "encoder.weight", source), "bias": _named(found, "encoder.bias", source)}
-    parts["decoder_bias"] = _named(found, "b_dec", source)
+    if "b_dec" in found:
+        parts["decoder_bias"] = found["b_dec"]
     if not config.get("transcode"):
-        parts["center"] = parts["decoder_bias"]
-        if "W_dec" in found:
-            parts["decoder"] = found["W_dec"]
-    return parts, {"top": config["k"]}
+        parts |= {name: found[key] for name, key in (("center", "b_dec"), ("decoder", "W_dec")) if key in found}
+    return _checked(source, parts, {"top": config["k"]})
 
 
-def _plain(found: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _plain(found: dict[str, Tensor], settings: dict[str, Any], source: str) -> SparseAutoencoder:
     _named(found, "encoder", source)
-    top = int(found["k"]) if "k" in found else None
-    return {name: value for name, value in found.items() if name != "k"}, {"top": top}
+    top = {"top": int(found["k"])} if "k" in found else {}
+    return _checked(source, {name: value for name, value in found.items() if name != "k"}, settings | top)
 
 
 def _named(found: dict[str, Tensor], name: str, source: str) -> Tensor:

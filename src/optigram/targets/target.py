@@ -1,190 +1,157 @@
-"""Targets: which number of a model is maximised, read where and when; and `resolve`, which finds what addresses name.
+"""Targets: the numbers of a model that are maximised; and `resolve`, which looks up in a model what was asked for."""
 
-A target is a sum of terms, each a readout of one site times a weight, taken at every position and pooled over positions.
-"""
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, cast, no_type_check
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from optigram.errors import InputError
+from optigram.models.base import Model
+from optigram.targets.address import HELP, MEMORY, POOLS, Address, Pool
+from optigram.targets.custom import Custom
+from optigram.targets.lookup import Lookup
+from optigram.targets.readouts import Latent, Term
 
-from torch import Tensor
-
-from optigram.errors import InputError, nearest
-from optigram.models.base import Site
-from optigram.shapes import Float
-from optigram.targets import address as addresses
-from optigram.targets.address import HELP, Address, Pool
-from optigram.targets.latent import SparseAutoencoder
-from optigram.targets.sae_formats import open_autoencoder, read_vector
-from optigram.text.vocabulary import UNKNOWNS, Vocabulary
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One unit of a site, by index; `name` is what the model calls it, if it does."""
-
-    index: int
-    name: str | None = None
+PEAKS = ("max", "anywhere")
 
 
-@dataclass(frozen=True)
-class Direction:
-    """The product of the state with a vector [h], as it is: no length is taken out. It is known by `file` and `name` alone."""
-
-    file: str
-    name: str
-    vector: Float[Tensor, " h"] = field(compare=False, repr=False)
-
-
-@dataclass(frozen=True)
-class Latent:
-    """One latent of a sparse autoencoder that reads the site. It is known by the autoencoder's `file` and `index` alone."""
-
-    file: str
-    index: int
-    autoencoder: SparseAutoencoder = field(compare=False, repr=False)
-
-
-Readout = Unit | Direction | Latent
-
-
-@dataclass(frozen=True)
-class Term:
-    """A readout of a site, times a weight."""
-
-    site: str
-    readout: Readout
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Target:
-    """A number to maximise: the sum of its terms at every position, pooled over positions."""
+    """A number to maximise: the sum of its terms at every position of a text, pooled over positions.
+
+    Targets add, subtract, scale and negate (`a - 0.5 * b`), and are then pooled (`(a + b).max()`). Equal targets read the same
+    numbers. `str()` gives the address.
+    """
 
     terms: tuple[Term, ...]
     pool: Pool = "last"
 
-    @classmethod
-    def unit(cls, site: str, index: int, name: str | None = None, pool: Pool = "last", weight: float = 1.0) -> "Target":
-        """The target that is one unit of a site."""
-        return cls((Term(site, Unit(index, name), weight),), pool)
+    __array_ufunc__ = None  # NumPy's numbers leave `number * target` to the target
+
+    def __post_init__(self):
+        if self.pool not in POOLS and (not isinstance(self.pool, int) or isinstance(self.pool, bool) or self.pool < 0):
+            raise InputError(f"expected the pool {', '.join(POOLS)} or a position from 0, got {self.pool!r}")
 
     @property
     def latent(self) -> bool:
-        """Whether an autoencoder stands between the model and the number, which is then 0 on most texts."""
+        """Whether it reads a latent of a sparse autoencoder, which is 0 on most texts."""
         return any(isinstance(term.readout, Latent) for term in self.terms)
 
+    @property
+    def custom(self) -> bool:
+        """Whether it reads a function, which needs the states of whole texts."""
+        return any(isinstance(term.readout, Custom) for term in self.terms)
+
+    def last(self) -> "Target":
+        """The value at the last position of the input."""
+        return replace(self, pool="last")
+
+    def max(self) -> "Target":
+        """The maximum over the positions that depend on the free words: see "Pools" in the documentation."""
+        return replace(self, pool="max")
+
+    def mean(self) -> "Target":
+        """The mean over the same positions."""
+        return replace(self, pool="mean")
+
+    def anywhere(self) -> "Target":
+        """The maximum over every position."""
+        return replace(self, pool="anywhere")
+
+    @no_type_check
+    def at(self, position: int) -> "Target":
+        """The value at one position of the input, counted from 0."""
+        try:
+            return replace(self, pool=operator.index(position))
+        except TypeError as error:
+            raise InputError(f"expected a position from 0, got {position!r}") from error
+
+    def __add__(self, other: "Target") -> "Target":
+        if not isinstance(other, Target):
+            raise InputError(f"expected a target to add to {self}, got {_described(other)}; make one with neuron, logit or direction")
+        if self.pool != other.pool:
+            raise InputError(f"{self} and {other} are pooled differently; add first, then pool: (a + b).max()")
+        if self.pool in PEAKS:
+            raise InputError(f"the maximum of a sum is not the sum of {self} and {other}; add first, then pool: (a + b).max()")
+        return Target(self.terms + other.terms, self.pool)
+
+    def __radd__(self, other: Any) -> "Target":
+        return self if isinstance(other, int) and other == 0 else self + cast("Target", other)  # sum() begins with 0
+
+    def __sub__(self, other: "Target") -> "Target":
+        return self + (-other if isinstance(other, Target) else other)
+
+    def __mul__(self, factor: float) -> "Target":
+        if not isinstance(factor, Real) or not math.isfinite(factor) or factor == 0:
+            raise InputError(f"expected a finite number other than 0 to multiply {self} with, got {_described(factor)}")
+        if factor < 0 and self.pool in PEAKS:
+            raise InputError(f"a negative multiple of {self} is not the maximum of negative values; negate first, then pool: (-a).max()")
+        return Target(tuple(replace(term, weight=term.weight * float(factor)) for term in self.terms), self.pool)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> "Target":
+        if not isinstance(divisor, Real) or not math.isfinite(divisor) or divisor == 0:
+            raise InputError(f"expected a finite number other than 0 to divide {self} by, got {_described(divisor)}")
+        return self * (1 / float(divisor))
+
+    def __neg__(self) -> "Target":
+        return self * -1
+
     def __str__(self) -> str:
-        """The address that resolves to this target."""
-        return str(Address(tuple(map(_written, self.terms)), self.pool))
+        return str(Address(tuple(term.written() for term in self.terms), self.pool))
+
+    def __repr__(self) -> str:
+        return f"Target({str(self)!r})"
 
 
-def resolve(texts: Iterable[str], sites: Mapping[str, Site], vocabulary: Vocabulary | None = None) -> tuple[Target, ...]:
-    """The targets that addresses name in a model with these sites, each once, in order.
+@no_type_check  # what is no target is an InputError, also where annotations are checked
+def resolve(targets: str | Target | Iterable[str | Target], model: Model) -> tuple[Target, ...]:
+    """The targets of a model that are asked for, each once, in order: address strings, targets, or several of both.
 
-    `vocabulary` serves the message for a word that is several tokens. Raises InputError for a malformed address, an
-    unknown site or name (the nearest are listed), an index out of range, a direction or autoencoder of another width.
+    A module named in an address (`custom:package.module.function#site`) is imported. Raises InputError for a malformed address,
+    an unknown site or name (the nearest are listed), an index out of range, a vector or an autoencoder of another width, and
+    for anything that is neither an address nor a target.
     """
-    finder = _Finder(sites, vocabulary, {}, {})
+    if not hasattr(model, "sites") or not hasattr(model, "vocabulary"):
+        raise InputError(f"expected a model to look targets up in, got {_described(model)}; open it with load")
+    lookup = Lookup(model)
     found: dict[Target, None] = {}
-    for text in texts:
-        address = Address.parse(text)
-        first, *others = address.terms
-        rest = tuple(term for other in others for term in finder.terms(other))
-        found |= {Target((term, *rest), address.pool): None for term in finder.terms(first)}
+    for asked in _listed(targets):
+        if isinstance(asked, str):
+            address = Address.parse(asked)
+            first, *others = address.terms
+            rest = tuple(term for other in others for term in lookup.terms(other))
+            found |= {Target((term, *rest), address.pool): None for term in lookup.terms(first)}
+        else:
+            found[replace(asked, terms=tuple(map(lookup.term, asked.terms)))] = None
     if not found:
         raise InputError(f"no target was given; {HELP}")
+    _check_names(found)
     return tuple(found)
 
 
-def _written(term: Term) -> addresses.Term:
-    match term.readout:
-        case Unit(index, name):
-            return addresses.Term(term.site, (index if name is None else name,), None, term.weight)
-        case Direction(file, name):
-            return addresses.Term(term.site, (name,), file, term.weight)
-        case Latent(file, index):
-            return addresses.Term(term.site, (index,), file, term.weight)
+def _listed(targets: Any) -> Iterable[str | Target]:
+    if isinstance(targets, str | Target):
+        return [targets]
+    if not isinstance(targets, Iterable) or isinstance(targets, Mapping | bytes):
+        raise InputError(f"{HELP}, or a Target, or several of them, got {_described(targets)}")
+    listed = list(targets)
+    for asked in listed:
+        if not isinstance(asked, str | Target):
+            raise InputError(f"{HELP}, or a Target, got {_described(asked)} in a {type(targets).__name__}")
+    return cast("list[str | Target]", listed)
 
 
-@dataclass(frozen=True)
-class _Finder:
-    """Looks terms up; each file is read once, and each site's names are looked through once."""
-
-    sites: Mapping[str, Site]
-    vocabulary: Vocabulary | None
-    autoencoders: dict[str, SparseAutoencoder]
-    indices: dict[str, dict[str, int]]
-
-    def terms(self, term: addresses.Term) -> Iterator[Term]:
-        """The terms, one for each unit, that a term of an address names."""
-        if term.site not in self.sites:
-            raise InputError(f"unknown site {term.site!r}{nearest(term.site, self.sites)}; {_listed(self.sites)}")
-        site = self.sites[term.site]
-        for readout in self._units(term, site) if term.file is None else self._from_file(term, term.file, site):
-            yield Term(term.site, readout, term.weight)
-
-    def _units(self, term: addresses.Term, site: Site) -> Iterator[Readout]:
-        first = self._first(term.site, site)
-        for unit in _each(term, site.width, term.site):
-            index = self._index(unit, term.site, site) if isinstance(unit, str) else unit
-            name = site.names[index] if site.names else None
-            yield Unit(index, name if name is not None and first[name] == index else None)
-
-    def _first(self, where: str, site: Site) -> dict[str, int]:
-        """The first unit of each name: two tokens may read the same."""
-        if where not in self.indices:
-            self.indices[where] = {name: i for i, name in reversed(list(enumerate(site.names)))}
-        return self.indices[where]
-
-    def _index(self, name: str, where: str, site: Site) -> int:
-        if not site.names:
-            raise InputError(f"the units of {where} have no names, so {name!r} is none of them; give an index from 0 to {site.width - 1}")
-        first = self._first(where, site)
-        if name in first:
-            return first[name]
-        if self.vocabulary is not None and site.width == len(self.vocabulary):
-            parts = [self.vocabulary.tokens[i] for i in self.vocabulary.encode(name)]
-            if len(parts) > 1 and not set(parts) & set(UNKNOWNS):
-                raise InputError(f"{name!r} is {len(parts)} tokens, {', '.join(map(repr, parts))}; a unit of {where} is one of them")
-        raise InputError(f"{where} has no unit named {name!r}{nearest(name, site.names)}")
-
-    def _from_file(self, term: addresses.Term, file: str, site: Site) -> Iterator[Readout]:
-        if site.linear is not None:
-            raise InputError(f"{term.site} is itself a projection; a direction or latent is read from {site.linear.source}")
-        if term.units is not None and all(isinstance(unit, str) for unit in term.units):
-            for name in map(str, term.units):
-                yield Direction(file, name, _fitting(read_vector(file, name), site.width, f"the direction {name!r} in {file}", term.site))
-            return
-        if file not in self.autoencoders:
-            self.autoencoders[file] = open_autoencoder(file)
-        autoencoder = self.autoencoders[file]
-        _fitting(autoencoder.center, site.width, f"the autoencoder {file}", term.site)
-        for unit in _each(term, len(autoencoder.encoder), file):
-            if isinstance(unit, str):
-                raise InputError(f"the latents of {file} have no names, so {unit!r} is none of them; give an index")
-            yield Latent(file, unit, autoencoder)
+def _check_names(targets: Iterable[Target]) -> None:
+    """Results are kept by address: two functions in memory must not share one."""
+    names = [name for target in targets if target.custom and MEMORY in (name := str(target))]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise InputError(f"two different targets are both written {name}; give them names: custom(function, sites, name=...)")
 
 
-def _each(term: addresses.Term, width: int, where: str) -> Iterator[int | str]:
-    """Every index and name that the units of a term stand for; an InputError for an index that is out of range."""
-    for unit in (range(width),) if term.units is None else term.units:
-        match unit:
-            case str():
-                yield unit
-            case int() | range():
-                last = unit if isinstance(unit, int) else unit.stop - 1
-                if last >= width:
-                    raise InputError(f"unit {last} is out of range: {where} has units 0 to {width - 1}")
-                yield from (unit,) if isinstance(unit, int) else unit
-
-
-def _fitting(vector: Tensor, width: int, what: str, where: str) -> Tensor:
-    if len(vector) != width:
-        raise InputError(f"{what} is for states of width {len(vector)}, but {where} has {width}; was it made for another place or model?")
-    return vector
-
-
-def _listed(sites: Mapping[str, Site], most: int = 12) -> str:
-    names = list(sites)
-    more = f" and {len(names) - most} more; see `optigram sites`" if len(names) > most else ""
-    return f"this model has {', '.join(names[:most])}{more}"
+def _described(value: Any) -> str:
+    shown = " ".join(repr(value).split()) if isinstance(value, str | int | float | None) else ""
+    return f"{type(value).__name__} {shown[:40]}".strip() if value is not None else "None"

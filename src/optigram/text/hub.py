@@ -11,7 +11,7 @@ HUB = "hf:"
 
 
 def hub_shards(name: str) -> tuple[int, str]:
-    """How many shards a data set has, and what tells one version of it from another."""
+    """The number of shards of a data set, and a mark of its version."""
     data = _opened(name)
     return data.num_shards, f"{name} {data.num_shards}"
 

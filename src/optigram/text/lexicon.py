@@ -1,4 +1,4 @@
-"""The lexicon: which words a search may propose. Methods see the rows of these words alone, so no other can come out."""
+"""The lexicon: the words that a search may propose. Methods see the embeddings of these words alone, so they can find no other."""
 
 import re
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from optigram.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Rules:
-    """What is asked of a word.
+    """Rules for the words of a lexicon.
 
-    `without`: words that are not allowed, in whatever case and with or without a blank before them: a text that names the
-    target is no discovery. `matching`: a regular expression that is found in the token. `words`: "whole" leaves out
-    the pieces of words, numbers and punctuation. `special`: let everything else be proposed too, special ids included.
+    `without`: words that are not allowed, in any case, with or without a space before them (a text that names the target is no
+    discovery). `matching`: a regular expression to find in the token. `words`: "whole" leaves out pieces of words, numbers and
+    punctuation. `special`: allow special ids, and tokens that print nothing.
     """
 
     special: bool = False
@@ -27,7 +27,7 @@ class Rules:
 
 
 def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterable[str] | None = None) -> np.ndarray:
-    """The ids a search may propose, ascending: int64 [v]; with `seen_in` only those that occur in these texts.
+    """The ids that a search may propose, ascending: int64 [v]; with `seen_in` only those that occur in these texts.
 
     Special, unused and undecodable ids, and tokens that print nothing, are left out. Raises InputError if no word is left.
     """
@@ -35,13 +35,13 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
     found = [i for i, token in enumerate(vocabulary.tokens) if rules.special or (i not in vocabulary.special and _printing(token))]
     if rules.without:
         denied = _denied(rules.without, vocabulary)
-        found = [i for i in found if plain(vocabulary.tokens[i]) not in denied]
+        found = [i for i in found if _plain(vocabulary.tokens[i]) not in denied]
     if rules.matching is not None:
         pattern = _pattern(rules.matching)
         found = [i for i in found if pattern.search(vocabulary.tokens[i])]
     if rules.words == "whole":
         marked = any(token.startswith(" ") for token in vocabulary.tokens)
-        found = [i for i in found if whole(vocabulary.tokens[i], marked)]
+        found = [i for i in found if _whole(vocabulary.tokens[i], marked)]
     if seen_in is not None:
         seen = {i for text in seen_in for i in vocabulary.encode(text)}
         found = [i for i in found if i in seen]
@@ -51,25 +51,25 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
 
 
 def _printing(token: str) -> bool:
-    """Whether the token can be seen: no line breaks, tabs, control or format characters, halves of characters, or mere blanks."""
+    """Whether the token is visible: no line breaks, tabs, control characters, parts of characters, or spaces alone."""
     return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
 
 
-def whole(token: str, marked: bool) -> bool:
-    """Whether a token is a word by itself; `marked`: this vocabulary begins a new word with a blank, as GPT-2's does."""
+def _whole(token: str, marked: bool) -> bool:
+    """Whether a token is a whole word; `marked`: the vocabulary begins a new word with a space, as GPT-2's does."""
     return token.strip().isalpha() and token.startswith(" ") if marked else token.isalpha()
 
 
-def plain(token: str) -> str:
-    """A token without the blank before it or the ## of a continuation, in lower case: what two spellings of a word share."""
+def _plain(token: str) -> str:
+    """A token in lower case, without the space before it or the ## of a continuation."""
     return token.strip().removeprefix("##").casefold()
 
 
 def _denied(words: Iterable[str], vocabulary: Vocabulary) -> set[str]:
-    known = {plain(token) for token in vocabulary.tokens}
-    denied = {plain(word) for word in words}
+    known = {_plain(token) for token in vocabulary.tokens}
+    denied = {_plain(word) for word in words}
     for word in sorted(denied - known):
-        raise InputError(f"no token reads {word!r}{nearest(word, known)}; what is no token needs no --without, for pieces use --matching")
+        raise InputError(f"no token reads {word!r}{nearest(word, known)}; leave it out of --without, or exclude pieces with --matching")
     return denied
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-LONGEST = 1 << 20  # bytes or characters of a document; a longer line is several
+LONGEST = 1 << 20  # bytes or characters of a document; a longer line is cut into several
 STEP = 1 << 16
 
 
@@ -16,7 +16,7 @@ class Line(NamedTuple):
 
 
 def lines(file: io.BufferedIOBase, begin: int, end: int, longest: int | None = LONGEST) -> Iterator[Line]:
-    """The lines that begin at bytes [begin, end); those that are longer than `longest` in pieces, cut at blanks where possible."""
+    """The lines that begin at bytes [begin, end); those longer than `longest` in pieces, cut at spaces where possible."""
     offset = _next_line(file, begin)
     while offset < end:
         rest = b""
@@ -42,7 +42,7 @@ def _next_line(file: io.BufferedIOBase, begin: int) -> int:
 
 
 def _edge(data: bytes) -> int:
-    """Where to cut: after the last blank, or else before the character that may not be whole."""
+    """Where to cut: after the last space, or else before a character that may not be complete."""
     edge = data.rfind(b" ") + 1
     if edge:
         return edge

@@ -1,96 +1,156 @@
-"""What a corpus is made of: files (globs, compressed ones) and Hub data sets, and how they are cut into shards.
+"""`open_corpus` opens the texts that a user names or gives: files, globs, Hub data sets, and Python objects that hold texts."""
 
-Lines and JSON lines that are not compressed are cut anywhere, Parquet between row groups, Hub data sets between their own
-shards; every other file is one part.
-"""
-
+import functools
 import glob
 import hashlib
-import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from optigram.errors import InputError
-from optigram.text.formats import SAMPLED
+from optigram.files import text_fingerprint, written_whole
+from optigram.text.documents import Document, documents
+from optigram.text.formats import KINDS, PACKED, Source, file_format
 from optigram.text.hub import HUB, hub_shards
+from optigram.text.in_memory import held_texts
+from optigram.text.shards import shards
 
-KINDS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".json": "coco"}
-PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz"}
-CUT = ("lines", "jsonl")
-SAMPLE, SAMPLES = 1 << 16, 16  # bytes that are hashed in one place of a file, and places
-WHOLE = -1
-
-
-class Source(NamedTuple):
-    """A file or Hub data set. `kind` is how it is read, `packed` how it is compressed ("": not); `mark` tells when it has changed."""
-
-    path: str
-    kind: str
-    packed: str
-    size: int
-    mark: str
+SAMPLED = "sampled:"
+COLUMN = "::"
+SAMPLE, SAMPLES = 1 << 16, 16  # bytes that are hashed at one place of a file, and places
+LOOKED = 32  # strings of a list that are held against the names of files
 
 
-class Part(NamedTuple):
-    """What a worker reads of a source, by its number: lines that begin at bytes [begin, end), row groups, or shards of the Hub."""
+@dataclass(frozen=True)
+class Corpus:
+    """Texts, which are read again whenever they are wanted: of `sources`, or `held` in memory. `name` says where they are from."""
 
-    source: int
-    begin: int
-    end: int
+    name: str
+    sources: tuple[Source, ...] = ()
+    held: Iterable[str] = field(default=(), repr=False, compare=False)
+
+    def documents(self) -> Iterator[Document]:
+        """All documents, in order. Raises InputError for what cannot be read, and where there is no text at all."""
+        found = self._documents()
+        first = next(found, None)
+        if first is None:
+            raise InputError(f"the corpus {self.name!r} is empty; give at least one text")
+        yield first
+        yield from found
+
+    def texts(self) -> Iterator[str]:
+        """Their texts."""
+        return (document.text for document in self.documents())
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of all texts in their order."""
+        return text_fingerprint(self.texts())
+
+    def on_disk(self, folder: Path) -> tuple[Source, ...]:
+        """The sources; texts in memory are written to a JSON-lines file in `folder` first, which is named by their fingerprint."""
+        if self.sources:
+            return self.sources
+        path = folder / f"texts-{self.fingerprint[:16]}.jsonl"
+        if not path.exists():
+            with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps({"text": text}) + "\n" for text in self.texts())
+        return sources([str(path)])
+
+    def _documents(self) -> Iterator[Document]:
+        for part in shards(self.sources, 1, 1)[0]:
+            yield from documents(self.sources, part)
+        yield from (Document(number, text) for number, text in enumerate(self.held) if text.strip())
 
 
-Shard = tuple[Part, ...]
+def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
+    """The corpus that is named or given. `corpus` is one of
+
+    - a string or Path: a file, a glob, or `hf:NAME[@REVISION][:SPLIT]`; with `FILE::COLUMN` the texts are in that column;
+    - an iterable of texts (a list, a generator, a column of a data frame), of Paths, or of rows with a column of text (a `datasets` data
+      set, a data frame); what can be read only once is kept, up to 1 GB;
+    - a Corpus, which is returned.
+
+    Without `column` texts are in the first of the columns caption, text and sentence. Raises InputError for anything else.
+    """
+    if isinstance(corpus, Corpus):
+        return corpus
+    if isinstance(corpus, str | Path):
+        return Corpus(str(corpus), sources([str(corpus)], column))
+    items = held_texts(corpus, column)
+    if not isinstance(items, Sequence):
+        return Corpus(f"{len(items):,} texts", held=items)
+    paths = [item for item in items if isinstance(item, Path)]
+    texts = [item for item in items if not isinstance(item, Path)]
+    if paths and texts:
+        raise InputError(f"expected texts or Paths, got both, such as {texts[0]!r} and {str(paths[0])!r}; give one kind")
+    if paths:
+        names = [str(path) for path in paths]
+        return Corpus(" + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else ""), sources(names, column))
+    if texts and all(map(_names_a_file, texts[:LOOKED])):
+        raise InputError(
+            f"a list of strings is a list of texts, got what looks like the name of a file, {texts[0]!r}; give Path({texts[0]!r})"
+        )
+    return Corpus(f"{len(texts):,} texts", held=tuple(texts))
 
 
-def sources(corpora: Sequence[str]) -> tuple[Source, ...]:
-    """The sources that names, globs and `hf:NAME` stand for, in order, each once. Raises InputError where there are none."""
-    found = [source for name in corpora for source in _named(name)]
-    once = {source.path: source for source in found}
-    if not once:
+def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
+    """The sources that names, globs and `hf:NAME` stand for, in order, each once. Raises InputError where there are none.
+
+    `column` holds the texts in all that do not name their own with `::COLUMN`.
+    """
+    found = {source.path: source for name in names for source in _named(name, column)}
+    if not found:
         raise InputError("expected a corpus; give --corpus FILE")
-    return tuple(once.values())
-
-
-def shards(known: Sequence[Source], count: int | None, size: int) -> tuple[Shard, ...]:
-    """Parts of about equal size in `count` shards, or in as many as have about `size` bytes each, in the order of the corpus."""
-    if count is not None:
-        size = max(-(-sum(source.size for source in known) // count), 1)
-    made: list[list[Part]] = [[]]
-    filled = 0
-    for part, weight in _parts(known, size):
-        if made[-1] and filled + weight // 2 >= size and (count is None or len(made) < count):
-            made.append([])
-            filled = 0
-        made[-1].append(part)
-        filled += weight
-    made += [[] for _ in range((count or 0) - len(made))]
-    return tuple(map(tuple, made))
+    return tuple(found.values())
 
 
 def changed(source: Source) -> bool:
-    """Whether a file is no longer what it was when the plan was made: its length, or bytes from 16 places of it."""
+    """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
     if source.kind == HUB:
         return False
     path = Path(source.path)
     return not path.is_file() or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
-def _named(name: str) -> Iterator[Source]:
+def _names_a_file(text: str) -> bool:
+    if len(text) > 1024 or "\n" in text or "\0" in text:
+        return False
+    path = Path(text)
+    ends = path.suffix.lower() in {*KINDS, *PACKED, ".txt"} and " " not in text
+    return text.startswith(HUB) or ends or path.is_file()
+
+
+def _named(name: str, column: str | None) -> Iterator[Source]:
     if name.startswith(SAMPLED):
         raise InputError(f"a scan reads files, got {name!r}; sample with `optigram find`, or give --corpus FILE")
+    if COLUMN in name and not Path(name).is_file():
+        name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
         count, mark = hub_shards(name)
-        yield Source(name, HUB, "", count, mark)
+        yield Source(name, HUB, "", count, mark, column)
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
     paths = [name] if Path(name).is_file() else sorted(path for path in globbed if Path(path).is_file())
     if not paths:
-        raise InputError(f"no corpus file {name!r}; give text, .csv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME")
+        raise InputError(
+            f"no corpus file {name!r}; give text, .csv, .tsv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME"
+        )
     for path in map(Path, paths):
-        packed = PACKED.get(path.suffix, "")
-        suffix = path.with_suffix("").suffix if packed else path.suffix
-        yield Source(str(path), KINDS.get(suffix, "lines"), packed, path.stat().st_size, _mark(path))
+        yield _file(path, column)
+
+
+def _file(path: Path, column: str | None) -> Source:
+    try:
+        kind, packed = file_format(path)
+        source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
+    if kind == "lines" and column is not None:
+        raise InputError(f"{str(path)!r} is plain text, which has no column {column!r}; leave the column out")
+    return source
 
 
 def _mark(path: Path) -> str:
@@ -103,30 +163,3 @@ def _mark(path: Path) -> str:
             file.seek((size - SAMPLE) * number // (SAMPLES - 1))
             found.update(file.read(SAMPLE))
     return found.hexdigest()[:32]
-
-
-def _parts(known: Sequence[Source], size: int) -> Iterator[tuple[Part, int]]:
-    """Parts and their sizes in bytes, none larger than it must be."""
-    for number, source in enumerate(known):
-        if source.kind in CUT and not source.packed:
-            count = max(round(source.size / size), 1)
-            edges = [source.size * i // count for i in range(count + 1)]
-            yield from ((Part(number, begin, end), end - begin) for begin, end in itertools.pairwise(edges))
-        elif source.kind == "parquet" and not source.packed:
-            yield from _row_groups(number, source)
-        elif source.kind == HUB:
-            yield from ((Part(number, i, i + 1), size) for i in range(source.size))
-        else:
-            yield Part(number, 0, WHOLE), source.size
-
-
-def _row_groups(number: int, source: Source) -> Iterator[tuple[Part, int]]:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        groups = parquet.ParquetFile(source.path).metadata
-    except (OSError, pa.ArrowInvalid):  # told of when it is read, so that --skip-bad may pass over it
-        yield Part(number, 0, WHOLE), source.size
-        return
-    yield from ((Part(number, i, i + 1), groups.row_group(i).total_byte_size) for i in range(groups.num_row_groups))

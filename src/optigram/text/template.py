@@ -13,11 +13,11 @@ SLOT = re.compile(r"\{(\d*)\}")
 
 @dataclass(frozen=True)
 class Template:
-    """Fixed ids around the free ones: `prefix`, then free words, then `suffix`; and between free words, if there are several slots.
+    """Fixed ids around free words: `prefix`, free words, `suffix`, and fixed ids between free words if there are several slots.
 
-    `between` holds (how many free words come before, the fixed ids that follow them), in order. `length` is the number
-    of free words that the slots ask for, or None where they leave it open. `Template()` adds nothing, which for a
-    model without begin symbol is the paper's setting.
+    `between` holds pairs (number of free words before, fixed ids after them), in order. `length` is the number of free words in the
+    slots, or None for a slot of any length. `Template()` adds nothing, which is the setting of the paper for a model without begin
+    symbol.
     """
 
     prefix: tuple[int, ...] = ()
@@ -27,15 +27,15 @@ class Template:
 
     @classmethod
     def bare(cls, vocabulary: Vocabulary) -> "Template":
-        """Nothing but what the model expects around every text, such as a begin symbol."""
+        """The template with only the ids that the model expects around every text, such as a begin symbol."""
         return cls(vocabulary.prefix, vocabulary.suffix)
 
     @classmethod
     def parse(cls, text: str, vocabulary: Vocabulary, chat: bool = False) -> "Template":
-        """Read "a woman under an {}", where {} stands for all free words, or "{3} and {2}", which says how many stand where.
+        """Parse "a woman under an {}", where {} is the place of all free words, or "{3} and {2}", with a number of free words per slot.
 
-        What the model expects around every text is added, once: not where the text or the chat template wrote it already.
-        With `chat` the text is what a user says to the model. The blank before a slot belongs to the first free word.
+        The ids that the model expects around every text are added once, unless the text or the chat template has them already. With
+        `chat` the text is a user's message. The space before a slot belongs to the first free word. Raises InputError.
         """
         if chat:
             if vocabulary.chat is None:
@@ -57,7 +57,7 @@ class Template:
         return cls(before, after, tuple(zip(ends, pieces[1:-1], strict=False)), sum(numbers))
 
     def pieces(self, length: int) -> Iterator[tuple[int, ...] | range]:
-        """The whole input around `length` free words, in order: fixed ids, and the ranges of free words between them."""
+        """The whole input with `length` free words, in order: fixed ids, and ranges of free words."""
         yield self.prefix
         begin = 0
         for end, fixed in self.between:
@@ -68,20 +68,20 @@ class Template:
         yield self.suffix
 
     def ends(self, length: int) -> list[int]:
-        """Where the fixed beginning of a whole input ends, if there is one, and each free word with the fixed ids after it."""
+        """The positions after the fixed beginning (if any) and after each free word with the fixed ids that follow it."""
         free = [isinstance(piece, range) for piece in self.pieces(length) for _ in piece]
         return [place for place in range(1, len(free) + 1) if place == len(free) or free[place]]
 
     def fill(self, free: Sequence[int]) -> list[int]:
-        """The whole input around one free text."""
+        """The ids of the whole input for free words."""
         return [free[part] if isinstance(piece, range) else part for piece in self.pieces(len(free)) for part in piece]
 
 
 def counted_places(template: Template, length: int, vocabulary: Vocabulary) -> list[bool]:
-    """Which positions of the whole input tell of the free words: from the first of them on, but never special ones or the very first.
+    """Which positions of the whole input count: from the first free word on, without special ids and without position 0.
 
-    Before the free words nothing depends on them, in a model that reads onwards. The very first position of a transformer
-    is an attention sink, whose activations are huge whatever stands there.
+    In a causal model nothing before the free words depends on them. Position 0 of a transformer is an attention sink, whose
+    activations are huge for any text.
     """
     whole = layout(template.pieces(length))
     first = max(whole.index(None), 1)

@@ -1,4 +1,4 @@
-"""Ids and text: the vocabulary of a model, and the template around the free words."""
+"""The vocabulary of a model: ids to text and back."""
 
 import functools
 import re
@@ -14,13 +14,13 @@ WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a model reads: `tokens[id]` is the text of an id; `special` ids carry no text of their own.
+    """The tokens of a model: `tokens[id]` is the text of an id; `special` ids have no text of their own.
 
-    `encode` adds nothing to a text; `prefix` and `suffix` are the ids that the model expects around every text, such as
-    [CLS] and [SEP]. `chat` writes a user's message as the text of a chat with the model, where it has a template for that.
-    `spans` tells where in the text each token of `encode` stands: the first character, and the one after the last.
+    `encode` turns a text into ids and adds nothing; `decode` is the inverse. `prefix` and `suffix` are the ids that the model expects
+    around every text, such as [CLS] and [SEP]. `chat` puts a user's message into the chat template of the model, if it has one. `spans`
+    gives the first character of each token of `encode`, and the one after the last.
 
-    All functions are pickled with it, so that texts can be encoded in other processes.
+    All functions can be pickled, so that other processes can encode texts.
     """
 
     tokens: tuple[str, ...]
@@ -36,10 +36,10 @@ class Vocabulary:
         return len(self.tokens)
 
     def survives(self, ids: Sequence[int]) -> bool:
-        """Whether a reader who types the decoded text gets the same ids back.
+        """Whether the decoded text is tokenized into the same ids again.
 
-        It is the whole text that counts, template and all: tokens may melt together where a slot meets its surroundings.
-        What the model expects around every text is left aside, for no reader types it.
+        The ids are those of the whole text, with the template: tokens may merge where a slot meets the words around it. The prefix and
+        suffix of the model are ignored, since nobody types them.
         """
         typed = list(ids)
         if self.prefix and tuple(typed[: len(self.prefix)]) == self.prefix:
@@ -50,7 +50,7 @@ class Vocabulary:
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words of letters and digits; apostrophes are dropped ("city's" is "citys"), as in Karpathy's tokens."""
+    """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
     return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
 
 
@@ -73,19 +73,19 @@ def _encode_words(ids: dict[str, int], unknown: int, text: str) -> list[int]:
 
 
 def joined(tokens: Sequence[str], chosen: Iterable[int]) -> str:
-    """The tokens with these ids, a blank between them."""
+    """The tokens with these ids, separated by spaces."""
     return " ".join(tokens[i] for i in chosen)
 
 
 def _word_spans(text: str) -> list[tuple[int, int]]:
-    """Where each of `words_of(text)` stands. A letter may have several lower-case ones, so places are counted in the text itself."""
+    """The span of each of `words_of(text)`. Lower case may be longer than the text, so places are counted in the text itself."""
     kept = [(letter, place) for place, written in enumerate(text) if written not in "'\u2019" for letter in written.lower()]
     lowered = "".join(letter for letter, _ in kept)
     return [(kept[found.start()][1], kept[found.end() - 1][1] + 1) for found in WORD.finditer(lowered)]
 
 
 def known_ids(text: str, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Encode a text that must not hold unknown words; an InputError names the first one that is."""
+    """The ids of a text without unknown words. Raises InputError for the first unknown word."""
     unknown = {i for i in vocabulary.special if vocabulary.tokens[i] in UNKNOWNS}
     ids = vocabulary.encode(text)
     if unknown.intersection(ids):

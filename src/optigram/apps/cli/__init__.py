@@ -1,26 +1,27 @@
 """The command line: each command a few lines over public functions, which are imported when they are needed."""
 
 import sys
-from typing import Annotated, NoReturn, cast
+import traceback
+from typing import Annotated, NoReturn
 
 import typer
 
 from optigram import __version__
-from optigram.apps.cli import find as searching
-from optigram.apps.cli import live as exploring
-from optigram.apps.cli import models
-from optigram.apps.cli import report as reporting
-from optigram.apps.cli import scan as scanning
-from optigram.apps.cli import study as studies
+from optigram.apps.cli import find, live, models, report, scan, study
 from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError
 
-FAILED = 2
-# click's UsageError, or that of the copy of click which newer versions of typer carry
-UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+FAILED, UNEXPECTED = 2, 1
+DEBUG = "--debug"
 
-app = typer.Typer(name="optigram", add_completion=False, no_args_is_help=True)
-for part in (searching, scanning, models, studies, reporting, exploring):
+app = typer.Typer(
+    name="optigram",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    epilog="Start with: optigram find imaginet visual:pizza",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (find, scan, report, models, study, live):
     app.add_typer(part.app)
 
 
@@ -34,23 +35,28 @@ def _show_version(asked: bool) -> bool:
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", help="print the version", callback=_show_version, is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="show the traceback of an unexpected error")] = False,
 ) -> None:
     """What text makes this neuron fire?"""
 
 
 def main() -> NoReturn:
-    """Run a command. Bad input is one line on standard error and exit 2; Ctrl-C exits with 130."""
+    """Run a command. Bad input is one line on standard error and exit 2, an unexpected error one line and exit 1, Ctrl-C exit 130."""
     try:
         code = app(standalone_mode=False)
     except InputError as error:
-        code = _fail(str(error))
-    except UsageError as error:
-        code = _fail(error.format_message())
+        code = _fail(str(error), FAILED)
+    except typer.TyperException as error:
+        code = _fail(error.format_message(), FAILED)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except Exception as error:
+        if DEBUG in sys.argv:
+            traceback.print_exc()
+        code = _fail(f"unexpected {type(error).__name__}: {error}; run again with optigram {DEBUG} for the traceback", UNEXPECTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"optigram: {' '.join(message.split())}\n")
-    return FAILED
+    return code

@@ -1,166 +1,101 @@
-"""Commands that search and judge: demo, find, score."""
+"""Commands that search and score: demo, find, score, explain."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Around, Chat, Device, Json, Model, Out, Quiet, Seed, Surprised, Targets
-from optigram.apps.cli.output import print_records, remark, run_request
-from optigram.errors import InputError
+from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets, with_find_options
+from optigram.apps.cli.output import print_explanations, print_records, say_interrupted
+from optigram.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
-    from optigram.models.base import Model as Network
+    from optigram.runs.options import FindOptions
+
+PANEL = "Search"
 
 app = typer.Typer()
 
 
-@app.command()
-def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = "cpu", quiet: Quiet = False) -> None:
-    """The paper's five methods on neurons of the bundled model, as a table like its Table 1."""
-    from optigram.papers.poerner2018.demo import request, summary
+@app.command(rich_help_panel=PANEL)
+def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
+    """Run the paper's five methods on six neurons of the bundled model (about two minutes)."""
+    from optigram.papers.poerner2018.demo import MODEL, TARGETS, options, summary
 
-    run_request(request(seed, device), out, as_json, quiet, summary)
+    found = _found(MODEL, list(TARGETS), options(seed, device), out, as_json, quiet)
+    if not as_json:
+        typer.echo(f"\n{summary(found)}")
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
-def find(
-    model: Model,
-    targets: Targets,
-    by: Annotated[
-        str,
-        typer.Option(help="methods, by comma: crp, gbl, gbl:faithful, auto, crp+coordinate, ..."),
-    ] = "crp,gbl",
-    length: Annotated[int | None, typer.Option(help="free words  [default: what the template asks for, or 5]")] = None,
-    corpus: Annotated[str | None, typer.Option(help="for crp: .txt, .csv, .jsonl, .parquet, COCO .json, or sampled:N")] = None,
-    budget: Annotated[float | None, typer.Option(help="forward-equivalents a text, for all methods but crp  [default: 5000]")] = None,
-    top: Annotated[int, typer.Option(help="texts to keep of a target and method")] = 1,
-    apart: Annotated[float, typer.Option(help="share of words that two of them may have in common; 1: as many as they like")] = 0.6,
-    template: Around = None,
-    chat: Chat = False,
-    special: Annotated[bool, typer.Option("--special", help="let special tokens such as <unk> be proposed")] = False,
-    without: Annotated[list[str] | None, typer.Option(help="a word that may not be proposed; may be given several times")] = None,
-    matching: Annotated[str | None, typer.Option(help="propose only tokens in which this regular expression is found")] = None,
-    words: Annotated[str, typer.Option(help="any tokens, or whole: words only, no pieces, numbers or punctuation")] = "any",
-    seen_in: Annotated[str | None, typer.Option(help="propose only words that occur in this corpus")] = None,
-    must_survive: Annotated[bool, typer.Option("--must-survive", help="drop texts that read otherwise once written out")] = False,
-    fluency: Annotated[float, typer.Option(help="activation that a nat of surprisal per token costs")] = 0.0,
-    surprisal: Annotated[str | None, typer.Option(help="keep only texts in this band, such as 2-6 nats per token")] = None,
-    fluency_model: Surprised = None,
-    front: Annotated[bool, typer.Option("--front", help="all texts that no other beats in activation and surprisal at once")] = False,
-    repetition: Annotated[float, typer.Option(help="activation that a repeated word costs; (count - 1)^1.5 for more")] = 0.0,
-    second_opinion: Annotated[str | None, typer.Option(help="another language model, to say in the end how surprised it is")] = None,
-    start: Annotated[str | None, typer.Option(help="a scan's folder: begin also from its best places")] = None,
-    out: Out = None,
-    as_json: Json = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    dtype: Annotated[str, typer.Option(help="of the search: float32, bfloat16 or float16; the last word is float32's")] = "float32",
-    quiet: Quiet = False,
-) -> None:
-    """Find the texts that make neurons fire most."""
-    from optigram.runs.options import FindOptions
+@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+@with_find_options
+def find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Find the texts that make neurons fire most.
 
+    The first search of the bundled model takes about half a minute on two cores; larger models take longer.
+    """
     refuse_options(targets)
-    request = FindOptions(
-        model=model,
-        targets=targets,
-        by=[name.strip() for name in by.split(",")],
-        length=length,
-        corpus=corpus,
-        budget=budget,
-        top=top,
-        apart=apart,
-        template=template,
-        special=special,
-        seed=seed,
-        device=device,
-        chat=chat,
-        without=without or (),
-        matching=matching,
-        words=words,
-        seen_in=seen_in,
-        must_survive=must_survive,
-        fluency=fluency,
-        surprisal=surprisal,
-        fluency_model=fluency_model,
-        dtype=dtype,
-        start=start,
-        front=front,
-        repetition=repetition,
-        second_opinion=second_opinion,
-    )
-    run_request(request, out, as_json, quiet)
+    _found(model, targets, options, out, as_json, quiet)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 def score(
     model: Model,
     targets: Targets,
-    text: Annotated[str, typer.Option(help="the free words")],
+    text: Annotated[list[str], typer.Option(help="a text, or with a template its free words; repeatable")],
     template: Around = None,
     chat: Chat = False,
-    surprisal: Annotated[bool, typer.Option("--surprisal", help="tell the surprisal too")] = False,
-    fluency_model: Surprised = None,
+    surprisal: Annotated[bool, typer.Option("--surprisal", help="report the surprisal too, in nats per token")] = False,
+    fluency_model: FluencyModel = None,
     as_json: Json = False,
-    device: Device = "cpu",
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """The judge alone: the exact activation of a text."""
-    from optigram.models.loading import load
-    from optigram.runs.find import score_text
-    from optigram.runs.options import FindOptions, make_objective, remarks
+    """Score texts: their exact activation."""
+    from optigram.api import score as scored
 
     refuse_options(targets)
-    network = load(model, device)
-    ids = words_of(text, network)
-    band = "0-" if surprisal else None
-    request = FindOptions(
-        model, targets, (), len(ids), template=template, device=device, chat=chat, surprisal=band, fluency_model=fluency_model
+    found = scored(
+        model, targets, text, template=template, chat=chat, surprisal=surprisal, fluency_model=fluency_model, device=device, quiet=quiet
     )
-    objective = make_objective(request, network)
-    for told in () if quiet else remarks(objective):
-        remark(told)
-    print_records(score_text(objective, ids), as_json)
+    print_records(found, as_json)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 def explain(
     model: Model,
     targets: Targets,
-    text: Annotated[str, typer.Option(help="the free words")],
-    top: Annotated[int, typer.Option(help="substitutions to tell of each word", min=1)] = 5,
-    whole: Annotated[bool, typer.Option("--whole", help="try every word in every place, not only those that the gradient likes")] = False,
+    text: Annotated[str, typer.Option(help="a text, or with a template its free words")],
+    top: Annotated[int, typer.Option(help="substitutions per word", min=1)] = 5,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="try every word in every position, not only those that the gradient ranks high")
+    ] = False,
     template: Around = None,
     chat: Chat = False,
     as_json: Json = False,
     seed: Seed = 0,
-    device: Device = "cpu",
+    device: Device = None,
 ) -> None:
-    """Which words of a text matter, what would be better in their places, and whether their order matters."""
-    from optigram.apps.cli.output import print_explanations
-    from optigram.models.loading import load
-    from optigram.runs.explain import SWEPT
-    from optigram.runs.explain import explain as explained
-    from optigram.runs.options import FindOptions, make_objective
+    """Explain a text: which words matter, what would be better, and whether their order matters."""
+    from optigram.api import explain as explained
 
     refuse_options(targets)
-    network = load(model, device)
-    ids = words_of(text, network)
-    request = FindOptions(model, targets, (), len(ids), template=template, device=device, chat=chat)
-    print_explanations(explained(make_objective(request, network), ids, top, None if whole else SWEPT, seed), as_json)
-
-
-def words_of(text: str, network: "Network") -> tuple[int, ...]:
-    """The ids of a text that was typed."""
-    from optigram.text.vocabulary import known_ids
-
-    ids = known_ids(text, network.vocabulary)
-    if not ids:
-        raise InputError("the text has no words; give --text with at least one")
-    return ids
+    print_explanations(explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device), as_json)
 
 
 def refuse_options(targets: list[str]) -> None:
-    """A target may begin with a minus sign, so misspelt options arrive among the targets."""
+    """A target may begin with a minus sign, so unknown options arrive among the targets. Raises InputError for the first."""
     if option := next((target for target in targets if target.startswith("--")), None):
         raise InputError(f"no such option: {option}; see --help")
+
+
+def _found(model: str, targets: list[str], options: "FindOptions", out, as_json: bool, quiet: bool):
+    """Run a search and print what it found; after a Ctrl-C print that, and exit with 130."""
+    from optigram.api import find as search
+
+    try:
+        found = search(model, targets, out=out, quiet=quiet, **dict(options))
+    except Interrupted as error:
+        print_records(error.results, as_json)
+        raise say_interrupted(error) from error
+    print_records(found, as_json)
+    return found

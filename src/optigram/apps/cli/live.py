@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from optigram.apps.cli.options import Around, Device, Model, Quiet
-from optigram.apps.cli.output import remark
+from optigram.apps.cli.output import tell
 from optigram.errors import InputError
+
+PANEL = "Look at results"
 
 app = typer.Typer()
 
@@ -14,17 +16,17 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 PATIENCE = 3  # seconds that open connections have when the server ends
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def explore(
     model: Model = "imaginet",
-    corpus: Annotated[str | None, typer.Option(help="for crp  [default: the bundled model's own sentences]")] = None,
+    corpus: Annotated[str | None, typer.Option(help="corpus for crp", show_default="the bundled captions")] = None,
     template: Around = None,
-    host: Annotated[str, typer.Option(help="who may reach it: any other than this machine's own shows it to your network")] = LOCAL[0],
-    port: Annotated[int, typer.Option(help="0 takes any that is free", min=0, max=65535)] = 8000,
-    device: Device = "cpu",
+    host: Annotated[str, typer.Option(help="address to listen on; any but the default is reachable from your network")] = LOCAL[0],
+    port: Annotated[int, typer.Option(help="port; 0 takes any that is free", min=0, max=65535)] = 8000,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """A live page: type a target and a text, see what each word is worth, and watch a search. Ctrl-C ends it."""
+    """Open a live page: type a target and a text, see the contribution of each word, watch a search. Ctrl-C stops it."""
     try:
         import uvicorn
 
@@ -33,16 +35,16 @@ def explore(
         raise InputError("the live page needs a web server; install it with: pip install 'optigram[web]'") from error
     from optigram.apps.live.session import Session
     from optigram.models.loading import BUNDLED, load
-    from optigram.runs.corpus import sentences_for
+    from optigram.runs.corpus import corpus_for
 
-    network = load(model, device)
-    sentences = sentences_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
+    network = load(model, device=device)
+    texts = corpus_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
-        remark(f"WARNING: whoever reaches {host} can use this page; it has no password")
-    app = application(Session(network, model, sentences, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
+        tell(f"WARNING: whoever reaches {host} can use this page; it has no password")
+    app = application(Session(network, model, texts, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
     if not quiet:
-        remark(f"http://{host}:{sock.getsockname()[1]}/ shows {model}; Ctrl-C ends it")
+        tell(f"http://{host}:{sock.getsockname()[1]}/ shows {model}; Ctrl-C ends it")
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE))
     server.run(sockets=[sock])
 

@@ -7,12 +7,14 @@ import typer
 from optigram.apps.cli.options import Device, Json, Model
 from optigram.apps.cli.output import console
 
+PANEL = "Models"
+
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def sites(model: Model, as_json: Json = False) -> None:
-    """What can be targeted in a model, with an address to copy."""
+    """List the sites of a model, with an address to copy for each."""
     import json
     from dataclasses import asdict
 
@@ -28,9 +30,9 @@ def sites(model: Model, as_json: Json = False) -> None:
         console().print(site_tree(network.name, rows))
 
 
-@app.command()
-def check(model: Model, as_json: Json = False, device: Device = "cpu") -> None:
-    """Is a model read right? Try it on random texts; the exit code is 1 if a claim fails."""
+@app.command(rich_help_panel=PANEL)
+def check(model: Model, as_json: Json = False, device: Device = None) -> None:
+    """Check that a model is read correctly, on random texts. Exits with 1 if a check fails."""
     import json
     from dataclasses import asdict
 
@@ -38,7 +40,7 @@ def check(model: Model, as_json: Json = False, device: Device = "cpu") -> None:
     from optigram.models.validation import checks
     from optigram.report.tables import check_table
 
-    rows = [asdict(row) for row in checks(load(model, device))]
+    rows = [asdict(row) for row in checks(load(model, device=device))]
     if as_json:
         sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
     else:

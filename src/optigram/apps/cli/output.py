@@ -1,28 +1,25 @@
-"""What commands say and show: records and tables on standard output, remarks and progress on standard error."""
+"""What commands print: records and tables on standard output, remarks on standard error."""
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
+from optigram.engine.progress import progress, tell
+
 if TYPE_CHECKING:
-    from optigram.runs.explain import Explanation
-    from optigram.runs.options import FindOptions
-    from optigram.runs.records import Record
+    from optigram.errors import Interrupted
+    from optigram.report.explanations import Explanations
+    from optigram.report.results import Results
+
+__all__ = ["INTERRUPTED", "console", "print_explanations", "print_lines", "print_records", "progress", "say_interrupted", "tell"]
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 INTERRUPTED = 130
-
-
-def remark(text: str) -> None:
-    """Say a line on standard error."""
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def console() -> Console:
@@ -30,59 +27,28 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
-def print_records(records: "Sequence[Record]", as_json: bool) -> None:
-    """Records as a table, or as lines of JSON."""
+def print_lines(rows: Iterable[object]) -> None:
+    """JSON lines on standard output."""
+    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def print_records(results: "Results", as_json: bool) -> None:
+    """Results as a table, or as JSON lines."""
     if as_json:
-        sys.stdout.writelines(record.to_json() + "\n" for record in records)
-        return
-    from optigram.report.tables import ngram_table
-
-    if records:
-        console().print(ngram_table(records))
+        sys.stdout.writelines(record.to_json() + "\n" for record in results)
+    elif len(results):
+        results.show(console())
 
 
-def print_explanations(explanations: "Sequence[Explanation]", as_json: bool) -> None:
-    """Explanations as tables with a last line each, or as lines of JSON."""
-    from optigram.report.tables import explanation_table, order_line
-
-    for one in map(asdict, explanations):
-        if as_json:
-            sys.stdout.write(json.dumps(one, ensure_ascii=False) + "\n")
-        else:
-            console().print(explanation_table(one))
-            console().print(order_line(one) + "\n", highlight=False, markup=False)
+def print_explanations(explanations: "Explanations", as_json: bool) -> None:
+    """Explanations as tables, or as JSON lines."""
+    if as_json:
+        print_lines(map(asdict, explanations))
+    else:
+        explanations.show(console())
 
 
-def run_request(
-    request: "FindOptions", out: Path | None, as_json: bool, quiet: bool, closing: "Callable[[Sequence[Record]], str] | None" = None
-) -> None:
-    """Run a request, show what it found, and end with 130 if Ctrl-C ended it; `closing` makes a last paragraph of the records."""
-    from optigram.runs.run import run
-
-    with progress(quiet) as show:
-        finds = run(request, out, lambda total: _watch_search(show, total), (lambda text: None) if quiet else remark)
-    records = [record for one in finds for record in one.records]
-    print_records(records, as_json)
-    if any(one.interrupted for one in finds):
-        raise typer.Exit(INTERRUPTED)
-    if closing is not None and not as_json:
-        console().print(f"\n{closing(records)}", highlight=False, markup=False)
-
-
-@contextlib.contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar with the time left on standard error, if that is a terminal: (done, of how many, what)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)
-
-
-def _watch_search(show: Callable[[int, int, str], None], total: int) -> Callable[[str, int, Any], None]:
-    def watch(method: str, done: int, best: Any) -> None:
-        show(done, total, f"{method}: best {float(best.max()):.2f}")
-
-    return watch
+def say_interrupted(error: "Interrupted") -> typer.Exit:
+    """Say how much an interrupted run kept; gives the exit to raise."""
+    tell(f"interrupted; kept {len(error.results)} texts")
+    return typer.Exit(INTERRUPTED)

@@ -7,30 +7,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Device, Json, Quiet
-from optigram.apps.cli.output import console, print_records, progress, remark
+from optigram.apps.cli.options import Device, Json, Quiet, device_of
+from optigram.apps.cli.output import console, print_records, progress, tell
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
     from optigram.scanning.results import ScanResults
 
+PANEL = "Look at results"
+
 app = typer.Typer()
 
-Folder = Annotated[Path, typer.Argument(help="a folder that find --out, demo --out or study --out wrote")]
+Folder = Annotated[Path, typer.Argument(help="a folder written by find, demo or study")]
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def report(
-    folder: Annotated[Path, typer.Argument(help="what find --out, demo --out, study --out or scan --out wrote")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="the page to write")] = Path("report.html"),
-    scan: Annotated[Path | None, typer.Option(help="the folder of a scan, whose places stand beside the run's texts")] = None,
-    only: Annotated[str | None, typer.Option(help="of a scan: targets whose address fits a pattern such as 'visual:p*'")] = None,
-    title: Annotated[str | None, typer.Option(help="what stands above it  [default: the study's name, or the folder's]")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="from the records alone: no heat maps, substitutes, corpus examples")] = False,
-    device: Device = "cpu",
+    folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path("report.html"),
+    scan: Annotated[Path | None, typer.Option(help="the folder of a scan, shown beside the run")] = None,
+    only: Annotated[str | None, typer.Option(help="of a scan: targets whose address matches a pattern such as 'visual:p*'")] = None,
+    title: Annotated[str | None, typer.Option(help="title of the page", show_default="name of the study or folder")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="records only: no word contributions, substitutes or corpus examples")] = False,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """One self-contained page of a run, a scan or both; what only the model can tell of a run is gathered first, once."""
+    """Write one self-contained HTML page of a run, a scan or both."""
     from optigram.scanning.results import ScanResults, is_scan
 
     if is_scan(folder):
@@ -40,29 +42,28 @@ def report(
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device, quiet)
+        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device_of(device), quiet)
     if not quiet:
-        remark(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
+        tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
 
-@app.command()
-def evidence(folder: Folder, device: Device = "cpu", quiet: Quiet = False) -> None:
-    """Gather anew what only the model can tell of a run: what each word adds, other words, the corpus's best."""
-    rows = _gather(folder, device, quiet)
+@app.command(rich_help_panel=PANEL)
+def evidence(folder: Folder, device: Device = None, quiet: Quiet = False) -> None:
+    """Compute the evidence of a run again: contribution of each word, substitutes, corpus examples."""
+    rows = _gather(folder, device_of(device), quiet)
     if not quiet:
-        remark(f"evidence of {len(rows)} neurons is in {folder}")
+        tell(f"evidence of {len(rows)} neurons is in {folder}")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def show(
-    folder: Annotated[Path, typer.Argument(help="what find --out, demo --out, study --out or scan --out wrote")],
-    target: Annotated[str | None, typer.Option(help="only this neuron, by its address")] = None,
-    top: Annotated[int | None, typer.Option(help="only so many texts of each neuron, the best first", min=1)] = None,
+    folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
+    target: Annotated[str | None, typer.Option(help="only this target")] = None,
+    top: Annotated[int | None, typer.Option(help="number of texts per target", min=1)] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a run's texts, with evidence in the colour of what each word adds; of a scan the best places, in that of their activations."""
+    """Print the texts of a run or the positions of a scan, coloured by contribution or activation."""
     from optigram.report.results import Results
-    from optigram.report.tables import ngram_table
     from optigram.scanning.results import ScanResults, is_scan
 
     if is_scan(folder):
@@ -72,9 +73,9 @@ def show(
     found = found if target is None else found[target]
     found = found if top is None else found.top(top)
     if as_json:
-        print_records(found.records, as_json)
+        print_records(found, as_json)
     else:
-        console().print(ngram_table(found.records, found.evidence))
+        found.show(console())
 
 
 def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
@@ -85,7 +86,7 @@ def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str 
     kept = open_folder(folder)
     if not plain and not _covers(kept.records, known := read_evidence(folder)):
         if not quiet:
-            remark(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
+            tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
         try:
             _gather(folder, device, quiet)
         except InputError as error:
@@ -99,7 +100,7 @@ def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, 
 
     targets = chosen(found, only)
     if len(targets) < len(found) and only is None and not quiet:
-        remark(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
+        tell(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
     write_scan_report(found, targets, out, title)
 
 

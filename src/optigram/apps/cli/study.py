@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Address, Device, EngineName, Json, Quiet, Seed
-from optigram.apps.cli.output import console, progress, remark
+from optigram.apps.cli.options import Address, Device, EngineName, Json, Quiet, Seed, device_of
+from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,43 +18,46 @@ if TYPE_CHECKING:
 
 PAPER = "poerner2018"
 
+PANEL = "Studies and the paper"
+
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def study(
-    spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018", the whole paper')],
-    out: Annotated[Path | None, typer.Option(help="a folder for all results; what it holds already is not done again")] = None,
+    spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018" for the paper')],
+    out: Annotated[Path | None, typer.Option(help="a folder for the results; a study that was stopped resumes there")] = None,
     scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
-    model: Annotated[str | None, typer.Option(help="of poerner2018: an Imaginet's folder  [default: imaginet]")] = None,
+    model: Annotated[str, typer.Option(help="of poerner2018: an Imaginet's folder")] = "imaginet",
     corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
     data: Annotated[Path | None, typer.Option(help="of poerner2018: the paper's data, to train a model of its size on first")] = None,
     engine: EngineName = "processes",
-    workers: Annotated[int | None, typer.Option(help="processes of one thread each  [default: one a core]", min=0)] = None,
+    workers: Annotated[int | None, typer.Option(help="number of processes, of one thread each", show_default="one per core", min=0)] = None,
     ray_address: Address = None,
-    plan: Annotated[bool, typer.Option("--plan", help="say what it will cost, and do nothing")] = False,
-    seed: Annotated[int, typer.Option(help="of poerner2018: decides every random number", min=0)] = 0,
-    device: Device = "cpu",
+    plan: Annotated[bool, typer.Option("--plan", help="print the estimated cost and stop")] = False,
+    seed: Annotated[int, typer.Option(help="of poerner2018: seed of all random numbers", min=0)] = 0,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """Targets x methods x seeds, cell by cell: may be killed, and goes on where it was."""
+    """Run a study: targets x methods x seeds. A study that was stopped resumes where it was."""
     from optigram.engine.launch import engine_named
     from optigram.engine.threads import cores
 
     processes = 0 if engine == "local" else cores() if workers is None else workers
     run = engine_named(engine, processes, ray_address, device != "cpu")
     folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
-    tell = (lambda text: None) if quiet else remark
+    device = device_of(device)
+    say = (lambda text: None) if quiet else tell
     with progress(quiet) as show:
         if spec == PAPER:
             from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
 
-            asked = Reproduction(scale, model or "imaginet", corpus, data, seed, device, processes, run)
-            reproduce(asked, folder, tell, show, plan)
+            asked = Reproduction(scale, model, corpus, data, seed, device, processes, run)
+            reproduce(asked, folder, say, show, plan)
         else:
-            _study_file(Path(spec), folder, device, processes, run, tell, show, plan)
+            _study_file(Path(spec), folder, device, processes, run, say, show, plan)
     if not plan:
-        remark(f"all of it is in {folder}; see it with: optigram report {folder}")
+        tell(f"all of it is in {folder}; see it with: optigram report {folder}")
 
 
 def _study_file(
@@ -63,7 +66,7 @@ def _study_file(
     device: str,
     workers: int,
     engine: "Engine",
-    tell: Callable[[str], None],
+    say: Callable[[str], None],
     show: Callable[[int, int, str], None],
     plan: bool,
 ) -> None:
@@ -78,19 +81,19 @@ def _study_file(
     workshop = StudyContext(asked, device)
     todo = missing(workshop.cells(), folder / CELLS)
     if todo:
-        tell(plain(plan_grid(estimate(workshop, todo), workers)))
+        say(plain(plan_grid(estimate(workshop, todo), workers)))
     if not plan:
         console().print(plain(methods_grid(run_study(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def data(
     name: Annotated[str, typer.Argument(help="coco, which the paper trains on, or flickr8k: both of zenodo.org/records/804392")],
-    out: Annotated[Path, typer.Option(help="where the archive goes, and a folder NAME with what is wanted of it")] = Path("data"),
-    archive: Annotated[Path | None, typer.Option(help="the record's data.tgz, already downloaded: nothing is fetched")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the archive and the extracted data")] = Path("data"),
+    archive: Annotated[Path | None, typer.Option(help="the data.tgz of the record, if it was downloaded already")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Download captions and image features to train on, or unpack them; an interrupted download goes on."""
+    """Download or unpack captions and image features for training. An interrupted download resumes."""
     from optigram.papers.poerner2018.obtain import obtain
 
     with progress(quiet) as show:
@@ -98,39 +101,39 @@ def data(
             name,
             out,
             archive,
-            tell=(lambda text: None) if quiet else remark,
+            tell=(lambda text: None) if quiet else tell,
             watch=lambda done, total, what: show(done // 10**6, total // 10**6, f"{what}, MB"),
         )
     counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
-    remark(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
+    tell(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def train(
     model: Annotated[str, typer.Argument(help="what to train: imaginet")],
-    out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run in it goes on")],
-    data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its own splits")] = None,
-    restval: Annotated[bool, typer.Option(help="train on Karpathy's restval images too, as the paper does")] = True,
-    captions: Annotated[list[str] | None, typer.Option(help="instead of --data: a corpus; may be given several times")] = None,
+    out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run resumes there")],
+    data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its splits")] = None,
+    restval: Annotated[bool, typer.Option(help="also train on Karpathy's restval images, as the paper does")] = True,
+    captions: Annotated[list[str] | None, typer.Option(help="instead of --data: a corpus; repeatable")] = None,
     images: Annotated[Path | None, typer.Option(help="with --captions: features as .npy, or an .npz with image_ids")] = None,
-    rows: Annotated[Path | None, typer.Option(help="with an .npy: a text file, the image key of each row a line")] = None,
+    rows: Annotated[Path | None, typer.Option(help="with an .npy: a text file with one image key per line")] = None,
     embedding: Annotated[int, typer.Option(min=1)] = 1024,
     hidden: Annotated[int, typer.Option(min=1)] = 1024,
     alpha: Annotated[float, typer.Option(help="weight of the language loss", min=0, max=1)] = 0.1,
-    rate: Annotated[float, typer.Option(help="of Adam")] = 1e-3,
+    rate: Annotated[float, typer.Option(help="learning rate of Adam")] = 1e-3,
     batch: Annotated[int, typer.Option(min=1)] = 16,
     epochs: Annotated[int, typer.Option(min=1)] = 1000,
-    patience: Annotated[int, typer.Option(help="epochs without a lower validation loss", min=1)] = 10,
+    patience: Annotated[int, typer.Option(help="epochs without a lower validation loss before stopping", min=1)] = 10,
     dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.0,
-    rare: Annotated[float, typer.Option(help="how often a word seen once is read as <unk>", min=0, max=1)] = 0.0,
-    decay: Annotated[bool, typer.Option("--decay", help="let the rate fall to zero over the epochs")] = False,
+    rare: Annotated[float, typer.Option(help="probability that a word seen once is read as <unk>", min=0, max=1)] = 0.0,
+    decay: Annotated[bool, typer.Option("--decay", help="decay the learning rate to zero over the epochs")] = False,
     held_out: Annotated[
-        str, typer.Option(help="validate on captions of unseen images, or on any unseen captions: image, caption")
+        str, typer.Option(help="validate on captions of unseen images (image) or on any unseen captions (caption)")
     ] = "image",
-    half: Annotated[bool, typer.Option("--half", help="write the model in half precision")] = False,
+    half: Annotated[bool, typer.Option("--half", help="save the model in half precision")] = False,
     as_json: Json = False,
     seed: Seed = 123,
-    device: Annotated[str | None, typer.Option(help="where to train  [default: cuda where there is one, or cpu]")] = None,
+    device: Annotated[str | None, typer.Option(help="where to train", show_default="cuda where there is one, else cpu")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train an Imaginet on captions; the defaults are the paper's."""
@@ -146,12 +149,12 @@ def train(
     settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
     found = _training_data(data, restval, captions, images, rows, settings)
     with progress(quiet) as show:
-        for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else remark):
+        for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else tell):
             if as_json:
                 sys.stdout.write(json.dumps(metrics.to_dict()) + "\n")
             elif not quiet:
-                remark(str(metrics))
-    remark(f"the best epoch is in {out}; try: optigram sites {out}")
+                tell(str(metrics))
+    tell(f"the best epoch is in {out}; try: optigram sites {out}")
 
 
 def _training_data(

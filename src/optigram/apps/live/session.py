@@ -19,9 +19,11 @@ from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget
 from optigram.runs.ablation import without_each
-from optigram.runs.find import run_plan, score_text
-from optigram.runs.options import FindOptions, make_objective
-from optigram.runs.plan import Plan, Sentences, corpus_search, plan_of, reads_corpus
+from optigram.runs.find import run_plan, score_texts
+from optigram.runs.objective import make_objective
+from optigram.runs.options import ObjectiveOptions
+from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.text.sources import Corpus
 from optigram.text.vocabulary import known_ids
 
 LONGEST_TEXT, LONGEST, LARGEST, WAITING = 2000, 32, 50_000.0, 8  # characters; free words; forward-equivalents; jobs in the queue
@@ -50,7 +52,7 @@ class Job:
 class Session:
     """One model, its judge, and one worker, which does the jobs in their order until the session is closed."""
 
-    def __init__(self, model: Model, name: str, corpus: Sentences | None = None, template: str | None = None):
+    def __init__(self, model: Model, name: str, corpus: Corpus | None = None, template: str | None = None):
         self.model, self.name, self.corpus, self.template = model, name, corpus, template
         self.jobs: dict[int, Job] = {}
         self.closed = False
@@ -67,7 +69,7 @@ class Session:
         if not ids:
             raise InputError("the text has no words; type at least one")
         objective = self._objective(target, len(ids))
-        (record,) = score_text(objective, ids)
+        (record,) = score_texts(objective, [ids])[ids]
         rest = without_each(objective, torch.tensor([[ids]]))[0, 0].tolist()
         return {
             "target": record.target,
@@ -114,8 +116,7 @@ class Session:
         self._worker.join()
 
     def _objective(self, target: str, length: int) -> Objective:
-        request = FindOptions(self.name, [target], (), length, template=self.template)
-        objective = make_objective(request, self.model)
+        objective = make_objective(self.model, [target], ObjectiveOptions(template=self.template), length)
         if len(objective.targets) > 1:
             raise InputError(f"expected one target, got {len(objective.targets)}; name one unit")
         return objective

@@ -1,4 +1,4 @@
-"""Archives from elsewhere, unpacked file by file: what is wanted is copied out, and nothing is written to any other place."""
+"""Unpack chosen files of an untrusted archive; nothing is written outside the target folder."""
 
 import contextlib
 import gzip
@@ -15,7 +15,7 @@ CHUNK = 1 << 20  # bytes
 
 @contextlib.contextmanager
 def folder_made_whole(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; on success it becomes `path`, on failure it goes, and what a killed run left goes first."""
+    """Yield an empty folder beside `path`. On success it is renamed to `path`; on failure it is removed, as is what a killed run left."""
     temporary = path.with_name(f".{path.name}.unpacking")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -32,10 +32,10 @@ def unpack(
     wanted: Mapping[str, str],
     watch: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> None:
-    """Copy the members of a `.tgz` whose paths end in a key of `wanted` to the path in `folder` that stands beside it.
+    """Copy the members of a `.tgz` whose paths end in a key of `wanted` to `folder` / value.
 
-    `watch` hears the bytes read of how many. Raises InputError for an archive that is torn, lacks a wanted file, or
-    holds any member, wanted or not, that would reach outside: an absolute path, `..`, a link that leads out, a device.
+    `watch(done, total, name)` is called with the bytes read. Raises InputError for an archive that is torn, lacks a wanted
+    file, or holds any member, wanted or not, that would reach outside: an absolute path, `..`, a link that leads out, a device.
     """
     missing, size = dict(wanted), 0
     try:
@@ -47,7 +47,7 @@ def unpack(
                 if ending is not None:
                     _copy(tar, member, folder / missing.pop(ending), lambda: watch(packed.tell(), size, archive.name))
                 watch(packed.tell(), size, archive.name)
-            while plain.read(CHUNK):  # gzip compares its checksum at the very end
+            while plain.read(CHUNK):  # gzip checks its checksum at the very end
                 pass
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         reason = str(error).splitlines()[0]
@@ -57,7 +57,7 @@ def unpack(
 
 
 def _refuse_hostile(member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
-    """Python's own filter strips a leading slash and resolves `..` within the folder; here both are refused."""
+    """Refuse what `tarfile.data_filter` refuses, and also a leading slash and `..`, which it would strip or resolve."""
     path = PurePosixPath(member.name)
     try:
         tarfile.data_filter(member, str(folder))

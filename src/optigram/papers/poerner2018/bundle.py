@@ -1,4 +1,4 @@
-"""How the bundled model's folder is made from a trained one: its weights, its own sentences, its card.
+"""Make the folder of the bundled model from a trained one: weights, sampled sentences, model card.
 
 python -m optigram.papers.poerner2018.bundle TRAINED_FOLDER
 """
@@ -54,7 +54,7 @@ of the training captions. They are the default corpus, since no captions are shi
 
 
 def _card(config: dict[str, Any]) -> str:
-    """The model card of a trained folder's config."""
+    """The model card for the `config.json` of a trained folder."""
     settings, sizes = config["settings"], config["sizes"]
     seen = "that training may have seen with other captions" if settings["held_out"] == "caption" else "that training has not seen"
     names = ("embedding", "hidden", "alpha", "rate", "batch", "epochs", "patience", "dropout", "rare")
@@ -81,7 +81,7 @@ def _row(metrics: dict[str, Any]) -> str:
 
 
 def main(trained: Path) -> None:
-    """Fill the bundled folder."""
+    """Write weights, sentences and card of the model in `trained` to the bundled folder."""
     folder = writable_folder(bundled())
     for name in (WEIGHTS, CONFIG):
         with written_whole(folder / name) as path:

@@ -1,7 +1,7 @@
 """The paper's claims about the methods (section 5), each beside what was measured, with intervals and a verdict.
 
-A verdict is the interval's, not ours: a claim holds where the 95% interval of the paired median difference lies on its
-side of zero, fails where it lies on the other, and is undecided where zero is inside.
+A claim holds if the 95% interval of the paired median difference lies on its side of zero, fails if it lies on the other side, and
+is undecided if it contains zero.
 """
 
 from collections.abc import Sequence
@@ -9,20 +9,26 @@ from dataclasses import dataclass
 
 from optigram.methods import paper as presets
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS
-from optigram.report.comparisons import show
-from optigram.report.formats import Grid
+from optigram.report.comparisons import methods_grid, show
+from optigram.report.formats import Grid, markdown
 from optigram.runs.records import Record
 from optigram.study.statistics import BASELINE, Comparison, against, compare, site_of, with_holm
 
 ARMS = (FAITHFUL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
-PAPER_COSINE = 0.24  # paper, section 5: cosine between optimised embeddings and their nearest words
+COSINE = 0.24  # paper, section 5: cosine between optimised embeddings and their nearest words
+SETTINGS = """
+Settings: *faithful* are the authors' own, with each method's own budget; *fair* are theirs with the same forward-equivalents for
+every method, restarts included; *modern* are ours, at equal forward-equivalents. The suffix of a method's name says by how much the
+authors' runs were shortened (`/200`: 200 times fewer steps at a rate as much higher, 8 noise samples instead of 64). Intervals
+are 95%, over neurons. A claim holds if the interval of its paired median difference lies on its side of zero.
+"""
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """One claim about one path in one arm."""
+    """One claim about one path in one arm; it claims that the difference is on `side` of zero."""
 
     claim: str
     arm: str
@@ -32,14 +38,35 @@ class _Claim:
 
     @property
     def verdict(self) -> str:
-        """What the interval of the difference says."""
+        """Whether the interval of the difference supports the claim."""
         low, high = self.comparison.difference.low, self.comparison.difference.high
         above, below = (low > 0, high < 0) if self.side == ABOVE else (high < 0, low > 0)
         return HOLDS if above else FAILS if below else UNDECIDED
 
 
-def claims(records: Sequence[Record]) -> list[_Claim]:
-    """gbl above crp; smx, logit and emb below crp; gbl above each of them: for every arm and path that has them."""
+def page(records: Sequence[Record], about: str) -> list[str]:
+    """The claims of the paper beside what these records show, as lines of Markdown; `about` names model and corpus."""
+    orders = [f"- {arm}, {site}: {' > '.join(_ranking(records, arm, site))}" for arm in (FAITHFUL, FAIR, MODERN) for site in PATHS]
+    return [
+        "# The paper's claims, measured\n",
+        about,
+        SETTINGS,
+        "## Which method finds the highest activations\n",
+        markdown(_claims_grid(_claims(records))),
+        "The paper's ranking is gbl > crp > the others. Here, by median ratio to crp:\n",
+        *orders,
+        "\n## Every method against corpus search\n",
+        markdown(methods_grid(records)),
+        f"The paper reports a cosine of {COSINE} between emb's optimised embeddings and their nearest words.\n",
+        "## Placebos\n",
+        "The same search for random directions in place of neurons, and in a model that was never trained. If the ratio is as high there "
+        "as for neurons, beating corpus search is no evidence of a neuron's meaning.\n",
+        markdown(_placebo_grid(records)),
+    ]
+
+
+def _claims(records: Sequence[Record]) -> list[_Claim]:
+    """gbl above crp; smx, logit and emb below crp; gbl above each of them: for each arm and path."""
     made = []
     for arm in ARMS:
         for site in PATHS:
@@ -54,8 +81,8 @@ def claims(records: Sequence[Record]) -> list[_Claim]:
     return [_Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
 
 
-def claims_grid(found: Sequence[_Claim]) -> Grid:
-    """One row a claim, path and arm."""
+def _claims_grid(claims: Sequence[_Claim]) -> Grid:
+    """One row per claim, path and arm."""
     rows = [
         [
             claim.claim,
@@ -68,21 +95,21 @@ def claims_grid(found: Sequence[_Claim]) -> Grid:
             f"{claim.comparison.holm:.2g}",
             str(claim.comparison.neurons),
         ]
-        for claim in sorted(found, key=lambda claim: ARMS.index(claim.arm))
+        for claim in sorted(claims, key=lambda claim: ARMS.index(claim.arm))
     ]
     header = ("claim", "path", "settings", "verdict", "median difference", "median ratio", "wins", "p (Wilcoxon, Holm)", "neurons")
     return Grid(header, rows, frozenset({4, 5, 6, 7, 8}))
 
 
-def ranking(records: Sequence[Record], arm: str, site: str) -> list[str]:
-    """Labels of an arm's methods by median ratio to crp, the best first, crp among them."""
+def _ranking(records: Sequence[Record], arm: str, site: str) -> list[str]:
+    """Labels of an arm's methods, crp among them, by median ratio to crp, highest first."""
     ratios = {BASELINE: 1.0}
     ratios |= {presets.parse(one.method).label: one.ratio.value for one in compare(records) if (one.arm, one.site) == (arm, site)}
     return sorted(ratios, key=lambda label: -ratios[label])
 
 
-def placebo_grid(records: Sequence[Record]) -> Grid:
-    """How far gbl gets above crp for neurons, and for placebos of the same indices."""
+def _placebo_grid(records: Sequence[Record]) -> Grid:
+    """The ratio of gbl to crp for neurons, and for placebos of the same indices."""
     rows = []
     for site in PATHS:
         placebo = [record for record in records if record.arm == DIRECTIONS and site_of(record) == site]
@@ -92,4 +119,4 @@ def placebo_grid(records: Sequence[Record]) -> Grid:
             if here:
                 one = against(here, "gbl", BASELINE)
                 rows.append([site, "neurons" if arm == MODERN else arm, show(one.ratio), show(one.wins, percent=True), str(one.neurons)])
-    return Grid(("path", "what was maximised", "gbl / crp, median", "beats crp", "of"), rows, frozenset({2, 3, 4}))
+    return Grid(("path", "targets", "gbl / crp, median", "beats crp", "of"), rows, frozenset({2, 3, 4}))

@@ -1,6 +1,5 @@
-"""What a training run will cost: its operations by arithmetic, its time by ten measured steps."""
+"""The cost of a training run: operations by arithmetic, time from ten measured steps."""
 
-import copy
 import itertools
 import time
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 
 from optigram.models.imaginet import Sizes
-from optigram.papers.poerner2018.trainer import Trainer, new_optimizer
+from optigram.papers.poerner2018.trainer import Trainer
 
 FORWARD_AND_BACKWARD = 3  # each product of the forward pass has two in the backward pass: by its input, by its weight
 WARMING, MEASURED = 2, 10  # steps
@@ -17,27 +16,27 @@ WARMING, MEASURED = 2, 10  # steps
 
 @dataclass(frozen=True)
 class _Cost:
-    """Of one run: floating-point operations in the matrix products of a mean step, and seconds of a measured one."""
+    """Floating-point operations in the matrix products of a mean step, and seconds of a measured step."""
 
     parameters: int
     operations: float
     seconds: float
-    steps: int  # an epoch
+    steps: int  # per epoch
     epochs: int  # at most
     patience: int
     device: str
 
     def __str__(self) -> str:
         return (
-            f"{self.parameters:,} parameters; {_amount(self.operations)}FLOP a step, "
-            f"{self.steps:,} steps and {_amount(self.operations * self.steps)}FLOP an epoch; "
-            f"a step takes {self.seconds:.3g} s on {self.device} (mean of {MEASURED}): {_duration(self.seconds * self.steps)} an epoch "
-            f"before its validation; at most {self.epochs:,} epochs, until {self.patience} in a row bring nothing"
+            f"{self.parameters:,} parameters; {_amount(self.operations)}FLOP per step, "
+            f"{self.steps:,} steps and {_amount(self.operations * self.steps)}FLOP per epoch; "
+            f"{self.seconds:.3g} s per step on {self.device} (mean of {MEASURED}): {_duration(self.seconds * self.steps)} per epoch "
+            f"without validation; at most {self.epochs:,} epochs, until {self.patience} in a row bring no improvement"
         )
 
 
 def measure(trainer: Trainer) -> _Cost:
-    """The cost of a run that has not begun, or goes on. Steps are run on a copy: the run itself is not changed by it."""
+    """The cost of a new or resumed run. Steps are measured on a copy, so the run itself does not change."""
     settings, model = trainer.settings, trainer.model
     parameters = sum(weight.numel() for weight in model.parameters())
     operations = _operations_an_epoch(trainer) / trainer.steps
@@ -56,7 +55,7 @@ def _operations_an_epoch(trainer: Trainer) -> float:
 
 
 def _operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int) -> float:
-    """Operations of training on batches with `padded` positions, `real` words and `pictured` captions, of `words` in all."""
+    """Operations of training on `padded` positions, `real` words and `pictured` captions with images; `words` in the vocabulary."""
     cell = 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
     visual = FORWARD_AND_BACKWARD if pictured else 1
     products = (FORWARD_AND_BACKWARD + visual) * cell * padded
@@ -65,10 +64,8 @@ def _operations(sizes: Sizes, words: int, padded: int, real: int, pictured: int)
 
 
 def _seconds_a_step(trainer: Trainer) -> float:
-    """Mean seconds of ten steps on batches of the next epoch, after two that warm up."""
-    twin = copy.copy(trainer)
-    twin.model = copy.deepcopy(trainer.model).train()
-    twin.optimizer = new_optimizer(twin.model, trainer.settings)
+    """Mean seconds of ten steps on batches of the next epoch, after two warm-up steps."""
+    twin = trainer.twin()
     with torch.random.fork_rng():
         found = itertools.cycle(list(itertools.islice(twin.batches(np.random.default_rng(trainer.settings.seed)), WARMING + MEASURED)))
         for batch in itertools.islice(found, WARMING):
@@ -80,7 +77,7 @@ def _seconds_a_step(trainer: Trainer) -> float:
 
 
 def _now(trainer: Trainer) -> float:
-    trainer.model.embedding[0, 0].item()  # a GPU works on after a call returns: wait for it
+    trainer.model.embedding[0, 0].item()  # wait for a GPU, which works asynchronously
     return time.perf_counter()
 
 

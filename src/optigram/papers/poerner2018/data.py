@@ -1,7 +1,6 @@
-"""Captions as Imaginet is trained on them (paper, section 3): read, split by image, batch."""
+"""Captions to train Imaginet on (paper, section 3): read, split by image, batched."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,16 +10,17 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
-from optigram.text.formats import Sentence, sentences
-from optigram.text.vocabulary import Vocabulary, words_of
+from optigram.text.documents import Document
+from optigram.text.sources import open_corpus
+from optigram.text.vocabulary import UNKNOWN, Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
-SHARES = (0.05, 0.05)  # of validation and test, where the data does not say
+SHARES = (0.05, 0.05)  # of validation and test, where the data has no splits of its own
 
 
 @dataclass(frozen=True)
 class Captions:
-    """Captions of one split: word tuples, and the image row of each (-1: no image is known)."""
+    """Captions of one split: word tuples, and the image row of each (-1: no known image)."""
 
     words: list[tuple[str, ...]]
     images: np.ndarray
@@ -28,16 +28,22 @@ class Captions:
     def __len__(self) -> int:
         return len(self.words)
 
+    def encode(self, vocabulary: Vocabulary) -> list[np.ndarray]:
+        """Word ids of each caption; words that the vocabulary lacks become `<unk>`."""
+        ids = {token: i for i, token in enumerate(vocabulary.tokens)}
+        unknown = ids[UNKNOWN]
+        return [np.array([ids.get(word, unknown) for word in words]) for words in self.words]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a model is trained and tried on: the captions of each of SPLITS, and the images that they describe."""
+    """Captions of each of SPLITS, and the images they describe."""
 
     parts: dict[str, Captions]
     images: Images | None
 
     def fingerprint(self) -> str:
-        """A digest of every caption, its split and its image's row, and of the shape of the features."""
+        """A digest of every caption, its split and image row, and of the shape of the features."""
         digest = hashlib.sha256(repr(self.images and (len(self.images.features), self.images.features.width)).encode())
         for name, part in self.parts.items():
             digest.update(f"{name} {part.images.tolist()}\n".encode())
@@ -46,20 +52,20 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_captions(sources: Sequence[str]) -> list[Sentence]:
-    """Every caption of every source, in order."""
-    return [sentence for source in sources for sentence in sentences(source)]
+def read_captions(sources: Sequence[str]) -> list[Document]:
+    """All captions of all sources, in order."""
+    return [document for source in sources for document in open_corpus(source).documents()]
 
 
-def split(captions: Iterable[Sentence], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
-    """Train, validation and test captions; `shares` are those of validation and test.
+def split(captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
+    """Split captions into train, validation and test; `shares` are the fractions of validation and test.
 
-    Test captions are always of images that training has not seen; so are validation captions, or `by` "caption" they
-    may be of images that training has seen in other words. No training caption reads like a held-out one.
+    Test images are never trained on. Neither are validation images, unless `by` is "caption": then training may see another
+    caption of a validation image. No training caption equals a held-out one.
     """
     rows = {} if images is None else images.rows
     groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
-    for number, (text, image) in enumerate(captions):
+    for number, (_, text, image) in enumerate(captions):
         words = tuple(words_of(text))
         if words:
             groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
@@ -88,15 +94,9 @@ def split(captions: Iterable[Sentence], images: Images | None, shares: tuple[flo
     return Dataset(found, images)
 
 
-def count_words(captions: Captions) -> dict[str, int]:
-    """How often each word stands in the captions: most frequent first, of equals in alphabetical order."""
-    counts = Counter(word for words in captions.words for word in words)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 @dataclass(frozen=True)
 class Batch:
-    """Captions side by side, padded on the right: `ids` [b s], `lengths` [b], `images` [b] rows or -1."""
+    """Captions padded on the right: `ids` [b s], `lengths` [b], `images` [b] rows or -1."""
 
     ids: Tensor
     lengths: Tensor
@@ -106,17 +106,10 @@ class Batch:
         return len(self.ids)
 
 
-def encode(captions: Captions, vocabulary: Vocabulary) -> list[np.ndarray]:
-    """Word ids of each caption; words that the vocabulary lacks become `<unk>`."""
-    ids = {token: i for i, token in enumerate(vocabulary.tokens)}
-    unknown = ids["<unk>"]
-    return [np.array([ids.get(word, unknown) for word in words]) for words in captions.words]
-
-
 def batches(
     texts: Sequence[np.ndarray], images: np.ndarray, size: int, rng: np.random.Generator | None = None, bucketed: bool = True
 ) -> Iterator[Batch]:
-    """Batches of about equal length, so that little padding is run; shuffled within a length and in their order by `rng`."""
+    """Batches of similar lengths, to avoid padding; `rng` shuffles captions of equal length, and the order of batches."""
     order = np.arange(len(texts)) if rng is None else rng.permutation(len(texts))
     if bucketed:
         order = order[np.argsort([len(texts[i]) for i in order.tolist()], kind="stable")]

@@ -1,25 +1,27 @@
 """What `optigram demo` runs: the paper's methods on a few neurons of each path, for a table like its Table 1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 
-BASELINE, METHODS = "crp", ("emb", "logit", "smx", "gbl")
+MODEL = "imaginet"
+METHODS = ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
 BUDGET = 5000
-ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, judged by the model itself. A language
-neuron is the score of a next word, a visual neuron that of an object in the scene. {baseline} searched every 5-gram of sentences
-that the model wrote; the others climbed from random starts, about {budget:,} forward-equivalents (f.e.) a neuron each.
+ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, scored by the model on the discrete text.
+A language neuron is the score of a next word, a visual neuron that of an object in the scene. {baseline} scored every 5-gram of
+sentences that the model sampled; the others started from random texts, with about {budget:,} forward-equivalents (f.e.) per neuron.
 Neurons on which a method beats {baseline}: {wins}."""
 
 
-def request(seed: int, device: str) -> FindOptions:
-    """The five methods on three language and three visual neurons."""
-    return FindOptions("imaginet", TARGETS, (BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
+def options(seed: int, device: str | None) -> FindOptions:
+    """The five methods at one budget."""
+    return FindOptions(by=(BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
 
 
-def summary(records: Sequence[Record]) -> str:
+def summary(records: Iterable[Record]) -> str:
     """What was run, and on how many neurons each method beat corpus search."""
     best = {(record.method, record.target): record.activation for record in records if record.rank == 1}
     wins = {

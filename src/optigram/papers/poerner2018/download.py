@@ -1,8 +1,10 @@
-"""Downloads that go on where they broke off, compared with the size and checksum that Zenodo states (paper, section 3).
+"""Download the paper's data from Zenodo (paper, section 3): resume interrupted downloads, verify size and checksum.
 
-Needs the optional packages of `optigram[data]`.
+pooch keeps and verifies the file; it cannot resume, so a downloader of our own appends to the part that is there. Needs the
+packages of `optigram[data]`.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,12 @@ PAGE = "https://zenodo.org/records/804392"
 RECORD = "https://zenodo.org/api/records/804392"
 ARCHIVE = "data.tgz"
 OTHERWISE = f"get {ARCHIVE} from {PAGE} by other means and give it with --archive"
-CHUNK = 1 << 16  # bytes; what a broken connection may lose
-PATIENCE = 30  # seconds without an answer
+CHUNK = 1 << 16  # bytes: the most that a broken connection loses
+PATIENCE = 30  # seconds without a response
 
 
 @dataclass(frozen=True)
-class Remote:
+class _Remote:
     """A file that can be downloaded: `size` in bytes, `checksum` as "md5:hexadecimal"."""
 
     name: str
@@ -28,8 +30,8 @@ class Remote:
     checksum: str
 
 
-def look_up(record: str = RECORD, name: str = ARCHIVE) -> Remote:
-    """What Zenodo's API says of a file of a record. Raises InputError where there is no network or no such file."""
+def _look_up(record: str = RECORD, name: str = ARCHIVE) -> _Remote:
+    """Ask Zenodo's API for a file of a record. Raises InputError without a network, or if there is no such file."""
     _import_pooch()
     import requests
 
@@ -37,7 +39,7 @@ def look_up(record: str = RECORD, name: str = ARCHIVE) -> Remote:
         response = requests.get(record, timeout=PATIENCE)
         response.raise_for_status()
         found = {file["key"]: file for file in response.json()["files"]}
-        return Remote(name, found[name]["links"]["self"], int(found[name]["size"]), found[name]["checksum"])
+        return _Remote(name, found[name]["links"]["self"], int(found[name]["size"]), found[name]["checksum"])
     except requests.ConnectionError as error:
         raise InputError(f"cannot reach {record}; with a network run this again, or {OTHERWISE}") from error
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
@@ -47,13 +49,36 @@ def look_up(record: str = RECORD, name: str = ARCHIVE) -> Remote:
         ) from error
 
 
-def download(remote: Remote, folder: Path, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> Path:
-    """The file in `folder`, downloaded unless it is there already; what an earlier attempt got is kept and gone on from.
+def fetch(
+    folder: Path,
+    record: str = RECORD,
+    tell: Callable[[str], None] = lambda text: None,
+    watch: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> Path:
+    """Download the archive of a Zenodo record to `folder`, or resume; returns its path.
 
-    `watch` hears the bytes got of how many. Raises InputError for a lost connection, and for another checksum.
+    `tell` is called with what is downloaded, `watch(done, total, name)` with the bytes received. Raises InputError without a network,
+    for a lost connection, a full disk, or a wrong checksum.
+    """
+    remote = _look_up(record)
+    tell(f"downloading {remote.name} of {PAGE}, {remote.size / 1e9:.2f} GB, to {folder / remote.name}")
+    _check_room(remote, folder)
+    return _download(remote, folder, watch)
+
+
+def _check_room(remote: _Remote, folder: Path) -> None:
+    left = remote.size - max(_size(folder / remote.name), _size(folder / f"{remote.name}.part"))
+    if left > (free := shutil.disk_usage(folder).free):
+        raise InputError(f"{remote.name} needs {left:,} more bytes, and {free:,} are free in {folder}; make room, or name another --out")
+
+
+def _download(remote: _Remote, folder: Path, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> Path:
+    """The file in `folder`, downloaded unless it is there; a partial download is resumed.
+
+    `watch(done, total, name)` is called with the bytes received. Raises InputError for a lost connection or a wrong checksum.
     """
     pooch = _import_pooch()
-    pooch.get_logger().setLevel("WARNING")  # progress is told by `watch`
+    pooch.get_logger().setLevel("WARNING")  # `watch` shows the progress
     partial = folder / f"{remote.name}.part"
 
     def fetch(url: str, output: str, manager: object) -> None:
@@ -67,11 +92,13 @@ def download(remote: Remote, folder: Path, watch: Callable[[int, int, str], None
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{remote.name} is not what {remote.checksum} stands for, and was removed; download it again") from error
+        raise InputError(
+            f"expected {remote.name} with the checksum {remote.checksum}, got another one, and removed it; download it again"
+        ) from error
 
 
-def _fill(remote: Remote, partial: Path, watch: Callable[[int, int, str], None]) -> None:
-    """Append to `partial` until it is whole, as long as every attempt brings something."""
+def _fill(remote: _Remote, partial: Path, watch: Callable[[int, int, str], None]) -> None:
+    """Append to `partial` until it is complete, as long as every attempt receives something."""
     import requests
 
     while (have := _size(partial)) < remote.size:
@@ -85,17 +112,17 @@ def _fill(remote: Remote, partial: Path, watch: Callable[[int, int, str], None])
         if _size(partial) <= have:
             raise InputError(
                 f"the download of {remote.name} broke off at {have:,} of {remote.size:,} bytes ({reason}); "
-                "run the same command again, it goes on from there"
+                "run the same command again to resume"
             )
 
 
-def _append(remote: Remote, partial: Path, have: int, watch: Callable[[int, int, str], None]) -> None:
+def _append(remote: _Remote, partial: Path, have: int, watch: Callable[[int, int, str], None]) -> None:
     import requests
 
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(remote.url, headers=headers, stream=True, timeout=PATIENCE) as response:
         response.raise_for_status()
-        # a server that knows no ranges answers with the whole file
+        # a server without support for ranges sends the whole file
         with partial.open("ab" if response.status_code == requests.codes.partial else "wb") as file:
             for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
@@ -107,7 +134,7 @@ def _size(path: Path) -> int:
 
 
 def _import_pooch() -> ModuleType:
-    """The library that keeps downloads, or an InputError that says how to get it."""
+    """pooch, or an InputError that says how to install it."""
     try:
         import pooch
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""Image features as the visual path is trained on them (paper, section 3): read, kept where they lie, gathered by the batch.
+"""Image features to train the visual path on (paper, section 3).
 
-The paper's array is 1.9 GB. A `.npy` is mapped into memory, so that only the rows of a batch are ever copied.
+The paper's array is 1.9 GB. A `.npy` is memory-mapped, so that only the rows of a batch are copied.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from optigram.shapes import Float, Int, Shaped
 
 @dataclass(frozen=True)
 class Features:
-    """Rows of numbers in one or more arrays [n f], one below the other; nothing is copied until rows are asked for."""
+    """Rows of one or more arrays [n f], stacked; nothing is copied before `gather`."""
 
     blocks: tuple[Shaped[np.ndarray, "_ f"], ...]
 
@@ -26,11 +26,11 @@ class Features:
 
     @property
     def width(self) -> int:
-        """Numbers a row: f."""
+        """Features per row: f."""
         return self.blocks[0].shape[1]
 
     def gather(self, rows: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b f"]:
-        """A copy of these rows as float32 [b f]. Raises InputError for a number that is not finite."""
+        """Copy `rows` as float32 [b f]. Raises InputError for a value that is not finite."""
         found = np.empty((len(rows), self.width), dtype=np.float32)
         start = 0
         for block in self.blocks:
@@ -45,7 +45,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Images:
-    """What is known of each image: `features` by row, `rows` from image key to row, `labels` [f] names or none."""
+    """Features of images: `rows` maps image keys to rows of `features`; `labels` names the f features, or is empty."""
 
     features: Features
     rows: dict[str, int]
@@ -53,21 +53,21 @@ class Images:
 
 
 def map_features(path: Path) -> Shaped[np.ndarray, "n f"]:
-    """Open a `.npy` of floating numbers [n f] without reading it. Raises InputError for anything else, pickles included."""
+    """Memory-map a `.npy` of floats [n f]. Raises InputError for anything else, pickles included."""
     try:
-        array = open_memmap(path, mode="r")  # it knows neither pickles nor zip files
+        array = open_memmap(path, mode="r")  # reads neither pickles nor zip files
     except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot read features {str(path)!r}: {reason}; expected a whole .npy without pickled objects") from error
     if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
         raise InputError(
-            f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them so as .npy"
+            f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them as .npy"
         )
     return array
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, which only a line feed ends, without white space around them."""
+    """The stripped lines of a text file; only a line feed ends a line."""
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
             return [line.strip() for line in file]
@@ -76,24 +76,26 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_images(path: Path, names: Path | None = None) -> Images:
-    """Features and the keys of their rows: a `.npy` with a text file of `names` (a row's image key a line), or an `.npz`.
+    """Read features and image keys: a `.npy` with a text file `names` (one image key per line and row), or an `.npz`.
 
-    The `.npz` has `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f].
+    The `.npz` holds `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f].
     """
     if path.suffix == ".npy":
         return _named_rows(path, names)
     if names is not None:
-        raise InputError(f"row names belong to features as .npy, and {str(path)!r} is none; leave them out, its image_ids name the rows")
+        raise InputError(f"expected row names with a .npy only, got them with {str(path)!r}; leave them out, its image_ids name the rows")
     return _packed(path)
 
 
 def _named_rows(path: Path, names: Path | None) -> Images:
     features = map_features(path)
     if names is None:
-        raise InputError(f"{str(path)!r} does not say which image a row is of; give --rows with a text file of image keys, one a row")
+        raise InputError(
+            f"expected row names with the features {str(path)!r}, got none; give --rows with a text file of image keys, one per row"
+        )
     keys = read_lines(names)
     if len(keys) != len(features):
-        raise InputError(f"expected a line of {str(names)!r} for each row of {str(path)!r}, got {len(keys)} lines and {len(features)} rows")
+        raise InputError(f"expected one line of {str(names)!r} per row of {str(path)!r}, got {len(keys)} lines and {len(features)} rows")
     return Images(Features((features,)), _row_of(keys, names))
 
 
@@ -106,7 +108,9 @@ def _packed(path: Path) -> Images:
             f"cannot read image features {str(path)!r}: {error}; expected an .npz without pickled objects, or a .npy"
         ) from error
     if "image_ids" not in arrays or not {"features", "labels_packed"} & set(arrays):
-        raise InputError(f"{str(path)!r} holds {sorted(arrays)}; expected an .npz of image_ids and features, or labels_packed")
+        raise InputError(
+            f"expected an .npz of image_ids and features or labels_packed, got {sorted(arrays)} in {str(path)!r}; save those arrays"
+        )
     labels = tuple(str(name) for name in arrays.get("categories", ()))
     features = arrays["features"] if "features" in arrays else np.unpackbits(arrays["labels_packed"], axis=1)[:, : len(labels)]
     if features.ndim != 2 or features.dtype.kind not in "fiu" or len(features) != len(arrays["image_ids"]):

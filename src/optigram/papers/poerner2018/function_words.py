@@ -1,9 +1,9 @@
-"""The function words of English, by class: the closed-class words, which carry grammar rather than content.
+"""The function words of English by class: closed-class words, which carry grammar rather than content.
 
-The list is our own. Words are as the models read them: lower case, apostrophes dropped ("dont"). A word stands in one class,
-the one that it mostly has in captions: "that" is a determiner, "up" a particle, "outside" a preposition. What is left
-out: numerals ("two"), as they say what is in a scene; "like", "one", "little", "back" and "next", mostly content words in
-captions; contractions that are also other words without their apostrophe ("were" for "we're" is the auxiliary, "well", "its").
+The list is our own. Words are in lower case without apostrophes ("dont"), as the models read them. Each word is in one class, the
+one it mostly has in captions: "that" is a determiner, "up" a particle, "outside" a preposition. Left out are numerals ("two"),
+which describe a scene; "like", "one", "little", "back" and "next", mostly content words in captions; and contractions that
+are other words without their apostrophe ("were" for "we're" is the auxiliary, "well", "its").
 """
 
 from types import MappingProxyType
@@ -45,10 +45,10 @@ _CLASS_OF = {word: name for name, words in CLASSES.items() for word in words}
 
 
 def is_function_word(word: str) -> bool:
-    """Whether a word, in lower case and without apostrophes, is in the list."""
+    """Whether `word`, in lower case and without apostrophes, is in the list."""
     return word in _CLASS_OF
 
 
 def class_of(word: str) -> str:
-    """The word's class, or "content" for a word that is not in the list."""
+    """The class of `word`, or "content" if it is not in the list."""
     return _CLASS_OF.get(word, CONTENT)

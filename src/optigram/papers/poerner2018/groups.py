@@ -1,8 +1,8 @@
 """Groups of units that fire together, as in the authors' code (`--target_layer hidden`; the paper shows single neurons only).
 
-Units are clustered by the correlation of their activations over random corpus n-grams: complete linkage, so that any two
-units of a group correlate at least as much as the height at which the group was closed. A group is then maximised as the
-mean of its units, which is why units that fire against each other are far apart here, not near.
+Units are clustered by the correlation of their activations over random corpus n-grams, with complete linkage: any two units of a
+group correlate at least as much as the height at which it was merged. A group is maximised as the mean of its units, so
+anticorrelated units are far apart.
 """
 
 from collections.abc import Sequence
@@ -19,29 +19,34 @@ from optigram.shapes import Float, Int
 from optigram.targets.target import resolve
 
 COUNT = 80  # authors' code: about 80 groups
-NGRAMS = 100_000  # authors' code: random n-grams that they are found on
-BLOCK = 1 << 13  # n-grams whose activations are held in float64 at once
+NGRAMS = 100_000  # authors' code: random n-grams to correlate over
+BLOCK = 1 << 13  # n-grams converted to float64 at once
 
 
-def activations_of(model: Model, site: str, ngrams: Int[np.ndarray, "n t"]) -> Float[np.ndarray, "n h"]:
-    """Activations of all units of a site after the last word of each n-gram, as the judge sees them."""
-    objective = Objective(model, resolve([f"{site}:*"], model.sites), ngrams.shape[1])
+def groups_of(model: Model, site: str, ngrams: Int[np.ndarray, "c t"], count: int = COUNT) -> list[tuple[int, ...]]:
+    """At most `count` groups of the units of `site`, by their correlation over up to 100,000 of the n-grams."""
+    return _groups(_activations_of(model, site, _drawn(ngrams)), count)
+
+
+def _activations_of(model: Model, site: str, ngrams: Int[np.ndarray, "n t"]) -> Float[np.ndarray, "n h"]:
+    """Activations of all units of a site after the last word of each n-gram, from the objective."""
+    objective = Objective(model, resolve([f"{site}:*"], model), ngrams.shape[1])
     return objective.score(torch.from_numpy(ngrams)[None]).activation.T.cpu().numpy()
 
 
-def drawn(ngrams: Int[np.ndarray, "c t"], count: int = NGRAMS, seed: int = 0) -> Int[np.ndarray, "n t"]:
-    """Up to `count` of the n-grams, at random, each once, in their order."""
+def _drawn(ngrams: Int[np.ndarray, "c t"], count: int = NGRAMS, seed: int = 0) -> Int[np.ndarray, "n t"]:
+    """Up to `count` of the n-grams, drawn without replacement, in their order."""
     return ngrams[np.sort(np.random.default_rng(seed).permutation(len(ngrams))[:count])]
 
 
-def groups(activations: Float[np.ndarray, "n h"], count: int = COUNT) -> list[tuple[int, ...]]:
-    """At most `count` groups that part all units: indices ascending, groups by their first unit.
+def _groups(activations: Float[np.ndarray, "n h"], count: int = COUNT) -> list[tuple[int, ...]]:
+    """Partition all units into at most `count` groups: indices ascending, groups by their first unit.
 
-    The distance is 1 - correlation; a unit that never changes has no correlation and counts as uncorrelated. Equal
-    distances may leave fewer groups. Raises InputError for fewer than two n-grams or a count below 1.
+    The distance is 1 - correlation; a constant unit counts as uncorrelated. Equal distances may leave fewer groups. Raises
+    InputError for fewer than two n-grams or a count below 1.
     """
     if count < 1:
-        raise InputError(f"expected to make at least 1 group, got {count}")
+        raise InputError(f"expected at least 1 group, got {count}; give a positive number")
     if len(activations) < 2:
         raise InputError(f"expected activations over at least 2 n-grams, got {len(activations)}; give a larger corpus")
     units = activations.shape[1]
@@ -53,7 +58,7 @@ def groups(activations: Float[np.ndarray, "n h"], count: int = COUNT) -> list[tu
 
 
 def _correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h h"]:
-    """Pearson's correlations of columns in float64, 0 with a column that is constant; read in blocks, for n is large."""
+    """Pearson correlations of columns in float64, 0 with a constant column; in blocks, since n is large."""
     blocks = range(0, len(activations), BLOCK)
     mean = activations.mean(axis=0, dtype=np.float64)
     products = np.zeros((len(mean), len(mean)))
@@ -66,7 +71,7 @@ def _correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h
 
 
 def _cohesion(activations: Float[np.ndarray, "n h"], found: Sequence[tuple[int, ...]]) -> list[float]:
-    """The least correlation between two units of each group; 1 for a group of one."""
+    """The lowest correlation within each group; 1 for a group of one."""
     matrix = _correlations(activations)
     return [float(matrix[np.ix_(group, group)].min()) if len(group) > 1 else 1.0 for group in found]
 

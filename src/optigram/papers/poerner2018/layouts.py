@@ -1,7 +1,7 @@
-"""The folders in which the paper's data and its relatives come, read with the splits that they define.
+"""Read the folder layouts in which the paper's data and similar data sets are published, with their own splits.
 
-The paper trains on Vendrov's files of COCO (Zenodo record 804392): captions as text, features as arrays. Karpathy's
-`dataset.json` with `vgg_feats.mat` is where those captions come from, and what Flickr8k and Flickr30k come as.
+The paper trains on Vendrov's files of COCO (Zenodo record 804392): captions as text, features as arrays. Flickr8k and Flickr30k are
+published in Karpathy's layout, `dataset.json` with `vgg_feats.mat`.
 """
 
 import json
@@ -20,7 +20,7 @@ from optigram.papers.poerner2018.features import Features, Images, map_features,
 from optigram.shapes import Float
 from optigram.text.vocabulary import words_of
 
-CAPTIONS_AN_IMAGE = 5  # authors' code: five lines of text to a row of features
+CAPTIONS_PER_IMAGE = 5  # authors' code: five lines of text per row of features
 VENDROV = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
 VENDROV_FILES = tuple(f"{name}.txt" for name in VENDROV.values()) + tuple(f"images/10crop/{name}.npy" for name in VENDROV.values())
 KARPATHY_FILES = ("dataset.json", "vgg_feats.mat")
@@ -28,10 +28,10 @@ KARPATHY = {"train": "train", "val": "validation", "test": "test", "restval": "t
 
 
 def read_folder(folder: Path, restval: bool = True) -> Dataset:
-    """A data set in Vendrov's or Karpathy's layout, whichever lies in `folder` or below it.
+    """Read a data set in Vendrov's or Karpathy's layout, in `folder` or below it.
 
-    `restval` says whether Karpathy's images of that name are trained on, as in the paper's 113,287 images; Vendrov's
-    files hold them in any case. Raises InputError for a folder of another kind or with anything missing.
+    `restval`: train on Karpathy's split of that name too, as in the paper's 113,287 images; Vendrov's files always contain it.
+    Raises InputError for another layout, or if anything is missing.
     """
     arrays, described = (sorted(folder.rglob(name)) for name in ("images/10crop/train.npy", "dataset.json"))
     found = [path.parents[2] for path in arrays] + [path.parent for path in described]
@@ -44,7 +44,7 @@ def read_folder(folder: Path, restval: bool = True) -> Dataset:
 
 
 def _read_vendrov(folder: Path) -> Dataset:
-    """`{train,val,test}.txt`, five lines an image, and `images/10crop/{train,val,test}.npy` [n f], a row an image."""
+    """`{train,val,test}.txt`, five lines per image, and `images/10crop/{train,val,test}.npy` [n f], one row per image."""
     blocks = [map_features(folder / "images" / "10crop" / f"{name}.npy") for name in VENDROV.values()]
     widths = [block.shape[1] for block in blocks]
     if len(set(widths)) > 1:
@@ -57,25 +57,25 @@ def _read_vendrov(folder: Path) -> Dataset:
 
 
 def _captions_of(path: Path, first: int, images: int) -> Captions:
-    """The captions of `images` rows, counted from row `first`."""
+    """Captions of `images` images, whose features start at row `first`."""
     lines = read_lines(path)
-    expected = CAPTIONS_AN_IMAGE * images
+    expected = CAPTIONS_PER_IMAGE * images
     if len(lines) != expected:
         raise InputError(
-            f"expected {CAPTIONS_AN_IMAGE} captions for each of {images} images, {expected} lines in {str(path)!r}, got {len(lines)}; "
+            f"expected {CAPTIONS_PER_IMAGE} captions for each of {images} images, {expected} lines in {str(path)!r}, got {len(lines)}; "
             "take captions and features from one source"
         )
     words = [_words(line) for line in lines]
     empty = next((number for number, caption in enumerate(words, start=1) if not caption), None)
     if empty is not None:
         raise InputError(f"expected a caption in every line of {str(path)!r}, got none in line {empty}; an image needs its five captions")
-    return Captions(words, np.arange(first, first + images).repeat(CAPTIONS_AN_IMAGE))
+    return Captions(words, np.arange(first, first + images).repeat(CAPTIONS_PER_IMAGE))
 
 
 def _read_karpathy(folder: Path, restval: bool = True) -> Dataset:
-    """`dataset.json`, and `vgg_feats.mat` whose `feats` [f n] has a column an image, by its `imgid`.
+    """`dataset.json`, and `vgg_feats.mat` whose `feats` [f n] has one column per image, indexed by its `imgid`.
 
-    Of each image the first five captions are taken, as Vendrov's files have them.
+    Only the first five captions of an image are used, as in Vendrov's files.
     """
     path = folder / "dataset.json"
     try:
@@ -96,36 +96,41 @@ def _read_karpathy(folder: Path, restval: bool = True) -> Dataset:
 
 
 def _first_captions(image: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [_words(" ".join(sentence["tokens"])) for sentence in image["sentences"][:CAPTIONS_AN_IMAGE]]
+    return [_words(" ".join(sentence["tokens"])) for sentence in image["sentences"][:CAPTIONS_PER_IMAGE]]
 
 
 def _check_image(split: str, image: int, captions: list[tuple[str, ...]], columns: int, path: Path) -> None:
     if split not in KARPATHY:
         raise InputError(f"expected a split among {', '.join(KARPATHY)} in {str(path)!r}, got {split!r}{nearest(split, KARPATHY)}")
     if not 0 <= image < columns:
-        raise InputError(f"expected imgid 0 to {columns - 1} in {str(path)!r}, for vgg_feats.mat has {columns} columns, got {image}")
-    if (count := sum(map(bool, captions))) < CAPTIONS_AN_IMAGE:
         raise InputError(
-            f"expected {CAPTIONS_AN_IMAGE} captions an image in {str(path)!r}, got {count} for imgid {image}; add or remove it"
+            f"expected imgid 0 to {columns - 1} in {str(path)!r}, since vgg_feats.mat has {columns} columns, got {image}; "
+            "take both from one source"
+        )
+    if (count := sum(map(bool, captions))) < CAPTIONS_PER_IMAGE:
+        raise InputError(
+            f"expected {CAPTIONS_PER_IMAGE} captions per image in {str(path)!r}, got {count} for imgid {image}; add or remove it"
         )
 
 
 def _read_matlab(path: Path) -> Float[np.ndarray, "n f"]:
-    """The array `feats` [f n] of a MATLAB file up to version 7, turned to a row an image; it is read whole."""
+    """The array `feats` [f n] of a MATLAB file up to version 7, transposed to one row per image; read into memory."""
     try:
         array = loadmat(path, variable_names=["feats"]).get("feats")
     except NotImplementedError as error:
-        raise InputError(f"cannot read {str(path)!r}: it is of MATLAB 7.3; save it with -v7, or the features as .npy") from error
+        raise InputError(
+            f"cannot read {str(path)!r}: it is in the format of MATLAB 7.3; save it with -v7, or the features as .npy"
+        ) from error
     except (OSError, ValueError, TypeError, KeyError, EOFError, MatReadError, zlib.error) as error:
         raise InputError(f"cannot read {str(path)!r}: {_reason(error)}; expected a MATLAB file with the array feats") from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
         got = "no such array" if array is None else f"{array.dtype} {list(array.shape)}"
-        raise InputError(f"expected feats [numbers, images] of floats in {str(path)!r}, got {got}; save the features so")
+        raise InputError(f"expected feats [numbers, images] of floats in {str(path)!r}, got {got}; save such an array")
     return array.T
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """The words of a caption; each distinct word is kept once in memory, for the paper's captions hold six million."""
+    """The words of a caption, interned: the paper's captions have six million."""
     return tuple(map(intern, words_of(text)))
 
 

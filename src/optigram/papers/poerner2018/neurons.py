@@ -1,8 +1,8 @@
-"""Which neurons: the authors' own 160 indices, by their sampling rule, as far as a layer has them.
+"""Which neurons to study: the authors' 160 indices by their sampling rule, as far as a layer has them.
 
-Authors' code (`optimize.py`): NumPy's legacy generator with seed 123; for each draw one number is first taken from the
-stream and thrown away, then an index below 1024 is drawn, and drawn again if it was had before; 80 of them, and then, from
-the same seed again, 80 others. The same indices serve both projection layers.
+Authors' code (`optimize.py`): NumPy's legacy generator with seed 123. Each draw first discards one number of the stream, then draws
+an index below 1024, again if it is a repeat. This gives 80 indices, and 80 others from the same seed again. Both
+projection layers use the same indices.
 """
 
 from collections.abc import Collection
@@ -12,8 +12,8 @@ import numpy as np
 SEED, BELOW, COUNT = 123, 1024, 80
 
 
-def drawn(below: int = BELOW, count: int = COUNT, without: Collection[int] = ()) -> list[int]:
-    """`count` different indices from 0 to `below` - 1 that are not among `without`, ascending."""
+def _drawn(below: int = BELOW, count: int = COUNT, without: Collection[int] = ()) -> list[int]:
+    """`count` different indices from 0 to `below` - 1, none of `without`, ascending."""
     if count > below - len({index for index in without if index < below}):
         raise ValueError(f"expected at least {count} indices to draw, got {below} less {len(without)}")
     rng = np.random.RandomState(SEED)
@@ -27,12 +27,12 @@ def drawn(below: int = BELOW, count: int = COUNT, without: Collection[int] = ())
 
 
 def sampled(width: int, special: Collection[int] = ()) -> list[int]:
-    """The authors' 160 indices for a layer of at least 1024 units, less the `special` ones; all units of one below 160.
+    """The authors' 160 indices without the `special` ones, for a layer of at least 1024 units; all units of a layer up to 160.
 
-    Between, their rule is applied to the units that there are.
+    For widths in between, their rule is applied to the units there are.
     """
     if width <= 2 * COUNT:
         return [index for index in range(width) if index not in special]
     below = min(width, BELOW)
-    first = drawn(below)
-    return sorted(index for index in [*first, *drawn(below, without=first)] if index not in special)
+    first = _drawn(below)
+    return sorted(index for index in [*first, *_drawn(below, without=first)] if index not in special)

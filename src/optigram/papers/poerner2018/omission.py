@@ -1,8 +1,8 @@
-"""Omission scores (Kadar et al. 2017): how much a path's final state turns when one word is left out of a sentence.
+"""Omission scores (Kadar et al. 2017): how much a path's final state turns when one word of a sentence is left out.
 
 omission(i, S) = 1 - cos(h(S), h(S without word i)), for every word of corpus sentences. Theirs is the state at an end symbol;
-our model reads none, so h is the state after the last word. It is a second witness, which no optimizer has touched, of
-what the optimal n-grams show: that the language path lives on function words and the visual path on content words.
+our model reads none, so h is the state after the last word. The scores check, without any optimization, what the optimal n-grams
+show: the language path depends on function words, the visual path on content words.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,14 @@ from optigram.text.vocabulary import UNKNOWN, words_of
 
 SITES = {path: f"{path}.hidden" for path in (LANGUAGE, VISUAL)}
 FUNCTION = "function words"
-FEWEST = 10  # words of a class for which a mean is given
-CHUNK = 1 << 24  # numbers of state held at once
+FEWEST = 10  # words of a class for which a mean is shown
+CHUNK = 1 << 24  # state values in memory at once
+SENTENCES = 2000  # of the corpus
 
 
 @dataclass(frozen=True)
 class _Omissions:
-    """Scores [n] in float64 of every word of some sentences, for each path; `words` [n], and `sentences` [n], the number of each's."""
+    """Scores [n] in float64 of all words of some sentences, per path; `sentences` [n] is the sentence of each word."""
 
     words: Sequence[str]
     sentences: Int[np.ndarray, " n"]
@@ -40,7 +41,7 @@ class _Omissions:
 
 @dataclass(frozen=True)
 class _ClassRow:
-    """Words of one class: how many, their mean score on each path, and log(mean language / mean visual), over sentences."""
+    """Words of one class: count, mean score on each path, and log(mean language / mean visual) bootstrapped over sentences."""
 
     name: str
     count: int
@@ -49,18 +50,18 @@ class _ClassRow:
     log_ratio: Interval
 
 
-def usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) -> list[str]:
-    """Up to `count` different sentences, drawn at random, of at least two words that the model all knows; in the order of `texts`."""
+def _usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) -> list[str]:
+    """Up to `count` different sentences of two or more words, all known to the model; drawn at random, in the order of `texts`."""
     known = set(model.vocabulary.tokens) - {UNKNOWN}
     fit = [text for text in dict.fromkeys(texts) if len(words := words_of(text)) > 1 and known.issuperset(words)]
     if not fit:
-        raise InputError("no sentence of the corpus has two words or more, all known to the model; is it of its language?")
+        raise InputError("expected sentences of two or more words that the model knows, got none; give a corpus in the model's language")
     drawn = np.random.default_rng(seed).permutation(len(fit))[:count]
     return [fit[i] for i in sorted(drawn)]
 
 
-def omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
-    """The scores of every word of `sentences`, each of two known words or more, on both paths."""
+def _omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
+    """Scores of every word of `sentences` on both paths; each sentence has two or more words, all known."""
     words = [words_of(sentence) for sentence in sentences]
     ids = [model.vocabulary.encode(sentence) for sentence in sentences]
     scores = {path: np.concatenate(_of_path(model, site, ids)) for path, site in SITES.items()}
@@ -69,7 +70,7 @@ def omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
 
 
 def _by_class(found: _Omissions) -> list[_ClassRow]:
-    """One row for each class of at least `FEWEST` words, one for all function words, and the last for content words."""
+    """One row per class of at least `FEWEST` words, then all function words, then content words."""
     classes = np.array([class_of(word) for word in found.words])
     members = {name: rows for name in CLASSES if (rows := classes == name).sum() >= FEWEST}
     members |= {name: rows for name, rows in ((FUNCTION, classes != CONTENT), (CONTENT, classes == CONTENT)) if rows.any()}
@@ -82,40 +83,44 @@ def _by_class(found: _Omissions) -> list[_ClassRow]:
 
 
 def _contrast(found: _Omissions) -> Interval:
-    """The log ratio of function words less that of content words: above 0 if language leans on function words more than visual does.
+    """Log ratio of function words minus that of content words: above 0 if language depends on function words more than visual.
 
-    The paths may turn more or less as a whole; the difference of log ratios does not depend on that.
+    The difference of log ratios is independent of how much each path turns overall.
     """
     content = np.array([class_of(word) == CONTENT for word in found.words])
     if content.all() or not content.any():
-        raise InputError("expected sentences with function words and content words, got one kind only; give more sentences")
+        raise InputError("expected sentences with function words and content words, got only one kind; give more sentences")
     ratios = _log_ratios(found, [~content, content])
     return _interval(ratios[:, 0] - ratios[:, 1])
 
 
 def _agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
-    """For each method, whether its optimal n-grams and the omission scores point the same way."""
-    said = {"above": "below", "below": "above"}.get(side(omitted))  # where omission says that visual's share should lie
-    told = []
+    """Per method, whether its optimal n-grams and the omission scores agree."""
+    expected = {"above": "below", "below": "above"}.get(side(omitted))  # the side of the visual share of function words
+    lines = []
     for one in optimised:
         shown = side(one.language)
-        verdict = "undecided" if said is None or shown == "undecided" else "agree" if shown == said else "disagree"
-        told.append(f"{one.method}: {verdict} (visual - language share of function words {show(one.language)})")
-    return told
+        verdict = "undecided" if expected is None or shown == "undecided" else "agree" if shown == expected else "disagree"
+        lines.append(f"{one.method}: {verdict} (visual - language share of function words {show(one.language)})")
+    return lines
 
 
-def section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
-    """The scores by class in Markdown, the contrast, and whether the optimal n-grams agree with it."""
+def section(model: Imaginet, texts: Sequence[str], optimised: Sequence[Contrast], count: int = SENTENCES) -> str:
+    """Scores by class over up to `count` of the texts, their contrast, and whether the optimal n-grams agree; as Markdown."""
+    return _section(_omissions(model, _usable(model, texts, count)), optimised)
+
+
+def _section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
     omitted = _contrast(found)
     count = len(np.unique(found.sentences))
     return "\n".join(
         [
             "## Omission scores\n",
-            "1 - cosine between a path's final state with and without a word (Kadar et al. 2017), "
+            "1 - cosine between a path's final states with and without a word (Kadar et al. 2017), "
             f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
             markdown(_classes_grid(_by_class(found))),
-            f"Log ratio of function words less that of content words: {show(omitted)} ({side(omitted)}). Above zero, the language path "
-            "leans on function words more than the visual path does. Optimal n-grams should then hold fewer of them for visual neurons:\n",
+            f"Log ratio of function words minus that of content words: {show(omitted)} ({side(omitted)}). Above zero, the language path "
+            "depends on function words more than the visual path does. Optimal n-grams of visual neurons should then have fewer of them:\n",
             *(f"- {line}" for line in _agreement(omitted, optimised)),
             "",
         ]
@@ -123,13 +128,12 @@ def section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
 
 
 def _classes_grid(rows: Sequence[_ClassRow]) -> Grid:
-    """Rows of classes."""
     cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", show(row.log_ratio)] for row in rows]
     return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
 
 
 def _of_path(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> list[Float[np.ndarray, " s"]]:
-    """The scores of every sentence's words, in the order of the sentences; they are run in chunks of like lengths."""
+    """Scores of the words of each sentence, in order; run in chunks of similar lengths."""
     order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
     scores: list[np.ndarray] = [np.empty(0)] * len(ids)
     while order:
@@ -143,9 +147,9 @@ def _of_path(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> list[F
 
 
 def _without_each(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> Float[Tensor, "b s1 h"]:
-    """Final states of texts, the longest first: row 0 of each with all words, row 1+i without word i (zero beyond its words).
+    """Final states of texts, longest first: row 0 of each with all words, row 1+i without word i (zero beyond its words).
 
-    All run through time together, and a text without word i begins as a copy of the whole text's state before word i.
+    All advance through time together; the state without word i starts as a copy of the full text's state before word i.
     """
     lengths = [len(text) for text in ids]
     states = model.embedding.new_zeros(len(ids), lengths[0] + 1, model.sites[site].width)
@@ -160,9 +164,9 @@ def _without_each(model: Imaginet, site: str, ids: Sequence[Sequence[int]]) -> F
 
 
 def _log_ratios(found: _Omissions, members: Sequence[Bool[np.ndarray, " n"]]) -> Float[np.ndarray, "r1 m"]:
-    """log(mean language / mean visual) of some sets of words: in row 0 of the sentences themselves, then of resamples of them.
+    """log(mean language / mean visual) of some sets of words: row 0 of the sentences themselves, other rows of resamples.
 
-    Words of a sentence share its state, so whole sentences are drawn. A resample without such words is NaN.
+    Words of a sentence share its state, so whole sentences are resampled. A resample without such words is NaN.
     """
     total = int(found.sentences[-1]) + 1
     columns = [np.bincount(found.sentences[rows], found.scores[path][rows], total) for path in SITES for rows in members]
@@ -174,6 +178,6 @@ def _log_ratios(found: _Omissions, members: Sequence[Bool[np.ndarray, " n"]]) ->
 
 
 def _interval(drawn: Float[np.ndarray, " r1"]) -> Interval:
-    """The first of some values with the range of 95% of the others."""
+    """The first value, with the central 95% of the others."""
     low, high = np.nanquantile(drawn[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(drawn[0]), float(low), float(high))

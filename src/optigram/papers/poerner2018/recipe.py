@@ -1,8 +1,8 @@
-"""The study of the paper (sections 4 and 5) at two scales, each setting beside what asks for it.
+"""The study of the paper (sections 4 and 5) at two scales, each setting with its source.
 
-Four questions, each an arm: what our settings find (`modern`), what the authors' find (`faithful`), whether the paper's
-ranking survives when every method may spend what gumbel spends (`fair`), and how much of a gain has nothing to do with
-what a neuron means (two placebos).
+Each arm answers a question: what our settings find (`modern`), what the authors' settings find (`faithful`), whether the paper's
+ranking holds when every method has gumbel's budget (`fair`), and how much of a gain is independent of a neuron's meaning (two
+placebos).
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,7 @@ import numpy as np
 
 from optigram.methods import paper as presets
 from optigram.models.base import Model
-from optigram.models.imaginet import Imaginet
-from optigram.papers.poerner2018.groups import activations_of, drawn, groups
+from optigram.papers.poerner2018.groups import groups_of
 from optigram.papers.poerner2018.neurons import sampled
 from optigram.shapes import Int
 from optigram.study.spec import Arm, Study
@@ -25,26 +24,26 @@ GROUPS = "groups"
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """`budget`: forward-equivalents of a modern method. `shorter`: see `presets.faithful`. `few`, `placebos`: neurons of a path."""
+class _Recipe:
+    """`budget`: forward-equivalents per modern method. `shorter`: see `presets.faithful`. `few`, `placebos`: neurons per path."""
 
     budget: float
     shorter: int
-    few: int | None  # for the authors' settings; None: all
+    few: int | None  # with the authors' settings; None: all
     placebos: int | None
-    groups: int | None  # groups of hidden units of a path
+    groups: int | None  # groups of hidden units per path
 
 
-RECIPES: dict[str, Recipe] = {
-    # Half an hour on two cores. The authors' gumbel run takes about 130 million words' worth of mixtures a neuron; here it
-    # has 200 times fewer steps, an eighth of the samples, and 16 neurons of each path.
-    "small": Recipe(budget=2500, shorter=200, few=16, placebos=16, groups=8),
-    "paper": Recipe(budget=20000, shorter=1, few=None, placebos=None, groups=None),
+RECIPES: dict[str, _Recipe] = {
+    # Half an hour on two cores. The authors' gumbel run mixes about 130 million words per neuron; this one has 200 times
+    # fewer steps, an eighth of the samples, and 16 neurons per path.
+    "small": _Recipe(budget=2500, shorter=200, few=16, placebos=16, groups=8),
+    "paper": _Recipe(budget=20000, shorter=1, few=None, placebos=None, groups=None),
 }
 
 
 def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) -> Study:
-    """The paper's study of a model that has its two paths; `model.name` is what `load` takes."""
+    """The paper's study of a model with its two paths; `load` must accept `model.name`."""
     recipe = RECIPES[scale]
     neurons = {path: _neurons_of(model, path) for path in PATHS}
     some = _addresses(neurons, recipe.few)
@@ -56,19 +55,19 @@ def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) ->
     settings = {"targets": _addresses(neurons, recipe.placebos), "methods": ("crp", "gbl"), "budget": recipe.budget}
     arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
     arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
-    # paper: "5-grams"; authors' code: one run a neuron
+    # paper: "5-grams"; authors' code: one run per neuron
     return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
 
 
 def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
-    """The study with an arm for groups of hidden units that fire together on the corpus's n-grams (authors' code: no projection).
+    """The study with an arm for groups of hidden units that fire together on corpus n-grams (authors' code, not in the paper's text).
 
-    A group's target is the mean of its units; groups of one unit are no groups. Not in the paper's text.
+    The target of a group is the mean of its units. Groups of one unit are left out.
     """
     recipe, addresses = RECIPES[scale], []
     for path in PATHS:
         site = f"{path}.hidden"
-        found = [group for group in groups(activations_of(model, site, drawn(ngrams))) if len(group) > 1]
+        found = [group for group in groups_of(model, site, ngrams) if len(group) > 1]
         count = len(found) if recipe.groups is None else min(recipe.groups, len(found))
         addresses += [_mean_of(site, found[i * len(found) // count]) for i in range(count)]
     if not addresses:
@@ -83,7 +82,7 @@ def _mean_of(site: str, units: Sequence[int]) -> str:
 
 
 def _neurons_of(model: Model, path: str) -> list[int]:
-    """The authors' 160 indices, as far as the layer has them; all of a layer of fewer than 160."""
+    """The authors' 160 indices without special tokens, as far as the layer has them."""
     site = model.sites[path]
     special = model.vocabulary.special if path == "language" else frozenset()
     return sampled(site.width, special)
@@ -96,23 +95,15 @@ def _authors(variant: str, shorter: int) -> tuple[str, ...]:
 
 
 def _equal_budget(shorter: int) -> float:
-    """What one fair run of gumbel costs, in forward-equivalents: all other methods get as much, restarts included."""
+    """Cost of one fair run of gumbel in forward-equivalents; every other method gets the same, restarts included."""
     return presets.fair("gbl", 1, shorter).forwards
 
 
 def _addresses(neurons: dict[str, list[int]], most: int | None = None) -> tuple[str, ...]:
-    """All neurons, or so many of each path, evenly spaced among them."""
+    """Addresses of all neurons, or of `most` per path, evenly spaced."""
     parts = []
     for path, indices in neurons.items():
         count = len(indices) if most is None else min(most, len(indices))
         chosen = [indices[i * len(indices) // count] for i in range(count)]
         parts.append(f"{path}:{','.join(map(str, chosen))}")
     return tuple(parts)
-
-
-def gumbel_operations(model: Imaginet, samples: int = 64, length: int = 5) -> float:
-    """Floating-point operations of one gumbel step of a neuron: the mixtures of all words and their gradient, and one GRU's."""
-    sizes = model.sizes
-    mixture = 2 * len(model.vocabulary) * sizes.embedding  # a product forward, one backward: the embedding has no gradient
-    cell = 2 * 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
-    return 2 * samples * length * (mixture + cell)

@@ -1,7 +1,7 @@
-"""The paper's syntax finding as numbers (section 5, which shows examples): optimal n-grams of language neurons keep function
-words, those of visual neurons are content words, and a language neuron's n-gram leads up to the word that it predicts.
+"""The paper's syntax finding as numbers (section 5 shows examples): optimal n-grams of language neurons contain function words,
+those of visual neurons content words, and a language neuron's n-gram leads up to the word that it predicts.
 
-Everything is read from records, one arm of a study at a time, whose model reads whole words; no torch is needed.
+Everything is computed from the records of one arm of a study, whose model reads whole words; torch is not needed.
 """
 
 import json
@@ -21,14 +21,14 @@ from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, 
 from optigram.text.vocabulary import words_of
 
 LANGUAGE, VISUAL = "language", "visual"
-PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at the last position, for there the next word is predicted
+PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at the last position, which predicts the next word
 
 
 @dataclass(frozen=True)
 class _Share:
-    """The share of function words in a method's optimal n-grams of a site's neurons.
+    """The share of function words in a method's optimal n-grams for the neurons of a site.
 
-    `whole` is the mean share of an n-gram, bootstrapped over neurons; `positions` that at each place, with Wilson's intervals.
+    `whole` is the mean share per n-gram, bootstrapped over neurons; `positions` is the share per position, with Wilson intervals.
     """
 
     site: str
@@ -40,9 +40,9 @@ class _Share:
 
 @dataclass(frozen=True)
 class _CorpusShare:
-    """The share of function words among the corpus's unique n-grams, at each of their places, and in its running words.
+    """The share of function words in the corpus's unique n-grams, per position, and in its running words.
 
-    `vocabulary` is their share of the words that the model knows: what words drawn at random would hold.
+    `vocabulary` is their share of the words the model knows, which words drawn at random would have.
     """
 
     ngrams: float
@@ -53,7 +53,7 @@ class _CorpusShare:
 
 @dataclass(frozen=True)
 class Contrast:
-    """How far the share of a method's visual n-grams is above that of its language ones, and above that of the corpus's n-grams."""
+    """The share of a method's visual n-grams minus that of its language n-grams, and minus that of the corpus's n-grams."""
 
     method: str
     language: Interval
@@ -62,10 +62,9 @@ class Contrast:
 
 @dataclass(frozen=True)
 class _Bigrams:
-    """How often the last word and the word that the neuron predicts stand side by side in the corpus.
+    """How often the last word and the word that the neuron predicts are a bigram of the corpus.
 
-    `chance` is the same with the predicted words shuffled among the neurons: the mean over all shufflings, and the range
-    that holds 95% of them.
+    `chance` is the rate with the predicted words permuted among the neurons: the mean over permutations, and the central 95%.
     """
 
     method: str
@@ -76,7 +75,7 @@ class _Bigrams:
 
 @dataclass(frozen=True)
 class _Syntax:
-    """All of it, for one arm."""
+    """All measures of one arm."""
 
     corpus: _CorpusShare
     shares: Sequence[_Share]
@@ -85,21 +84,21 @@ class _Syntax:
 
 
 def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _Syntax:
-    """The finding in the records of one arm, beside a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
+    """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
     sentences = list(sentences)
     corpus = _corpus_share(sentences, ngrams, tokens)
     return _Syntax(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
 
 
 def _optimal(records: Iterable[Record]) -> list[Record]:
-    """The best text of each method for each target over all seeds, in the order of the records; minimised targets are left out."""
+    """The best text per method and target over all seeds, in the order of the records, without minimised targets."""
     first = [record for record in records if record.rank == 1 and not record.target.startswith("-")]
     by_target = grouped(first, lambda record: (record.method, record.target))
     return [max(group, key=lambda record: record.activation) for group in by_target.values()]
 
 
 def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _CorpusShare:
-    """The corpus's own share. It is a count of all there is, so it has no interval."""
+    """The shares of the corpus: exact counts, hence without intervals."""
     marks = np.array([is_function_word(token) for token in tokens])[ngrams]
     running = [is_function_word(word) for sentence in sentences for word in words_of(sentence)]
     known = [is_function_word(token) for token in tokens if words_of(token) == [token]]
@@ -107,7 +106,7 @@ def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], toke
 
 
 def _shares(records: Iterable[Record]) -> list[_Share]:
-    """One row for each site and method."""
+    """One row per site and method."""
     groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
     found = []
     for (site, method), group in groups.items():
@@ -118,9 +117,9 @@ def _shares(records: Iterable[Record]) -> list[_Share]:
 
 
 def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
-    """One row for each method that has optimal n-grams of both sites.
+    """One row per method with optimal n-grams of both sites.
 
-    Unit 7 of one layer has nothing to do with unit 7 of the other, so neurons are drawn from each layer by itself.
+    Unit 7 of one layer is unrelated to unit 7 of the other, so the neurons of each layer are resampled independently.
     """
     groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
     means = {key: _marks(group).mean(axis=1) for key, group in groups.items()}
@@ -135,12 +134,12 @@ def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
 
 
 def _bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
-    """All pairs of words that stand side by side in a sentence."""
+    """All pairs of adjacent words."""
     return {pair for sentence in sentences for pair in pairwise(words_of(sentence))}
 
 
 def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bigrams]:
-    """One row for each method that has optimal n-grams of language neurons named by words."""
+    """One row per method with optimal n-grams of language neurons that are named by words."""
     pairs = [(record.method, record.tokens[-1], _predicted_word(record.target)) for record in _optimal(records)]
     groups = grouped([pair for pair in pairs if pair[2] is not None], lambda pair: pair[0])
     found = []
@@ -151,7 +150,7 @@ def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bi
 
 
 def _predicted_word(target: str) -> str | None:
-    """The word that a language neuron read at the last position predicts; None for any other target, an index, and special tokens."""
+    """The word that a language neuron predicts at the last position; None for other targets, indices and special tokens."""
     match = PREDICTED.fullmatch(target)
     if match is None or match[1].isdecimal():
         return None
@@ -160,26 +159,25 @@ def _predicted_word(target: str) -> str | None:
 
 
 def section(found: _Syntax) -> str:
-    """The finding in Markdown: three tables, each with what it says."""
+    """The finding as Markdown: three tables with explanations."""
     return "\n".join(
         [
             "## Function words in optimal n-grams\n",
             "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
-            "like) in the optimal n-grams, in all and at each position, beside that of the corpus and of the vocabulary, from which the "
-            "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none where all neurons have the same share), Wilson's "
+            "like) in the optimal n-grams, overall and per position, beside that of the corpus and of the vocabulary, from which the "
+            "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none if all neurons have the same share), Wilson's "
             "for positions.\n",
             markdown(_shares_grid(found)),
-            "The paper's contrast: visual n-grams should hold fewer function words than language n-grams, and fewer than the corpus's.\n",
+            "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the corpus's.\n",
             markdown(_contrasts_grid(found)),
             "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: the "
-            "same with the predicted words shuffled among the neurons, mean and the range of 95% of the shufflings.\n",
+            "same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
             markdown(_bigrams_grid(found)),
         ]
     )
 
 
 def _shares_grid(found: _Syntax) -> Grid:
-    """Rows of vocabulary and corpus, and of each site and method."""
     corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
     rows = [
         ["vocabulary", "each word once", "", f"{corpus.vocabulary:.0%}", *("" for _ in places)],
@@ -193,7 +191,6 @@ def _shares_grid(found: _Syntax) -> Grid:
 
 
 def _contrasts_grid(found: _Syntax) -> Grid:
-    """Differences of shares, and which way they point."""
     rows = []
     for one in found.contrasts:
         rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (show(part), side(part)))])
@@ -202,7 +199,6 @@ def _contrasts_grid(found: _Syntax) -> Grid:
 
 
 def _bigrams_grid(found: _Syntax) -> Grid:
-    """Rates of each method, and whether they are what chance gives."""
     rows = []
     for one in found.bigrams:
         apart = "above" if one.seen.value > one.chance.high else "below" if one.seen.value < one.chance.low else "undecided"
@@ -211,12 +207,12 @@ def _bigrams_grid(found: _Syntax) -> Grid:
 
 
 def side(difference: Interval) -> str:
-    """Which side of zero the whole interval of a difference lies on: "below", "above", or "undecided"."""
+    """The side of zero on which an interval lies: "below", "above", or "undecided" if it contains zero."""
     return "below" if difference.high < 0 else "above" if difference.low > 0 else "undecided"
 
 
 def _marks(records: Sequence[Record]) -> Bool[np.ndarray, "n t"]:
-    """Which words of the records' free texts are function words."""
+    """Mark the function words of the records' free texts."""
     return np.array([[is_function_word(word) for word in record.text.split()] for record in records])
 
 
@@ -225,7 +221,7 @@ def _mean(values: Float[np.ndarray, " n"]) -> Interval:
 
 
 def _difference(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]) -> Interval:
-    """The difference of two means, with both sides resampled independently."""
+    """The difference of two means; both samples are resampled independently."""
     rng = np.random.default_rng(0)
     return _interval(float(one.mean() - other.mean()), _resampled(one, rng) - _resampled(other, rng))
 
@@ -235,7 +231,7 @@ def _resampled(values: Float[np.ndarray, " n"], rng: np.random.Generator) -> Flo
 
 
 def _shuffled(seen: Bool[np.ndarray, "n n"]) -> Interval:
-    """The rate over shufflings of the columns of `seen`; its mean is exact, for each word meets each text equally often."""
+    """The rate over permutations of the columns of `seen`; its mean is exact, since each word meets each text equally often."""
     rng, rows = np.random.default_rng(0), np.arange(len(seen))
     rates = np.array([seen[rows, rng.permutation(len(seen))].mean() for _ in range(RESAMPLES)])
     return _interval(float(seen.mean()), rates)

@@ -1,4 +1,4 @@
-"""Training into a folder: the best epoch's model, and a checkpoint from which a killed run goes on."""
+"""Train into a folder: the model of the best epoch, and a checkpoint from which a killed run resumes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,11 +29,11 @@ def train(
     watch: Callable[[int, int, str], None] = lambda done, total, what: None,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[Metrics]:
-    """Train an Imaginet and write the best epoch's to the folder `out`; yields each epoch's metrics.
+    """Train an Imaginet and write the best epoch's model to the folder `out`; yields the metrics of each epoch.
 
-    `device` is by default a GPU where there is one. A checkpoint follows every epoch. A run that finds one of the same
-    settings and data goes on from it, and ends with the same weights as an undisturbed one. With `tell`, ten steps are
-    measured first, on a copy, and `tell` hears what the run will cost.
+    `device` defaults to a GPU if there is one. Every epoch ends with a checkpoint. A run that finds one with the same settings
+    and data resumes from it, and ends with the same weights as an uninterrupted run. `watch(done, total, what)` is called per step.
+    If `tell` is given, ten steps are measured first on a copy, and `tell` is called with the cost of the run.
     """
     writable_folder(out)
     model = new_model(data.parts["train"], data.images, settings)
@@ -47,7 +47,7 @@ def train(
 
 
 def default_device() -> str:
-    """The GPU where there is one."""
+    """The default GPU if there is one, else the CPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -73,7 +73,9 @@ def _resume(trainer: Trainer, path: Path, about: dict[str, Any]) -> None:
         with safe_open(path, "pt") as file:
             earlier = json.loads((file.metadata() or {}).get("about", "null"))
         if earlier != about:
-            raise InputError(f"{path.parent} holds a run with other settings or data; name another folder, or remove it")
+            raise InputError(
+                f"expected a run with these settings and data in {path.parent}, got another one; name another folder, or remove it"
+            )
         trainer.restore(load_file(path))
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(f"cannot read {path}: {error}; remove it to train from the start") from error

@@ -1,19 +1,22 @@
-"""One run of training Imaginet: alpha * cross-entropy + (1 - alpha) * (1 - cosine) (paper, section 3; authors' code: alpha 0.1).
+"""Train Imaginet on alpha * cross-entropy + (1 - alpha) * (1 - cosine) (paper, section 3; authors' code: alpha 0.1).
 
-The defaults are the authors'. The bundled model's card names the settings in which it departs from them.
+The defaults are the authors'. The bundled model's card names the settings that differ.
 """
 
+import copy
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from optigram.models.imaginet import PATHS, Imaginet, Sizes
-from optigram.papers.poerner2018.data import Batch, Captions, Dataset, batches, count_words, encode
+from optigram.papers.poerner2018.data import Batch, Captions, Dataset, batches
 from optigram.papers.poerner2018.features import Images
 from optigram.text.vocabulary import UNKNOWN
 
@@ -30,16 +33,16 @@ class Training:
     epochs: int = 1000  # authors' code
     patience: int = 10  # authors' code: epochs without a lower validation loss
     dropout: float = 0.0  # authors' code: none; applied to embeddings and states
-    rare: float = 0.0  # how often a word seen once is replaced by <unk>; the authors' set has no unknown words
-    decay: bool = False  # whether the rate falls to zero along a half cosine over `epochs`
+    rare: float = 0.0  # probability of replacing a word seen once by <unk>; the authors' data has no unknown words
+    decay: bool = False  # cosine decay of the rate to zero over `epochs`
     bucketed: bool = True  # batches of about equal length; the authors' are of random length
-    held_out: str = "image"  # what validation captions are of: an unseen "image", or an unseen "caption" of any image
+    held_out: str = "image"  # validation captions are of unseen images ("image"), or unseen captions of any image ("caption")
     seed: int = 123  # authors' code
 
 
 @dataclass
 class Metrics:
-    """Validation of one epoch. `language` in nats a word, `recall` the share of images found among the first 1, 5, 10."""
+    """Validation of one epoch: `language` in nats per word, `visual` mean cosine, `recall` at 1, 5, 10."""
 
     epoch: int
     loss: float
@@ -49,22 +52,23 @@ class Metrics:
 
     def __str__(self) -> str:
         recall = ", ".join(f"{share:.2f} at {k}" for k, share in self.recall.items())
-        told = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats a word"
-        return f"{told} (perplexity {math.exp(self.language):.1f}), visual cosine {self.visual:.3f}, recall {recall}"
+        losses = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats per word"
+        return f"{losses} (perplexity {math.exp(self.language):.1f}), visual cosine {self.visual:.3f}, recall {recall}"
 
-    def to_dict(self) -> dict:
-        """For `config.json`: all fields, and the perplexity."""
+    def to_dict(self) -> dict[str, Any]:
+        """All fields and the perplexity, for `config.json`."""
         return asdict(self) | {"perplexity": math.exp(self.language)}
 
 
 def new_model(captions: Captions, images: Images | None, settings: Training, least: int = 1) -> Imaginet:
-    """An untrained Imaginet with the words of the training captions, the most frequent first."""
+    """An untrained Imaginet with the words of the training captions, most frequent first, ties in alphabetical order."""
     torch.manual_seed(settings.seed)
-    words = tuple(word for word, count in count_words(captions).items() if count >= least)
+    counts = Counter(word for words in captions.words for word in words)
+    words = tuple(word for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= least)
     features = 1 if images is None else images.features.width
     labels = () if images is None else images.labels
     model = Imaginet(words, labels, Sizes(settings.embedding, settings.hidden, features))
-    for path in PATHS:  # Keras's defaults, as the authors': glorot uniform, orthogonal, zero
+    for path in PATHS:  # Keras's defaults, which the authors use: glorot uniform, orthogonal, zero
         weight, recurrent, *biases = model.gru(path).all_weights[0]
         nn.init.xavier_uniform_(weight)
         nn.init.orthogonal_(recurrent)
@@ -74,28 +78,38 @@ def new_model(captions: Captions, images: Images | None, settings: Training, lea
     return model
 
 
-def new_optimizer(model: Imaginet, settings: Training) -> torch.optim.Adam:
-    """Adam at its start."""
+def _new_optimizer(model: Imaginet, settings: Training) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), lr=settings.rate, fused=True)
 
 
 class Trainer:
-    """One training run: `run()` yields the metrics of each epoch; `state` and `restore` let a killed run go on."""
+    """One training run: `run()` yields the metrics of each epoch; `state` and `restore` let a killed run resume."""
+
+    model: Imaginet
+    images: Images | None
+    settings: Training
+    texts: dict[str, list[np.ndarray]]
+    rows: dict[str, np.ndarray]
+    optimizer: torch.optim.Adam
+    steps: int  # per epoch
+    epoch: int
+    best: float
+    stale: int
 
     def __init__(self, model: Imaginet, data: Dataset, settings: Training):
         self.model, self.images, self.settings = model, data.images, settings
-        self.texts = {name: encode(part, model.vocabulary) for name, part in data.parts.items()}
+        self.texts = {name: part.encode(model.vocabulary) for name, part in data.parts.items()}
         self.rows = {name: part.images for name, part in data.parts.items()}
         firsts = np.bincount([text[0] for text in self.texts["train"]], minlength=len(model.vocabulary))
         firsts[list(model.vocabulary.special)] = 0
         model.first_words.copy_(torch.from_numpy(firsts))
         self._seen_once = torch.from_numpy(np.bincount(np.concatenate(self.texts["train"]), minlength=len(model.vocabulary)) == 1)
-        self.optimizer = new_optimizer(model, settings)
+        self.optimizer = _new_optimizer(model, settings)
         self.steps = math.ceil(len(self.texts["train"]) / settings.batch)
         self.epoch, self.best, self.stale = 0, math.inf, 0
 
     def run(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> Iterator[Metrics]:
-        """Train until no epoch in `patience` lowers the validation loss. `stale == 0` after the best epoch so far."""
+        """Train until `patience` epochs in a row do not lower the validation loss; `stale == 0` after the best epoch so far."""
         while not self.done:
             self.train_epoch(watch)
             metrics = self.validate("validation")
@@ -106,14 +120,14 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether no epoch is left to train."""
+        """Whether the run is finished."""
         return self.epoch >= self.settings.epochs or self.stale >= self.settings.patience
 
     def train_epoch(self, watch: Callable[[int, int, str], None] = lambda done, total, what: None) -> None:
         """One pass over the training captions."""
         self.model.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
-        with torch.random.fork_rng():  # dropout knows no generator of its own
+        with torch.random.fork_rng():  # dropout takes no generator
             torch.manual_seed(int(rng.integers(1 << 31)))
             for step, batch in enumerate(self.batches(rng)):
                 if self.settings.decay:
@@ -122,30 +136,37 @@ class Trainer:
                 self.step(batch)
                 watch(step + 1, self.steps, f"epoch {self.epoch + 1}")
 
+    def twin(self) -> "Trainer":
+        """A copy with weights and an optimizer of its own: its steps leave this run unchanged."""
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model).train()
+        twin.optimizer = _new_optimizer(twin.model, self.settings)
+        return twin
+
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """The training captions once, in an order that `rng` decides."""
+        """One pass over the training captions, in an order drawn from `rng`."""
         return batches(self.texts["train"], self.rows["train"], self.settings.batch, rng, self.settings.bucketed)
 
     def step(self, batch: Batch) -> None:
-        """One update of the weights."""
+        """One weight update."""
         self.optimizer.zero_grad()
         self.climb(self._hide_rare(batch))
         self.optimizer.step()
 
     def climb(self, batch: Batch) -> None:
-        """Forward and backward of one batch."""
+        """Forward and backward pass of one batch."""
         language, visual = self.losses(batch)
         (self.settings.alpha * language + (1 - self.settings.alpha) * visual).backward()
 
     def _hide_rare(self, batch: Batch) -> Batch:
-        """Replace words seen once by `<unk>` now and then, so that the model learns what an unknown word is like."""
+        """Randomly replace words seen once by `<unk>`, so that the model learns to read unknown words."""
         if not self.settings.rare:
             return batch
         hidden = self._seen_once[batch.ids] & (torch.rand(batch.ids.shape) < self.settings.rare)
         return dataclasses.replace(batch, ids=batch.ids.masked_fill(hidden, self.model.vocabulary.tokens.index(UNKNOWN)))
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy of the next word (nats; `<end>` follows the last), and mean 1 - cosine where an image is known."""
+        """Mean cross-entropy of the next word in nats (`<end>` follows the last word), and mean 1 - cosine of captions with an image."""
         hidden, last = self.states(batch)
         device = self.model.embedding.device
         real = torch.arange(batch.ids.shape[1]) < batch.lengths[:, None]
@@ -170,7 +191,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, name: str) -> Metrics:
-        """Losses and image retrieval on one split (authors' code: loss is alpha * language + (1 - alpha) * visual)."""
+        """Losses and image retrieval on the split `name` (authors' code: loss is alpha * language + (1 - alpha) * visual)."""
         self.model.eval()
         words = pairs = language = visual = 0.0
         for batch in batches(self.texts[name], self.rows[name], 128):
@@ -184,7 +205,7 @@ class Trainer:
 
     @torch.no_grad()
     def recall(self, name: str, among: tuple[int, ...] = (1, 5, 10)) -> dict[int, float]:
-        """Share of captions whose image is among the first k of the split's images by cosine; equal images share ranks."""
+        """Share of captions whose image is among the k nearest images of the split by cosine; tied images share ranks."""
         rows = self.rows[name]
         if self.images is None or not (rows >= 0).any():
             return dict.fromkeys(among, math.nan)
@@ -203,7 +224,7 @@ class Trainer:
         return {k: float((rank < k).float().mean()) for k in among}
 
     def state(self) -> dict[str, Tensor]:
-        """Everything a later run needs to go on from the end of an epoch, as tensors."""
+        """Tensors from which `restore` resumes the run at the end of an epoch."""
         found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             found |= {f"adam.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
@@ -211,7 +232,7 @@ class Trainer:
         return found | {"progress": progress}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Resume from the tensors of `state`."""
         self.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
         for name, parameter in self.model.named_parameters():
             self.optimizer.state[parameter] = {

@@ -1,7 +1,7 @@
-// The table of neurons: search, filters, sorting. What it shows, in its order, is what next and previous walk through.
+// The table of neurons: search, filters, sorting. Next and previous follow its rows in their order.
 "use strict";
 const FIRST = 400; // rows shown before "Show all"
-const SCANNED = DATA.series.length === 0; // a scan alone: no method looked for anything
+const SCANNED = DATA.series.length === 0; // a page of a scan without a run
 const COLUMNS = [
   { key: "target", title: "neuron" },
   { key: "site", title: "site" },
@@ -19,7 +19,7 @@ const COLUMNS = [
         { key: "ratio", title: "/ corpus", number: true },
       ]),
 ];
-const RATIOS = [["", "any"], ["above 1", "above 1: beats the corpus"], ["above 1.1", "above 1.1"], ["above 1.25", "above 1.25"], ["below 1", "below 1: does not"]];
+const RATIOS = [["", "any"], ["above 1", "above 1: above the corpus"], ["above 1.1", "above 1.1"], ["above 1.25", "above 1.25"], ["below 1", "below 1: below the corpus"]];
 const wanted = { search: "", site: "", model: "", series: "", ratio: "", sort: "", down: false, all: false };
 let rows = []; // what is shown, in order
 const made = new Map(); // table rows by text, made once
@@ -61,7 +61,7 @@ function ordered(found) {
   });
 }
 
-/** Fill the table anew. */
+/** Refill the table. */
 function list() {
   rows = ordered(neurons.map(rowOf).filter(Boolean));
   const part = wanted.all ? rows : rows.slice(0, FIRST);

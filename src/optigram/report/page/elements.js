@@ -1,4 +1,4 @@
-// Elements, numbers and scales. Texts reach the page through textContent alone, so no token can become markup.
+// Elements, numbers and scales. Texts reach the page only through textContent, so no token can become markup.
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
 const DATA = JSON.parse(document.getElementById("data").textContent);
@@ -56,12 +56,12 @@ function ticks(low, high, most = 5) {
   return made;
 }
 
-/** Say something to who cannot see it. */
+/** Announce something to screen readers. */
 function say(words) {
   found("said").textContent = words;
 }
 
-/** Put a text on the clipboard; where the browser does not let us, by a field that is copied from. */
+/** Copy a text to the clipboard; where the browser refuses, through a temporary field. */
 async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// Activation against surprisal, where a method kept several texts of a neuron that differ in both.
+// Activation against surprisal, where a method kept several texts of a neuron.
 "use strict";
 
 /** Texts with a surprisal by series, of those that have several. */
@@ -8,7 +8,7 @@ function fronts(neuron) {
   return [...known].filter(([, texts]) => new Set(texts.map((text) => text.surprisal)).size > 1);
 }
 
-/** The texts that none beats in both: from the least surprising on, each with a higher activation than all before it. */
+/** The Pareto front: by rising surprisal, each text with a higher activation than all before it. */
 function front(texts) {
   const ordered = [...texts].sort((a, b) => a.surprisal - b.surprisal || b.activation - a.activation);
   return ordered.filter((text, i) => ordered.slice(0, i).every((other) => other.activation < text.activation));
@@ -34,6 +34,6 @@ function frontPanel(neuron) {
     make("h3", {}, "Activation against surprisal"),
     legend({ ...neuron, texts }),
     make("figure", {}, whole("Activation against surprisal of each text, by method", ...drawn)),
-    make("p", { class: "muted" }, "A point is a text; the line joins those that none beats in both."),
+    make("p", { class: "muted" }, "A point is a text; the line is the Pareto front."),
   );
 }

@@ -1,7 +1,7 @@
-// Words with their heat: what each adds to the activation, on one scale for a whole neuron.
+// Words coloured by what each adds to the activation, on one scale per neuron.
 "use strict";
 
-/** What each word of a text adds, or null where nobody knows. */
+/** What each word of a text adds, or null where it is not known. */
 function added(text) {
   return (text.without || []).map((rest) => (rest === null ? null : text.activation - rest));
 }
@@ -11,23 +11,34 @@ function hottest(texts) {
   return Math.max(1e-12, ...texts.flatMap(added).map((change) => Math.abs(change || 0)));
 }
 
-/** The words of a text, coloured; without heat, as they are. */
+/** The words of a text, coloured where there is evidence; fixed words of a template are grey. */
 function heated(text, most) {
-  if (!text.words) return make("bdi", { class: "word" }, text.text);
+  if (!text.words) return make("bdi", { class: "word" }, ...pieces(text));
   const changes = added(text);
   const top = changes.reduce((best, change, i) => (change !== null && (best < 0 || change > changes[best]) ? i : best), -1);
-  const words = text.words.map((word, i) => heatedWord(word, changes[i], most, i === top && changes[i] > 0, i));
+  const fixed = new Set(text.fixed || []);
+  const words = text.words.map((word, i) => (fixed.has(i) ? fixedWord(word, i) : heatedWord(word, changes[i], most, i === top && changes[i] > 0, i, fixed.size > 0)));
   return make("span", { class: "words", "--many": words.length }, ...words);
 }
 
-function heatedWord(word, change, most, top, place) {
+/** The pieces of a text without evidence; free ones are bold where a template surrounds them. */
+function pieces(text) {
+  return text.pieces ? text.pieces.map(([piece, free]) => make(free ? "b" : "span", { class: free ? "free" : "muted" }, piece)) : [text.text];
+}
+
+function fixedWord(word, place) {
+  const tight = DATA.marked && place > 0 && !word.startsWith(" ");
+  return make("bdi", { class: `around${tight ? " tight" : ""}` }, word.trim());
+}
+
+function heatedWord(word, change, most, top, place, surrounded = false) {
   const tight = DATA.marked && place > 0 && !word.startsWith(" ");
   const kind = change === null ? "" : change >= 0 ? " adds" : " takes";
-  const heat = change === null ? 0 : Math.sqrt(Math.abs(change) / most); // by its root, so that small ones are seen too
+  const heat = change === null ? 0 : Math.sqrt(Math.abs(change) / most); // square root, so that small changes are visible
   return make(
     "bdi",
     {
-      class: `word${kind}${top ? " top" : ""}${tight ? " tight" : ""}`,
+      class: `word${kind}${top ? " top" : ""}${tight ? " tight" : ""}${surrounded ? " free" : ""}`,
       "--heat": heat.toFixed(3),
       title: change === null ? null : `${word.trim()}: ${signed(change)}`,
     },
@@ -36,7 +47,7 @@ function heatedWord(word, change, most, top, place) {
   );
 }
 
-/** A text of the corpus with what stands around it: nothing, a few words, or all of the sentence. */
+/** A text of the corpus with its context: none, a few words, or the whole sentence. */
 function inContext(example, most, context) {
   const words = heated(example, most);
   if (context === "stacked") return words;

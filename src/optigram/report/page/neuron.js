@@ -2,7 +2,7 @@
 "use strict";
 const view = { context: "snippet", values: false };
 
-/** What a link to a neuron looks like: #neuron/ADDRESS, with the model where it is not the first one. */
+/** The link to a neuron: #neuron/ADDRESS, with the model where it is not the first one. */
 function address(neuron) {
   const other = neuron.model === DATA.neurons[0].model ? "" : `/${encodeURIComponent(neuron.model)}`;
   return `#neuron/${encodeURIComponent(neuron.target)}${other}`;
@@ -14,7 +14,7 @@ function named(hash) {
   return neurons.find((neuron) => neuron.target === target && neuron.model === (model || DATA.neurons[0].model));
 }
 
-/** The neurons before and after, in the order of the table; of all neurons where the table does not show this one. */
+/** The previous and next neuron in the order of the table, or of all neurons where the table does not show this one. */
 function beside(neuron) {
   const order = rows.some((row) => row.neuron === neuron) ? rows.map((row) => row.neuron) : neurons;
   const place = order.indexOf(neuron);
@@ -55,7 +55,7 @@ function switches(neuron) {
   return make("div", { class: "switches" }, (neuron.examples && neuron.examples.length) || neuron.places ? context : null, neuron.texts.some((text) => text.words) || neuron.places ? values : null);
 }
 
-/** All texts of the neuron, those that were found and those of the corpus, on one scale. */
+/** All texts of the neuron, found ones and those of the corpus, on one scale. */
 function textsTable(neuron, most) {
   const [low, high] = bounds(neuron);
   const place = scale(low, high);
@@ -76,7 +76,7 @@ function textsTable(neuron, most) {
     table.append(make("tbody", {}, arm ? group(`Found: ${arm}`) : group("Found"), ...found));
   }
   const [tops, others] = [true, false].map((top) => (neuron.examples || []).filter((example) => (example.share === 0) === top));
-  for (const [title, examples] of [["Best of the corpus, near-copies left out", tops], ["Elsewhere in the corpus", others]]) {
+  for (const [title, examples] of [[`Best of the corpus${DATA.sampled ? ", which was sampled from the model" : ""}; near-copies left out`, tops], ["Elsewhere in the corpus", others]]) {
     const made = examples.map((example) => textRow(neuron, example, inContext(example, most, view.context), place, false));
     if (made.length) table.append(make("tbody", {}, group(title), ...made));
   }
@@ -96,9 +96,9 @@ function textRow(neuron, text, words, place, best) {
   const kind = text.series === undefined ? "c0" : colour(text.series);
   const whole = text.text === undefined ? (text.words || []).join(DATA.marked || text.where ? "" : " ").trim() : text.text;
   const told = [
-    text.cost === undefined ? null : `${text.cost.toLocaleString("en")} forward-equivalents`,
+    text.cost === undefined ? null : `${text.cost.toLocaleString("en")} forward-equivalents in all`,
     text.surprisal === undefined ? null : `surprisal ${shown(text.surprisal)} nats per token`,
-    text.changes ? "reads otherwise once typed" : null,
+    text.changes ? "re-tokenizes to other tokens" : null,
     text.where || null,
   ].filter(Boolean);
   return make(
@@ -115,7 +115,7 @@ function textRow(neuron, text, words, place, best) {
 
 function named_by(text) {
   if (text.label) return text.label;
-  if (text.series === undefined) return text.share === 0 ? "written" : `top ${percent(text.share)}`;
+  if (text.series === undefined) return text.share === 0 ? (DATA.sampled ? "sampled" : "corpus") : `top ${percent(text.share)}`;
   const seeds = new Set(DATA.neurons[0].texts.map((one) => one.seed)).size > 1 ? ` seed ${text.seed}` : "";
   return DATA.series[text.series].method + seeds + (text.rank > 1 ? ` (${text.rank})` : "");
 }
@@ -133,16 +133,17 @@ function track(text, kind, place) {
   return make("div", { class: `track ${kind}` }, make("span", { class: "fill", "--from": from, "--to": to }), soft, make("span", { class: "pin", "--to": at(text.activation) }));
 }
 
-/** For each word of the best text the words that would do best in its place. */
+/** The best other words in the place of each free word of the best text. */
 function substitutes(neuron, most) {
   if (!neuron.substitutes || !neuron.substitutes.length) return null;
   const best = neuron.texts.reduce((a, b) => (b.activation > a.activation ? b : a));
   const changes = added(best);
-  const head = neuron.substitutes.map((_, i) => make("th", { scope: "col" }, best.words[i] ? heatedWord(best.words[i], changes[i] ?? null, most, false, 0) : String(i + 1)));
+  const free = best.words.map((_, i) => i).filter((i) => !(best.fixed || []).includes(i));
+  const head = neuron.substitutes.map((_, i) => make("th", { scope: "col" }, free[i] === undefined ? String(i + 1) : heatedWord(best.words[free[i]], changes[free[i]] ?? null, most, false, 0)));
   const lines = neuron.substitutes[0].map((_, rank) =>
     make("tr", {}, ...neuron.substitutes.map((column) => make("td", {}, ...(column[rank] ? [make("bdi", {}, column[rank][0]), make("small", {}, signed(column[rank][1] - best.activation))] : [])))),
   );
-  const tried = `Of ${neuron.tried} words tried at each place, the best others, and how the activation changes.`;
+  const tried = `The best of ${neuron.tried} words tried in each place, and the change of activation.`;
   return make(
     "div",
     { class: "panel" },
@@ -157,7 +158,7 @@ function budgets(neuron) {
   const plots = arms.map((arm) => [arm, budgetPlot(neuron, arm)]).filter(([, plot]) => plot);
   if (!plots.length) return null;
   const figures = plots.map(([arm, plot]) => make("figure", {}, arm && plots.length > 1 ? make("figcaption", {}, arm) : null, plot));
-  return make("div", { class: "panel" }, make("h3", {}, "Best so far"), legend(neuron), ...figures, make("p", { class: "muted" }, "Dots: the best text found. Diamonds: what the method's soft text was worth; at the edge, more than is shown."));
+  return make("div", { class: "panel" }, make("h3", {}, "Activation of the best text so far"), legend(neuron), ...figures, make("p", { class: "muted" }, "Cost is per neuron in all, corpus search included. Dots: the best text found. Diamonds: the activation of the method's soft text; at the edge, beyond the axis."));
 }
 
 function legend(neuron) {

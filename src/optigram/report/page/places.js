@@ -1,4 +1,4 @@
-// Places of a scan: texts with the activation at each of their words. The word that was found is underlined.
+// Places of a scan: texts with the activation at each token. The token of the place is underlined.
 "use strict";
 const NEAR = 4; // words on each side of a place in a snippet
 const FIFTHS = ["lowest fifth", "second fifth", "middle fifth", "fourth fifth", "highest fifth"];
@@ -12,7 +12,7 @@ function placeText(place) {
   return place.words.join("").trim();
 }
 
-/** The places in groups with titles; each is told what it is called in its row. */
+/** The places in groups with titles; each has the label of its row. */
 function placeGroups(neuron) {
   if (!neuron.places) return [];
   const known = new Map(neuron.places.groups);
@@ -21,7 +21,7 @@ function placeGroups(neuron) {
   const fifths = FIFTHS.flatMap((label, i) => (known.get(`quantile ${i + 1} of 5`) || []).map((place) => ({ ...place, label }))).reverse();
   const ranked = (found) => (found || []).map((place, i) => ({ ...place, label: `${what.slice(0, -1)} ${i + 1}` }));
   const made = [
-    [`Highest ${what} of the corpus${alone ? ", each judged alone" : ", in context: the activation at each word"}`, ranked(known.get("top"))],
+    [`Highest ${what} of the corpus${alone ? ", each scored alone" : ", in context: the activation at each token"}`, ranked(known.get("top"))],
     ["From a random sample, by fifths", fifths],
     ["Drawn at random", ranked(known.get("random"))],
     [`Lowest ${what}`, ranked(known.get("bottom"))],
@@ -34,7 +34,7 @@ function strongest(neuron) {
   return Math.max(1e-12, ...placesOf(neuron).flatMap((place) => place.values || []).map(Math.abs));
 }
 
-/** A place in its text: around the word that was found, which stands in one column (stacked), a few words, or all that is known. */
+/** A place in its text: aligned in one column (stacked), with a few words around it, or with all of its window. */
 function lit(place, most, context) {
   const words = place.words.map((word, i) => litWord(place, word, i, most));
   if (context === "stacked" && place.values) {
@@ -64,7 +64,7 @@ function litWord(place, word, i, most) {
   );
 }
 
-/** What a scan knows of all places of a neuron: moments, histogram, and the curve against the size of the corpus. */
+/** A scan's statistics of a neuron: moments, histogram, and the curve against the size of the corpus. */
 function corpusPanel(neuron) {
   if (!neuron.places) return null;
   const [low, high] = bounds(neuron);

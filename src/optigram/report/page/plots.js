@@ -1,4 +1,4 @@
-// The drawings of one neuron: its corpus histogram with what was found, and best so far against cost.
+// The charts of one neuron: the histogram of its corpus with the texts found, and best so far against cost.
 "use strict";
 
 /** The values that a neuron's page shows lie between these two. */
@@ -12,7 +12,7 @@ function bounds(neuron) {
   return [low, high + 0.02 * (high - low)];
 }
 
-/** How many n-grams of the corpus lie where (by their root, so that few are seen too); of a scan, how many places (by their logarithm). */
+/** The histogram of the corpus: numbers of n-grams (square root, so that small ones are visible), or of a scan's places (logarithm). */
 function histogram(neuron, place) {
   if (neuron.histogram) {
     const { low, high, counts } = neuron.histogram;
@@ -58,7 +58,7 @@ function colour(series) {
   return DATA.series[series].colour;
 }
 
-/** A plot's grid and scales: from left to right a logarithmic one, unless asked otherwise; a linear one upwards. */
+/** A plot's grid and scales: x logarithmic unless `log` is false, y linear. */
 function frame([from, to], [low, high], title, log = true) {
   const [wide, tall, left, bottom, top] = [520, 270, 44, 36, 8];
   const way = log ? Math.log : (value) => value;
@@ -84,16 +84,16 @@ function powers(from, to) {
   return made;
 }
 
-/** Best so far of each method of an arm against forward-equivalents; a diamond is what the method believed of its soft text. */
+/** Activation of the best text so far against cost, per method of an arm; a diamond is the activation of the soft text. */
 function budgetPlot(neuron, arm) {
   const traces = [...firsts(neuron)].filter(([series, text]) => DATA.series[series].arm === arm && text.trace && text.trace.length > 1);
   if (!traces.length) return null;
   const all = traces.flatMap(([, text]) => text.trace);
   const high = bounds(neuron)[1];
   const costs = [Math.max(1, Math.min(...all.map((point) => point[0]))), Math.max(...all.map((point) => point[0]))];
-  const { x, y, whole } = frame(costs, [Math.min(0, ...all.map((point) => point[1])), high], "forward-equivalents");
+  const { x, y, whole } = frame(costs, [Math.min(0, ...all.map((point) => point[1])), high], "forward-equivalents per neuron, corpus search included");
   const lines = traces.flatMap(([series, text]) => trace(text, x, y, colour(series), DATA.series[series].method, high));
-  return whole("Best activation so far against forward-equivalents, by method", ...lines);
+  return whole("Activation of the best text so far against forward-equivalents, by method", ...lines);
 }
 
 /** The best place in random parts of the corpus against their tokens, and each method's best as a line. */

@@ -1,4 +1,4 @@
-"""What a scan found, in the formats of others: CSV, and the NeuronRecord JSON of OpenAI's automated interpretability.
+"""Exports scan results for other tools: CSV, OpenAI's NeuronRecord JSON (automated interpretability), Neuronpedia.
 
 The fields of a NeuronRecord are those of `neuron_explainer.activations.activations`: ActivationRecord (tokens, activations),
 NeuronId (layer_index, neuron_index), NeuronRecord.
@@ -21,7 +21,7 @@ LISTS = ("ids", "activations", "spans")
 
 
 def _write_csv(found: ScanResults, out: Path) -> None:
-    """One row an example; lists as JSON."""
+    """One row per example; lists as JSON."""
     table = found.examples
     for name in LISTS:
         column = pa.array([None if value is None else json.dumps(value) for value in table[name].to_pylist()], pa.string())
@@ -31,7 +31,7 @@ def _write_csv(found: ScanResults, out: Path) -> None:
 
 
 def _write_openai(found: ScanResults, out: Path) -> None:
-    """`LAYER/INDEX.json` for each neuron, in a folder for each kind of site."""
+    """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
     for number, (target, splits) in enumerate(rows_by_target(found).items()):
         neuron, known = Neuron.of(target, number), statistics[target]
@@ -56,12 +56,12 @@ def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export(found: ScanResults, kind: str, out: Path) -> None:
-    """Write what was found as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
+    """Write scan results to `out` as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
     from optigram.scanning.export.neuronpedia import write_neuronpedia
 
     writers: dict[str, Callable[[ScanResults, Path], None]] = {"csv": _write_csv, "openai": _write_openai, "neuronpedia": write_neuronpedia}
     if kind not in writers:
         raise InputError(f"expected {', '.join(writers)}, got {kind!r}")
     if kind != "csv" and found.about["scan"]["settings"]["question"] == "alone":
-        raise InputError(f"{kind} wants the activations around a place, which n-grams that were judged alone have not; export csv")
+        raise InputError(f"expected a scan in context, for {kind} has the activations around a place, got one of n-grams alone; export csv")
     writers[kind](found, out)

@@ -1,4 +1,4 @@
-"""A folder of a scan or search as a data set on the Hugging Face Hub: its Parquet tables, its manifest, and a card."""
+"""Uploads the folder of a scan or search to the Hugging Face Hub as a data set: Parquet tables, manifest and a card."""
 
 import importlib
 import importlib.util
@@ -13,7 +13,7 @@ TABLES = ("examples", "targets", "curve", "records")
 
 
 def push(folder: Path, repository: str, private: bool = False) -> str:
-    """Upload a finished folder to `repository`, with a card that tells what is in it; gives its address. Raises InputError."""
+    """Upload a finished folder to `repository` with a card; return its address. Raises InputError."""
     tables = [name for name in TABLES if (folder / f"{name}.parquet").is_file()]
     try:
         about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
 
 
 def _card(about: dict[str, Any], tables: list[str]) -> str:
-    """The card: each table as a configuration of the data set, and what was asked."""
+    """The card of the data set, in which each table is a configuration."""
     model = about.get("scan", about.get("settings", {})).get("model", "a model")
     parts = ["---", "tags: [interpretability, optigram]", "configs:"]
     parts += [f"- config_name: {name}\n  data_files: {name}.parquet" for name in tables]

@@ -1,7 +1,7 @@
-"""Neuronpedia's bulk import: a folder for each source with release, model, sourceset and source, features and activations.
+"""Neuronpedia's bulk import: a folder per source with release, model, sourceset and source, features and activations.
 
-The fields are those of `neuronpedia_utils.db_models`, as SAEDashboard's `neuronpedia_export.py` writes them. What a scan does not
-know (logits, neighbours, vectors) is left as the schema has it by default.
+The fields are those of `neuronpedia_utils.db_models`, as SAEDashboard's `neuronpedia_export.py` writes them. What a scan does
+not know (logits, neighbours, vectors) has the default of the schema.
 """
 
 import datetime
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, in_groups, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
 from optigram.scanning.results import ScanResults
 
 CREATOR = "optigram"
@@ -28,7 +28,7 @@ NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "bin
 
 
 def write_neuronpedia(found: ScanResults, out: Path) -> None:
-    """`out/MODEL/SOURCE/` for each site that was scanned."""
+    """Write `out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
     model = Path(found.about["scan"]["model"]).name
     sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
@@ -42,7 +42,9 @@ def write_neuronpedia(found: ScanResults, out: Path) -> None:
         for name, row in _about(found, model, source, kind, now).items():
             _lines(folder / f"{name}.jsonl", [row])
         neurons = dict(targets)
-        for number, some in enumerate(in_groups(list(neurons), BATCH)):
+        names = list(neurons)
+        for number, start in enumerate(range(0, len(names), BATCH)):
+            some = names[start : start + BATCH]
             features = (_feature(statistics[target], model, source, neurons[target], now) for target in some)
             shown = ((target, row) for target in some for split in ("top", "bottom") for row in rows[target].get(split, []))
             activations = (_activation(row, model, source, neurons[target], now) for target, row in shown)
@@ -123,7 +125,7 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
 
 
 def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a JSON object a line, compressed where the name says so."""
+    """Write a JSON object per line, compressed if the name ends in .gz."""
     with written_whole(path) as temporary:
         data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

@@ -1,6 +1,6 @@
-"""Rows of a scan as other tools number them."""
+"""Targets and examples of a scan in the form that other tools want."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from optigram.scanning.results import ScanResults
@@ -16,7 +16,7 @@ class Neuron(NamedTuple):
 
     @classmethod
     def of(cls, target: str, number: int) -> "Neuron":
-        """From an address such as `mlp_act.5:137`; what has no index is numbered."""
+        """From an address such as `mlp_act.5:137`; a target without an index gets `number`."""
         terms = Address.parse(target).terms
         site, units = terms[0].site, terms[0].units
         kind, _, layer = site.rpartition(".")
@@ -33,13 +33,8 @@ def rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any
 
 
 def tokens_of(row: Mapping[str, Any]) -> list[str]:
-    """The tokens of a window as the text has them, each with the blanks before it; where spans are not known, the ids as text."""
+    """The tokens of a context as they stand in the text, each with the spaces before it; without spans, the ids as text."""
     if row["spans"] is None:
         return [str(id_) for id_ in row["ids"]]
     ends = row["spans"][1::2]
     return [row["text"][begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
-
-
-def in_groups(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Some at a time."""
-    yield from (items[start : start + size] for start in range(0, len(items), size))

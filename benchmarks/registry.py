@@ -1,0 +1,278 @@
+"""The registry: every case with what it measures, its defaults, its units, and the rows and columns of its table."""
+
+from dataclasses import replace
+
+from benchmarks.case import Case, metrics
+from benchmarks.peers import run as peers
+from benchmarks.quality import ablations, fluent, optimum, search, slopes
+from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
+from benchmarks.speed import passes, scans, steps
+from optigram.errors import InputError, nearest
+
+COST = (
+    "seconds*: seconds per neuron .1f; spent*: f.e. per neuron ,.0f; "
+    "corpus_search*: f.e. of the corpus search, once for all neurons ,.0f; total*: f.e. in all, for one neuron ,.0f"
+)
+SMALL_SCAN = Settings(model="small-gpt2", sites=("mlp_act.1", "mlp_act.3", "mlp_act.5"), sentences=1000)
+
+API = (
+    Case(
+        "api/time_to_first",
+        "seconds until `find` returns its first text: as a command, and by the first and second call in one process",
+        lambda settings: settings,
+        steps.time_to_first,
+        metrics("wall: wall seconds .2f; processor: processor seconds .2f"),
+        Settings(sites=("visual:pizza",), by=("auto",), targets=1),
+        by_method,
+    ),
+)
+SPEED = (
+    Case(
+        "speed/gumbel_step",
+        "a gumbel step and its noise, to the step's two large products alone",
+        steps.one_model,
+        steps.gumbel_step,
+        metrics("ratio: ratio .2f"),
+        Settings(targets=160),
+    ),
+    Case(
+        "speed/single_neuron",
+        "a search for one neuron alone, to the same search as one of a batch",
+        steps.one_model,
+        steps.single_neuron,
+        metrics("alone: seconds alone .2f; in_batch: seconds in the batch .2f; ratio: ratio .2f", COST),
+        Settings(targets=64, by=("coordinate", "gbl"), sites=("visual",), budgets=(1000,)),
+        by_method,
+        rows=("method",),
+    ),
+    Case(
+        "speed/prefixes",
+        "texts read by prefix, to every text read from its first word",
+        steps.one_model,
+        passes.prefixes,
+        metrics(
+            "cells: cell steps, times fewer .2f; time: time, times less .2f; unique: unique n-grams ,.0f; "
+            "windows: windows ,.0f; spent: f.e., by prefix ,.0f; difference: largest difference .0e"
+        ),
+        Settings(sites=("language",), targets=32),
+        by_site,
+        rows=("texts",),
+    ),
+    Case(
+        "speed/stopping",
+        "the forward of a transformer that stops at the first third of its blocks, to the whole forward",
+        steps.one_model,
+        passes.stopping,
+        metrics("milliseconds: milliseconds .1f; times_faster: times faster .2f"),
+        Settings(model="smollm2"),
+    ),
+    Case(
+        "speed/sparse_step",
+        "the parts of a step of gumbel over all words and over a shortlist, as shares of the dense step",
+        steps.sparse_setup,
+        steps.sparse_parts,
+        metrics(
+            "model: model, forward and backward .3f; noise: noise .3f; mixture: products and softmax, both ways .3f; "
+            "adam: Adam .4f; proposals: discrete texts .3f; shortlist: shortlist .3f; step: whole step .3f"
+        ),
+        Settings(options={"words": 0, "tried": "32,64,128"}),
+        rows=("method", "vocabulary"),
+    ),
+    Case(
+        "speed/training",
+        "training an Imaginet: time inside forward and backward, and batches of equal length",
+        passes.training_setup,
+        passes.training,
+        metrics("inside: time inside forward and backward .0%; unsorted: unsorted to length-bucketed time .2f"),
+        rows=("model",),
+    ),
+    Case(
+        "speed/scan",
+        "a scan of all neurons of some sites, to the bare forward in the same batches",
+        scans.setup,
+        scans.speed,
+        metrics(
+            "ratio: scan / bare .2f; bare: bare, tokens per second ,.0f; scan: scan, tokens per second ,.0f; "
+            "neurons: neurons ,.0f; tokens: tokens ,.0f"
+        ),
+        SMALL_SCAN,
+        rows=("documents",),
+    ),
+    Case(
+        "speed/scan_memory",
+        "the largest memory of a scan, by the size of the corpus",
+        lambda settings: settings,
+        scans.memory,
+        metrics("peak: peak, MB ,.0f; tokens: tokens ,.0f; seconds: seconds .0f"),
+        units=scans.memory_units,
+        rows=("megabytes",),
+    ),
+    Case(
+        "speed/scan_ngrams",
+        "all n-grams of a corpus alone: unique ones by prefix, to every window from its first word",
+        passes.scan_setup,
+        passes.scan_ngrams,
+        metrics(
+            "windows: windows ,.0f; unique: unique ,.0f; steps: cell steps ,.0f; naive_steps: from the first word ,.0f; "
+            "cells: cell steps, times fewer .2f; time: time, times less .2f"
+        ),
+        Settings(targets=10),
+        rows=("corpus",),
+    ),
+    Case(
+        "speed/scan_caching",
+        "a scan, and keeping every activation to sort it afterwards",
+        scans.setup,
+        scans.caching,
+        metrics("seconds: processor seconds .1f; peak: peak, MB ,.0f"),
+        replace(SMALL_SCAN, sentences=150, options={"before": 75}),
+    ),
+    Case(
+        "speed/capacity",
+        "what a scan of all MLP neurons over 10 billion tokens would take, by arithmetic from measured rates",
+        scans.capacity_setup,
+        scans.capacity,
+        metrics(
+            "neurons: neurons ,.0f; operations: operations .2g; looks: activations .2g; text: text, GB ,.0f; "
+            "state: state, MB ,.0f; core_years: one core, years ,.1f; device_hours: one device, hours ,.1f; "
+            "node_hours: a node, hours ,.2f; cost: cost ,.0f; share: share of a large product's rate .0%"
+        ),
+        SMALL_SCAN,
+        rows=("network",),
+    ),
+)
+QUALITY = (
+    Case(
+        "quality/search",
+        "search methods at equal budgets: share of the best known, ratio to corpus search, cost in all",
+        Searches.of,
+        search.contest,
+        metrics(
+            "share: / best known .3f; ratio: / corpus .3f; won: neurons won .1%; to_auto: / auto, mean .3f; "
+            "above: above auto .0f; below: below auto .0f; lowest: lowest share .3f; mean: mean activation .2f; "
+            "area*: area .3f; soft_gap*: soft gap .2f; cosine*: cosine .2f; survive*: survive .0%",
+            COST,
+        ),
+        Settings(by=tuple(search.EVERY.split(",")), budgets=(1000, 3000, 10_000), targets=160),
+        search.units,
+        rows=("method",),
+        columns=("budget",),
+        sort="share",
+        derive=search.derive,
+    ),
+    Case(
+        "quality/optimality",
+        "positions of the found texts at which some word of the whole vocabulary would be better",
+        Searches.of,
+        search.optimality,
+        metrics("improved: positions improved .1%; positions*: positions .0f", COST),
+        Settings(by=("auto", "coordinate", "gcg", "gbl", "beam"), budgets=(10_000,), targets=12),
+        by_method,
+        rows=("method",),
+        columns=("budget",),
+    ),
+    Case(
+        "quality/optimum",
+        "how often a search from random texts finds the true optimum, known by trying every text",
+        optimum.setup,
+        optimum.optimum,
+        metrics("found: optima found .1%; gap: widest gap .1%; neurons*: neurons .0f", COST),
+        Settings(by=("auto", "gbl", "random"), budgets=(10_000,), targets=80),
+        optimum.units,
+        rows=("texts", "site", "method"),
+        columns=("budget",),
+    ),
+    Case(
+        "quality/faithful",
+        "the authors' gumbel softmax to the end of its patience, and `auto` from random texts",
+        optimum.faithful_setup,
+        optimum.faithful,
+        metrics(
+            "text: text s; activation: activation .3f; end: f.e. to its end ,.0f; reached: f.e. to its best ,.0f; "
+            "auto_text: text of auto s; auto_activation: auto: activation .3f; auto_as_good: as good after ,.0f; "
+            "fewer: times fewer than to its end ,.0f; fewer_reached: than to its best ,.0f"
+        ),
+        Settings(targets=5, by=("gbl:faithful/20", "gbl:faithful"), budgets=(10_000,), options={"words": 500}),
+        optimum.faithful_units,
+        rows=("target",),
+    ),
+    Case(
+        "quality/fluent",
+        "texts within a bound on surprisal, to the best n-grams of the corpus within it",
+        fluent.setup,
+        fluent.fluent,
+        metrics(
+            "won_within: above the corpus's best within the bound .1%; ratio_within: median ratio to it .2f; "
+            "won_any: above its best, however unlikely .1%; ratio_any: median ratio to it .2f; nats: median nats .1f",
+            COST,
+        ),
+        Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto", "crp+epo"), budgets=(3000,)),
+        by_method,
+        rows=("method",),
+    ),
+    Case(
+        "quality/ablations",
+        "what each part of gumbel softmax, coordinate ascent and GCG is worth",
+        ablations.setup,
+        ablations.ablation,
+        metrics("ratio: / corpus .3f; won: neurons won .0%; to_first: / the first row .3f; above: above it .0%", COST),
+        units=ablations.units,
+        rows=("variant",),
+        columns=("site",),
+    ),
+    Case(
+        "quality/shortlist",
+        "gumbel softmax over a shortlist of words, to gumbel softmax over all of them",
+        ablations.shortlist_setup,
+        ablations.shortlist,
+        metrics("to_gbl: / gbl .3f; mean_to_gbl: mean .3f; time: time / gbl .3f", COST),
+        Settings(targets=32, options={"words": 0, "tried": "64", "longer": 1.0}),
+        by_budget,
+        rows=("method",),
+        columns=("site",),
+    ),
+    Case(
+        "quality/slopes",
+        "how well a gradient ranks words, by the text at which it is taken",
+        slopes.setup,
+        slopes.slopes,
+        metrics("correlation: rank correlation .2f; hits: best word in its best tenth .0%; norm*: norm, to a word's .2f"),
+        Settings(targets=8, options={"words": 200}),
+        by_site,
+        rows=("gradient",),
+        columns=("model", "site"),
+    ),
+)
+PEERS = (
+    Case(
+        "peers/contest",
+        "other tools on the same targets, in environments of their own",
+        peers.setup,
+        peers.play,
+        metrics(
+            "targets: targets .0f; worth: median worth .2f; log_probability: log probability .2f; logit: logit .2f; "
+            "spent: f.e. ,.0f; processor: processor seconds .0f; auto_wins: auto wins .0%; survive: survive .0%; "
+            "reported_gap: reported - scored .1e; independent_gap: transformers - scored .1e"
+        ),
+        Settings(
+            model="smollm2",
+            by=("optigram:auto", "tropt:gaslite", "whisperers:gcg", "nanogcg:gcg/44"),
+            budgets=(1000, 3000),
+            targets=12,
+            options={"working": "", "contests": "projection,cosine,word"},
+        ),
+        peers.units,
+        rows=("contest", "budget", "tool"),
+        derive=peers.derive,
+    ),
+)
+CASES = (*API, *SPEED, *QUALITY, *PEERS)
+
+
+def named(name: str) -> tuple[Case, ...]:
+    """A case by its name, or all cases of a folder. Raises InputError for an unknown name."""
+    found = tuple(case for case in CASES if case.name == name or case.name.startswith(f"{name.rstrip('/')}/"))
+    if not found:
+        names = [case.name for case in CASES]
+        raise InputError(f"expected a case, got {name!r}{nearest(name, names)}; list them with: python -m benchmarks list")
+    return found

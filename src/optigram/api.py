@@ -1,0 +1,229 @@
+"""The functions that most users need: find, score, explain, scan and open."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from torch import Tensor
+
+from optigram.engine.progress import Show, progress, shown, tell
+from optigram.errors import InputError, Interrupted
+from optigram.models.base import Model
+from optigram.models.loading import load
+from optigram.report.explanations import Explanations
+from optigram.report.results import Results
+from optigram.runs.explain import SWEPT
+from optigram.runs.explain import explain as explain_text
+from optigram.runs.find import score_texts
+from optigram.runs.folder import new_folder
+from optigram.runs.objective import make_objective, remarks
+from optigram.runs.options import FindOptions, ObjectiveOptions, checked
+from optigram.runs.run import prepare, run
+from optigram.scanning.results import ScanResults, is_scan
+from optigram.scanning.scan import scan as scan
+from optigram.text.vocabulary import known_ids
+
+P = ParamSpec("P")
+O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a function
+R = TypeVar("R")
+
+
+class FindCall(FindOptions):
+    """The keyword arguments of `find`."""
+
+    tokenizer: Any = None
+    out: Any = None
+    quiet: bool | None = None
+
+
+def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]], Callable[Concatenate[Any, Any, P], R]]:
+    """Let a function take the fields of an options model as keyword arguments, with their names, types and defaults in its signature."""
+
+    def decorate(function: Callable[[Any, Any, O], R]) -> Callable[Concatenate[Any, Any, P], R]:
+        fields = kind.model_fields  # pyright: ignore[reportFunctionMemberAccess] - the class of the options is called to make them
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        named = [inspect.Parameter(name, keyword, default=field.default, annotation=field.annotation) for name, field in fields.items()]
+
+        @functools.wraps(function)
+        def call(model: Any = None, targets: Any = None, /, *args: P.args, **options: P.kwargs) -> R:
+            if args:
+                raise InputError(f"expected keyword arguments after the targets, got {args[0]!r}; write by=..., corpus=..., budget=...")
+            return function(model, targets, checked(kind, options))  # pyright: ignore[reportArgumentType]
+
+        first = list(inspect.signature(function).parameters.values())[:2]
+        returns = inspect.signature(function).return_annotation
+        call.__signature__ = inspect.Signature([*first, *named], return_annotation=returns)  # pyright: ignore[reportAttributeAccessIssue]
+        table = "\n".join(f"        {name}: {field.description}" for name, field in fields.items() if field.description)
+        call.__doc__ = f"{inspect.getdoc(function)}\n\nOptions:\n{table}\n"
+        return call
+
+    return decorate
+
+
+@_with_options(FindCall)
+def find(model: Any, targets: Any, options: FindCall) -> Results:
+    """Find the texts that maximize targets.
+
+    Args:
+        model: a name ("imaginet", "gpt2"), a folder, a GGUF file, a loaded transformers, TransformerLens or nnsight object, any
+            `nn.Module`, or what `load` returned. A loaded object is left as it was found.
+        targets: one or several of: an address ("mlp_act.5:137"), or a `Target` from `neuron`, `logit`, `log_prob`, `direction`,
+            `latent` or `custom`.
+        tokenizer: the tokenizer of a loaded model that does not know its own.
+        corpus: a path, glob, `hf:NAME` or `sampled:N`; or texts: a list, an iterable or a `datasets` data set. By default the
+            bundled captions for the bundled model and for encoders, and texts that the model samples for causal models.
+        by: method names, or `Method` objects from `optigram.methods`.
+        out: a new folder to save the results in.
+        quiet: True for no progress and no remarks; by default they are shown on a terminal and in a notebook.
+
+    Returns:
+        `Results`: for each method and target the `n` best texts, best first, each re-scored on the discrete text in float32.
+
+    Raises:
+        InputError: one line that says what was expected.
+        Interrupted: after Ctrl-C; its `results` hold what was found until then.
+    """
+    folder = None if options.out is None else new_folder(Path(options.out))
+    reload = functools.cache(lambda: _opened(model, options, "float32"))
+    remark = tell if shown(options.quiet) else (lambda text: None)
+    plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})
+    with progress(options.quiet) as show:
+        prepared = prepare(_opened(model, options, options.dtype), targets, plain, reload, remark)
+        found = run(prepared, _watcher(show, len(prepared.objective.targets)), remark)
+    results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
+    if folder is not None:
+        results.save(folder)
+    if any(one.interrupted for one in found):
+        raise Interrupted(results)
+    return results
+
+
+def score(
+    model: Any,
+    targets: Any,
+    texts: Any,
+    *,
+    template: str | None = None,
+    chat: bool = False,
+    surprisal: bool = False,
+    fluency_model: Any = None,
+    tokenizer: Any = None,
+    device: str | None = None,
+    quiet: bool | None = None,
+) -> Results:
+    """Score texts: the exact activation of every text for every target, in float32.
+
+    Args:
+        model: as in `find`.
+        targets: as in `find`.
+        texts: one text or several. With a `template` they are its free words.
+        template: fixed text around the free words, such as "a woman under an {}".
+        chat: put the template into the model's chat template, as the user's message.
+        surprisal: also report the surprisal, in nats per token.
+        fluency_model: the language model that measures surprisal; by default the model itself.
+        tokenizer: the tokenizer of a loaded model that does not know its own.
+        device: the device of a model opened by name.
+        quiet: True for no remarks; by default they are shown on a terminal and in a notebook.
+
+    Returns:
+        `Results` with one record per text and target, in the order of the texts. The method is "text".
+
+    Raises:
+        InputError: for a text without words, or with words that the model does not know.
+    """
+    options = checked(
+        ObjectiveOptions, {"template": template, "chat": chat, "surprisal": "0-" if surprisal else None, "fluency_model": fluency_model}
+    )
+    network = load(model, tokenizer=tokenizer, device=device)
+    given = [_ids(text, network) for text in _texts(texts)]
+    if shown(quiet) and given:
+        for remark in remarks(make_objective(network, targets, options, len(given[0]))):
+            tell(remark)
+    objectives = {length: make_objective(network, targets, options, length) for length in dict.fromkeys(map(len, given))}
+    records = {length: score_texts(one, [ids for ids in given if len(ids) == length]) for length, one in objectives.items()}
+    return Results([record for ids in given for record in records[len(ids)][ids]])
+
+
+def explain(
+    model: Any,
+    targets: Any,
+    text: Any,
+    *,
+    n: int = 5,
+    whole: bool = False,
+    template: str | None = None,
+    chat: bool = False,
+    seed: int = 0,
+    tokenizer: Any = None,
+    device: str | None = None,
+) -> Explanations:
+    """Explain a text: what each word adds, which words would be better in its place, and whether the order matters.
+
+    Args:
+        model: as in `find`.
+        targets: as in `find`.
+        text: the text, or with a `template` its free words.
+        n: the number of substitutions per word.
+        whole: try every word in every position, instead of the 512 that the gradient ranks highest.
+        template: fixed text around the free words.
+        chat: put the template into the model's chat template, as the user's message.
+        seed: the seed of the drawn orders of words.
+        tokenizer: the tokenizer of a loaded model that does not know its own.
+        device: the device of a model opened by name.
+
+    Returns:
+        `Explanations`, one per target.
+    """
+    if not isinstance(n, int) or n < 1:
+        raise InputError(f"n: expected an integer of at least 1, got {n!r} (number of substitutions per word)")
+    options = checked(ObjectiveOptions, {"template": template, "chat": chat})
+    network = load(model, tokenizer=tokenizer, device=device)
+    ids = _ids(text, network)
+    found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
+    return Explanations(tuple(found))
+
+
+def open(folder: str | Path) -> Results | ScanResults:
+    """Open the folder of a run, a study or a scan. Raises InputError for any other, and for one that another version wrote."""
+    place = Path(folder)
+    return ScanResults.load(place) if is_scan(place) else Results.open(place)
+
+
+def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
+    """What a search calls after every round, to show how many targets are done and the best value so far."""
+
+    def watch(method: str, done: int, best: Tensor) -> None:
+        show(done, targets, f"{method}: best {float(best.max()):.2f}")
+
+    return watch
+
+
+def _opened(model: Any, options: FindCall, dtype: str) -> Model:
+    """The model in `dtype` where it is opened by name; a loaded object keeps its own."""
+    if isinstance(model, str | Path):
+        return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)
+    if options.dtype != "float32":
+        raise InputError(
+            f"dtype: expected a model opened by name for dtype={options.dtype!r}; a loaded model keeps its own, leave dtype out"
+        )
+    return load(model, tokenizer=options.tokenizer, device=options.device)
+
+
+def _texts(texts: Any) -> list[str]:
+    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else [texts]
+    for text in listed:
+        if not isinstance(text, str):
+            raise InputError(f"expected a text or a list of texts, got {text!r} of type {type(text).__name__}")
+    if not listed:
+        raise InputError("expected at least one text, got none")
+    return listed
+
+
+def _ids(text: Any, model: Model) -> tuple[int, ...]:
+    (text,) = _texts(text)
+    ids = known_ids(text, model.vocabulary)
+    if not ids:
+        raise InputError(f"expected a text with at least one word, got {text!r}")
+    return ids

@@ -1,0 +1,79 @@
+"""Explanations as `explain` returns them: a sequence that prints as tables in a terminal and in a notebook."""
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from optigram.report.escape import visible
+from optigram.report.tables import explanation_table, order_line
+from optigram.runs.explanation import Explanation
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, repr=False)
+class Explanations(Sequence[Explanation]):
+    """One explanation per target, in the order of the targets."""
+
+    explanations: tuple[Explanation, ...]
+
+    def __len__(self) -> int:
+        return len(self.explanations)
+
+    def __getitem__(self, index: Any) -> Any:
+        """The explanation with this index, or those of a slice."""
+        return Explanations(self.explanations[index]) if isinstance(index, slice) else self.explanations[index]
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.explanations)
+
+    def __repr__(self) -> str:
+        lines = (f"  {one.target}: {one.text!r}, activation {one.activation:.3f}, {order_line(asdict(one))}" for one in self)
+        return "\n".join([f"Explanations of {len(self)} targets", *lines])
+
+    def show(self, console: Console | None = None) -> None:
+        """Print a table per target, and whether the order of the words matters, on a `rich` console."""
+        console = console or Console()
+        for one in map(asdict, self):
+            console.print(explanation_table(one))
+            console.print(order_line(one) + "\n", highlight=False, markup=False)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row per target, word and substitution: target, text, word, activation without it, substitute, its activation."""
+        import pandas
+
+        rows = [
+            {
+                "target": one.target,
+                "text": one.text,
+                "position": position,
+                "word": place.word,
+                "without": place.without,
+                "substitute": other.word,
+                "activation": other.activation,
+            }
+            for one in self
+            for position, place in enumerate(one.places)
+            for other in place.substitutions
+        ]
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        return "".join(map(_html, map(asdict, self)))
+
+
+def _html(one: dict[str, Any]) -> str:
+    own = one["activation"]
+    rows = []
+    for place in one["places"]:
+        others = ", ".join(f"{visible(other['word'].strip())} {other['activation'] - own:+.2f}" for other in place["substitutions"])
+        without = "" if place["without"] is None else f"{place['without'] - own:+.3f}"
+        cells = (visible(place["word"].strip()), without, others)
+        rows.append("<tr>" + "".join(f"<td><bdi>{html.escape(cell)}</bdi></td>" for cell in cells) + "</tr>")
+    head = "<tr><th>word</th><th>without it</th><th>best substitutes</th></tr>"
+    title = f"<b>{html.escape(one['target'])}</b> {own:.3f}: {html.escape(visible(one['text']))}"
+    return f"<p>{title}</p><table>{head}{''.join(rows)}</table><p>{html.escape(order_line(one))}</p>"

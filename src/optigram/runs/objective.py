@@ -1,0 +1,77 @@
+"""From options to an objective, and the remarks that a user should read before a search."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from optigram.models.base import Model
+from optigram.models.loading import load
+from optigram.models.sites import aliases
+from optigram.objective.fluency import Fluency, parse_band
+from optigram.objective.objective import Objective
+from optigram.runs.options import LENGTH, FindOptions, ObjectiveOptions
+from optigram.runs.sae_fit import sae_fit
+from optigram.targets.readouts import Latent
+from optigram.targets.target import resolve
+from optigram.text.lexicon import Rules, lexicon
+from optigram.text.sources import open_corpus
+from optigram.text.template import Template
+
+
+def make_objective(
+    model: Model, targets: Any, options: ObjectiveOptions, length: int | None = None, exact: Callable[[], Model] | None = None
+) -> Objective:
+    """The objective that options ask for. `length` overrides theirs; `exact` gives the model in float32 after a search in `dtype`.
+
+    Raises InputError for what the model cannot give.
+    """
+    vocabulary = model.vocabulary
+    template = (
+        Template.bare(vocabulary)
+        if options.template is None and not options.chat
+        else Template.parse(options.template or "{}", vocabulary, options.chat)
+    )
+    seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
+    rules = Rules(options.special, options.without, options.matching, options.words)
+    return Objective(
+        model,
+        resolve(targets, model),
+        next(found for found in (length, options.length, template.length, LENGTH) if found is not None),
+        template,
+        lexicon(vocabulary, rules, seen),
+        _fluency(options, model),
+        options.must_survive,
+        None if options.dtype == "float32" else exact,
+    )
+
+
+def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:
+    """What options ask of the surprisal, or None for nothing."""
+    front = isinstance(options, FindOptions) and options.front
+    asked = (options.fluency, options.surprisal, options.fluency_model, front, options.repetition, options.second_opinion)
+    if not any(asked):
+        return None
+    band = (0.0, float("inf")) if options.surprisal is None else parse_band(options.surprisal)
+    device = str(model.embedding.device)
+    first, second = (None if source is None else load(source, device=device) for source in (options.fluency_model, options.second_opinion))
+    return Fluency(options.fluency, band, first, options.repetition, second)
+
+
+def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
+    """What a user should know before the search: how well autoencoders fit their sites, and what the language model cannot do."""
+    if objective.fluency is not None and objective.fluency.weight and not objective.penalises_surprisal:
+        yield "the language model has a different vocabulary: its surprisal ranks discrete texts but gives no gradient"
+    terms = [term for target in objective.targets for term in target.terms]
+    tried = {(term.site, term.readout.file): term.readout.autoencoder for term in terms if isinstance(term.readout, Latent)}
+    for (site, file), autoencoder in tried.items():
+        found = sae_fit(objective.model, site, autoencoder, texts)
+        on = "sentences of the corpus" if texts else "random words (no corpus)"
+        share = "no decoder" if found.unexplained is None else f"{found.unexplained:.2f} of the variance unexplained"
+        made = f" (made for {autoencoder.made_for})" if autoencoder.made_for else ""
+        yield f"{file}{made} at {site}: {share}, {found.active:.1f} latents active per position, on {on}"
+        if found.poor or _made_elsewhere(objective.model, site, autoencoder.made_for):
+            yield f"WARNING: {file} does not fit {site}; check layer, hook point and model"
+
+
+def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
+    """Whether an autoencoder names another site of this model; a name that the model does not know proves nothing."""
+    return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)

@@ -1,0 +1,105 @@
+"""Every case of the registry runs at a tiny setting, and its metrics are those of its table."""
+
+import math
+
+import pytest
+import torch
+from benchmarks.case import run_case
+from benchmarks.quality import optimum
+from benchmarks.registry import CASES, named
+from benchmarks.setup import Settings
+
+from benchmarks import results
+from models.tiny_models import pretrained, tokenizer
+from optigram.errors import InputError
+from optigram.methods import Corpus
+from optigram.models.loading import save
+from optigram.objective.objective import Objective
+from optigram.optimize.search import search
+from optigram.targets.target import resolve
+
+SENTENCES = ["a b c d e f g", "g f e d c b a", "a c e g b d f", "b b a a d d c c", "a woman under an umbrella", "two dogs play in snow"] * 2
+SMALL = {"model": "small-gpt2", "sentences": 6, "targets": 1, "length": 3}
+TINY: dict[str, dict] = {
+    "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,)},
+    "speed/gumbel_step": {"options": {"restarts": 1}},
+    "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
+    "speed/prefixes": {},
+    "speed/stopping": SMALL,
+    "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
+    "speed/training": {"options": {"batches": 1, "width": 8}},
+    "speed/scan": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
+    "speed/scan_memory": {"options": {"megabytes": "0.02"}},
+    "speed/scan_ngrams": {},
+    "speed/scan_caching": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
+    "speed/capacity": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
+    "quality/search": {"by": ("auto", "random"), "budgets": (20,)},
+    "quality/optimality": {"by": ("random",), "budgets": (20,)},
+    "quality/optimum": {"by": ("random",), "budgets": (60,)},
+    "quality/faithful": {"by": ("emb:faithful/200",), "sites": ("visual",), "targets": 1, "budgets": (100,), "options": {"words": 5}},
+    "quality/fluent": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (20,), "options": {"most": 99}},
+    "quality/ablations": {"by": ("no noise (",), "sites": ("visual",), "budgets": (60,)},
+    "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
+    "quality/slopes": {"options": {"words": 20}},
+    "peers/contest": {
+        "by": ("optigram:random",),
+        "budgets": (20,),
+        "options": {"layer": 0, "themes": "dogs", "captions": 2, "words": "a", "read_at": "a"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory):
+    """A corpus, the tiny Imaginet, and a tiny Llama, as files."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    (folder / "corpus.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
+    save(tiny, folder / "tiny", {})
+    llama, words = pretrained("llama"), tokenizer("unigram")
+    llama.save_pretrained(folder / "llama")
+    words.save_pretrained(folder / "llama")
+    return folder
+
+
+def settings_of(case, folder) -> Settings:
+    given = {"model": str(folder / "tiny"), "corpus": (str(folder / "corpus.txt"),), "targets": 2, "length": 3, **TINY[case.name]}
+    if case.name == "peers/contest":
+        given |= {"model": str(folder / "llama"), "options": given["options"] | {"working": str(folder / "peers")}}
+    return case.settings(**given | {"options": {**case.defaults.options, **given.get("options", {})}})
+
+
+def test_names_are_unique_and_all_are_tried():
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+    assert set(names) == set(TINY)
+    assert all(case.description and case.metrics for case in CASES)
+    assert named("speed") == tuple(case for case in CASES if case.name.startswith("speed/"))
+    with pytest.raises(InputError, match="did you mean quality/slopes"):
+        named("quality/slope")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case_runs(case, folder, tmp_path):
+    rows = list(run_case(case, settings_of(case, folder), tmp_path / "r.jsonl"))
+    assert rows == results.read(tmp_path / "r.jsonl")
+    assert rows
+    for row in case.derive(rows):
+        assert set(case.rows) | set(case.columns) <= set(row.settings) | {"budget", "word"}
+        values = [part for value in row.metrics.values() for part in (value if isinstance(value, list) else [value])]
+        assert all(math.isfinite(value) for value in values if isinstance(value, int | float))
+        assert {metric.name for metric in case.metrics} & set(row.metrics)
+
+
+def test_pairs_found_by_their_gates_are_the_best_of_all_pairs(tiny):
+    """The optimum over two words, against scoring all 49 texts."""
+    objective, best = optimum.Optima(tiny, 3).known(optimum.PAIRS, "visual")
+    texts = torch.cartesian_prod(objective.lexicon, objective.lexicon)
+    assert torch.allclose(torch.tensor(best), objective.score(texts[None]).activation.amax(1))
+
+
+def test_a_search_costs_what_is_counted(tiny, every_text):
+    """Prefixes: 343 texts of 3 words have 399 prefixes; operations are counted, not seconds."""
+    objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
+    (found,) = search(objective, Corpus("every text", every_text)).found
+    assert found is not None
+    assert found.forwards == pytest.approx((7 + 49 + 343) / 3)

@@ -1,0 +1,25 @@
+"""The corpus of a search by default, sampled, or given."""
+
+import pytest
+
+from optigram.errors import InputError
+from optigram.runs.corpus import corpus_for
+
+
+def test_a_model_of_captions_writes_its_own_corpus(tiny):
+    corpus = corpus_for(tiny, "sampled:20", seed=1)
+    assert len(list(corpus.texts())) == 20
+    assert list(corpus.texts()) == list(corpus_for(tiny, "sampled:20", seed=1).texts())
+    assert "20 sentences sampled" in corpus.name
+
+
+@pytest.mark.parametrize("bad", ["sampled:", "sampled:0", "sampled:-1", "sampled:many"])
+def test_a_bad_count_is_refused(tiny, bad):
+    with pytest.raises(InputError, match="N at least 1"):
+        corpus_for(tiny, bad)
+
+
+def test_whatever_can_be_opened_is_a_corpus(tiny):
+    assert list(corpus_for(tiny, ["a b", "c"]).texts()) == ["a b", "c"]
+    with pytest.raises(InputError, match="needs a corpus"):
+        corpus_for(tiny, None)

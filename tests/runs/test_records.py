@@ -1,0 +1,94 @@
+"""Records: their whole text and the places of its free words, their trace, and their total cost in a run."""
+
+import json
+import re
+
+import pytest
+import torch
+from tiny_models import ROWS, tokenizer
+
+from optigram.methods import paper
+from optigram.models.tokenizers import tokenizer_vocabulary
+from optigram.objective.fluency import Fluency
+from optigram.objective.objective import Objective
+from optigram.optimize.baseline import BASELINE
+from optigram.optimize.search import Budget
+from optigram.runs.find import _improvements, find
+from optigram.runs.plan import Sentences
+from optigram.runs.records import whole_text
+from optigram.targets.target import resolve
+from optigram.text.template import Template
+
+AROUND = ("{}", "a woman {}", "a woman {} under", "a woman {2} under {1}")
+
+
+def test_free_words_of_a_word_vocabulary_are_where_they_stand(tiny):
+    template = Template.parse("a b {2} c {1}", tiny.vocabulary)
+    assert whole_text(template, tiny.vocabulary, [6, 7, 8]) == ("a b d e c f", [[4, 5], [6, 7], [10, 11]])
+    assert whole_text(Template(), tiny.vocabulary, [6, 7]) == ("d e", [[0, 1], [2, 3]])
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
+@pytest.mark.parametrize("around", AROUND)
+def test_free_tokens_of_every_tokenizer_are_a_part_of_the_whole_text(kind, around):
+    """The characters of free tokens are those of decoding them alone, and what lies between is the template's."""
+    vocabulary = tokenizer_vocabulary(tokenizer(kind), ROWS)
+    template = Template.parse(around, vocabulary)
+    plain = [i for i in range(len(vocabulary)) if i not in vocabulary.special and vocabulary.decode([i]).strip().isalpha()]
+    for seed in range(20):
+        free = [plain[i] for i in torch.randint(len(plain), (3,), generator=torch.Generator().manual_seed(seed)).tolist()]
+        whole, places = whole_text(template, vocabulary, free)
+        assert [whole[start:end] for start, end in places] == [vocabulary.decode([i]).strip().removeprefix("##") for i in free]
+        rest = "".join(whole[end:start] for (_, end), (start, _) in zip([[0, 0], *places], [*places, [len(whole), 0]], strict=True))
+        assert "".join(rest.split()) == re.sub(r"[{}12 ]", "", around)
+
+
+def test_symbols_around_every_text_are_left_out():
+    vocabulary = tokenizer_vocabulary(tokenizer("wordpiece"), ROWS)
+    assert vocabulary.prefix
+    free = vocabulary.encode("a woman")
+    whole, places = whole_text(Template.bare(vocabulary), vocabulary, free)
+    assert whole == vocabulary.decode(free)
+    assert [whole[start:end] for start, end in places] == ["a", "woman"]
+
+
+def test_a_character_of_several_tokens_belongs_to_the_last():
+    vocabulary = tokenizer_vocabulary(tokenizer("bpe"), ROWS)
+    free = vocabulary.encode("日")
+    assert len(free) > 1
+    whole, places = whole_text(Template(), vocabulary, free)
+    assert whole == "日"
+    assert places == [[0, 0]] * (len(free) - 1) + [[0, 1]]
+
+
+def test_a_trace_keeps_improvements_of_the_value_and_the_end():
+    trace = [(1.0, 5.0, -torch.inf), (2.0, 5.0, 1.0), (3.0, 4.0, 2.0), (4.0, 4.0, 2.0), (5.0, 4.0, 2.0)]
+    assert _improvements(trace) == [[2.0, 5.0, 1.0], [3.0, 4.0, 2.0], [5.0, 4.0, 2.0]]
+    assert _improvements([]) == []
+
+
+def test_under_fluency_the_trace_has_the_activation_beside_the_value(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3, fluency=Fluency(weight=0.5))
+    (found,) = find(objective, ["gbl"], budget=Budget(forwards=300))
+    (record,) = found.records
+    spent, activation, value = record.trace[-1]
+    assert spent == pytest.approx(record.total_forwards, rel=0.05)
+    assert activation == pytest.approx(record.activation, abs=1e-4)
+    assert value == pytest.approx(record.activation - 0.5 * record.surprisal, abs=1e-4)
+    values = [point[2] for point in record.trace]
+    assert values == sorted(values)
+
+
+def test_a_chain_s_total_cost_is_its_own_and_the_corpus_search_s(tiny):
+    objective = Objective(tiny, resolve(["language:a"], tiny.sites), 3)
+    corpus = Sentences("c", ["a b c d", "e f g a b", "d a g e"])
+    crp, auto = (one.records for one in find(objective, ["crp", "auto"], corpus, Budget(forwards=200), top=2))
+    for record in auto:
+        assert record.corpus_forwards == crp[0].total_forwards > 0
+        assert record.total_forwards == record.forwards + record.backwards + crp[0].total_forwards
+    assert auto[0].total_trace[0][0] == auto[0].trace[0][0] + crp[0].total_forwards
+    assert set(json.loads(auto[0].to_json())) >= {"forwards", "backwards", "whole", "free"}
+
+
+def test_the_baseline_has_one_label():
+    assert paper.CORPUS == paper.LABELS[0] == BASELINE
