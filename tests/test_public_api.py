@@ -24,7 +24,8 @@ def described() -> str:
 
 def lines_of(name: str, found: Any) -> Iterator[str]:
     if isinstance(found, ModuleType):
-        yield f"module {name}: {', '.join(sorted(getattr(found, '__all__', ()) or filter(public, vars(found))))}"
+        own = [each for each, value in vars(found).items() if public(each) and getattr(value, "__module__", None) == found.__name__]
+        yield f"module {name}: {', '.join(sorted(getattr(found, '__all__', own)))}"
     elif inspect.isclass(found):
         yield f"class {name}{signature(found)}"
         yield from (f"  {line}" for line in members_of(found))

@@ -19,7 +19,7 @@ from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
 from optigram.scanning.ngrams import NgramScan
 from optigram.scanning.plan import ScanSettings
 from optigram.text.documents import Document
-from optigram.text.ngrams import ngrams
+from optigram.text.ngrams import NGrams, ngrams
 
 CHAINS, CANDIDATES = 4, 64  # of texts in which one word is replaced
 TIMED = 30_000  # windows that are timed from their first word
@@ -107,7 +107,7 @@ def scan_ngrams(context: tuple[Model, Settings, list[str]], unit: Unit, seed: in
     list(alone.take(Document(number, text) for number, text in enumerate(texts)))
     seconds = time.process_time() - begun
     rows = [model.vocabulary.encode(text) for text in texts]
-    grams, *_ = alone._windows(rows, np.array([len(row) for row in rows]))
+    grams = NGrams.of(rows, settings.length, alone.allowed).ids
     steps = float(alone.objective.cost.forwards[0]) * settings.length
     objective, part = Objective(model, targets, settings.length), grams[:: max(len(grams) // TIMED, 1)]
 

@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.loading import save
-from optigram.scanning.activations import ActivationReader, activation_reader
-from optigram.scanning.chunks import Chunk, Queue, read_documents, read_settings
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import Chunk, Queue, ReadSettings
 from optigram.scanning.forward import Forward
 from optigram.scanning.in_context import InContextScan
 from optigram.scanning.plan import ScanSettings
@@ -63,9 +63,9 @@ class Scan:
 def setup(settings: Settings) -> Scan:
     """Open the model, and cut the corpus into chunks; the option `before` says how many documents come first."""
     model, how = open_model(settings.model), ScanSettings(context=128)
-    reader = activation_reader(model, targets_at(model, [f"{site}:*" for site in settings.sites]))
+    reader = ActivationReader.of(model, targets_at(model, [f"{site}:*" for site in settings.sites]))
     documents = [Document(number, text) for number, text in enumerate(open_corpus(model, settings).texts)]
-    chunks = read_documents(documents, model.vocabulary, read_settings(model.vocabulary, how.context, how.skipped, how.special))
+    chunks = ReadSettings.of(model.vocabulary, how.context, how.skipped, how.special).read(documents, model.vocabulary)
     before = settings.option("before", 600)
     return Scan(model, reader, how, [c for c in chunks if c.document < before], [c for c in chunks if c.document >= before])
 
@@ -108,9 +108,17 @@ def _scan_once(folder: str, size: float) -> tuple[float, int, float]:
         for _ in range(int(size * (1 << 20)) // len(block) + 1):
             file.write(block)
     begun = time.perf_counter()
-    settings = ScanSettings(skipped=0, tokens=16384, context=256, sample=100)
     shards = max(int(size) // 64, 1)
-    found = scan(str(Path(folder) / "model"), ["language.hidden:*", "visual.hidden:*"], str(path), settings, count=shards)
+    found = scan(
+        str(Path(folder) / "model"),
+        ["language.hidden:*", "visual.hidden:*"],
+        str(path),
+        skipped=0,
+        tokens=16384,
+        context=256,
+        sample=100,
+        shards=shards,
+    )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, found.about["tokens"], time.perf_counter() - begun
 
 

@@ -12,7 +12,7 @@ class InputError(ValueError):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended a run. `results` holds everything found until then, of the type that the call would have returned."""
 
-    def __init__(self, results: Any):
+    def __init__(self, results: Any) -> None:
         super().__init__(f"interrupted; .results holds what was found until then: {results!r}")
         self.results = results
 

@@ -2,11 +2,10 @@
 
 import contextlib
 import errno
-import hashlib
 import os
 import platform
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,11 +48,3 @@ def writable_folder(path: Path) -> Path:
 def versions() -> dict[str, str]:
     """Versions of all that numbers depend on."""
     return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
-
-
-def text_fingerprint(texts: Iterable[str]) -> str:
-    """A hash of sentences in their order."""
-    found = hashlib.sha256()
-    for text in texts:
-        found.update(text.encode() + b"\n")
-    return found.hexdigest()

@@ -41,7 +41,22 @@ def test_find_prints_a_table_with_the_ratio_to_corpus_search(run, folder, corpus
 
 def test_find_writes_records_that_score_repeats_in_a_new_process(run, folder, corpus, tmp_path):
     out_folder = tmp_path / "run"
-    common = ("--length", 3, "--corpus", corpus, "--budget", 300, "--top", 2, "--template", "a {} b", "--json", "--quiet")
+    common = (
+        "--by",
+        "crp,gbl",
+        "--length",
+        3,
+        "--corpus",
+        corpus,
+        "--budget",
+        300,
+        "--top",
+        2,
+        "--template",
+        "a {} b",
+        "--json",
+        "--quiet",
+    )
     code, out, err = run("find", folder, "language:3-5", "visual:dog@max", *common, "--out", out_folder)
     assert (code, err) == (0, "")
     records = [json.loads(line) for line in out.splitlines()]
@@ -71,7 +86,7 @@ def test_the_same_command_gives_the_same_bits(run, folder):
 def test_sampled_corpora_are_named_as_such(run, folder):
     code, _, err = run("find", folder, "visual:dog", "--by", "crp", "--length", 2, "--corpus", "sampled:50")
     assert code == 0
-    assert "50 sentences sampled from the model's own language path" in err
+    assert "50 texts sampled from the model" in err
 
 
 def test_sites_lists_addresses_that_work(run, folder):
@@ -117,7 +132,7 @@ def test_nan_activations_are_reported_and_never_kept(run, tiny, tmp_path, corpus
         "find", tmp_path / "broken", "visual:dog", "--by", "crp,smx", "--length", 2, "--corpus", corpus, "--budget", 100, "--json"
     )
     assert code == 0
-    assert "crp: 2 scores were not a number" in err
+    assert "crp: 2 scores were NaN" in err
     assert all(np.isfinite(json.loads(line)["activation"]) for line in out.splitlines())
 
 
@@ -130,12 +145,11 @@ BAD = {
     "empty corpus": (("visual:dog", "--corpus", "EMPTY"), "is empty"),
     "binary corpus": (("visual:dog", "--corpus", "BINARY"), "binary"),
     "short captions": (("visual:dog", "--corpus", "CORPUS", "--length", "40"), "smaller --length"),
-    "length 0": (("visual:dog", "--corpus", "CORPUS", "--length", "0"), "length of at least 1"),
+    "length 0": (("visual:dog", "--corpus", "CORPUS", "--length", "0"), "--length: expected at least 1, got 0"),
     "budget 0": (("visual:dog", "--corpus", "CORPUS", "--budget", "0"), "more than 0"),
-    "top 0": (("visual:dog", "--corpus", "CORPUS", "--top", "0"), "at least 1 text"),
+    "top 0": (("visual:dog", "--corpus", "CORPUS", "--top", "0"), "--top: expected at least 1, got 0"),
     "unwritable folder": (("visual:dog", "--corpus", "CORPUS", "--out", "CORPUS/below"), "cannot write"),
     "unknown method": (("visual:dog", "--by", "gumbel"), "unknown method"),
-    "no corpus given": (("visual:dog",), "--corpus"),
     "unknown option": (("visual:dog", "--lenght", "3"), "no such option: --lenght"),
     "unknown device": (("visual:dog", "--device", "toaster"), "toaster"),
     "no target": ((), "targets"),

@@ -11,6 +11,7 @@ import hook
 import pytest
 import tiny_documents
 
+import optigram
 from optigram.apps import cli
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -130,6 +131,12 @@ def test_the_options_page_is_the_model_of_the_options():
     for name, field in FindOptions.model_fields.items():
         assert f"| `{name}` | `--" in page
         assert (field.description or "").replace("<", "&lt;") in page
+
+
+def test_the_reference_has_every_public_name():
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^::: optigram\.(\w+)$", page, re.MULTILINE))
+    assert set(optigram.__all__) - shown - {"methods", "relaxations"} == set()
 
 
 def test_search_finds_the_parts_of_an_address():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optigram.errors import InputError
-from optigram.methods import Beam, Corpus, Epo, Gcg, Genetic, Random
+from optigram.methods import Beam, Corpus, Epo, Gcg, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
@@ -188,11 +188,9 @@ def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
 
 WRONG_SETTINGS = [
     lambda: Coordinate(chains=0),
-    lambda: Coordinate(candidates=2.5),
     lambda: Coordinate(sweeps=0),
     lambda: Beam(candidates=-1),
     lambda: Gcg(momentum=-0.1),
-    lambda: Genetic(population="many"),
     lambda: Epo(gentlest=0.0),
     lambda: Random(texts=True),
     lambda: Corpus("empty", np.zeros((1, 3), dtype=int), chunk=0),

@@ -45,7 +45,7 @@ def test_gumbel_beats_corpus_search_on_the_demo_neurons():
     torch.testing.assert_close(again, torch.tensor([record.activation for record in gbl.records]), atol=1e-5, rtol=0)
 
 
-def test_a_result_does_not_hang_on_its_company_at_real_sizes():
+def test_a_result_is_independent_of_its_batch_at_real_sizes():
     model, method = load(BUNDLED), presets.modern("gbl", 60)
     together = Objective(model, resolve(["visual:dog", "visual:0-8", "language:5-7"], model), 5)
     for target, found in list(zip(together.targets, search(together, method).found, strict=True))[::4]:

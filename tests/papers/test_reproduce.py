@@ -54,7 +54,7 @@ def test_all_files_are_there_and_the_records_are_those_on_disk(run):
     assert {path.name for path in out.iterdir()} >= FILES
     assert read(out / "records.parquet") == records
     assert {record.arm for record in records} == {MODERN, FAITHFUL, FAIR, DIRECTIONS, WEIGHTS}
-    assert any("f.e. a target" in line for line in said)
+    assert any("forward-equivalents" in line for line in said)
 
 
 def test_a_second_run_does_no_cell_again_and_writes_the_same_figures(run, asked):

@@ -8,7 +8,7 @@ import torch
 from tiny_models import ROWS, tokenizer
 
 from optigram.methods import paper
-from optigram.models.tokenizers import tokenizer_vocabulary
+from optigram.models.tokenizers import vocabulary_of
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.baseline import BASELINE
@@ -32,7 +32,7 @@ def test_free_words_of_a_word_vocabulary_are_where_they_stand(tiny):
 @pytest.mark.parametrize("around", AROUND)
 def test_free_tokens_of_every_tokenizer_are_a_part_of_the_whole_text(kind, around):
     """The characters of free tokens are those of decoding them alone, and what lies between is the template's."""
-    vocabulary = tokenizer_vocabulary(tokenizer(kind), ROWS)
+    vocabulary = vocabulary_of(ROWS, tokenizer(kind))
     template = Template.parse(around, vocabulary)
     plain = [i for i in range(len(vocabulary)) if i not in vocabulary.special and vocabulary.decode([i]).strip().isalpha()]
     for seed in range(20):
@@ -44,7 +44,7 @@ def test_free_tokens_of_every_tokenizer_are_a_part_of_the_whole_text(kind, aroun
 
 
 def test_symbols_around_every_text_are_left_out():
-    vocabulary = tokenizer_vocabulary(tokenizer("wordpiece"), ROWS)
+    vocabulary = vocabulary_of(ROWS, tokenizer("wordpiece"))
     assert vocabulary.prefix
     free = vocabulary.encode("a woman")
     whole, places = whole_text(Template.bare(vocabulary), vocabulary, free)
@@ -53,7 +53,7 @@ def test_symbols_around_every_text_are_left_out():
 
 
 def test_a_character_of_several_tokens_belongs_to_the_last():
-    vocabulary = tokenizer_vocabulary(tokenizer("bpe"), ROWS)
+    vocabulary = vocabulary_of(ROWS, tokenizer("bpe"))
     free = vocabulary.encode("日")
     assert len(free) > 1
     whole, places = whole_text(Template(), vocabulary, free)

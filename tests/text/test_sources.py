@@ -1,5 +1,6 @@
 """Texts in memory: lists, generators, rows, data sets and data frames are read again and again; what is no text is refused in one line."""
 
+import hashlib
 import itertools
 import json
 
@@ -9,7 +10,7 @@ import polars
 import pytest
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint
+from optigram.scanning.scan import _on_disk
 from optigram.text import in_memory
 from optigram.text.documents import documents
 from optigram.text.shards import shards
@@ -72,7 +73,7 @@ ROWS = [{"image": object(), "text": text, "label": 3} for text in TEXTS]
 def test_texts_in_memory_are_read_again_and_again(given):
     corpus = open_corpus(given)
     assert list(corpus.texts()) == list(corpus.texts()) == TEXTS
-    assert corpus.fingerprint == text_fingerprint(TEXTS)
+    assert corpus.fingerprint == hashlib.sha256("".join(text + "\n" for text in TEXTS).encode()).hexdigest()
     assert open_corpus(corpus) is corpus
 
 
@@ -148,12 +149,12 @@ def test_paths_in_a_list_are_files(tmp_path):
 
 def test_texts_in_memory_are_put_on_disk_once(tmp_path):
     corpus = open_corpus(TEXTS)
-    known = corpus.on_disk(tmp_path)
+    known = _on_disk(corpus, tmp_path)
     (path,) = tmp_path.iterdir()
     assert [json.loads(line)["text"] for line in path.read_text().splitlines()] == TEXTS
     stamp = path.stat().st_mtime_ns
-    assert open_corpus(iter(TEXTS)).on_disk(tmp_path) == known
+    assert _on_disk(open_corpus(iter(TEXTS)), tmp_path) == known
     assert path.stat().st_mtime_ns == stamp
     assert [document.text for part in shards(known, 1, 0)[0] for document in documents(known, part)] == TEXTS
-    open_corpus(TEXTS[:2]).on_disk(tmp_path)
+    _on_disk(open_corpus(TEXTS[:2]), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

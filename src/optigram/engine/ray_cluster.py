@@ -44,7 +44,7 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int, address: st
 class _Crew:
     """Actors: starting, idle and busy ones."""
 
-    def __init__(self, ray: Any, job: Job[Any, Any], size: int, graphics: bool):
+    def __init__(self, ray: Any, job: Job[Any, Any], size: int, graphics: bool) -> None:
         self.ray, self.job, self.size = ray, job, size
         resources = {"num_cpus": 1, "num_gpus": 1 if graphics else 0, "max_restarts": 0}
         self.make = ray.remote(**resources)(_Actor)
@@ -99,7 +99,7 @@ class _Crew:
 class _Actor:
     """A process of the cluster with its worker."""
 
-    def __init__(self, job: Job[Any, Any], folder: str):
+    def __init__(self, job: Job[Any, Any], folder: str) -> None:
         import torch
 
         with contextlib.suppress(OSError):  # paths may be relative to it; on a node without this folder they must be absolute

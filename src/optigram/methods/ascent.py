@@ -39,7 +39,7 @@ class Ascent:
 
     ends = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, steps=0, rate=0.0, restarts=1, every=1, decay=0.0, block=1)
         if self.shortlist is not None and (self.shortlist < 1 or not self.relaxation.mixes):
             raise InputError(f"expected a shortlist of at least 1 word, for mixtures of words; got {self.shortlist} for {self.relaxation}")

@@ -30,7 +30,7 @@ class Beam:
     patience = None
     ends = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, width=1, candidates=1, sweeps=1, block=1)
 
     @property

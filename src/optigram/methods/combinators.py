@@ -23,7 +23,7 @@ class Then:
     second: Method
     rounds: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_method(self.first)
         check_method(self.second)
         if self.rounds is not None:
@@ -76,7 +76,7 @@ class Repeat:
     method: Method
     times: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_method(self.method)
         check_settings(self, times=1)
         if self.times > 1 and not self.method.ends:

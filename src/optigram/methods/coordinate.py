@@ -47,7 +47,7 @@ class Coordinate:
 
     patience = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, chains=1, candidates=1, blend=0, neighbours=0, shaken=0, deepened=0, block=1)
         if self.sweeps is not None:
             check_settings(self, sweeps=1)
@@ -134,7 +134,7 @@ class _Windows:
     for two words, and once more for each further word.
     """
 
-    def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int):
+    def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int) -> None:
         self.at = torch.zeros_like(texts[..., 0])
         self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1

@@ -25,7 +25,7 @@ class Corpus:
     ends = True
     batch = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, chunk=1)
 
     def cost(self, budget: float) -> float:

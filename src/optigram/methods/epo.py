@@ -58,7 +58,7 @@ class Epo:
     patience = None
     ends = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, slots=1, children=1, among=1, gentlest=1e-9, strictest=1e-9, shifted=0.0, spoken=0.0, restart=1, block=1)
 
     @property

@@ -35,7 +35,7 @@ class Gcg:
     patience = None
     ends = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, chains=1, candidates=1, among=1, momentum=0.0, block=1)
 
     @property

@@ -32,7 +32,7 @@ class Genetic:
     patience = None
     ends = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, population=1, mutations=0.0, block=1)
 
     @property

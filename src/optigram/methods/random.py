@@ -22,7 +22,7 @@ class Random:
     patience = None
     ends = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, texts=1, block=1)
 
     @property

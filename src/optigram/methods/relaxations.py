@@ -70,7 +70,7 @@ class Start:
     normal: bool = True
     lead: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, spread=0.0, lead=0.0)
 
     def draw(self, streams: Streams, *shape: int) -> Tensor:
@@ -213,7 +213,7 @@ class Gumbel:
 
     mixes = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, hottest=0.0, cooling=0.0, coldest=0.0, samples=1, draws=0)
 
     def start(self, streams: Streams, length: int, table: Table, given: Given = None) -> Theta:

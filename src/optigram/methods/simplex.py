@@ -32,7 +32,7 @@ class Simplex:
     samples = 1
     mixes = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_settings(self, steps=1, sharpest=0.0)
 
     def schedule(self, step: int) -> Mapping[str, float]:

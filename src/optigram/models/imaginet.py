@@ -40,7 +40,7 @@ class Imaginet(nn.Module):
 
     attends = False
 
-    def __init__(self, words: tuple[str, ...], labels: tuple[str, ...] = (), sizes: Sizes | None = None, name: str = "imaginet"):
+    def __init__(self, words: tuple[str, ...], labels: tuple[str, ...] = (), sizes: Sizes | None = None, name: str = "imaginet") -> None:
         super().__init__()
         self.name = name
         self.sizes = sizes or Sizes()

@@ -18,7 +18,7 @@ class Frozen:
     one instance. A module that is frozen already costs one look at its flags.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._parts = list(module.modules())
         # by owner and name: accelerate puts a new parameter in the place of an offloaded one at every forward

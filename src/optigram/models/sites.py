@@ -19,7 +19,11 @@ class Sites(Mapping[str, Site]):
     TransformerLens's names (`blocks.5.mlp.hook_post`) are found too, but not listed.
     """
 
-    def __init__(self, root: nn.Module, widths: Mapping[Point, int], logits: Site | None = None):
+    widths: Mapping[Point, int]
+    logits: Site | None
+    canonical: dict[str, Point]
+
+    def __init__(self, root: nn.Module, widths: Mapping[Point, int], logits: Site | None = None) -> None:
         self.widths, self.logits = widths, logits
         self.canonical = canonical_points(root, widths)
         self._by_lens = {alias: name for name in self.canonical for alias in lens_names(name)}

@@ -35,7 +35,7 @@ class Fluency:
     repetition: float = 0.0
     second: Model | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         least, most = self.band
         if not 0 <= self.weight < float("inf"):
             raise InputError(f"expected a fluency weight of at least 0, got {self.weight}")

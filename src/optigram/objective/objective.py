@@ -6,7 +6,6 @@ Axes: k targets, c texts per target, t free tokens, s all tokens (with the templ
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import no_type_check
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from optigram.objective.forward import by_group, members_of, read, read_soft
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
-from optigram.shapes import Bool, Float, Int
+from optigram.shapes import Bool, Float, Int, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
 from optigram.text.overlap import KnownTexts
@@ -39,7 +38,19 @@ class Objective:
     `lexicon` int64 [v] are the ids that may be proposed, `table` float32 [v d] their embeddings.
     """
 
-    @no_type_check  # wrong types are an InputError of `resolve`
+    model: Model
+    targets: tuple[Target, ...]
+    length: int
+    template: Template
+    fluency: Fluency | None
+    must_survive: bool
+    exact: Callable[[], Model] | None
+    device: torch.device
+    lexicon: Int[Tensor, " v"]
+    table: Float[Tensor, "v d"]
+    cost: Cost
+
+    @unchecked  # wrong types are an InputError of `resolve`
     def __init__(
         self,
         model: Model,
@@ -50,7 +61,7 @@ class Objective:
         fluency: Fluency | None = None,
         must_survive: bool = False,
         exact: Callable[[], Model] | None = None,
-    ):
+    ) -> None:
         if length < 1:
             raise InputError(f"expected a length of at least 1 word, got {length}")
         template = Template.bare(model.vocabulary) if template is None else template

@@ -16,7 +16,11 @@ POOL = 1 << 21  # gumbel numbers drawn once per seed and read at random offsets
 class Streams:
     """One stream of random numbers for each of k targets x c restarts; tensors are on `device`."""
 
-    def __init__(self, seed: int, targets: Sequence[str], restarts: int, device: torch.device):
+    seed: int
+    shape: tuple[int, int]
+    device: torch.device
+
+    def __init__(self, seed: int, targets: Sequence[str], restarts: int, device: torch.device) -> None:
         self.seed, self.shape, self.device = seed, (len(targets), restarts), device
         self._generators = [
             np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, _number(target), restart])))

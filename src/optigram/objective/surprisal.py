@@ -8,12 +8,25 @@ from optigram.models.base import Model
 from optigram.objective.fluency import Fluency, LanguageModel, are_mixtures, expected_repetition, repetition
 from optigram.shapes import Float, Int
 from optigram.text.template import Template, counted_places, layout
+from optigram.text.vocabulary import Vocabulary
 
 
 class Surprisal:
     """Scores texts of `length` free words in a template. `words` [v] are the ids that the weights of soft texts are over."""
 
-    def __init__(self, fluency: Fluency, judged: Model, template: Template, length: int, words: Int[Tensor, " v"]):
+    language: LanguageModel
+    same_model: bool
+    same_tokens: bool
+    weight: float
+    band: tuple[float, float]
+    repetition: float
+    words: Int[Tensor, " v"]
+    judged: Vocabulary
+    pieces: list[tuple[int, ...] | range]
+    counted: list[bool]
+    around: tuple[int, int]
+
+    def __init__(self, fluency: Fluency, judged: Model, template: Template, length: int, words: Int[Tensor, " v"]) -> None:
         self.language = LanguageModel.of(fluency.model or judged)
         own = self.language.model.vocabulary
         self.same_model = self.language.model is judged

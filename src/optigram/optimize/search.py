@@ -33,7 +33,7 @@ class Budget:
     rounds: int | None = None
     patience: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, bound in vars(self).items():
             if bound is not None and not bound > 0:
                 raise InputError(f"expected a budget of more than 0 {name}, got {bound}; leave it out for no bound")
@@ -133,7 +133,7 @@ def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], 
 class _Run:
     """The state of one running batch: what it has found and spent. All tensors here are on the CPU."""
 
-    def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool):
+    def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool) -> None:
         k = len(objective.targets)
         self.objective, self.budget, self.members = objective, budget, members
         self.best = TopK.empty(k, n, objective.length)

@@ -84,7 +84,11 @@ def _rounded(length: int) -> int:
 class Queue:
     """Chunks wait for others of the same rounded length until they make a batch: of `tokens` tokens, or of `most` chunks."""
 
-    def __init__(self, tokens: int, spare: int, most: int | None = None):
+    tokens: int
+    spare: int
+    most: int | None
+
+    def __init__(self, tokens: int, spare: int, most: int | None = None) -> None:
         self.tokens, self.spare, self.most = tokens, spare, most
         self.waiting: dict[int, list[Chunk]] = {}
 

@@ -42,7 +42,15 @@ class Context:
 class Contexts:
     """Reads contexts of `around` tokens (before, after), in the chunks of the scan. `reader` None: without activations."""
 
-    def __init__(self, model: Model, reader: ActivationReader | None, how: ReadSettings, tokens: int, around: tuple[int, int] = AROUND):
+    reader: ActivationReader | None
+    how: ReadSettings
+    tokens: int
+    around: tuple[int, int] | None
+    forward: Forward | None
+
+    def __init__(
+        self, model: Model, reader: ActivationReader | None, how: ReadSettings, tokens: int, around: tuple[int, int] = AROUND
+    ) -> None:
         self.vocabulary: Vocabulary = model.vocabulary
         self.reader, self.how, self.tokens, self.around = reader, how, tokens, around
         self.forward = None if reader is None else Forward(model, reader.sites)

@@ -35,7 +35,13 @@ class Forward:
     A model may compute a batch without padding in another way than one with padding; with a spare position all have some.
     """
 
-    def __init__(self, model: Model, sites: Sequence[str]):
+    model: Model
+    sites: Sequence[str]
+    masked: bool
+    spare: int
+    halvings: int
+
+    def __init__(self, model: Model, sites: Sequence[str]) -> None:
         self.model, self.sites = model, sites
         self.masked = not _is_causal(model, sites)
         self.spare = 1 if self.masked else 0

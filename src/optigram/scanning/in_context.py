@@ -15,6 +15,7 @@ from optigram.scanning.plan import ScanSettings
 from optigram.scanning.statistics import BINS, EDGES, THINNED, Statistics
 from optigram.scanning.top_places import Candidates, Entries
 from optigram.shapes import Bool, Float, Int
+from optigram.targets.target import Target
 
 
 class InContextScan:
@@ -23,7 +24,15 @@ class InContextScan:
     At most `batch` chunks wait for one another.
     """
 
-    def __init__(self, model: Model, reader: ActivationReader, settings: ScanSettings, batch: int | None = None):
+    reader: ActivationReader
+    settings: ScanSettings
+    targets: tuple[Target, ...]
+    forward: Forward
+    queue: Queue
+    ends: dict[int, Candidates]
+    statistics: Statistics
+
+    def __init__(self, model: Model, reader: ActivationReader, settings: ScanSettings, batch: int | None = None) -> None:
         self.reader, self.settings, self.targets = reader, settings, reader.targets
         self.forward = Forward(model, reader.sites)
         self.queue = Queue(settings.tokens, self.forward.spare, batch)
@@ -79,7 +88,7 @@ class InContextScan:
 class _Drawn:
     """The positions of a batch that the hash draws: those in the histogram, and those that may be in the random sample."""
 
-    def __init__(self, batch: Batch, statistics: Statistics, sample: int):
+    def __init__(self, batch: Batch, statistics: Statistics, sample: int) -> None:
         self.statistics, self.sample = statistics, sample
         self.counted = batch.counted.ravel()
         chance = batch.chance.ravel()

@@ -20,6 +20,7 @@ from optigram.targets.target import Target
 from optigram.text.documents import Document
 from optigram.text.lexicon import lexicon
 from optigram.text.ngrams import NGrams
+from optigram.text.vocabulary import Vocabulary
 
 TOGETHER = 1 << 18  # n-grams that are made unique and scored together
 
@@ -31,7 +32,15 @@ class NgramScan:
     same n-gram may come in many shards.
     """
 
-    def __init__(self, model: Model, targets: Sequence[Target], settings: ScanSettings):
+    targets: tuple[Target, ...]
+    settings: ScanSettings
+    vocabulary: Vocabulary
+    allowed: np.ndarray
+    objective: Objective
+    ends: dict[int, Candidates]
+    statistics: Statistics
+
+    def __init__(self, model: Model, targets: Sequence[Target], settings: ScanSettings) -> None:
         self.targets, self.settings = tuple(targets), settings
         self.vocabulary = model.vocabulary
         self.allowed = np.zeros(len(model.vocabulary), dtype=bool)

@@ -45,7 +45,7 @@ class ScanSettings:
     tokens: int = TOKENS
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.question not in QUESTIONS:
             raise InputError(f"expected the question context or alone, got {self.question!r}")
         if not isinstance(self.special, bool):

@@ -1,6 +1,7 @@
 """`scan`: plan, read and merge in one call."""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from optigram.engine.job import Engine, Job
 from optigram.engine.launch import share
 from optigram.engine.progress import progress
 from optigram.errors import InputError
-from optigram.files import versions, writable_folder
+from optigram.files import versions, writable_folder, written_whole
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
 from optigram.scanning.activations import ActivationReader
@@ -25,7 +26,7 @@ from optigram.targets.target import Target, resolve
 from optigram.text.documents import documents
 from optigram.text.formats import Source
 from optigram.text.shards import shards as split
-from optigram.text.sources import Corpus, open_corpus
+from optigram.text.sources import Corpus, open_corpus, sources
 
 SHARD = 1 << 26  # bytes of text in a shard by default
 
@@ -100,7 +101,7 @@ def plan_of(
         if name != BUNDLED:
             raise InputError("expected a corpus; give --corpus FILE (corpus= in Python)")
         corpus = open_corpus(bundled() / CAPTIONS)
-    known = corpus.sources if folder is None else corpus.on_disk(folder)
+    known = corpus.sources if folder is None else _on_disk(corpus, folder)
     _refuse_empty(known, corpus.name)
     addresses = tuple(map(str, targets))
     return Plan(name, dtype, model.fingerprint, addresses, settings, known, split(known, count, SHARD), skip_bad, versions())
@@ -165,6 +166,17 @@ def _check(out: Any, shards: Any) -> None:
         raise InputError(f"expected a folder as out, got {type(out).__name__}")
     if shards is not None and (not isinstance(shards, int) or isinstance(shards, bool) or shards < 1):
         raise InputError(f"expected at least 1 shard, a whole number, got {shards!r}")
+
+
+def _on_disk(corpus: Corpus, folder: Path) -> tuple[Source, ...]:
+    """The sources; texts in memory are first written to a JSON-lines file in `folder`, which is named by their fingerprint."""
+    if corpus.sources:
+        return corpus.sources
+    path = folder / f"texts-{corpus.fingerprint[:16]}.jsonl"
+    if not path.exists():
+        with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps({"text": text}) + "\n" for text in corpus.texts())
+    return sources([str(path)])
 
 
 def _refuse_empty(known: Sequence[Source], name: str) -> None:

@@ -124,7 +124,11 @@ LISTS = 1 << 8  # lists of candidates that may wait, however short they are
 class Candidates:
     """Candidates for the top places; those of a document of several chunks wait until all of it has been read."""
 
-    def __init__(self, targets: int, settings: ScanSettings):
+    top_places: TopPlaces
+    most: int
+    enough: int
+
+    def __init__(self, targets: int, settings: ScanSettings) -> None:
         self.top_places = TopPlaces.empty(targets, settings.top)
         self.most = settings.per_document
         self.enough = max(LEAST, targets * settings.top)

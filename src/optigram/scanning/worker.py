@@ -31,7 +31,16 @@ class Worker:
     At most `batch` texts wait for one another; `tokenizers` processes tokenize ahead of the model (0: a thread).
     """
 
-    def __init__(self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None, targets: Sequence[Target] | None = None):
+    plan: Plan
+    model: Model
+    tokenizers: int
+    batch: int | None
+    targets: tuple[Target, ...]
+    read_settings: ReadSettings
+
+    def __init__(
+        self, plan: Plan, model: Model, tokenizers: int = 0, batch: int | None = None, targets: Sequence[Target] | None = None
+    ) -> None:
         self.plan, self.model, self.tokenizers, self.batch = plan, model, tokenizers, batch
         self.targets = resolve(plan.targets, model) if targets is None else tuple(targets)
         settings = plan.settings
@@ -88,7 +97,7 @@ class Worker:
 class _Texts:
     """The documents of a shard. `count` is how many were read, `share` about how much of the shard."""
 
-    def __init__(self, plan: Plan, shard: Sequence[Part], tell: Callable[[str], None]):
+    def __init__(self, plan: Plan, shard: Sequence[Part], tell: Callable[[str], None]) -> None:
         self.plan, self.shard, self.tell, self.count, self.share = plan, shard, tell, 0, 0.0
 
     def __iter__(self) -> Iterator[Document]:

@@ -48,7 +48,11 @@ class Cell:
 class StudyContext:
     """What the cells of a study share in one process: models, corpus and methods, each made when it is first needed."""
 
-    def __init__(self, study: Study, device: str = "cpu"):
+    study: Study
+    device: str
+    arms: dict[str, Arm]
+
+    def __init__(self, study: Study, device: str = "cpu") -> None:
         self.study, self.device = study, device
         self.arms = {arm.name: arm for arm in study.arms}
 

@@ -89,6 +89,7 @@ def _first(error: ValidationError) -> str:
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]).lstrip(".")
     if mistake["type"] == "extra_forbidden":
         key = str(mistake["loc"][-1])
-        known = list((Arm if mistake["loc"][0] == "arms" else Study).model_fields)
+        kind = Arm if mistake["loc"][0] == "arms" else Study
+        known = sorted(kind.model_fields, key=ObjectiveOptions.model_fields.__contains__)
         return f"unknown key {where!r}{nearest(key, known)}; known are {', '.join(known)}"
     return f"{where}: {mistake['msg']}"

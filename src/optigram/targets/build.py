@@ -1,45 +1,45 @@
 """Factories of targets, which need no model: `resolve` looks up what they ask for, and checks it.
 
-They refuse what is of the wrong type with an InputError of their own, so annotations are not checked on top (`no_type_check`).
+They refuse what is of the wrong type with an InputError of their own, so annotations are not checked on top (`unchecked`).
 """
 
 import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, no_type_check
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-from optigram.shapes import Float
+from optigram.shapes import Float, unchecked
 from optigram.targets.address import LOG_PROB, LOGIT
 from optigram.targets.custom import Custom, Function
 from optigram.targets.readouts import Asked, Direction, Held, Term
 from optigram.targets.target import Target
 
 
-@no_type_check
+@unchecked
 def neuron(site: str, unit: int | str) -> Target:
     """One unit of a site, by index or by name: `neuron("mlp_act.5", 137)`, `neuron("visual", "pizza")`."""
     return _asked(_site(site), unit)
 
 
-@no_type_check
+@unchecked
 def logit(token: int | str) -> Target:
     """The logit of a token, by id or as it is typed, with its blank: `logit(" Paris")`. The model must have vocabulary logits."""
     return _asked(LOGIT, token)
 
 
-@no_type_check
+@unchecked
 def log_prob(token: int | str) -> Target:
     """The log probability of a token after each position, in nats: its logit less the log of the sum of exp of all logits."""
     return _asked(LOG_PROB, token)
 
 
-@no_type_check
+@unchecked
 def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = None) -> Target:
     """The dot product of a site's state with a vector [h]: a tensor, an array or a list, copied as float32, not normalised.
 
@@ -49,7 +49,7 @@ def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = N
     return Target((Term(_site(site), Direction(_name(name, "vector"), _vector(vector))),))
 
 
-@no_type_check
+@unchecked
 def latent(site: str, sae: Any, index: int) -> Target:
     """One latent of a sparse autoencoder that reads the site.
 
@@ -61,7 +61,7 @@ def latent(site: str, sae: Any, index: int) -> Target:
     return Target((Term(_site(site), Asked(_index(index), source)),))
 
 
-@no_type_check
+@unchecked
 def custom(function: Function, sites: str | Sequence[str], name: str | None = None) -> Target:
     """A function of the states of some sites.
 

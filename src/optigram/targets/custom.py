@@ -32,7 +32,7 @@ class Custom:
     sites: tuple[str, ...]
     name: str = field(compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         try:
             hash(self.function)
             inspect.signature(self.function).bind({}, None)

@@ -60,7 +60,7 @@ class Direction:
     file: str | None = None
     digest: str = field(init=False, repr=False)  # of the vector: what two directions are compared by
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "digest", hashlib.sha256(self.vector.cpu().numpy().tobytes()).hexdigest())
 
 
@@ -81,7 +81,7 @@ class Term:
     readout: Asked | Unit | LogProb | Direction | Latent | Custom
     weight: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not math.isfinite(self.weight) or self.weight == 0:
             raise InputError(f"expected a finite weight other than 0, got {self.weight}")
 

@@ -5,10 +5,11 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, cast, no_type_check
+from typing import Any, cast
 
 from optigram.errors import InputError
 from optigram.models.base import Model
+from optigram.shapes import unchecked
 from optigram.targets.address import HELP, MEMORY, POOLS, Address, Pool
 from optigram.targets.custom import Custom
 from optigram.targets.lookup import Lookup
@@ -30,7 +31,7 @@ class Target:
 
     __array_ufunc__ = None  # NumPy's numbers leave `number * target` to the target
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.pool not in POOLS and (not isinstance(self.pool, int) or isinstance(self.pool, bool) or self.pool < 0):
             raise InputError(f"expected the pool {', '.join(POOLS)} or a position from 0, got {self.pool!r}")
 
@@ -60,7 +61,7 @@ class Target:
         """The maximum over every position."""
         return replace(self, pool="anywhere")
 
-    @no_type_check
+    @unchecked
     def at(self, position: int) -> "Target":
         """The value at one position of the input, counted from 0."""
         try:
@@ -107,7 +108,7 @@ class Target:
         return f"Target({str(self)!r})"
 
 
-@no_type_check  # what is no target is an InputError, also where annotations are checked
+@unchecked  # what is no target is an InputError, also where annotations are checked
 def resolve(targets: str | Target | Iterable[str | Target], model: Model) -> tuple[Target, ...]:
     """The targets of a model that are asked for, each once, in order: address strings, targets, or several of both.
 

@@ -17,7 +17,7 @@ EXPECTED = "expected a path, texts, Paths or a data set as corpus"
 class _Kept:
     """Texts of an iterable that can be read only once, as JSON lines in memory or in a temporary file."""
 
-    def __init__(self, texts: Iterable[str]):
+    def __init__(self, texts: Iterable[str]) -> None:
         self.count, size = 0, 0
         self.file = tempfile.SpooledTemporaryFile(max_size=MEMORY)  # noqa: SIM115 - closed when the texts are collected
         weakref.finalize(self, self.file.close)
@@ -48,7 +48,7 @@ class _Kept:
 class _Rows:
     """One column of a data set that can be read again, such as `datasets.Dataset`."""
 
-    def __init__(self, data: Any, column: str | None):
+    def __init__(self, data: Any, column: str | None) -> None:
         self.data, self.column = data, column
 
     def __len__(self) -> int:

@@ -3,14 +3,12 @@
 import functools
 import glob
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import text_fingerprint, written_whole
 from optigram.text.documents import Document, documents
 from optigram.text.formats import KINDS, PACKED, Source, file_format
 from optigram.text.hub import HUB, hub_shards
@@ -47,17 +45,10 @@ class Corpus:
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of all texts in their order."""
-        return text_fingerprint(self.texts())
-
-    def on_disk(self, folder: Path) -> tuple[Source, ...]:
-        """The sources; texts in memory are written to a JSON-lines file in `folder` first, which is named by their fingerprint."""
-        if self.sources:
-            return self.sources
-        path = folder / f"texts-{self.fingerprint[:16]}.jsonl"
-        if not path.exists():
-            with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps({"text": text}) + "\n" for text in self.texts())
-        return sources([str(path)])
+        found = hashlib.sha256()
+        for text in self.texts():
+            found.update(text.encode() + b"\n")
+        return found.hexdigest()
 
     def _documents(self) -> Iterator[Document]:
         for part in shards(self.sources, 1, 1)[0]:

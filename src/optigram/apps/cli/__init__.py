@@ -2,11 +2,11 @@
 
 import sys
 import traceback
+from importlib.metadata import version as installed
 from typing import Annotated, NoReturn
 
 import typer
 
-from optigram import __version__
 from optigram.apps.cli import find, live, models, report, scan, study
 from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError
@@ -19,7 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     epilog="Start with: optigram find imaginet visual:pizza",
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for part in (find, scan, report, models, study, live):
     app.add_typer(part.app)
@@ -27,7 +26,7 @@ for part in (find, scan, report, models, study, live):
 
 def _show_version(asked: bool) -> bool:
     if asked:
-        typer.echo(f"optigram {__version__}")
+        typer.echo(f"optigram {installed('optigram')}")
         raise typer.Exit
     return asked
 

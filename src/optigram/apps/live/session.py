@@ -52,7 +52,13 @@ class Job:
 class Session:
     """One model, its judge, and one worker, which does the jobs in their order until the session is closed."""
 
-    def __init__(self, model: Model, name: str, corpus: Corpus | None = None, template: str | None = None):
+    model: Model
+    name: str
+    corpus: Corpus | None
+    template: str | None
+    closed: bool
+
+    def __init__(self, model: Model, name: str, corpus: Corpus | None = None, template: str | None = None) -> None:
         self.model, self.name, self.corpus, self.template = model, name, corpus, template
         self.jobs: dict[int, Job] = {}
         self.closed = False

@@ -96,7 +96,7 @@ class Trainer:
     best: float
     stale: int
 
-    def __init__(self, model: Imaginet, data: Dataset, settings: Training):
+    def __init__(self, model: Imaginet, data: Dataset, settings: Training) -> None:
         self.model, self.images, self.settings = model, data.images, settings
         self.texts = {name: part.encode(model.vocabulary) for name, part in data.parts.items()}
         self.rows = {name: part.images for name, part in data.parts.items()}
