@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from optigram.methods import Ascent, Then, method_named
+import optigram as og
+from optigram.methods import Ascent, Then, chains, method_named
 from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
+from optigram.targets.build import custom
 from optigram.targets.target import resolve
 
 GUIDE = Path(__file__).parent.parent / "CONTRIBUTING.md"
@@ -40,7 +42,7 @@ def own(tmp_path_factory):
 @pytest.fixture
 def objective(own):
     model = own["bag"].Bag(WORDS)
-    return Objective(model, resolve(["act:0 - act:1", "mean:2@max"], model), 4)
+    return Objective(model, resolve([custom(own["contrast"].contrast, "act"), "mean:2@max"], model), 4)
 
 
 def best_by_enumeration(objective) -> np.ndarray:
@@ -77,7 +79,7 @@ def test_a_result_of_theirs_does_not_depend_on_other_targets(objective, own):
         assert torch.equal(together.activation, alone.activation)
 
 
-def test_find_takes_them_as_objects_and_as_import_paths(objective, own):
+def test_a_run_takes_them_as_objects_and_as_import_paths(objective, own):
     climb = own["climb"].Climb(8)
     found = list(run_methods(objective, FindOptions(by=("climb.Climb", climb, "smx+climb:Climb"), budget=300, seed=2)))
     assert [one.method for one in found] == ["climb.Climb", "Climb(texts=8)", "smx+climb:Climb"]
@@ -89,12 +91,20 @@ def test_find_takes_them_as_objects_and_as_import_paths(objective, own):
     assert [record.activation for record in found[0].records] == [float(one.activation[0]) for one in with_objects]
 
 
-def test_a_function_of_the_states_is_a_target(objective, own):
-    """The function is differentiable, and is what the objective maximises as the address "act:0 - act:1"."""
-    model, contrast = objective.model, own["contrast"].contrast
-    ids = objective.lexicon[:8].view(2, 4)
-    embeds = model.embedding[ids].requires_grad_()
-    values = contrast(model.read(embeds, ["act"]), torch.ones(2, 4, dtype=torch.bool))
-    torch.testing.assert_close(values[:, -1], objective.score(ids[None]).activation[0])
-    (slope,) = torch.autograd.grad(values[:, -1].sum(), embeds)
-    torch.testing.assert_close(slope @ objective.table.T, objective.subset([0]).gradient(ids[None])[0])
+def test_a_function_of_the_states_is_the_same_target_as_the_address_of_what_it_computes(objective):
+    ids, model = objective.lexicon[:8].view(1, 2, 4), objective.model
+    function, address = objective.subset([0]), Objective(model, resolve(["act:0 - act:1"], model), 4)
+    torch.testing.assert_close(function.score(ids).activation, address.score(ids).activation)
+    torch.testing.assert_close(function.gradient(ids), address.gradient(ids))
+
+
+def test_the_front_door_takes_all_four_at_once(own, tmp_path):
+    model, climb = own["bag"].Bag(WORDS), own["climb"].Climb(8)
+    relaxed = Ascent(own["sharpening"].Sharpening(), steps=30, rate=0.5, restarts=2, every=10)
+    results = og.find(model, custom(own["contrast"].contrast, "act"), by=[climb, relaxed], length=4, budget=300, quiet=True)
+    assert [record.method for record in results] == ["Climb(texts=8)", chains.parse(relaxed).name]
+    for record in results:
+        (again,) = og.score(model, record.target, [record.text], quiet=True)
+        assert again.activation == pytest.approx(record.activation)
+    results.save(tmp_path / "run")
+    assert [record.text for record in og.open(tmp_path / "run")] == [record.text for record in results]

@@ -13,7 +13,7 @@ from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Searches, Settings, Unit, objective_of, open_imaginet
 from torch import Tensor
 
-from optigram.methods import chains, registry
+from optigram.methods import method_named
 from optigram.methods.ascent import Ascent
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
@@ -54,14 +54,14 @@ def _changed(budget: float, rate: float | None = None, kind: type[Gumbel] = Gumb
 
 def variants(budget: float) -> dict[str, Method]:
     """Every variant by name; those of gumbel differ from the first in one setting."""
-    coordinate = chains.method(chains.parse("coordinate"), budget)
+    coordinate = method_named("coordinate", budget)
     assert isinstance(coordinate, Coordinate)
     return {
         FIRST: _changed(budget),
         "no noise (softmax, the same temperatures)": _changed(budget, kind=_Noiseless),
         "no noise, no drawn texts": _changed(budget, kind=_Noiseless, draws=0),
         "noise, no drawn texts": _changed(budget, draws=0),
-        "gbl+coordinate": chains.method(chains.parse("gbl+coordinate"), budget),
+        "gbl+coordinate": method_named("gbl+coordinate", budget),
         "coordinate": coordinate,
         "temperature from 1": _changed(budget, hottest=1.0),
         "temperature from 2": _changed(budget, hottest=2.0),
@@ -151,7 +151,8 @@ def shortlist_setup(settings: Settings) -> tuple[Imaginet, Settings]:
 def shortlists(settings: Settings, budget: float) -> Mapping[str, Ascent]:
     """The dense method first, then the shortlists of the option `tried`; with `longer`, at so many times the budget."""
     sizes = map(int, settings.option("tried", "64").split(","))
-    sparse = registry._sparse(budget * settings.option("longer", 1.0))
+    sparse = method_named("sgbl", budget * settings.option("longer", 1.0))
+    assert isinstance(sparse, Ascent)
     return {DENSE: modern(DENSE, budget)} | {f"sgbl, {size} words": dataclasses.replace(sparse, shortlist=size) for size in sizes}
 
 

@@ -17,7 +17,7 @@ from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Settings, Unit, by_method, objective_of, open_corpus, open_model
 from torch import Tensor
 
-from optigram.methods import chains
+from optigram.methods import method_named
 from optigram.models.base import Model
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
@@ -122,7 +122,7 @@ def fluent(contest: Contest, unit: Unit, seed: int) -> list[Result]:
 
 
 def _searched(objective: Objective, unit: Unit, begin: list[_Found], seed: int) -> tuple[_Found, float]:
-    method = chains.method(chains.parse(unit["method"]), unit["budget"] / objective.passes, objective.model.attends, HEAVY_BLOCK)
+    method = method_named(unit["method"], unit["budget"] / objective.passes, objective.model.attends, HEAVY_BLOCK)
     start = torch.tensor([[row.ids for row in begin]])
     (found,) = search(objective, method, Budget(forwards=unit["budget"]), seed, KEPT, start=start).found
     assert found is not None

@@ -13,7 +13,7 @@ from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Settings, Unit, by_method, drawn_units, objective_of, open_corpus, open_imaginet
 from torch import Tensor
 
-from optigram.methods import Corpus, chains
+from optigram.methods import Corpus, method_named
 from optigram.models.imaginet import Imaginet
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
@@ -119,8 +119,8 @@ def faithful(context: tuple[Imaginet, np.ndarray, Settings], unit: Unit, seed: i
     budget = unit["budget"]  # of auto
     objective = objective_of(model, unit["site"], settings.targets, settings.length, words=words)
     objective = objective.subset([drawn_units(model, unit["site"], settings.targets).index(unit["unit"])])
-    theirs = _only(objective, chains.method(chains.parse(unit["method"]), budget, block=1), Budget(), seed)
-    ours = _only(objective, chains.method(chains.parse(chains.AUTO, corpus=False), budget), Budget(forwards=budget), seed)
+    theirs = _only(objective, method_named(unit["method"], budget, block=1), Budget(), seed)
+    ours = _only(objective, method_named("auto", budget), Budget(forwards=budget), seed)
     value, end = float(theirs.activation[0]), theirs.forwards + theirs.backwards
     reached, as_good = _reached(theirs, value), _reached(ours, value)
     metrics = {
@@ -133,7 +133,7 @@ def faithful(context: tuple[Imaginet, np.ndarray, Settings], unit: Unit, seed: i
         "fewer_reached": reached / as_good if as_good and reached else None,
     }
     told, target = model.vocabulary.decode, str(objective.targets[0])
-    found = ((unit["method"], theirs), (chains.AUTO, ours))
+    found = ((unit["method"], theirs), ("auto", ours))
     texts = [
         {"target": target, "method": by, "text": told(one.ids[0].tolist()), "activation": float(one.activation[0])} for by, one in found
     ]

@@ -7,7 +7,7 @@ import pytest
 from optigram.apps.live.session import DONE, WAITING, Session
 from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
-from optigram.methods import paper as presets
+from optigram.methods import method_named
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import score_texts
@@ -44,7 +44,7 @@ def test_a_text_is_judged_as_ever(session, tiny):
 
 def test_watching_changes_nothing(tiny):
     objective = Objective(tiny, resolve(["visual:dog"], tiny), 3)
-    method, seen = presets.named("gbl", 300), []
+    method, seen = method_named("gbl", 300), []
     plain = search(objective, method, Budget(forwards=300), seed=1).found[0]
     watched = search(objective, Watched(method, lambda *told: seen.append(told)), Budget(forwards=300), seed=1).found[0]
     assert watched.ids.tolist() == plain.ids.tolist()

@@ -73,7 +73,7 @@ def test_every_name_makes_a_method(name):
 
 
 def test_a_chain_shares_its_budget():
-    made = chains.method(chains.parse("crp+gbl+coordinate"), 2000, block=8)
+    made = chains.parse("crp+gbl+coordinate").method(2000, block=8)
     assert isinstance(made, Then)
     assert isinstance(made.first, Ascent)
     assert made.first.forwards <= 1000
@@ -83,6 +83,7 @@ def test_a_chain_shares_its_budget():
 
 def test_auto_begins_from_a_corpus_if_there_is_one():
     assert chains.parse("auto").corpus
+    assert (chains.parse("auto").name, chains.parse("auto").expanded) == ("auto", "crp+coordinate")
     assert not chains.parse("auto", corpus=False).corpus
     with pytest.raises(InputError, match="needs a corpus"):
         method_named("crp+coordinate")
@@ -108,4 +109,4 @@ def test_a_method_object_stays_as_it_is_and_is_labelled_by_its_settings():
     method = Coordinate(4, 32)
     assert method_named(method, 10) is method
     assert chains.parse(method).links == (method,)
-    assert [chains.label(by) for by in ("gbl", method, Gcg())] == ["gbl", "Coordinate(candidates=32)", "Gcg"]
+    assert [chains.parse(by).name for by in ("gbl", method, Gcg())] == ["gbl", "Coordinate(candidates=32)", "Gcg"]

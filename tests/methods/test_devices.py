@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from optigram.methods import Ascent, Beam, Coordinate, Epo, Gcg, Genetic, Logits, Random, Repeat, Then, modern
+from optigram.methods import Ascent, Beam, Coordinate, Epo, Gcg, Genetic, Logits, Random, Repeat, Then
 from optigram.methods.relaxations import Embeddings, Gumbel, Softmax
 from optigram.methods.simplex import Simplex
 from optigram.models.base import Linear, Site
@@ -141,13 +141,13 @@ METHODS = [
     Genetic(8),
     Random(8),
     Repeat(ascent(Softmax()), 2),
-    *(Then(ascent(Softmax()), second) for second in (Beam(2, 3), Coordinate(2, 3), Genetic(8), Random(8), modern("gbl", 60))),
+    *(Then(ascent(Softmax()), second) for second in (Coordinate(2, 3), Random(8), ascent(Gumbel()))),
 ]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_no_method_mixes_devices(device, method):
-    found = search(objective(), method.with_block(12), Budget(rounds=7), n=2).found
+    found = search(objective(), method.with_block(12), Budget(rounds=6), n=2).found
     assert all(isinstance(one.ids, torch.Tensor) and not isinstance(one.ids, DeviceTensor) for one in found)
 
 
@@ -162,12 +162,12 @@ def test_nor_does_a_search_for_fluent_diverse_texts_or_a_front(device, method):
 @pytest.mark.parametrize("method", [ascent(Gumbel()), Coordinate(2, 3), Genetic(8)], ids=repr)
 def test_the_results_are_those_of_the_cpu(device, method):
     method = method.with_block(12)
-    found = search(objective(), method, Budget(rounds=6)).found
+    found = search(objective(), method, Budget(rounds=4)).found
     model = Small()
     model.embedding = model.embedding.cpu()
     head = model.sites["logits"].linear
     model.sites["logits"] = Site(len(head.weight), model.vocabulary.tokens, Linear("mean", head.weight.cpu(), head.bias.cpu()))
-    on_cpu = search(Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model), 3), method, Budget(rounds=6)).found
+    on_cpu = search(Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model), 3), method, Budget(rounds=4)).found
     for one, other in zip(found, on_cpu, strict=True):
         assert torch.equal(one.ids, other.ids)
         torch.testing.assert_close(one.activation, other.activation)

@@ -57,7 +57,7 @@ def test_a_difference_of_logits_is_that_of_transformers(name):
 
 def test_an_encoder_is_no_language_model():
     model = network("bert")
-    with pytest.raises(InputError, match="from both sides"):
+    with pytest.raises(InputError, match="is not causal"):
         Objective(model, resolve(["mlp_act.1:3"], model), 3, fluency=Fluency(1.0))
 
 

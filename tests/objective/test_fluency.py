@@ -170,11 +170,11 @@ def test_what_is_no_mixture_has_no_surprisal(label):
 
 def test_models_that_do_not_say_what_comes_next_are_refused(tiny):
     both_ways = Toy(causal=False)
-    with pytest.raises(InputError, match="reads a text from both sides"):
+    with pytest.raises(InputError, match="is not causal"):
         judged(both_ways)
     silent = Toy()
     silent.sites = {"resid": silent.sites["resid"]}
-    with pytest.raises(InputError, match="does not say which word comes next"):
+    with pytest.raises(InputError, match="does not predict the next token"):
         judged(silent)
     with pytest.raises(InputError, match="nothing before it"):
         Objective(tiny, resolve(["visual:dog"], tiny), 1, fluency=Fluency(1.0))

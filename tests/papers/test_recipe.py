@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from optigram.methods import paper as presets
+from optigram.methods import method_named
 from optigram.methods.relaxations import Gumbel
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
@@ -30,7 +30,7 @@ def test_every_arm_of_the_study(wide):
     assert [arm.name for arm in found.arms] == ["modern", "faithful", "fair", "random directions", "random weights"]
     assert found.arms[1].methods == ("crp", "emb:faithful", "logit:faithful", "smx:faithful", "gbl:faithful")
     assert found.arms[1].budget is None
-    assert found.arms[2].budget == presets.named("gbl:fair").forwards == 500 * 200 * 64 * 3 + 501
+    assert found.arms[2].budget == method_named("gbl:fair").forwards == 500 * 200 * 64 * 3 + 501
     small = recipe.study("small", wide)
     assert small.arms[2].methods[1] == "emb:fair/200"
     assert small.arms[1].targets[1].count(",") + 1 == recipe.RECIPES["small"].few
@@ -38,7 +38,7 @@ def test_every_arm_of_the_study(wide):
 
 def test_a_shortened_run_goes_the_same_way():
     """Rate and cooling grow as steps fall: the path of logits and the temperature at the end are the authors'."""
-    whole, short = presets.named("gbl:faithful"), presets.named("gbl:faithful/100")
+    whole, short = method_named("gbl:faithful"), method_named("gbl:faithful/100")
     assert isinstance(whole.relaxation, Gumbel)
     assert isinstance(short.relaxation, Gumbel)
     assert whole.steps * whole.rate == pytest.approx(short.steps * short.rate)
@@ -49,9 +49,9 @@ def test_a_shortened_run_goes_the_same_way():
 
 def test_fair_runs_cost_what_gumbel_costs():
     budget = recipe._equal_budget(200)
-    costs = [presets.named(name, budget).forwards for name in recipe._authors("fair", 200)[1:]]
+    costs = [method_named(name, budget).forwards for name in recipe._authors("fair", 200)[1:]]
     assert all(0.8 * budget < cost <= budget for cost in costs)
-    assert presets.named("gbl:fair/200", budget).restarts == 1
+    assert method_named("gbl:fair/200", budget).restarts == 1
 
 
 def test_the_papers_step_is_36_gigaflop():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from optigram.errors import InputError, nearest
@@ -18,16 +17,28 @@ NAMES = (*registry.KNOWN, AUTO)
 
 
 class Chain(NamedTuple):
-    """A parsed name: whether the chain begins with corpus search, and the methods that follow, as names or objects."""
+    """A parsed name: whether the chain begins with corpus search, and the methods that follow, as names or objects.
 
+    `name` is what records call it: the name as given; for an object its class and the settings that are not the defaults.
+    """
+
+    name: str
     corpus: bool
     links: tuple[str | Method, ...]
 
+    @property
+    def expanded(self) -> str:
+        """The names of all links, joined: what `auto` stands for."""
+        return JOIN.join([presets.CORPUS] * self.corpus + [link if isinstance(link, str) else self.name for link in self.links])
 
-def check(names: Iterable[str | Method]) -> None:
-    """Raise InputError for the first name that is unknown or cannot be joined."""
-    for name in names:
-        parse(name)
+    def method(self, budget: float, attends: bool = False, block: int | None = None) -> Method:
+        """The methods after the corpus search, with equal shares of the budget; `block` sets the texts per batch.
+
+        `attends`: whether the tokens of the model attend to each other.
+        """
+        share = budget / len(self.links)
+        built = functools.reduce(Then, [registry.build(link, share, attends) if isinstance(link, str) else link for link in self.links])
+        return built if block is None else built.with_block(block)
 
 
 def parse(by: str | Method, corpus: bool = True) -> Chain:
@@ -37,8 +48,8 @@ def parse(by: str | Method, corpus: bool = True) -> Chain:
     """
     if not isinstance(by, str):
         check_method(by)
-        return Chain(False, (by,))
-    links = expand(by, corpus).split(JOIN)
+        return Chain(_label(by), False, (by,))
+    links = (by if by != AUTO else WITH_CORPUS if corpus else WITHOUT).split(JOIN)
     for link in links:
         _check(link, by)
     begins = links[0] == presets.CORPUS
@@ -48,12 +59,7 @@ def parse(by: str | Method, corpus: bool = True) -> Chain:
     endless = [link for link in rest[:-1] if not registry.build(link).ends]
     if endless:
         raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
-    return Chain(begins, tuple(rest))
-
-
-def expand(name: str, corpus: bool) -> str:
-    """The name itself, or what `auto` stands for."""
-    return name if name != AUTO else WITH_CORPUS if corpus else WITHOUT
+    return Chain(by, begins, tuple(rest))
 
 
 def imports(name: str) -> bool:
@@ -61,31 +67,18 @@ def imports(name: str) -> bool:
     return any(registry.is_import_path(link) for link in name.split(JOIN))
 
 
-def label(by: str | Method) -> str:
-    """What records call a method: its name; for an object its class and the settings that are not the defaults."""
-    if isinstance(by, str):
-        return by
-    fields: tuple[Any, ...] = dataclasses.fields(by) if dataclasses.is_dataclass(by) else ()
-    given = [f"{one.name}={getattr(by, one.name)!r}" for one in fields if one.repr and getattr(by, one.name) != one.default]
-    return f"{type(by).__name__}({', '.join(given)})" if given else type(by).__name__
-
-
-def method(chain: Chain, budget: float, attends: bool = False, block: int | None = None) -> Method:
-    """The methods of a chain after its corpus search, with equal shares of the budget; `block` sets the texts per batch.
-
-    `attends`: whether the tokens of the model attend to each other.
-    """
-    share = budget / len(chain.links)
-    built = functools.reduce(Then, [registry.build(link, share, attends) if isinstance(link, str) else link for link in chain.links])
-    return built if block is None else built.with_block(block)
-
-
 def method_named(by: str | Method, budget: float = presets.BUDGET, attends: bool = False, block: int | None = None) -> Method:
     """The method of a name, a chain of names or an import path; a Method object stays as it is. `auto` has no corpus here."""
     chain = parse(by, corpus=False)
     if chain.corpus:
         raise InputError(f"{by!r} begins with a corpus search, which needs a corpus; use Then(Corpus(source, texts), ...)")
-    return method(chain, budget, attends, block)
+    return chain.method(budget, attends, block)
+
+
+def _label(by: Method) -> str:
+    fields: tuple[Any, ...] = dataclasses.fields(by) if dataclasses.is_dataclass(by) else ()
+    given = [f"{one.name}={getattr(by, one.name)!r}" for one in fields if one.repr and getattr(by, one.name) != one.default]
+    return f"{type(by).__name__}({', '.join(given)})" if given else type(by).__name__
 
 
 def _check(link: str, name: str) -> None:

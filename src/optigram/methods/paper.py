@@ -93,18 +93,6 @@ def fair(label: str, budget: float = BUDGET, shorter: int = 1) -> Ascent:
     return dataclasses.replace(once, steps=steps, restarts=restarts, patience=None)
 
 
-def named(name: str, budget: float | None = None) -> Ascent:
-    """The gradient method of a name, for a budget of forward-equivalents."""
-    label, variant, shorter = parse(name)
-    match variant:
-        case "faithful":
-            return faithful(label, shorter)
-        case "fair":
-            return fair(label, budget or BUDGET, shorter)
-        case _:
-            return modern(label, budget or BUDGET)
-
-
 def modern(label: str, budget: float = BUDGET) -> Ascent:
     """A gradient method that makes the most of `budget` forward-equivalents per target.
 

@@ -59,6 +59,18 @@ def _sparse(budget: float) -> Ascent:
     return dataclasses.replace(usual, shortlist=SHORTLIST, block=BLOCK)
 
 
+def _papers(name: str, budget: float) -> Ascent:
+    """A gradient method of the paper: "gbl", "gbl:faithful", "smx:fair/200"."""
+    label, variant, shorter = presets.parse(name)
+    match variant:
+        case presets.FAITHFUL:
+            return presets.faithful(label, shorter)
+        case presets.FAIR:
+            return presets.fair(label, budget, shorter)
+        case _:
+            return presets.modern(label, budget)
+
+
 def _coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget several sweeps over all positions."""
     return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
@@ -98,7 +110,7 @@ def build(name: str, budget: float = presets.BUDGET, attends: bool = False) -> M
         if colon:
             raise InputError(f"{label} has no variants; expected {label}, got {name!r}")
         return SEARCHES[label](budget, attends)
-    return _imported(name, budget) if is_import_path(name) else presets.named(name, budget)
+    return _imported(name, budget) if is_import_path(name) else _papers(name, budget)
 
 
 def is_import_path(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Fluency: how surprising a text is to a language model, in nats per token; for discrete texts, and for mixtures of words.
+"""Fluency: the surprisal of a text to a language model, in nats per token, for discrete texts and for mixtures of words.
 
-Counted are the tokens from the first free one on, each given all before it; not special ones, and not the very first of
-the input, which nothing comes before. So with a begin symbol or a template's words in front every free word counts, and
-without them the first does not.
+The mean is over the tokens from the first free one on, each given all tokens before it, without special tokens and
+without the first token of the input. So after a begin token or a template's words every free word counts; otherwise the
+first does not.
 """
 
 from collections import defaultdict
@@ -17,16 +17,16 @@ from optigram.models.base import Linear, Model, in_blocks
 from optigram.models.vocabulary_logits import vocabulary_logits
 from optigram.shapes import Bool, Float, Int
 
-ROWS = 32  # texts in one forward, so that every forward has the same shape: their scores for all words must fit
+ROWS = 32  # texts per forward, so that every forward has one shape; their scores for all words must fit in memory
 
 
 @dataclass(frozen=True)
 class Fluency:
-    """What is asked of a text's surprisal: `weight` nats of it are taken off the activation, texts outside `band` are not kept.
+    """Penalties and bounds on the surprisal of a text.
 
-    `model` is the language model that is surprised; None is the one that is judged. `repetition` is what a word that stands
-    there again costs (see `repetition`), for a language model is fond of those. `second` is another language model, which is
-    told nothing and says in the end how surprising it finds what was kept.
+    `weight` is subtracted from the value per nat per token; texts with a surprisal outside `band` are not allowed. `model` is
+    the language model; None is the searched model itself. `repetition` is the weight of repeated words (see `repetition`),
+    which language models favour. `second` is another language model that takes no part in the search and scores the kept texts.
     """
 
     weight: float = 0.0
@@ -38,15 +38,15 @@ class Fluency:
     def __post_init__(self) -> None:
         least, most = self.band
         if not 0 <= self.weight < float("inf"):
-            raise InputError(f"expected a weight of fluency of at least 0, got {self.weight}")
+            raise InputError(f"expected a fluency weight of at least 0, got {self.weight}")
         if not 0 <= self.repetition < float("inf"):
-            raise InputError(f"expected a weight of repetition of at least 0, got {self.repetition}")
+            raise InputError(f"expected a repetition weight of at least 0, got {self.repetition}")
         if not 0 <= least < most:
             raise InputError(f"expected a band of surprisal such as 2-6, in nats per token, got {least}-{most}")
 
 
 def parse_band(text: str) -> tuple[float, float]:
-    """Read "2-6", "-6" or "2-": the least and the most nats per token."""
+    """Parse "2-6", "-6" or "2-": the least and the most nats per token. Raises InputError."""
     least, dash, most = text.partition("-")
     try:
         if not dash:
@@ -58,24 +58,24 @@ def parse_band(text: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model that says of every text what comes next: `head` gives scores of all words from the states of its source."""
+    """A causal model that predicts the next token: `head` gives scores of all words from the states of its source."""
 
     model: Model
     head: Linear
 
     @classmethod
     def of(cls, model: Model) -> "LanguageModel":
-        """The model as a language model; an InputError if it does not say what comes next, or has already seen it."""
+        """The model as a language model. Raises InputError if it has no scores of the next token, or is not causal."""
         where = vocabulary_logits(model)
         head = None if where is None else model.sites[where].linear
         if head is None:
-            raise InputError(f"{model.name} does not say which word comes next; name a language model for the fluency")
+            raise InputError(f"{model.name} does not predict the next token; name a causal language model as the fluency model")
         found = cls(model, head)
-        if not found._looks_back_only():
-            raise InputError(f"{model.name} reads a text from both sides, so what comes next is no surprise to it; name a causal model")
+        if not found._is_causal():
+            raise InputError(f"{model.name} is not causal: a token changes the states before it; name a causal fluency model")
         return found
 
-    def _looks_back_only(self) -> bool:
+    def _is_causal(self) -> bool:
         first, last = 0, len(self.model.vocabulary) // 2
         texts = torch.tensor([[first, first, first], [first, first, last]], device=self.model.embedding.device)
         with torch.no_grad():
@@ -107,7 +107,7 @@ class LanguageModel:
             return in_blocks(run, ids, ROWS)
 
     def scores_after(self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"]) -> Float[Tensor, "n p v"]:
-        """Scores of `words` for what comes after each of the places of texts [n s], without a gradient."""
+        """Scores of `words` as the token after each of the positions `places` of texts [n s], without a gradient."""
 
         def run(rows: Tensor) -> Tensor:
             states = self._states(self.model.embedding[rows])
@@ -119,9 +119,9 @@ class LanguageModel:
     def expected(
         self, embeds: Float[Tensor, "n s d"], labels: Sequence[Tensor | int | None], words: Int[Tensor, " v"]
     ) -> Float[Tensor, " n"]:
-        """Differentiable mean nats of texts of mixtures [n s d].
+        """Mean nats of texts of mixtures [n s d], differentiable.
 
-        `labels` says for each position which token it is: an id, weights [n v] of `words`, or None if it is not counted.
+        `labels` has for each position its token: an id, weights [n v] of `words`, or None if it is not counted.
         """
         states = self._states(embeds)
         nats = torch.zeros(len(embeds), device=embeds.device)
@@ -133,7 +133,7 @@ class LanguageModel:
         return nats / sum(label is not None for label in labels)
 
     def of_words(self, texts: Sequence[str]) -> Float[Tensor, " n"]:
-        """Mean nats a token of texts in this model's own tokens, after its begin symbol if it has one; NaN for one token without."""
+        """Mean nats per token of texts in this model's own tokens, after its begin token, if any; NaN for a single token without one."""
         vocabulary, device = self.model.vocabulary, self.model.embedding.device
         begin = vocabulary.prefix
         rows = defaultdict(list)
@@ -149,13 +149,13 @@ class LanguageModel:
 
 
 def repetition(words: Int[Tensor, "*b t"]) -> Float[Tensor, "*b"]:
-    """How much a text repeats itself: (count - 1)^1.5 summed over its different words (FLRT, Thompson & Sklar 2024)."""
+    """Repetition of a text: (count - 1)^1.5 summed over its distinct words (FLRT, Thompson & Sklar 2024)."""
     count = (words[..., :, None] == words[..., None, :]).sum(-1).float()
     return ((count - 1) ** 1.5 / count).sum(-1)
 
 
 def expected_repetition(weights: Float[Tensor, "*b t v"]) -> Float[Tensor, "*b"]:
-    """The same of mixtures, by the sums of their weights; differentiable, and equal for texts of whole words."""
+    """The same for mixtures, by the sums of their weights; differentiable, and equal for one-hot texts."""
     return ((weights.sum(-2) - 1).clamp(min=0) ** 1.5).sum(-1)
 
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on (seed, target, restart) alone, so that a target's result does not depend on its neighbours."""
+"""Random numbers that depend on (seed, target, restart) only, so that a target's result is independent of the batch."""
 
 import functools
 import hashlib
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from optigram.shapes import Float
 
-POOL = 1 << 21  # gumbel numbers drawn once for a seed and read from random places
+POOL = 1 << 21  # gumbel numbers drawn once per seed and read at random offsets
 
 
 class Streams:
-    """One stream of random numbers for each text of k targets x c restarts."""
+    """One stream of random numbers for each of k targets x c restarts; tensors are on `device`."""
 
     seed: int
     shape: tuple[int, int]
@@ -37,19 +37,19 @@ class Streams:
         return self._draw(lambda rng: rng.random(shape, dtype=np.float32), shape)
 
     def integers(self, below: int, *shape: int) -> Tensor:
-        """Whole numbers from 0 to below - 1 [k c *shape]."""
+        """Integers from 0 to below - 1 [k c *shape]."""
         return self._draw(lambda rng: rng.integers(below, size=shape), shape)
 
     def gumbel(self, *shape: int) -> Tensor:
-        """Fresh standard gumbel numbers [k c *shape]: minus the logarithm of exponential ones, which are never 0."""
+        """Fresh standard gumbel numbers [k c *shape]: minus the logarithm of exponential ones, kept above 0."""
         tiny = np.finfo(np.float32).tiny
         return -self._draw(lambda rng: np.maximum(rng.standard_exponential(shape, dtype=np.float32), tiny), shape).log()
 
     def plus_gumbel(self, logits: Float[Tensor, "k c t v"], samples: int) -> Float[Tensor, "k c samples t v"]:
         """Logits [k c t v] plus standard gumbel numbers, `samples` times: [k c samples t v].
 
-        The numbers are read from a pool of `POOL`, from a place that each stream draws: drawing fresh ones costs as
-        much as the matrix products of a step, reading them costs next to nothing.
+        The numbers are read from a pool of `POOL` at an offset that each stream draws: drawing fresh ones costs as
+        much as the matrix products of a step, reading them almost nothing.
         """
         shape = logits.shape[2:]
         size = shape.numel()

@@ -1,4 +1,4 @@
-"""What passes between methods and the judge: texts as mixtures of words, and what texts are worth."""
+"""What methods and the objective exchange: texts as mixtures of words, and scores."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,17 @@ from optigram.shapes import Float
 
 
 class SoftText(NamedTuple):
-    """Mixtures of words: `embeds` [k1 c t d], and the `weights` [k1 c t v] that made them, where there are any."""
+    """Soft texts: `embeds` [k1 c t d], and the `weights` of words [k1 c t v] that made them, if any."""
 
     embeds: Float[Tensor, "k1 c t d"]
     weights: Float[Tensor, "k1 c t v"] | None
 
 
 class Scores(NamedTuple):
-    """What texts are worth, float32 [k c].
+    """Scores of texts, float32 [k c].
 
-    `activation` is the target's pooled number, in the model's own units; `surprisal` nats per token, where fluency was
-    asked for. `penalised` is what ranks the texts, where that is not the activation: less what fluency costs, and -inf
-    for a text that may not be kept.
+    `activation` is the target's pooled number in the model's own units; `surprisal` is in nats per token, with a fluency.
+    `penalised` ranks the texts if the activation alone does not: less the penalties, and -inf for a text that is not allowed.
     """
 
     activation: Float[Tensor, "k c"]
@@ -28,5 +27,5 @@ class Scores(NamedTuple):
 
     @property
     def value(self) -> Float[Tensor, "k c"]:
-        """What is maximised."""
+        """What is maximised: the activation less penalties."""
         return self.activation if self.penalised is None else self.penalised

@@ -1,4 +1,4 @@
-"""The surprisal of texts under a language model, and the penalty that it takes off their activation."""
+"""The surprisal of texts of one layout to a language model, and the penalty for it."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from optigram.text.vocabulary import Vocabulary
 
 
 class Surprisal:
-    """Measures texts of `length` free words in a template. `words` [v] are the ids that word weights are over."""
+    """Scores texts of `length` free words in a template. `words` [v] are the ids that the weights of soft texts are over."""
 
     language: LanguageModel
     same_model: bool
@@ -37,15 +37,15 @@ class Surprisal:
         self.counted = counted_places(template, length, judged.vocabulary)
         self.around = (len(judged.vocabulary.prefix), len(judged.vocabulary.suffix))
         if self.same_tokens and not any(self.counted):
-            raise InputError("a single word with nothing before it has no surprisal; give a longer --length or a --template")
+            raise InputError("a single token with nothing before it has no surprisal; give a longer --length or a --template")
 
     @property
     def penalises_surprisal(self) -> bool:
-        """Whether something has a weight, and a gradient: another tokenizer cannot read a mixture of this one's words."""
+        """Whether soft texts have a penalty with a gradient; a model with other tokens cannot read mixtures of this one's words."""
         return (self.weight > 0 or self.repetition > 0) and self.same_tokens
 
     def hard(self, inputs: Int[Tensor, "k1 c s"]) -> Float[Tensor, "k1 c"]:
-        """Nats per token of discrete texts. A model with other tokens hears the whole text anew, template and all."""
+        """Nats per token of discrete texts. For a model with other tokens, the whole text with its template is tokenized again."""
         if self.same_tokens:
             return self.language.surprisal(inputs.flatten(0, 1), torch.tensor(self.counted)).view(inputs.shape[:2])
         first, last = self.around
@@ -53,7 +53,7 @@ class Surprisal:
         return self.language.of_words(texts).to(inputs.device).view(inputs.shape[:2])
 
     def next_words(self, inputs: Int[Tensor, "k1 c s"]) -> Float[Tensor, "k1 c t v"]:
-        """Scores of all words for each free place, by what stands before it; 0 where nothing does."""
+        """Scores of all words for each free position, given the tokens before it; 0 without any."""
         free = [place for place, piece in enumerate(layout(self.pieces)) if piece is None]
         before = [max(place - 1, 0) for place in free]
         scores = self.language.scores_after(inputs.flatten(0, 1), before, self.words)
@@ -62,22 +62,20 @@ class Surprisal:
         return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
     def soft(self, embeds: Float[Tensor, "k1 c s d"], weights: Float[Tensor, "k1 c t v"] | None) -> Float[Tensor, "k1 c"]:
-        """Expected nats per token of mixtures of words, differentiable: `embeds` as the judged model reads them, template and all.
+        """Expected nats per token of mixtures of words, differentiable: `embeds` as the searched model reads them, with the template.
 
-        Raises InputError where the texts are no mixtures.
+        Raises InputError for texts that are not mixtures.
         """
         if weights is None or not are_mixtures(weights):
-            raise InputError(
-                "embeddings and free weights (emb, logit) have no surprisal, for they are no mixtures of words; use smx or gbl"
-            )
+            raise InputError("free embeddings and weights (emb, logit, pez) are no mixtures of words and have no surprisal; use smx or gbl")
         flat = weights.flatten(0, 1)
         labels = [flat[:, place] if isinstance(piece, range) else place for piece in self.pieces for place in piece]
         shown = [label if counted else None for label, counted in zip(labels, self.counted, strict=True)]
-        heard = embeds.flatten(0, 1) if self.same_model else self._heard(flat)
-        return self.language.expected(heard, shown, self.words).view(weights.shape[:2])
+        read = embeds.flatten(0, 1) if self.same_model else self._read(flat)
+        return self.language.expected(read, shown, self.words).view(weights.shape[:2])
 
-    def _heard(self, weights: Float[Tensor, "n t v"]) -> Float[Tensor, "n s d"]:
-        """The texts as the language model reads them, where that is another model with the same tokens."""
+    def _read(self, weights: Float[Tensor, "n t v"]) -> Float[Tensor, "n s d"]:
+        """Embeddings of the texts for a language model that is another model with the same tokens."""
         embedding = self.language.model.embedding.detach()
         table, parts = embedding[self.words].float(), []
         for piece in self.pieces:
@@ -91,11 +89,11 @@ class Surprisal:
     def penalised(
         self, activation: Float[Tensor, "k c"], surprisal: Float[Tensor, "k c"], free: Int[Tensor, "k1 c t"]
     ) -> Float[Tensor, "k c"]:
-        """The activation less what the surprisal and the repetition of the free words cost; -inf outside the band."""
+        """The activation less the penalties on surprisal and on repetition of the free words; -inf outside the band."""
         least, most = self.band
         outside = (surprisal < least) | (surprisal > most)
-        worth = activation - self.weight * surprisal - (self.repetition * repetition(free) if self.repetition else 0)
-        return worth.masked_fill(outside, -torch.inf)
+        value = activation - self.weight * surprisal - (self.repetition * repetition(free) if self.repetition else 0)
+        return value.masked_fill(outside, -torch.inf)
 
     def penalised_soft(
         self,
@@ -104,6 +102,6 @@ class Surprisal:
         weights: Float[Tensor, "k1 c t v"],
         penalty: Float[Tensor, "k c"] | float = 0.0,
     ) -> Float[Tensor, "k c"]:
-        """The same for mixtures, without the band, and with a further price of a nat of each text; differentiable."""
-        worth = activation - (self.weight + penalty) * surprisal
-        return worth - self.repetition * expected_repetition(weights) if self.repetition else worth
+        """The same for mixtures, without the band, and with a further penalty per nat for each text; differentiable."""
+        value = activation - (self.weight + penalty) * surprisal
+        return value - self.repetition * expected_repetition(weights) if self.repetition else value

@@ -53,17 +53,17 @@ class ParetoFront:
         pairs = ((self.ids, other.ids), (self.activation, other.activation), (self.surprisal, other.surprisal))
         return ParetoFront.of(*(torch.cat(pair, dim=1) for pair in pairs))
 
-
-def non_dominated(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
-    """Indices of the texts [n t] that no other text beats, least surprising first; never one with the activation -inf."""
-    order = np.lexsort((*ids.T[::-1], -activation, surprisal))
-    before = np.maximum.accumulate(np.concatenate([[-np.inf], activation[order]]))[:-1]
-    return order[activation[order] > before]
+    @staticmethod
+    def non_dominated(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
+        """Indices of the texts [n t] that no other text beats, best activation first; never one with the activation -inf."""
+        order = np.lexsort((*ids.T[::-1], -activation, surprisal))
+        before = np.maximum.accumulate(np.concatenate([[-np.inf], activation[order]]))[:-1]
+        return order[activation[order] > before][::-1].copy()
 
 
 def _kept(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.ndarray:
     """Indices of the texts to keep, best activation first."""
-    order = non_dominated(ids, activation, surprisal)[::-1]
+    order = ParetoFront.non_dominated(ids, activation, surprisal)
     if not len(order):
         return order
     nats, values = surprisal[order].astype(np.float64), activation[order].astype(np.float64)
@@ -71,4 +71,4 @@ def _kept(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.
     keep = np.concatenate([[True], cells[1:] != cells[:-1]])
     corners = (values - PENALTIES[:, None] * nats).argmax(axis=1)  # argmax takes the first of equals, which has the highest activation
     keep[corners] = True
-    return order[keep].copy()
+    return order[keep]

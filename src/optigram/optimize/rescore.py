@@ -7,7 +7,7 @@ from torch import Tensor
 
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
-from optigram.optimize.pareto import ParetoFront, non_dominated
+from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.topk import TopK
 from optigram.shapes import Float, Int
 
@@ -75,5 +75,5 @@ def _order(ids: Int[Tensor, "n t"], value: Float[Tensor, " n"]) -> Int[Tensor, "
 
 def _non_dominated(ids: Tensor, activation: Tensor, surprisal: Tensor, among: Int[Tensor, " m"]) -> Int[Tensor, " m"]:
     """Those of the texts `among` that no other beats, best activation first."""
-    chosen = non_dominated(ids[among].numpy(), activation[among].numpy(), surprisal[among].numpy())[::-1]
-    return among[torch.from_numpy(chosen.copy())]
+    chosen = ParetoFront.non_dominated(ids[among].numpy(), activation[among].numpy(), surprisal[among].numpy())
+    return among[torch.from_numpy(chosen)]

@@ -51,7 +51,7 @@ def plan_of(by: str | Method, objective: Objective, corpus: Corpus | None, forwa
     chain = chains.parse(by, corpus is not None)
     if chain.corpus and corpus is None:
         raise InputError("corpus search needs a corpus; give one")
-    return Plan(chains.label(by), corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+    return Plan(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
 
 
 def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
@@ -67,4 +67,4 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     attends = objective.model.attends
     block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None
-    return chains.method(chain, (forwards or presets.BUDGET) / objective.passes, attends, block)
+    return chain.method((forwards or presets.BUDGET) / objective.passes, attends, block)

@@ -53,7 +53,8 @@ def prepare(
     """
     if options.front and options.n > 1:
         raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
-    chains.check(options.by)
+    for by in options.by:
+        chains.parse(by)
     objective = make_objective(model, targets, options, exact=exact)
     corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
     if corpus is not None and options.corpus is None and not _readable(corpus, model):
@@ -64,7 +65,7 @@ def prepare(
     for told in remarks(objective, () if corpus is None else list(corpus.texts())):
         remark(told)
     if chains.AUTO in options.by:
-        remark(f"{chains.AUTO} runs {chains.expand(chains.AUTO, corpus is not None)}")
+        remark(f"{chains.AUTO} runs {chains.parse(chains.AUTO, corpus is not None).expanded}")
     start = None if options.start is None else starts_from_scan(options.start, objective)
     return Prepared(objective, options, corpus, start)
 

@@ -40,7 +40,8 @@ class Arm(BaseModel):
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        chains.check(methods)
+        for name in methods:
+            chains.parse(name)
         return methods
 
 
