@@ -25,7 +25,7 @@ def by_hand(model, target: Target, ids: list[int]) -> float:
 
 def plain(model):
     """The same model without `step`, as a transformer would be."""
-    names = ("name", "vocabulary", "embedding", "sites", "read")
+    names = ("name", "vocabulary", "embedding", "sites", "fingerprint", "read")
     return SimpleNamespace(attends=True, step=None, **{name: getattr(model, name) for name in names})
 
 
