@@ -22,7 +22,9 @@ from optigram.shapes import Int
 BLOCKS = 128, 32, 8  # texts per call; measured: one token each of 128 texts runs at nearly full speed
 LEAST, PARTED, MOST = 8, 1 << 25, 64  # overhead of a call in tokens; measured on a processor: large for small layers
 LAUNCHES = 1024  # the same on an accelerator, where small calls cost nearly what large ones do; not measured
-CLOSE, CLOSE_HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights in single and in half precision
+# of the largest state at a site, in single and in half precision. Rounding, which depends on the number of threads, reaches 1.3e-4
+# in SmolLM2's last block; wrong positions or attention windows differ by far more at some site
+CLOSE, CLOSE_HALF = 1e-3, 5e-2
 FRONT = 3  # tokens of the trial that are run at once
 
 
