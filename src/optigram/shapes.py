@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Annotated as Int
     from typing import Annotated as Shaped
 
-    P, R = ParamSpec("P"), TypeVar("R")
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
     def unchecked(function: Callable[P, R]) -> Callable[P, R]:
         """Leave the types of a function's arguments to the function, which refuses wrong ones in one line of its own."""

@@ -45,7 +45,7 @@ class Contexts:
     reader: ActivationReader | None
     how: ReadSettings
     tokens: int
-    around: tuple[int, int] | None
+    around: tuple[int, int]
     forward: Forward | None
 
     def __init__(
