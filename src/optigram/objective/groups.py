@@ -17,7 +17,7 @@ from optigram.targets.target import Target
 def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tensor, " s"], view: View = "search") -> list[TargetGroup]:
     """One `TargetGroup` for each set of sources that some of the numbered targets read together.
 
-    `looked` [s] are the positions that @max and @mean cover. Functions among a target's terms are left out: see `function_groups`.
+    `looked` [s] are the positions that @max and @mean cover. Functions among a target's terms are left out: see `all_groups`.
     """
     parts = {number: (affine_terms(model, target), normalisers(model, target)) for number, target in targets.items()}
     groups: dict[tuple, list[int]] = {}

@@ -62,12 +62,13 @@ class Objective:
         must_survive: bool = False,
         exact: Callable[[], Model] | None = None,
     ) -> None:
-        if length < 1:
-            raise InputError(f"expected a length of at least 1 word, got {length}")
+        found = resolve(targets, model)
+        if not isinstance(length, int) or length < 1:
+            raise InputError(f"expected a length of at least 1 word, got {length!r}")
         template = Template.bare(model.vocabulary) if template is None else template
         if template.length not in (None, length):
             raise InputError(f"the template's slots hold {template.length} words, but the length is {length}; leave --length out")
-        self.targets, self.length, self.template = resolve(targets, model), length, template
+        self.targets, self.length, self.template = found, length, template
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: KnownTexts | None = None
         self._deterministic = False
