@@ -1,11 +1,13 @@
 """Affine terms: a target as a sum of numbers `weight @ state + bias`, each passed through a threshold or a soft cap."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from optigram.errors import InputError
 from optigram.models.base import Model, Site
 from optigram.shapes import Float
 from optigram.targets.latent import Scaling, SparseAutoencoder
@@ -54,7 +56,10 @@ class AffineTerm:
 
 
 def affine_terms(model: Model, target: Target) -> list[AffineTerm]:
-    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first."""
+    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first.
+
+    Raises InputError where weights overflow float32.
+    """
     linear: dict[Source, AffineTerm] = {}
     others: list[AffineTerm] = []
     for term in target.terms:
@@ -69,7 +74,11 @@ def affine_terms(model: Model, target: Target) -> list[AffineTerm]:
         linear[affine.source] = AffineTerm(
             affine.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
         )
-    return [*linear.values(), *others]
+    found = [*linear.values(), *others]
+    for term in found:
+        if not math.isfinite(term.bias) or not bool(term.weight.isfinite().all()):
+            raise InputError(f"{target} has weights that are not finite in float32; give smaller factors, vectors or biases")
+    return found
 
 
 def normalisers(model: Model, target: Target) -> dict[Normaliser, float]:

@@ -82,7 +82,8 @@ def run(prepared: Prepared, watch: Watch = lambda method, done, best: None, rema
     results = list(run_methods(objective, options, prepared.corpus, prepared.start, watch))
     for one in results:
         if one.broken:
-            remark(f"{one.method}: {one.broken} scores were NaN and were left out; check the model's weights and dtype")
+            what = "check the model's weights and dtype, and the weights of the target"
+            remark(f"{one.method}: {one.broken} scores were NaN or infinite and were left out; {what}")
         if one.interrupted:
             remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
     return results

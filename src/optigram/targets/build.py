@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.shapes import Float, unchecked
 from optigram.targets.address import LOG_PROB, LOGIT
 from optigram.targets.custom import Custom, Function
+from optigram.targets.float32 import as_float32
 from optigram.targets.readouts import Asked, Direction, Held, Term
 from optigram.targets.target import Target
 
@@ -109,15 +108,7 @@ def _name(name: Any, default: str) -> str:
 
 def _vector(vector: Any) -> Float[Tensor, " h"]:
     """A copy as float32, so that what the caller changes later is not changed here."""
-    try:
-        found = vector.detach().cpu() if isinstance(vector, Tensor) else torch.from_numpy(np.array(vector))
-        if found.is_complex():
-            raise TypeError("complex numbers")
-        copied = found.to(torch.float32, copy=True)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"expected a vector of real numbers, got {type(vector).__name__}: {str(error).splitlines()[0]}") from error
+    copied = as_float32(vector, "a vector")
     if copied.ndim != 1 or not len(copied):
         raise InputError(f"expected a vector of one dimension, as wide as the site, got shape {list(copied.shape)}")
-    if not copied.isfinite().all():
-        raise InputError("expected a vector that is finite in float32; look for NaN and infinity in it")
-    return copied.contiguous()
+    return copied
