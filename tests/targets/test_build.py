@@ -209,7 +209,7 @@ WRONG = {
     "a large latent": (lambda toy: latent("resid", {"encoder": torch.zeros(4, 8)}, 4), "units 0 to 3"),
     "a gated autoencoder": (
         lambda toy: latent("resid", {"W_enc": torch.eye(8), "b_enc": torch.zeros(8), "cfg": {"architecture": "gated"}}, 0),
-        "expected standard",
+        "is of the kind gated, but holds",
     ),
     "no function": (lambda toy: custom(3, "resid"), r"function\(states, mask\), got int"),
     "one argument": (lambda toy: custom(lambda states: states, "resid"), r"function\(states, mask\), got lambda"),

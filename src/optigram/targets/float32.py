@@ -17,13 +17,13 @@ def holds(weight: float) -> bool:
     return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
 
 
-def as_float32(value: Any, what: str) -> Tensor:
-    """A copy of a tensor, array or list, on the CPU, as dense float32. Raises InputError unless its numbers are real and finite."""
+def as_float32(value: Any, what: str, copy: bool = True) -> Tensor:
+    """A tensor, array or list as dense float32 on the CPU, copied even if it is that. Raises InputError unless its numbers are finite."""
     try:
         found = value.detach().cpu() if isinstance(value, Tensor) else torch.from_numpy(_array(value))
         if found.is_complex():
             raise TypeError("complex numbers")
-        found = (found.dequantize() if found.is_quantized else found).to_dense().to(torch.float32, copy=True).contiguous()
+        found = (found.dequantize() if found.is_quantized else found).to_dense().to(torch.float32, copy=copy).contiguous()
     except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"expected {what} of real numbers, got {_kind(value)}: {reason}; convert it to float32") from error
