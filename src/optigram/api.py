@@ -30,7 +30,7 @@ O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a functi
 R = TypeVar("R")
 
 
-class FindCall(FindOptions):
+class _FindCall(FindOptions):
     """The keyword arguments of `find`."""
 
     tokenizer: Any = None
@@ -62,8 +62,8 @@ def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]]
     return decorate
 
 
-@_with_options(FindCall)
-def find(model: Any, targets: Any, options: FindCall) -> Results:
+@_with_options(_FindCall)
+def find(model: Any, targets: Any, options: _FindCall) -> Results:
     """Find the texts that maximize targets.
 
     Args:
@@ -200,7 +200,7 @@ def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
     return watch
 
 
-def _opened(model: Any, options: FindCall, dtype: str) -> Model:
+def _opened(model: Any, options: _FindCall, dtype: str) -> Model:
     """The model in `dtype` where it is opened by name; a loaded object keeps its own."""
     if isinstance(model, str | Path):
         return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)

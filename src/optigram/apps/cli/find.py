@@ -16,8 +16,8 @@ PANEL = "Search"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("demo", rich_help_panel=PANEL)
+def _demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
     """Run the paper's five methods on six neurons of the bundled model (about two minutes)."""
     from optigram.papers.poerner2018.demo import MODEL, TARGETS, options, summary
 
@@ -26,9 +26,9 @@ def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device 
         typer.echo(f"\n{summary(found)}")
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+@app.command("find", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 @with_find_options
-def find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def _find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Find the texts that make neurons fire most.
 
     The first search of the bundled model takes about half a minute on two cores; larger models take longer.
@@ -37,8 +37,8 @@ def find(model: Model, targets: Targets, options: "FindOptions", out: Out = None
     _found(model, targets, options, out, as_json, quiet)
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def score(
+@app.command("score", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _score(
     model: Model,
     targets: Targets,
     text: Annotated[list[str], typer.Option(help="a text, or with a template its free words; repeatable")],
@@ -60,8 +60,8 @@ def score(
     print_records(found, as_json)
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def explain(
+@app.command("explain", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _explain(
     model: Model,
     targets: Targets,
     text: Annotated[str, typer.Option(help="a text, or with a template its free words")],

@@ -12,8 +12,8 @@ PANEL = "Models"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def sites(model: Model, as_json: Json = False) -> None:
+@app.command("sites", rich_help_panel=PANEL)
+def _sites(model: Model, as_json: Json = False) -> None:
     """List the sites of a model, with an address to copy for each."""
     import json
     from dataclasses import asdict
@@ -30,8 +30,8 @@ def sites(model: Model, as_json: Json = False) -> None:
         console().print(site_tree(network.name, rows))
 
 
-@app.command(rich_help_panel=PANEL)
-def check(model: Model, as_json: Json = False, device: Device = None) -> None:
+@app.command("check", rich_help_panel=PANEL)
+def _check(model: Model, as_json: Json = False, device: Device = None) -> None:
     """Check that a model is read correctly, on random texts. Exits with 1 if a check fails."""
     import json
     from dataclasses import asdict

@@ -21,8 +21,8 @@ app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="a folder written by find, demo or study")]
 
 
-@app.command(rich_help_panel=PANEL)
-def report(
+@app.command("report", rich_help_panel=PANEL)
+def _report(
     folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
     out: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path("report.html"),
     scan: Annotated[Path | None, typer.Option(help="the folder of a scan, shown beside the run")] = None,
@@ -47,16 +47,16 @@ def report(
         tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
 
-@app.command(rich_help_panel=PANEL)
-def evidence(folder: Folder, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("evidence", rich_help_panel=PANEL)
+def _evidence(folder: Folder, device: Device = None, quiet: Quiet = False) -> None:
     """Compute the evidence of a run again: contribution of each word, substitutes, corpus examples."""
     rows = _gather(folder, device_of(device), quiet)
     if not quiet:
         tell(f"evidence of {len(rows)} neurons is in {folder}")
 
 
-@app.command(rich_help_panel=PANEL)
-def show(
+@app.command("show", rich_help_panel=PANEL)
+def _show(
     folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
     target: Annotated[str | None, typer.Option(help="only this target")] = None,
     top: Annotated[int | None, typer.Option(help="number of texts per target", min=1)] = None,

@@ -26,8 +26,8 @@ Batch = Annotated[int | None, typer.Option(help="largest number of texts held at
 Workers = Annotated[int | None, typer.Option(help="processes of the engines processes and ray", show_default="one per core", min=1)]
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def scan(
+@app.command("scan", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _scan(
     model: Model,
     targets: Targets,
     corpus: Annotated[list[str] | None, typer.Option(help="a file, a glob, or hf:NAME@REVISION:SPLIT; repeatable")] = None,
@@ -97,8 +97,8 @@ def scan(
         _show(found, as_json, quiet)
 
 
-@app.command(rich_help_panel=PANEL)
-def work(
+@app.command("work", rich_help_panel=PANEL)
+def _work(
     folder: Folder,
     rank: Annotated[
         int | None, typer.Option(help="rank of this process", show_default="from torchrun, srun or Slurm, else 0", min=0)
@@ -129,8 +129,8 @@ def work(
         tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
-@app.command(rich_help_panel=PANEL)
-def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("merge", rich_help_panel=PANEL)
+def _merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
     """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import Plan
@@ -190,8 +190,8 @@ def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
         tell(summary(found))
 
 
-@app.command(rich_help_panel=PANEL)
-def export(
+@app.command("export", rich_help_panel=PANEL)
+def _export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
     kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
@@ -203,8 +203,8 @@ def export(
     write(ScanResults.load(folder), kind, out)
 
 
-@app.command(rich_help_panel=PANEL)
-def push(
+@app.command("push", rich_help_panel=PANEL)
+def _push(
     folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
     private: Annotated[bool, typer.Option("--private", help="make it private")] = False,
@@ -215,8 +215,8 @@ def push(
     tell(f"all of it is in {upload(folder, repository, private)}")
 
 
-@app.command(rich_help_panel=PANEL)
-def curve(
+@app.command("curve", rich_help_panel=PANEL)
+def _curve(
     folder: Folder,
     target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],
     out: Annotated[Path, typer.Option(help="where to write .svg, .pdf and .png")],

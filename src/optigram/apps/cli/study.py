@@ -23,8 +23,8 @@ PANEL = "Studies and the paper"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def study(
+@app.command("study", rich_help_panel=PANEL)
+def _study(
     spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018" for the paper')],
     out: Annotated[Path | None, typer.Option(help="a folder for the results; a study that was stopped resumes there")] = None,
     scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
@@ -86,8 +86,8 @@ def _study_file(
         console().print(plain(methods_grid(run_study(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
 
 
-@app.command(rich_help_panel=PANEL)
-def data(
+@app.command("data", rich_help_panel=PANEL)
+def _data(
     name: Annotated[str, typer.Argument(help="coco, which the paper trains on, or flickr8k: both of zenodo.org/records/804392")],
     out: Annotated[Path, typer.Option(help="folder for the archive and the extracted data")] = Path("data"),
     archive: Annotated[Path | None, typer.Option(help="the data.tgz of the record, if it was downloaded already")] = None,
@@ -108,8 +108,8 @@ def data(
     tell(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
 
 
-@app.command(rich_help_panel=PANEL)
-def train(
+@app.command("train", rich_help_panel=PANEL)
+def _train(
     model: Annotated[str, typer.Argument(help="what to train: imaginet")],
     out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run resumes there")],
     data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its splits")] = None,
