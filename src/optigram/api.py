@@ -17,7 +17,7 @@ from optigram.report.results import Results
 from optigram.runs.explain import SWEPT
 from optigram.runs.explain import explain as explain_text
 from optigram.runs.find import score_texts
-from optigram.runs.folder import new_folder
+from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, ObjectiveOptions, checked
 from optigram.runs.run import prepare, run
@@ -85,7 +85,7 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
         InputError: one line that says what was expected.
         Interrupted: after Ctrl-C; its `results` hold what was found until then.
     """
-    folder = None if options.out is None else new_folder(Path(options.out))
+    folder = None if options.out is None else RunFolder.new(Path(options.out))
     reload = functools.cache(lambda: _opened(model, options, "float32"))
     remark = tell if shown(options.quiet) else (lambda text: None)
     plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})

@@ -11,7 +11,7 @@ from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
-from optigram.papers.poerner2018.table1 import _quantiles, table1
+from optigram.papers.poerner2018.reproduce import _quantiles, _table1
 from optigram.runs.records import Record, read
 from optigram.study import statistics
 
@@ -127,7 +127,7 @@ def test_table1_takes_the_neurons_that_part_the_ratios():
             records.append(dataclasses.replace(BLANK, arm=MODERN, target=f"visual:{i}", method=method, activation=value))
     assert _quantiles(records, 1) == ["visual:3"]
     assert _quantiles(records, 3) == ["visual:1", "visual:3", "visual:5"]
-    grid = table1(records, MODERN)
+    grid = _table1(records, MODERN)
     assert [row[0] for row in grid.rows] == ["crp", "gbl"] * 2
     assert {row[2] for row in grid.rows} == {"visual:2", "visual:4"}
 

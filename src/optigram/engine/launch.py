@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from optigram.engine import local, processes
+from optigram.engine import processes
 from optigram.engine.job import Engine
 from optigram.errors import InputError
 
@@ -21,7 +21,7 @@ def engine_named(name: str, workers: int, address: str | None = None, graphics: 
     """The engine `name` with `workers` workers; `address` of a Ray cluster; `graphics`: whether each worker needs a GPU."""
     match name:
         case "local":
-            return local.run
+            return functools.partial(processes.run, workers=0)
         case "processes":
             return functools.partial(processes.run, workers=workers)
         case "ray":

@@ -40,26 +40,26 @@ class Chain(NamedTuple):
         built = functools.reduce(Then, [registry.build(link, share, attends) if isinstance(link, str) else link for link in self.links])
         return built if block is None else built.with_block(block)
 
+    @classmethod
+    def parse(cls, by: str | Method, corpus: bool = True) -> "Chain":
+        """Read a name, or take a Method object as it is; `corpus`: whether there is one, for `auto`.
 
-def parse(by: str | Method, corpus: bool = True) -> Chain:
-    """Read a name, or take a Method object as it is; `corpus`: whether there is one, for `auto`.
-
-    Raises InputError for a name that is unknown or cannot be joined, and for an object that is no method.
-    """
-    if not isinstance(by, str):
-        check_method(by)
-        return Chain(_label(by), False, (by,))
-    links = (by if by != AUTO else WITH_CORPUS if corpus else WITHOUT).split(JOIN)
-    for link in links:
-        _check(link, by)
-    begins = links[0] == presets.CORPUS
-    rest = links[1:] if begins else links
-    if presets.CORPUS in rest:
-        raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {by!r}")
-    endless = [link for link in rest[:-1] if not registry.build(link).ends]
-    if endless:
-        raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
-    return Chain(by, begins, tuple(rest))
+        Raises InputError for a name that is unknown or cannot be joined, and for an object that is no method.
+        """
+        if not isinstance(by, str):
+            check_method(by)
+            return cls(_label(by), False, (by,))
+        links = (by if by != AUTO else WITH_CORPUS if corpus else WITHOUT).split(JOIN)
+        for link in links:
+            _check(link, by)
+        begins = links[0] == presets.CORPUS
+        rest = links[1:] if begins else links
+        if presets.CORPUS in rest:
+            raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {by!r}")
+        endless = [link for link in rest[:-1] if not registry.build(link).ends]
+        if endless:
+            raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
+        return cls(by, begins, tuple(rest))
 
 
 def imports(name: str) -> bool:
@@ -69,7 +69,7 @@ def imports(name: str) -> bool:
 
 def method_named(by: str | Method, budget: float = presets.BUDGET, attends: bool = False, block: int | None = None) -> Method:
     """The method of a name, a chain of names or an import path; a Method object stays as it is. `auto` has no corpus here."""
-    chain = parse(by, corpus=False)
+    chain = Chain.parse(by, corpus=False)
     if chain.corpus:
         raise InputError(f"{by!r} begins with a corpus search, which needs a corpus; use Then(Corpus(source, texts), ...)")
     return chain.method(budget, attends, block)

@@ -11,7 +11,7 @@ from typing import Any
 
 from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
-from optigram.methods.ascent import Ascent
+from optigram.methods.ascent import SHORTLIST_COST, Ascent
 from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.epo import Epo
@@ -19,7 +19,6 @@ from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
 from optigram.methods.random import Random
 from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation, Start
-from optigram.methods.shortlist import COST
 from optigram.methods.simplex import Simplex
 from optigram.optimize.method import Method, check_method
 
@@ -55,7 +54,7 @@ def _relaxed(name: str, budget: float) -> Ascent:
 def _sparse(budget: float) -> Ascent:
     """gbl over a shortlist of words."""
     restarts = presets.modern("gbl", budget).restarts
-    usual = presets.modern("gbl", max(budget - restarts * COST, 1))
+    usual = presets.modern("gbl", max(budget - restarts * SHORTLIST_COST, 1))
     return dataclasses.replace(usual, shortlist=SHORTLIST, block=BLOCK)
 
 

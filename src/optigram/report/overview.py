@@ -8,11 +8,11 @@ from markupsafe import Markup
 
 from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
-from optigram.report.comparisons import FEW, duration, show, show_wins
+from optigram.report.comparisons import duration
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence
-from optigram.study.statistics import Comparison, activations, compare, grouped, site_of
+from optigram.study.statistics import FEW, Comparison, activations, compare, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
 N_GRAMS = "n-grams of the corpus, in a random order"
@@ -151,7 +151,7 @@ def ratios(records: Sequence[Record], methods: Sequence[str], base: Mapping[str,
 def _panels(
     arm: str, records: Sequence[Record], comparisons: Sequence[Comparison], evidence: Sequence[Evidence], colours: Mapping[str, str]
 ) -> Iterator[_Panel]:
-    for site, here in grouped(records, site_of).items():
+    for site, here in grouped(records, lambda record: site_of(record.target)).items():
         mine = [one for one in comparisons if one.arm == arm and one.site == site]
         methods = [method for method in _methods(here) if method != BASELINE]
         levels = {one.method: one.ratio.value for one in mine if one.ratio.value == one.ratio.value}
@@ -173,4 +173,4 @@ def _row(one: Comparison, colours: Mapping[str, str]) -> _Row:
     colour = colours[one.method]
     picture = charts.interval(one.wins.low, one.wins.value, one.wins.high, colour)
     p = "< 0.001" if one.holm < 0.001 else f"{one.holm:.3f}"
-    return _Row(one.method, colour, show_wins(one), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)
+    return _Row(one.method, colour, one.show_wins(), picture, one.ratio.show(), p, f"{one.forwards:,.0f}", one.neurons)

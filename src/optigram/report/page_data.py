@@ -65,7 +65,7 @@ def _neuron(
     made: dict[str, Any] = {
         "model": key[0],
         "target": key[1],
-        "site": site_of(records[0]),
+        "site": site_of(records[0].target),
         "base": short(_best_of_corpus(records)),
         "texts": [
             _text(record, numbers[record.arm, record.method], heats.get((record.arm, record.method, record.seed, record.rank)), manifest)

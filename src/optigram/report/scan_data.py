@@ -16,7 +16,7 @@ from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import tokens_of
 from optigram.scanning.results import ScanResults
-from optigram.study.statistics import grouped, site_of_address
+from optigram.study.statistics import grouped, site_of
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
 OF_A_GROUP = 2
@@ -41,7 +41,7 @@ def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = _places(found, targets)
     neurons = [
-        {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}
+        {"model": found.about["scan"]["model"], "target": target, "site": site_of(target), "texts": [], "places": known[target]}
         | {"base": known[target]["highest"]}
         for target in targets
     ]

@@ -36,31 +36,32 @@ class CorpusStatistics:
     sizes: list[int]
     best: Float[np.ndarray, "k m"]
 
-
-def corpus_statistics(
-    objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
-) -> CorpusStatistics:
-    """Score every unique n-gram once, in a random order that depends on the seed; `tell` is called with the number done so far."""
-    exact = objective.viewed("exact")
-    shuffled = ngrams[np.random.default_rng(seed).permutation(len(ngrams))]
-    top = TopK.empty(len(exact.targets), KEPT, shuffled.shape[1])
-    sizes, best, sampled, done = [], [], [], 0
-    for chunk, scores in ngram_scores(exact, shuffled, _chunks(len(shuffled))):
-        values = scores.nan_to_num(nan=-torch.inf)
-        top = top.merge(TopK.of(chunk[None], values, KEPT))
-        if done < SAMPLE:
-            sampled.append(values)
-        done += len(chunk)
-        sizes.append(done)
-        best.append(top.value[:, 0])
-        tell(done)
-    sample = torch.cat(sampled, dim=1)
-    shown = [
-        [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())] + _quantiles(sample[row], shuffled)
-        for row in range(len(exact.targets))
-    ]
-    edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
-    return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
+    @classmethod
+    def of(
+        cls, objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
+    ) -> "CorpusStatistics":
+        """Score every unique n-gram once, in a random order that depends on the seed; `tell` is called with the number done so far."""
+        exact = objective.viewed("exact")
+        shuffled = ngrams[np.random.default_rng(seed).permutation(len(ngrams))]
+        top = TopK.empty(len(exact.targets), KEPT, shuffled.shape[1])
+        sizes, best, sampled, done = [], [], [], 0
+        for chunk, scores in ngram_scores(exact, shuffled, _chunks(len(shuffled))):
+            values = scores.nan_to_num(nan=-torch.inf)
+            top = top.merge(TopK.of(chunk[None], values, KEPT))
+            if done < SAMPLE:
+                sampled.append(values)
+            done += len(chunk)
+            sizes.append(done)
+            best.append(top.value[:, 0])
+            tell(done)
+        sample = torch.cat(sampled, dim=1)
+        shown = [
+            [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())]
+            + _quantiles(sample[row], shuffled)
+            for row in range(len(exact.targets))
+        ]
+        edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
+        return cls(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 
 def in_context(

@@ -19,7 +19,7 @@ from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
-from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
 from optigram.shapes import Int
 from optigram.text.sources import Corpus
@@ -52,7 +52,7 @@ def run_methods(
     """
     budget = Budget(forwards=options.budget)
     read = None if corpus is None or not reads_corpus(options.by) else corpus_search(objective, corpus)
-    plans = [plan_of(name, objective, read, budget.forwards) for name in options.by]
+    plans = [Plan.of(name, objective, read, budget.forwards) for name in options.by]
     known: SearchResult | None = None
     for plan in plans:
         watched = functools.partial(watch, plan.name)

@@ -1,6 +1,7 @@
 """`scan`: plan, read and merge in one call."""
 
 import contextlib
+import functools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from optigram.engine import local
+from optigram.engine import processes
 from optigram.engine.job import Engine, Job
 from optigram.engine.launch import share
 from optigram.engine.progress import progress
@@ -29,6 +30,7 @@ from optigram.text.shards import shards as split
 from optigram.text.sources import Corpus, open_corpus, sources
 
 SHARD = 1 << 26  # bytes of text in a shard by default
+HERE: Engine = functools.partial(processes.run, workers=0)
 
 
 def scan(
@@ -108,7 +110,7 @@ def plan_of(
 
 
 def run_scan(
-    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine = local.run, job: Job | None = None
+    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine | None = None, job: Job | None = None
 ) -> ScanResults:
     """Read the shards that are missing in a folder, and merge all. Without a `job` this worker reads them."""
     seen: tuple[float, int] = 0, 1
@@ -121,7 +123,7 @@ def run_scan(
     def read(worker: Worker, shard: int) -> None:
         worker.write(folder, shard, lambda share: show(seen[0] + share, seen[1], "shards"))
 
-    for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine, shown):
+    for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine or HERE, shown):
         pass
     publish(merged(worker.plan, folder), worker, folder, show)
     return ScanResults.load(folder)

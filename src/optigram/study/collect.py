@@ -13,17 +13,17 @@ from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus import corpus_for
-from optigram.runs.corpus_stats import CorpusStatistics, corpus_statistics, in_context
-from optigram.runs.folder import RunFolder, open_folder
+from optigram.runs.corpus_stats import CorpusStatistics, in_context
+from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective
 from optigram.runs.options import FindOptions, checked
 from optigram.runs.records import Record
 from optigram.shapes import Int
 from optigram.study.cells import StudyContext
-from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
+from optigram.study.evidence import Evidence, Example, Heat, Substitute
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
-from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus
 
 SUBSTITUTES = 5  # words kept per place of a neuron's best text
@@ -45,7 +45,7 @@ def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, 
 
     Raises InputError if the model cannot be loaded, or has other weights than that of the run.
     """
-    kept = open_folder(folder)
+    kept = RunFolder.open(folder)
     if "fingerprints" not in kept.manifest:
         raise InputError(f"{folder} was saved without its settings, so its evidence cannot be computed")
     neurons = grouped(kept.records, lambda record: (record.model, record.target))
@@ -55,7 +55,7 @@ def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, 
             part = [neurons[key] for key in keys[start : start + TARGETS]]
             rows += _of(sources[model], part)
             show(len(rows), len(neurons), model)
-    write_evidence(rows, folder)
+    Evidence.write(rows, folder)
     return rows
 
 
@@ -114,8 +114,8 @@ def _of(source: _Source, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
 def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
     """For each target: edges, counts, sizes, best, examples."""
     allowed = objective.lexicon.cpu().numpy()
-    known = ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
-    found = corpus_statistics(objective, known.ids)
+    known = NGrams.read(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
+    found = CorpusStatistics.of(objective, known.ids)
     examples = list(_examples(objective, corpus, known, found))
     return [
         (found.edges[n].tolist(), found.counts[n].tolist(), found.sizes, found.best[n].tolist(), examples[n])

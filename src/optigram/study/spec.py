@@ -41,7 +41,7 @@ class Arm(BaseModel):
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         for name in methods:
-            chains.parse(name)
+            chains.Chain.parse(name)
         return methods
 
 
@@ -68,19 +68,19 @@ class Study(ObjectiveOptions):
         """Plain lists and values, as JSON keeps them."""
         return self.model_dump(mode="json")
 
-
-def read(path: Path) -> Study:
-    """The study in a TOML file. Raises InputError, in one line, for what is wrong with it."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the study {str(path)!r} ({error.strerror}); give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-    try:
-        return Study(**found)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first(error)}") from error
+    @classmethod
+    def read(cls, path: Path) -> "Study":
+        """The study in a TOML file. Raises InputError, in one line, for what is wrong with it."""
+        try:
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot read the study {str(path)!r} ({error.strerror}); give a TOML file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not TOML: {error}") from error
+        try:
+            return cls(**found)
+        except ValidationError as error:
+            raise InputError(f"{path}: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:

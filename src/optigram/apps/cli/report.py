@@ -80,18 +80,18 @@ def _show(
 
 def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
     from optigram.report.html import write_report
-    from optigram.runs.folder import open_folder
-    from optigram.study.evidence import EVIDENCE, read_evidence
+    from optigram.runs.folder import RunFolder
+    from optigram.study.evidence import EVIDENCE, Evidence
 
-    kept = open_folder(folder)
-    if not plain and not _covers(kept.records, known := read_evidence(folder)):
+    kept = RunFolder.open(folder)
+    if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
         try:
             _gather(folder, device, quiet)
         except InputError as error:
             raise InputError(f"{error}; or make the page from the records alone with --plain") from error
-    write_report(kept, [] if plain else read_evidence(folder), out, title, scan)
+    write_report(kept, [] if plain else Evidence.read(folder), out, title, scan)
 
 
 def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, quiet: bool) -> None:

@@ -224,10 +224,10 @@ def _curve(
 ) -> None:
     """Plot the highest activation against the size of the corpus, with the level of each search."""
     from optigram.report.figures import require_matplotlib, save
-    from optigram.report.scan_tables import corpus_curve, levels_of
+    from optigram.report.scan_tables import corpus_curve
     from optigram.runs.records import read
     from optigram.scanning.results import ScanResults
 
     require_matplotlib()
     found = [record for each in records or () for record in read(each / "records.parquet")]
-    save(corpus_curve(ScanResults.load(folder), target, levels_of(found, target)), out)
+    save(corpus_curve(ScanResults.load(folder), target, found), out)

@@ -71,19 +71,18 @@ def _study_file(
     plan: bool,
 ) -> None:
     from optigram.report.comparisons import methods_grid, plan_grid
-    from optigram.report.formats import plain
-    from optigram.study.cells import StudyContext, missing
+    from optigram.study.cells import StudyContext
     from optigram.study.estimate import estimate
     from optigram.study.runner import CELLS, run_study
-    from optigram.study.spec import read
+    from optigram.study.spec import Study
 
-    asked = read(path)
+    asked = Study.read(path)
     workshop = StudyContext(asked, device)
-    todo = missing(workshop.cells(), folder / CELLS)
+    todo = workshop.missing(folder / CELLS)
     if todo:
-        say(plain(plan_grid(estimate(workshop, todo), workers)))
+        say(plan_grid(estimate(workshop, todo), workers).plain())
     if not plan:
-        console().print(plain(methods_grid(run_study(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
+        console().print(methods_grid(run_study(asked, workshop, folder, workers, show, engine)).plain(), highlight=False, markup=False)
 
 
 @app.command("data", rich_help_panel=PANEL)
@@ -104,7 +103,7 @@ def _data(
             tell=(lambda text: None) if quiet else tell,
             watch=lambda done, total, what: show(done // 10**6, total // 10**6, f"{what}, MB"),
         )
-    counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
+    counts = ", ".join(f"{len(part):,} {Dataset.split}" for Dataset.split, part in found.parts.items())
     tell(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
 
 
@@ -160,8 +159,8 @@ def _train(
 def _training_data(
     folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
 ) -> "Dataset":
-    from optigram.papers.poerner2018.data import SHARES, read_captions, split
-    from optigram.papers.poerner2018.features import read_images
+    from optigram.papers.poerner2018.data import SHARES, Dataset, read_captions
+    from optigram.papers.poerner2018.features import Images
     from optigram.papers.poerner2018.layouts import read_folder
 
     if (folder is None) == (not captions):
@@ -174,5 +173,5 @@ def _training_data(
         return read_folder(folder, restval)
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
-    known = None if images is None else read_images(images, rows)
-    return split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)
+    known = None if images is None else Images.read(images, rows)
+    return Dataset.split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)

@@ -22,7 +22,7 @@ from optigram.runs.ablation import without_each
 from optigram.runs.find import run_plan, score_texts
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
-from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.text.sources import Corpus
 from optigram.text.vocabulary import known_ids
 
@@ -96,7 +96,7 @@ class Session:
             raise InputError(f"{WAITING} searches are waiting already; cancel one, or wait")
         if chains.imports(by):  # whoever reaches the page must not choose what code is imported
             raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
-        if chains.parse(by, self.corpus is not None).corpus and self.corpus is None:
+        if chains.Chain.parse(by, self.corpus is not None).corpus and self.corpus is None:
             raise InputError("corpus search needs a corpus; start again with --corpus FILE")
         self._objective(target, length)
         job = Job(next(self._numbers), target, by, length, budget, seed)
@@ -169,7 +169,7 @@ class Session:
 
     def _plan(self, job: Job, objective: Objective) -> Plan:
         reads = self.corpus is not None and reads_corpus([job.by])
-        return plan_of(job.by, objective, corpus_search(objective, self.corpus) if reads and self.corpus else None, job.budget)
+        return Plan.of(job.by, objective, corpus_search(objective, self.corpus) if reads and self.corpus else None, job.budget)
 
     def _text(self, ids: torch.Tensor) -> str:
         return self.model.vocabulary.decode(ids.tolist())

@@ -13,20 +13,26 @@ from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import page
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study, with_groups
-from optigram.papers.poerner2018.table1 import table1
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
 from optigram.report import figures
 from optigram.report.comparisons import plan_grid
-from optigram.report.formats import FORMATS, plain
+from optigram.report.formats import FORMATS, Grid
 from optigram.runs.records import Record
-from optigram.study.cells import StudyContext, missing
+from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, Show, run_study
+from optigram.study.statistics import BASELINE, activations, site_of
 
 TITLES = {"language": "language path", "visual": "visual path"}
 LABELS = ("crp", "emb", "logit", "smx", "gbl")
 CAPTIONS = "captions.txt"
+_SHOWN = {"visual": 2, "language": 3}
+_BEST = "gbl"
+_RULE = (
+    "Neurons of each path at equally spaced quantiles of the ratio of gbl to crp: two visual and three language neurons. "
+    "Activations are in the model's own units; compare them within a pair of rows only."
+)
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,9 @@ def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show:
     context = StudyContext(recipe, asked.device)
     tell(f"corpus: {context.corpus.name}: {len(context.ngrams):,} different 5-grams")
     tell(f"one gumbel step per neuron with 64 samples: {_gumbel_operations(network) / 1e9:.2g} GFLOP")
-    todo = missing(context.cells(), out / CELLS)
+    todo = context.missing(out / CELLS)
     if todo:
-        tell(plain(plan_grid(estimate(context, todo), asked.workers)))
+        tell(plan_grid(estimate(context, todo), asked.workers).plain())
     if plan_only:
         return []
     records = run_study(recipe, context, out, asked.workers, show, asked.engine)
@@ -91,7 +97,7 @@ def _draw(records: Sequence[Record], out: Path) -> None:
 
 def _write_tables(records: Sequence[Record], context: StudyContext, out: Path) -> None:
     """`table1` in every format, and `claims.md`."""
-    grid = table1(records, MODERN)
+    grid = _table1(records, MODERN)
     for suffix, render in FORMATS.items():
         _write(out / f"table1.{suffix}", render(grid))
     _write(out / "claims.md", _claims_page(records, context))
@@ -139,3 +145,28 @@ def _gumbel_operations(model: Imaginet, samples: int = 64, length: int = 5) -> f
     mixture = 2 * len(model.vocabulary) * sizes.embedding  # one product forward, one backward: the embedding has no gradient
     cell = 2 * 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
     return 2 * samples * length * (mixture + cell)
+
+
+def _table1(records: Sequence[Record], arm: str) -> Grid:
+    """Rows of crp and gbl for the neurons that the rule selects."""
+    chosen = [record for record in records if record.arm == arm and record.rank == 1 and record.method in (BASELINE, _BEST)]
+    rows, groups = [], set()
+    for site, count in _SHOWN.items():
+        here = [record for record in chosen if site_of(record.target) == site]
+        for target in _quantiles(here, count):
+            groups.add(len(rows))
+            pair = {record.method: record for record in here if record.target == target}
+            rows += [[method, _text(pair[method], site), target, f"{pair[method].activation:.2f}"] for method in (BASELINE, _BEST)]
+    return Grid(("method", "optimal 5-gram", "neuron", "activation"), rows, frozenset({3}), frozenset(groups), _RULE)
+
+
+def _quantiles(records: Sequence[Record], count: int) -> list[str]:
+    """The `count` targets at equally spaced quantiles of the ratio; ties are sorted by name."""
+    found, base = activations(records, _BEST), activations(records, BASELINE)
+    ratios = sorted((found[target] / base[target], target) for target in found if base.get(target, 0) > 0)
+    return [ratios[len(ratios) * (i + 1) // (count + 1)][1] for i in range(count)] if ratios else []
+
+
+def _text(record: Record, site: str) -> str:
+    """The 5-gram, followed for a language neuron by the word it predicts in brackets, as in the paper."""
+    return f"{record.text} [{record.target.split(':', 1)[1]}]" if site == "language" else record.text
