@@ -19,11 +19,10 @@ from optigram.runs.explain import explain as explain_text
 from optigram.runs.find import score_texts
 from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
-from optigram.runs.options import FindOptions, ObjectiveOptions, checked
-from optigram.runs.run import prepare, run
+from optigram.runs.options import FindOptions, ObjectiveOptions
+from optigram.runs.run import Prepared
 from optigram.scanning.results import ScanResults, is_scan
 from optigram.scanning.scan import scan as scan
-from optigram.text.vocabulary import known_ids
 
 P = ParamSpec("P")
 O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a function
@@ -50,7 +49,7 @@ def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]]
         def call(model: Any = None, targets: Any = None, /, *args: P.args, **options: P.kwargs) -> R:
             if args:
                 raise InputError(f"expected keyword arguments after the targets, got {args[0]!r}; write by=..., corpus=..., budget=...")
-            return function(model, targets, checked(kind, options))  # pyright: ignore[reportArgumentType]
+            return function(model, targets, kind.checked(options))  # pyright: ignore[reportFunctionMemberAccess]
 
         first = list(inspect.signature(function).parameters.values())[:2]
         returns = inspect.signature(function).return_annotation
@@ -90,8 +89,8 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
     remark = tell if shown(options.quiet) else (lambda text: None)
     plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})
     with progress(options.quiet) as show:
-        prepared = prepare(_opened(model, options, options.dtype), targets, plain, reload, remark)
-        found = run(prepared, _watcher(show, len(prepared.objective.targets)), remark)
+        prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
+        found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
     results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
     if folder is not None:
         results.save(folder)
@@ -133,8 +132,8 @@ def score(
     Raises:
         InputError: for a text without words, or with words that the model does not know.
     """
-    options = checked(
-        ObjectiveOptions, {"template": template, "chat": chat, "surprisal": "0-" if surprisal else None, "fluency_model": fluency_model}
+    options = ObjectiveOptions.checked(
+        {"template": template, "chat": chat, "surprisal": "0-" if surprisal else None, "fluency_model": fluency_model}
     )
     network = load(model, tokenizer=tokenizer, device=device)
     given = [_ids(text, network) for text in _texts(texts)]
@@ -178,7 +177,7 @@ def explain(
     """
     if not isinstance(n, int) or n < 1:
         raise InputError(f"n: expected an integer of at least 1, got {n!r} (number of substitutions per word)")
-    options = checked(ObjectiveOptions, {"template": template, "chat": chat})
+    options = ObjectiveOptions.checked({"template": template, "chat": chat})
     network = load(model, tokenizer=tokenizer, device=device)
     ids = _ids(text, network)
     found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
@@ -223,7 +222,7 @@ def _texts(texts: Any) -> list[str]:
 
 def _ids(text: Any, model: Model) -> tuple[int, ...]:
     (text,) = _texts(text)
-    ids = known_ids(text, model.vocabulary)
+    ids = model.vocabulary.known_ids(text)
     if not ids:
         raise InputError(f"expected a text with at least one word, got {text!r}")
     return ids

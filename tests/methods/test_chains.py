@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from optigram.errors import InputError
-from optigram.methods import Ascent, Coordinate, Gcg, Then, chains, method_named
+from optigram.methods import Ascent, Coordinate, Gcg, Then, chains, method_named, registry
 
 WRONG = {
     "": "unknown method",
@@ -96,13 +96,13 @@ def test_an_import_path_gives_an_object_or_what_a_class_or_function_makes(path, 
     before = list(sys.path)
     assert method_named(path, 300).texts == texts
     assert sys.path == before
-    assert chains.imports(path)
+    assert registry.imports(path)
 
 
 def test_an_import_path_may_be_part_of_a_chain():
     made = method_named("own_methods.short+gcg", 600)
     assert made.first.cost(float("inf")) <= 300
-    assert not chains.imports("crp+gbl:faithful/2+gcg")
+    assert not registry.imports("crp+gbl:faithful/2+gcg")
 
 
 def test_a_method_object_stays_as_it_is_and_is_labelled_by_its_settings():

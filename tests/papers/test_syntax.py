@@ -15,7 +15,6 @@ from optigram.papers.poerner2018.syntax import (
     _shares,
     measure,
     section,
-    side,
 )
 from optigram.runs.records import Record
 from optigram.study.statistics import Interval
@@ -82,7 +81,7 @@ def test_the_contrast_is_between_means():
 
 
 def test_sides_of_zero():
-    assert [side(Interval(0, *ends)) for ends in ((-2, -1), (1, 2), (-1, 1), (0, 1))] == ["below", "above", "undecided", "undecided"]
+    assert [Interval(0, *ends).side() for ends in ((-2, -1), (1, 2), (-1, 1), (0, 1))] == ["below", "above", "undecided", "undecided"]
 
 
 def test_the_corpus_is_counted():

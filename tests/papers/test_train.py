@@ -18,7 +18,7 @@ from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
 from optigram.papers.poerner2018.cost import _operations_an_epoch
-from optigram.papers.poerner2018.data import SHARES, Batch, Captions, Dataset, read_captions
+from optigram.papers.poerner2018.data import SHARES, Batch, Captions, Dataset
 from optigram.papers.poerner2018.features import Images
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.train import CHECKPOINT, train
@@ -44,7 +44,7 @@ def read(tmp_path, shares=SHARES, by="image"):
     ]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     np.savez(tmp_path / "images.npz", image_ids=np.arange(60), features=np.eye(4)[labels], categories=np.array(ANIMALS))
-    return Dataset.split(read_captions([str(tmp_path / "captions.jsonl")]), Images.read(tmp_path / "images.npz"), shares, 1, by)
+    return Dataset.split([str(tmp_path / "captions.jsonl")], Images.read(tmp_path / "images.npz"), shares, 1, by)
 
 
 def test_training_learns_and_leaves_a_model(data, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optigram.engine.launch import own_device, place_in_world
+from optigram.engine.launch import Place, own_device
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
@@ -76,7 +76,7 @@ WORLDS = [
 
 @pytest.mark.parametrize(("environment", "place"), WORLDS)
 def test_the_place_in_the_world_is_read_from_what_started_the_process(environment, place):
-    assert place_in_world(environment) == place
+    assert Place.launched(environment) == (place and Place(*place))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_place_in_the_world_is_read_from_what_started_the_process(environmen
 )
 def test_a_place_that_cannot_be_is_refused(environment, said):
     with pytest.raises(InputError, match=said):
-        place_in_world(environment)
+        Place.launched(environment)
 
 
 def test_each_process_of_a_machine_has_a_device_of_its_own():

@@ -12,7 +12,7 @@ from optigram.models import loading
 from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
-from optigram.runs.corpus_stats import CorpusStatistics, in_context
+from optigram.runs.corpus_stats import CorpusStatistics
 from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, RunFolder
 from optigram.study.cells import StudyContext
 from optigram.study.collect import collect
@@ -97,7 +97,7 @@ def test_the_corpus_is_judged_whole(objective, every_text):
 def test_contexts_are_those_of_the_first_sentence(tiny, objective):
     corpus = open_corpus(["a b", "g a b c d", "a b c"])
     known = NGrams.read(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
-    assert in_context([[3, 4, 5]], known, corpus, objective) == {(3, 4, 5): ("g", "d")}
+    assert known.in_context([[3, 4, 5]], corpus.texts(), objective.model.vocabulary) == {(3, 4, 5): ("g", "d")}
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,10 @@ from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
 from optigram.methods import registry
 from optigram.methods.combinators import Then
+from optigram.methods.registry import AUTO, JOIN
 from optigram.optimize.method import Method, check_method
 
-AUTO = "auto"
 WITH_CORPUS, WITHOUT = "crp+coordinate", "coordinate"  # what auto stands for
-JOIN = "+"
 NAMES = (*registry.KNOWN, AUTO)
 
 
@@ -62,11 +61,6 @@ class Chain(NamedTuple):
         return cls(by, begins, tuple(rest))
 
 
-def imports(name: str) -> bool:
-    """Whether a name makes optigram import code from outside: never do that for a name from the network."""
-    return any(registry.is_import_path(link) for link in name.split(JOIN))
-
-
 def method_named(by: str | Method, budget: float = presets.BUDGET, attends: bool = False, block: int | None = None) -> Method:
     """The method of a name, a chain of names or an import path; a Method object stays as it is. `auto` has no corpus here."""
     chain = Chain.parse(by, corpus=False)
@@ -88,7 +82,7 @@ def _check(link: str, name: str) -> None:
     if head == presets.CORPUS:
         if link != head:
             raise InputError(f"{head} has no variants; expected {head}, got {link!r}")
-    elif head in NAMES or registry.is_import_path(link):
+    elif head in NAMES or registry.imports(link):
         registry.build(link)
     else:
         raise InputError(

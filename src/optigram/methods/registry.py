@@ -93,6 +93,7 @@ SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budge
     "sgbl": lambda budget, attends: _sparse(budget),
 }
 KNOWN = (*presets.LABELS, *SEARCHES)
+AUTO, JOIN = "auto", "+"  # of names of chains
 WITHOUT_SURPRISAL = ("emb", "logit", "pez", "sgbl")  # they have no mixtures over the whole vocabulary, so no soft surprisal
 
 
@@ -109,12 +110,16 @@ def build(name: str, budget: float = presets.BUDGET, attends: bool = False) -> M
         if colon:
             raise InputError(f"{label} has no variants; expected {label}, got {name!r}")
         return SEARCHES[label](budget, attends)
-    return _imported(name, budget) if is_import_path(name) else _papers(name, budget)
+    return _imported(name, budget) if imports(name) else _papers(name, budget)
 
 
-def is_import_path(name: str) -> bool:
-    """Whether a name is an import path such as "package.module.MyMethod" or "module:make", and not one of optigram's own."""
-    return name.partition(":")[0] not in KNOWN and ("." in name or ":" in name)
+def imports(name: str) -> bool:
+    """Whether a name, or a link of a chain of names, is an import path such as "package.module.MyMethod" or "module:make".
+
+    Such a name runs code from outside: never build one that came over a network, or that was found in a folder.
+    """
+    links = ((link, link.partition(":")[0]) for link in name.split(JOIN))
+    return any(head not in (*KNOWN, AUTO) and ("." in link or ":" in link) for link, head in links)
 
 
 def _imported(path: str, budget: float) -> Method:

@@ -14,7 +14,7 @@ from optigram.files import versions
 from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
 from optigram.report.colours import INK, shade
-from optigram.report.escape import heat_words, visible
+from optigram.report.escape import Word, visible
 from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder
 from optigram.runs.records import Record, table
@@ -213,7 +213,7 @@ def _text(record: Record, heat: Heat | None) -> str:
         bold = len(pieces) > 1
         shown = [(html.escape(visible(piece)), free and bold) for piece, free in pieces]
         return "".join(f"<bdi><b>{piece}</b></bdi>" if free else f"<bdi>{piece}</bdi>" for piece, free in shown)
-    words = heat_words(record, heat)
+    words = Word.of_record(record, heat)
     shades, top = shade(record.activation, [word.without for word in words])
     made = []
     for i, (word, colour) in enumerate(zip(words, shades, strict=True)):

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from optigram.optimize.baseline import BASELINE
 from optigram.report.colours import INK, shade
-from optigram.report.escape import Word, heat_words, visible
+from optigram.report.escape import Word, visible
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
 
@@ -65,7 +65,7 @@ class _WholeText:
         if not styled:
             return Text(self.record.marked())
         if self.heat is not None:
-            return _heated(self.record.activation, heat_words(self.record, self.heat))
+            return _heated(self.record.activation, Word.of_record(self.record, self.heat))
         pieces = self.record.pieces()
         return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
 

@@ -20,9 +20,11 @@ from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
-from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
+from optigram.runs.records import CORPUS_FORWARDS, Record
 from optigram.shapes import Int
 from optigram.text.sources import Corpus
+from optigram.text.template import Template
+from optigram.text.vocabulary import Vocabulary
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -148,7 +150,7 @@ def _records(
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)
-        whole, places = whole_text(objective.template, vocabulary, free)
+        whole, places = _whole_text(objective.template, vocabulary, free)
         yield Record(
             model=objective.model.name,
             target=str(objective.targets[number]),
@@ -184,3 +186,38 @@ def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[floa
     risen = [point for before, point in itertools.pairwise([(0.0, -math.inf, -math.inf), *trace]) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]
+
+
+def _whole_text(template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> tuple[str, list[list[int]]]:
+    """The columns `whole` and `free` of a text: all that a template makes of the free ids, and the characters of each free word.
+
+    A character that several tokens spell belongs to the last of them.
+    """
+    ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
+    start, stop = _without_symbols(ids, vocabulary)
+    ids, marks = ids[start:stop], marks[start:stop]
+    whole = vocabulary.decode(ids)
+    starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(len(ids))]
+    edges = list(itertools.accumulate([*starts, len(whole)], max))
+    return whole, [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
+
+
+def _agreeing(one: str, other: str) -> int:
+    """The number of characters at which two texts begin alike."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _without_symbols(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[int, int]:
+    """Where the ids that a reader would type begin and end."""
+    prefix, suffix = vocabulary.prefix, vocabulary.suffix
+    start = len(prefix) if tuple(ids[: len(prefix)]) == prefix else 0
+    ended = suffix and tuple(ids[-len(suffix) :]) == suffix
+    return start, len(ids) - len(suffix) if ended else len(ids)
+
+
+def _trimmed(text: str, start: int, end: int) -> list[int]:
+    """[start, end) without the blanks around a word; blanks alone stay."""
+    word = text[start:end]
+    if not word.strip(" "):
+        return [start, end]
+    return [end - len(word.lstrip(" ")), start + len(word.rstrip(" "))]

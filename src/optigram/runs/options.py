@@ -5,7 +5,7 @@ Python, the command line, studies and the command that repeats a record all read
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -59,6 +59,30 @@ class ObjectiveOptions(BaseModel):
     second_opinion: Any = _option(None, "another language model that reports its surprisal of the final texts", "Fluency")
     dtype: Dtype = _option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
 
+    @classmethod
+    def checked(cls, values: Mapping[str, Any], named: Callable[[str], str] = str) -> Self:
+        """The options with these values; `named` gives the name of an option in an error message.
+
+        Raises InputError: one line that says what was expected.
+        """
+        for name in values.keys() - cls.model_fields.keys():
+            known = list(cls.model_fields)
+            raise InputError(f"unknown option {name!r}{nearest(name, known)}; expected one of {', '.join(known)}")
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            name = str(mistake["loc"][0])
+            described = cls.model_fields[name].description
+            expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            for pydantic, plain in PLAIN.items():
+                expected = expected.replace(pydantic, plain)
+            raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
+
+    def recorded(self) -> dict[str, Any]:
+        """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
+        return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+
 
 class FindOptions(ObjectiveOptions):
     """All options of `find`: those of the objective, and how to search."""
@@ -80,29 +104,6 @@ class FindOptions(ObjectiveOptions):
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
 
 
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def checked(kind: type[Options], values: Mapping[str, Any], named: Callable[[str], str] = str) -> Options:
-    """The options with these values; `named` gives the name of an option in an error message.
-
-    Raises InputError: one line that says what was expected.
-    """
-    for name in values.keys() - kind.model_fields.keys():
-        known = list(kind.model_fields)
-        raise InputError(f"unknown option {name!r}{nearest(name, known)}; expected one of {', '.join(known)}")
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        mistake = error.errors()[0]
-        name = str(mistake["loc"][0])
-        described = kind.model_fields[name].description
-        expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        for pydantic, plain in PLAIN.items():
-            expected = expected.replace(pydantic, plain)
-        raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
-
-
 def flag_of(name: str) -> str:
     """The name of an option of `find` on the command line."""
     extra: Any = FindOptions.model_fields[name].json_schema_extra
@@ -112,11 +113,6 @@ def flag_of(name: str) -> str:
 def _brief(value: Any, most: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def recorded(options: BaseModel) -> dict[str, Any]:
-    """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
-    return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
-from optigram.runs.options import FindOptions, recorded
+from optigram.runs.options import FindOptions
 from optigram.runs.plan import reads_corpus
 from optigram.scanning.results import ScanResults
 from optigram.shapes import Int
@@ -42,7 +42,7 @@ class Prepared:
     @property
     def settings(self) -> dict[str, Any]:
         """Model, targets and options, as the manifest of the run keeps them."""
-        return {"model": self.objective.model.name, "targets": list(map(str, self.objective.targets)), **recorded(self.options)}
+        return {"model": self.objective.model.name, "targets": list(map(str, self.objective.targets)), **self.options.recorded()}
 
     @property
     def about(self) -> dict[str, Any]:
@@ -51,49 +51,48 @@ class Prepared:
         prints = {"model": model.fingerprint, "corpus": corpus and corpus.fingerprint}
         return {"corpus": corpus and corpus.name, "fingerprints": prints}
 
+    @classmethod
+    def of(
+        cls, model: Model, targets: Any, options: FindOptions, exact: Callable[[], Model] | None = None, remark: Remark = lambda text: None
+    ) -> "Prepared":
+        """Check all options and read the corpus. `exact` loads the model in float32; `remark` is told what a user should know.
 
-def prepare(
-    model: Model, targets: Any, options: FindOptions, exact: Callable[[], Model] | None = None, remark: Remark = lambda text: None
-) -> Prepared:
-    """Check all options and read the corpus. `exact` loads the model in float32; `remark` is told what a user should know.
+        Raises InputError.
+        """
+        if options.front and options.n > 1:
+            raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
+        for by in options.by:
+            chains.Chain.parse(by)
+        objective = make_objective(model, targets, options, exact=exact)
+        corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
+        if corpus is not None and options.corpus is None and not _readable(corpus, model):
+            remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
+            corpus = None
+        if corpus is not None:
+            remark(f"corpus: {corpus.name}")
+        for told in remarks(objective, () if corpus is None else list(corpus.texts())):
+            remark(told)
+        if chains.AUTO in options.by:
+            remark(f"{chains.AUTO} runs {chains.Chain.parse(chains.AUTO, corpus is not None).expanded}")
+        start = None if options.start is None else _starts_from_scan(options.start, objective)
+        return cls(objective, options, corpus, start)
 
-    Raises InputError.
-    """
-    if options.front and options.n > 1:
-        raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
-    for by in options.by:
-        chains.Chain.parse(by)
-    objective = make_objective(model, targets, options, exact=exact)
-    corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
-    if corpus is not None and options.corpus is None and not _readable(corpus, model):
-        remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
-        corpus = None
-    if corpus is not None:
-        remark(f"corpus: {corpus.name}")
-    for told in remarks(objective, () if corpus is None else list(corpus.texts())):
-        remark(told)
-    if chains.AUTO in options.by:
-        remark(f"{chains.AUTO} runs {chains.Chain.parse(chains.AUTO, corpus is not None).expanded}")
-    start = None if options.start is None else _starts_from_scan(options.start, objective)
-    return Prepared(objective, options, corpus, start)
+    def run(self, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
+        """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then."""
+        objective, options = self.objective, self.options
+        results = list(run_methods(objective, options, self.corpus, self.start, watch))
+        for one in results:
+            if one.broken:
+                remark(f"{one.method}: {one.broken} scores were NaN and were left out; check the model's weights and dtype")
+            if one.interrupted:
+                remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
+        return results
 
 
 def _readable(corpus: Corpus, model: Model) -> bool:
     """Whether the model knows all words of some of the first texts."""
     texts = itertools.islice(corpus.texts(), READ)
     return any(not model.vocabulary.special.intersection(model.vocabulary.encode(text)) for text in texts)
-
-
-def run(prepared: Prepared, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
-    """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then."""
-    objective, options = prepared.objective, prepared.options
-    results = list(run_methods(objective, options, prepared.corpus, prepared.start, watch))
-    for one in results:
-        if one.broken:
-            remark(f"{one.method}: {one.broken} scores were NaN and were left out; check the model's weights and dtype")
-        if one.interrupted:
-            remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
-    return results
 
 
 def _starts_from_scan(folder: str, objective: Objective) -> Int[Tensor, "k n t"]:

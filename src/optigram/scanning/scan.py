@@ -12,7 +12,7 @@ import torch
 
 from optigram.engine import processes
 from optigram.engine.job import Engine, Job
-from optigram.engine.launch import share
+from optigram.engine.launch import Place
 from optigram.engine.progress import progress
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
@@ -30,6 +30,7 @@ from optigram.text.shards import shards as split
 from optigram.text.sources import Corpus, open_corpus, sources
 
 SHARD = 1 << 26  # bytes of text in a shard by default
+ALONE = Place()
 HERE: Engine = functools.partial(processes.run, workers=0)
 
 
@@ -129,11 +130,11 @@ def run_scan(
     return ScanResults.load(folder)
 
 
-def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
+def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: Place = ALONE) -> Iterator[int]:
     """Read the missing shards, or those of them that belong to a rank and world size; each is yielded when its file is there."""
     writable_folder(folder / PARTS)
     plan.write(folder)
-    mine, missing = share(range(len(plan.shards)), *place), set(plan.missing(folder))
+    mine, missing = place.share(range(len(plan.shards))), set(plan.missing(folder))
     todo = [shard for shard in mine if shard in missing]
     done = len(mine) - len(todo)
     show(done, len(mine), "shards")

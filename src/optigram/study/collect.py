@@ -13,10 +13,10 @@ from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus import corpus_for
-from optigram.runs.corpus_stats import CorpusStatistics, in_context
+from optigram.runs.corpus_stats import CorpusStatistics
 from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective
-from optigram.runs.options import FindOptions, checked
+from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 from optigram.shapes import Int
 from optigram.study.cells import StudyContext
@@ -67,7 +67,7 @@ def _sources(kept: RunFolder, device: str) -> dict[str, _Source]:
         corpus = context.corpus if kept.manifest["fingerprints"]["corpus"] else None
         objectives = {context.model_of(name).name: _of_arm(context, name) for name in reversed(context.arms)}
         return {name: _Source(objective, corpus) for name, objective in objectives.items()}
-    asked = checked(FindOptions, {name: value for name, value in kept.settings.items() if name in FindOptions.model_fields})
+    asked = FindOptions.checked({name: value for name, value in kept.settings.items() if name in FindOptions.model_fields})
     model = load(kept.settings["model"], device=device, dtype="float32")
     bare = {"fluency": 0.0, "surprisal": None, "fluency_model": None, "front": False, "repetition": 0.0, "second_opinion": None}
     options = asked.model_copy(update={"dtype": "float32", **bare})
@@ -124,7 +124,7 @@ def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float]
 
 
 def _examples(objective: Objective, corpus: Corpus, known: NGrams, found: CorpusStatistics) -> Iterator[list[Example]]:
-    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], known, corpus, objective)
+    contexts = known.in_context([ids for rows in found.shown for _, ids, _ in rows], corpus.texts(), objective.model.vocabulary)
     heats = without_each(objective, _padded([[ids for _, ids, _ in rows] for rows in found.shown]))
     for rows, heat in zip(found.shown, heats, strict=True):
         yield [

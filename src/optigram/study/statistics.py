@@ -67,6 +67,10 @@ class Interval(NamedTuple):
         interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, "wilson")
         return cls(count / total, interval.low, interval.high)
 
+    def side(self) -> str:
+        """The side of zero on which an interval lies: "below", "above", or "undecided" if it contains zero."""
+        return "below" if self.high < 0 else "above" if self.low > 0 else "undecided"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -106,20 +110,38 @@ class Comparison:
         adjusted = _holm([one.p for one in comparisons])
         return [replace(one, holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
 
+    @classmethod
+    def of(cls, records: Sequence[Record], method: str, baseline: str) -> "Comparison":
+        """One method against another among records of one arm and site."""
+        ours, theirs = activations(records, method), activations(records, baseline)
+        pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
+        differences = pairs[:, 0] - pairs[:, 1]
+        positive = pairs[pairs[:, 1] > 0]
+        spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
+        p = _wilcoxon(differences)
+        return cls(
+            records[0].arm,
+            site_of(records[0].target),
+            method,
+            baseline,
+            len(pairs),
+            ratio=Interval.median(positive[:, 0] / positive[:, 1]),
+            difference=Interval.median(differences),
+            wins=Interval.share(int((differences > 0).sum()), len(pairs)),
+            p=p,
+            holm=p,
+            forwards=float(np.median(spent)),
+        )
+
 
 def compare(records: Sequence[Record], baseline: str = BASELINE) -> list[Comparison]:
     """Every method of every arm and site against the baseline of the same arm, in the order of the records."""
     made = []
-    for (arm, site), group in grouped(records, lambda record: (record.arm, site_of(record.target))).items():
+    for group in grouped(records, lambda record: (record.arm, site_of(record.target))).values():
         methods = list(dict.fromkeys(record.method for record in group))
         if baseline in methods:
-            made += [_against(group, arm, site, method, baseline) for method in methods if method != baseline]
+            made += [Comparison.of(group, method, baseline) for method in methods if method != baseline]
     return Comparison.with_holm(made)
-
-
-def against(records: Sequence[Record], method: str, baseline: str) -> Comparison:
-    """One method against another among records of one arm and site."""
-    return _against(records, records[0].arm, site_of(records[0].target), method, baseline)
 
 
 def activations(records: Iterable[Record], method: str) -> dict[str, float]:
@@ -181,25 +203,3 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
-
-
-def _against(records: Sequence[Record], arm: str, site: str, method: str, baseline: str) -> Comparison:
-    ours, theirs = activations(records, method), activations(records, baseline)
-    pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
-    differences = pairs[:, 0] - pairs[:, 1]
-    positive = pairs[pairs[:, 1] > 0]
-    spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
-    p = _wilcoxon(differences)
-    return Comparison(
-        arm,
-        site,
-        method,
-        baseline,
-        len(pairs),
-        ratio=Interval.median(positive[:, 0] / positive[:, 1]),
-        difference=Interval.median(differences),
-        wins=Interval.share(int((differences > 0).sum()), len(pairs)),
-        p=p,
-        holm=p,
-        forwards=float(np.median(spent)),
-    )

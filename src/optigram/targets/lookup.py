@@ -12,7 +12,6 @@ from optigram.targets.custom import Custom
 from optigram.targets.latent import SparseAutoencoder
 from optigram.targets.readouts import Asked, Direction, Held, Latent, LogProb, Term, Unit
 from optigram.targets.sae_formats import open_autoencoder, read_vector
-from optigram.targets.sae_objects import convert_autoencoder
 from optigram.text.vocabulary import UNKNOWNS
 
 SHOWN = 12  # sites in an error message
@@ -121,7 +120,7 @@ class Lookup:
     def _autoencoder(self, source: str | Held, where: str, site: Site) -> SparseAutoencoder:
         if source not in self._autoencoders:
             _check_states(where, site)
-            found = convert_autoencoder(source.value) if isinstance(source, Held) else open_autoencoder(_opened(source, "its latents"))
+            found = open_autoencoder(source.value if isinstance(source, Held) else _opened(source, "its latents"))
             self._autoencoders[source] = found
         return self._autoencoders[source]
 

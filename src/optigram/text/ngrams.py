@@ -1,6 +1,7 @@
 """The n-grams of a corpus: all of them, the unique ones, and where each stands first."""
 
-from collections.abc import Iterable, Sequence
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,24 @@ class NGrams:
         if not len(whole):
             raise InputError(f"every {length}-gram of the corpus has a word that the model does not know; is the corpus in its language?")
         return whole
+
+    def in_context(
+        self, wanted: Iterable[Sequence[int]], texts: Iterable[str], vocabulary: Vocabulary
+    ) -> Mapping[tuple[int, ...], tuple[str, str]]:
+        """The text before and after each wanted n-gram, where it stands first in `texts`, whose unique n-grams these are."""
+        places: dict[int, list[int]] = {}
+        for ids in {tuple(ids) for ids in wanted}:
+            row = bisect.bisect_left(range(len(self)), ids, key=lambda row: tuple(self.ids[row].tolist()))
+            places.setdefault(int(self.text[row]), []).append(row)
+        found = {}
+        for number, text in enumerate(texts):
+            if len(found) == sum(map(len, places.values())):
+                break
+            ids = vocabulary.encode(text) if number in places else []
+            for row in places.get(number, ()):
+                start = int(self.position[row])
+                found[tuple(self.ids[row].tolist())] = vocabulary.decode(ids[:start]), vocabulary.decode(ids[start + self.ids.shape[1] :])
+        return found
 
 
 def _joined(parts: Sequence[NGrams]) -> NGrams:

@@ -1,11 +1,14 @@
 """Commands that search and score: demo, find, score, explain."""
 
+import json
+import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets, with_find_options
-from optigram.apps.cli.output import print_explanations, print_records, say_interrupted
+from optigram.apps.cli.output import INTERRUPTED, console, print_records, tell
 from optigram.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -79,7 +82,11 @@ def _explain(
     from optigram.api import explain as explained
 
     refuse_options(targets)
-    print_explanations(explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device), as_json)
+    found = explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device)
+    if as_json:
+        sys.stdout.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
+    else:
+        found.show(console())
 
 
 def refuse_options(targets: list[str]) -> None:
@@ -96,6 +103,7 @@ def _found(model: str, targets: list[str], options: "FindOptions", out, as_json:
         found = search(model, targets, out=out, quiet=quiet, **dict(options))
     except Interrupted as error:
         print_records(error.results, as_json)
-        raise say_interrupted(error) from error
+        tell(f"interrupted; kept {len(error.results)} texts")
+        raise typer.Exit(INTERRUPTED) from error
     print_records(found, as_json)
     return found

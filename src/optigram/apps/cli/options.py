@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from optigram.runs.options import FindOptions, checked, flag_of
+from optigram.runs.options import FindOptions, flag_of
 
 Model = Annotated[
     str,
@@ -48,7 +48,7 @@ def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def call(**values: Any) -> None:
         given = {name: values.pop(name) for name in FindOptions.model_fields}
-        command(options=checked(FindOptions, {name: value for name, value in given.items() if value is not None}, flag_of), **values)
+        command(options=FindOptions.checked({name: value for name, value in given.items() if value is not None}, flag_of), **values)
 
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
     made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]

@@ -13,6 +13,7 @@ from optigram.errors import InputError
 
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
+    from optigram.engine.launch import Place
     from optigram.scanning.results import ScanResults
     from optigram.scanning.worker import Worker
 
@@ -73,8 +74,8 @@ def _scan(
     if plan and out is None:
         raise InputError("--plan: expected a folder to write to; give --out DIR")
     place, device = _place_and_device(device)
-    if place[1] > 1 and out is None:
-        raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
+    if place.world > 1 and out is None:
+        raise InputError(f"this is one of {place.world} processes, which share a folder; give --out DIR")
     network = load(model, device=device, dtype=None if dtype == "saved" else dtype)
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
@@ -113,7 +114,7 @@ def _work(
     quiet: Quiet = False,
 ) -> None:
     """Read the missing shards of a planned scan that belong to this process. Any number of processes may run at a time."""
-    from optigram.engine.launch import checked_place
+    from optigram.engine.launch import Place
     from optigram.scanning.plan import Plan
     from optigram.scanning.scan import run_shards
     from optigram.scanning.worker import Worker
@@ -121,7 +122,7 @@ def _work(
     if (rank is None) != (world is None):
         raise InputError("give --rank and --world together, or neither")
     place, device = _place_and_device(device)
-    place = place if rank is None or world is None else checked_place(rank, world)
+    place = place if rank is None or world is None else Place(rank, world)
     made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
         read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch), run, show, place))
@@ -150,16 +151,16 @@ def _engine(name: str, workers: int | None, address: str | None, device: str) ->
     return engine_named(name, workers or cores(), address, device != "cpu")
 
 
-def _place_and_device(device: str | None) -> tuple[tuple[int, int], str]:
+def _place_and_device(device: str | None) -> "tuple[Place, str]":
     """The place of this process among those that were started together, and its device."""
     import torch
 
-    from optigram.engine.launch import own_device, place_in_world
+    from optigram.engine.launch import Place, own_device
 
-    return place_in_world() or (0, 1), own_device(device_of(device), torch.cuda.device_count())
+    return Place.launched() or Place(), own_device(device_of(device), torch.cuda.device_count())
 
 
-def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]) -> "ScanResults | None":
+def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: "Place") -> "ScanResults | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
     from optigram.scanning.scan import run_scan, run_shards
 
@@ -168,8 +169,7 @@ def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", qui
         for _ in run_shards(plan, folder, job, engine, show, place):
             pass
         if missing := plan.missing(folder):
-            rank, world = place
-            tell(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
+            tell(f"process {place.rank} of {place.world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
             return None
         return run_scan(worker, folder, show)
 

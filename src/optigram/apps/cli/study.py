@@ -159,7 +159,7 @@ def _train(
 def _training_data(
     folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
 ) -> "Dataset":
-    from optigram.papers.poerner2018.data import SHARES, Dataset, read_captions
+    from optigram.papers.poerner2018.data import SHARES, Dataset
     from optigram.papers.poerner2018.features import Images
     from optigram.papers.poerner2018.layouts import read_folder
 
@@ -174,4 +174,4 @@ def _training_data(
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
     known = None if images is None else Images.read(images, rows)
-    return Dataset.split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)
+    return Dataset.split(captions or [], known, SHARES, settings.seed, settings.held_out)

@@ -13,7 +13,7 @@ import torch
 
 from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
-from optigram.methods import Proposal, chains
+from optigram.methods import Proposal, chains, registry
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
@@ -24,7 +24,6 @@ from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.text.sources import Corpus
-from optigram.text.vocabulary import known_ids
 
 LONGEST_TEXT, LONGEST, LARGEST, WAITING = 2000, 32, 50_000.0, 8  # characters; free words; forward-equivalents; jobs in the queue
 DONE = ("done", "cancelled", "failed")
@@ -71,7 +70,7 @@ class Session:
         """What a text is worth, what each word adds, and what the text so far is worth after each word. Raises InputError."""
         if len(text) > LONGEST_TEXT:
             raise InputError(f"expected a text of at most {LONGEST_TEXT} characters, got {len(text)}; shorten it")
-        ids = known_ids(text, self.model.vocabulary)
+        ids = self.model.vocabulary.known_ids(text)
         if not ids:
             raise InputError("the text has no words; type at least one")
         objective = self._objective(target, len(ids))
@@ -94,7 +93,7 @@ class Session:
             raise InputError(f"expected a budget of more than 0 and at most {LARGEST:,.0f} forward-equivalents, got {budget:g}")
         if self.closed or sum(job.state == "waiting" for job in self.jobs.values()) >= WAITING:
             raise InputError(f"{WAITING} searches are waiting already; cancel one, or wait")
-        if chains.imports(by):  # whoever reaches the page must not choose what code is imported
+        if registry.imports(by):  # whoever reaches the page must not choose what code is imported
             raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
         if chains.Chain.parse(by, self.corpus is not None).corpus and self.corpus is None:
             raise InputError("corpus search needs a corpus; start again with --corpus FILE")

@@ -12,7 +12,7 @@ from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODER
 from optigram.report.comparisons import methods_grid
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, Comparison, against, compare, site_of
+from optigram.study.statistics import BASELINE, Comparison, compare, site_of
 
 ARMS = (FAITHFUL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
@@ -73,10 +73,10 @@ def _claims(records: Sequence[Record]) -> list[_Claim]:
             here = [record for record in records if record.arm == arm and site_of(record.target) == site]
             names = {presets.parse(name).label: name for name in dict.fromkeys(record.method for record in here)}
             if {"gbl", BASELINE} <= set(names):
-                made.append(_Claim("gbl is above crp", arm, site, against(here, names["gbl"], BASELINE), ABOVE))
+                made.append(_Claim("gbl is above crp", arm, site, Comparison.of(here, names["gbl"], BASELINE), ABOVE))
                 for label in ("smx", "logit", "emb"):
-                    made.append(_Claim(f"{label} is below crp", arm, site, against(here, names[label], BASELINE), BELOW))
-                    made.append(_Claim(f"gbl is above {label}", arm, site, against(here, names["gbl"], names[label]), ABOVE))
+                    made.append(_Claim(f"{label} is below crp", arm, site, Comparison.of(here, names[label], BASELINE), BELOW))
+                    made.append(_Claim(f"gbl is above {label}", arm, site, Comparison.of(here, names["gbl"], names[label]), ABOVE))
     corrected = Comparison.with_holm([claim.comparison for claim in made])
     return [_Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
 
@@ -117,6 +117,6 @@ def _placebo_grid(records: Sequence[Record]) -> Grid:
         for arm in (MODERN, DIRECTIONS, WEIGHTS):
             here = [record for record in records if record.arm == arm and record.target in targets]
             if here:
-                one = against(here, "gbl", BASELINE)
+                one = Comparison.of(here, "gbl", BASELINE)
                 rows.append([site, "neurons" if arm == MODERN else arm, one.ratio.show(), one.wins.show(percent=True), str(one.neurons)])
     return Grid(("path", "targets", "gbl / crp, median", "beats crp", "of"), rows, frozenset({2, 3, 4}))

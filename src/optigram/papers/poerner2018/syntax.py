@@ -192,7 +192,7 @@ def _shares_grid(found: _Syntax) -> Grid:
 def _contrasts_grid(found: _Syntax) -> Grid:
     rows = []
     for one in found.contrasts:
-        rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (part.show(), side(part)))])
+        rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (part.show(), part.side()))])
     header = ("method", "visual - language", "so visual is", "visual - corpus's n-grams", "so visual is")
     return Grid(header, rows, frozenset({1, 3}))
 
@@ -203,11 +203,6 @@ def _bigrams_grid(found: _Syntax) -> Grid:
         apart = "above" if one.seen.value > one.chance.high else "below" if one.seen.value < one.chance.low else "undecided"
         rows.append([one.method, str(one.neurons), one.seen.show(percent=True), one.chance.show(percent=True), apart])
     return Grid(("method", "neurons", "seen in the corpus", "chance", "so it is"), rows, frozenset({1, 2, 3}))
-
-
-def side(difference: Interval) -> str:
-    """The side of zero on which an interval lies: "below", "above", or "undecided" if it contains zero."""
-    return "below" if difference.high < 0 else "above" if difference.low > 0 else "undecided"
 
 
 def _marks(records: Sequence[Record]) -> Bool[np.ndarray, "n t"]:

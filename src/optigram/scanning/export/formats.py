@@ -17,7 +17,7 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, tokens_of
 from optigram.scanning.results import ScanResults
 
 LISTS = ("ids", "activations", "spans")
@@ -45,7 +45,7 @@ def _write_csv(found: ScanResults, out: Path) -> None:
 def _write_openai(found: ScanResults, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
-    for number, (target, splits) in enumerate(rows_by_target(found).items()):
+    for number, (target, splits) in enumerate(_rows_by_target(found).items()):
         neuron, known = Neuron.of(target, number), statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {
@@ -90,7 +90,7 @@ def _write_neuronpedia(found: ScanResults, out: Path) -> None:
     for number, target in enumerate(found):
         neuron = Neuron.of(target, number)
         sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
-    rows, statistics = rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
+    rows, statistics = _rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
     for (kind, layer), targets in sites.items():
         source = f"{layer}-{kind}"
         folder = out / model / source
@@ -184,3 +184,11 @@ def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with written_whole(path) as temporary:
         data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """The examples of each target and split, by rank."""
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
+    for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
+        rows[row["target"]].setdefault(row["split"], []).append(row)
+    return rows
