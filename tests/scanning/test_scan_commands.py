@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optigram.engine.launch import Place, own_device
+from optigram.engine.launch import Place
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
@@ -93,10 +93,10 @@ def test_a_place_that_cannot_be_is_refused(environment, said):
 
 
 def test_each_process_of_a_machine_has_a_device_of_its_own():
-    assert own_device("cuda", 8, {"LOCAL_RANK": "3"}) == "cuda:3"
-    assert own_device("cuda", 1, {"SLURM_LOCALID": "3"}) == "cuda:0"  # where each sees its own alone
-    assert own_device("cuda", 8, {}) == "cuda"
-    assert own_device("cpu", 0, {"LOCAL_RANK": "3"}) == "cpu"
+    assert Place.device("cuda", 8, {"LOCAL_RANK": "3"}) == "cuda:3"
+    assert Place.device("cuda", 1, {"SLURM_LOCALID": "3"}) == "cuda:0"  # where each sees its own alone
+    assert Place.device("cuda", 8, {}) == "cuda"
+    assert Place.device("cpu", 0, {"LOCAL_RANK": "3"}) == "cpu"
 
 
 def started_as(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess:

@@ -63,11 +63,11 @@ class Place:
         """The tasks of this rank: every `world`-th, so that the ranks partition all tasks."""
         return list(tasks[self.rank :: self.world])
 
-
-def own_device(device: str, devices: int, environment: Mapping[str, str] = os.environ) -> str:
-    """The device of this process if several on one machine were started for "cuda": one of the `devices` each, round robin."""
-    local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
-    return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
+    @staticmethod
+    def device(device: str, devices: int, environment: Mapping[str, str] = os.environ) -> str:
+        """The device of this process if several on one machine were started for "cuda": one of the `devices` each, round robin."""
+        local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
+        return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
 
 
 def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:

@@ -153,7 +153,7 @@ class Results(Sequence[Record]):
         figures.require_matplotlib()
         self._require_records()
         methods = list(dict.fromkeys(record.method for record in self.records))
-        sites = {site: site for site in dict.fromkeys(map(site_of, self.records))}
+        sites = {site: site for site in dict.fromkeys(site_of(record.target) for record in self.records)}
         return figures.by_method(self.records, methods, sites, normalised=BASELINE in methods)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets, with_find_options
 from optigram.apps.cli.output import INTERRUPTED, console, print_records, tell
-from optigram.errors import InputError, Interrupted
+from optigram.errors import Interrupted
 
 if TYPE_CHECKING:
     from optigram.runs.options import FindOptions
@@ -36,7 +36,6 @@ def _find(model: Model, targets: Targets, options: "FindOptions", out: Out = Non
 
     The first search of the bundled model takes about half a minute on two cores; larger models take longer.
     """
-    refuse_options(targets)
     _found(model, targets, options, out, as_json, quiet)
 
 
@@ -56,7 +55,6 @@ def _score(
     """Score texts: their exact activation."""
     from optigram.api import score as scored
 
-    refuse_options(targets)
     found = scored(
         model, targets, text, template=template, chat=chat, surprisal=surprisal, fluency_model=fluency_model, device=device, quiet=quiet
     )
@@ -81,18 +79,11 @@ def _explain(
     """Explain a text: which words matter, what would be better, and whether their order matters."""
     from optigram.api import explain as explained
 
-    refuse_options(targets)
     found = explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device)
     if as_json:
         sys.stdout.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
     else:
         found.show(console())
-
-
-def refuse_options(targets: list[str]) -> None:
-    """A target may begin with a minus sign, so unknown options arrive among the targets. Raises InputError for the first."""
-    if option := next((target for target in targets if target.startswith("--")), None):
-        raise InputError(f"no such option: {option}; see --help")
 
 
 def _found(model: str, targets: list[str], options: "FindOptions", out, as_json: bool, quiet: bool):

@@ -9,13 +9,25 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from optigram.errors import InputError
 from optigram.runs.options import FindOptions, flag_of
 
 Model = Annotated[
     str,
     typer.Argument(help='"imaginet" (bundled), a Hub id such as gpt2 or gpt2@REVISION, a folder, a GGUF file, or package.module:factory'),
 ]
-Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
+
+
+def _no_options(targets: list[str]) -> list[str]:
+    """A target may begin with a minus sign, so unknown options arrive among the targets. Raises InputError for the first."""
+    if option := next((target for target in targets if target.startswith("--")), None):
+        raise InputError(f"no such option: {option}; see --help")
+    return targets
+
+
+Targets = Annotated[
+    list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza", callback=_no_options)
+]
 Json = Annotated[bool, typer.Option("--json", help="write JSON lines to standard output", rich_help_panel="Output")]
 Seed = Annotated[int, typer.Option(help="seed of all random numbers", min=0)]
 Device = Annotated[
@@ -34,9 +46,9 @@ Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ra
 
 def device_of(device: str | None) -> str:
     """The device that is asked for, by default the GPU where there is one."""
-    from optigram.models.loading import best_device
+    from optigram.models.loading import device_named
 
-    return device or str(best_device())
+    return device or str(device_named(None))
 
 
 PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help

@@ -96,12 +96,10 @@ def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str 
 
 def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, quiet: bool) -> None:
     from optigram.report.html import write_scan_report
-    from optigram.report.scan_data import chosen
 
-    targets = chosen(found, only)
-    if len(targets) < len(found) and only is None and not quiet:
-        tell(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
-    write_scan_report(found, targets, out, title)
+    count = write_scan_report(found, out, title, only)
+    if count < len(found) and only is None and not quiet:
+        tell(f"the page shows the first {count} of {len(found):,} targets; choose others with --only 'PATTERN'")
 
 
 def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool) -> None:

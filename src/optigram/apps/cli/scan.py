@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.find import refuse_options
 from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
 from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
@@ -70,7 +69,6 @@ def _scan(
     from optigram.targets.target import resolve
     from optigram.text.sources import Corpus, sources
 
-    refuse_options(targets)
     if plan and out is None:
         raise InputError("--plan: expected a folder to write to; give --out DIR")
     place, device = _place_and_device(device)
@@ -155,9 +153,9 @@ def _place_and_device(device: str | None) -> "tuple[Place, str]":
     """The place of this process among those that were started together, and its device."""
     import torch
 
-    from optigram.engine.launch import Place, own_device
+    from optigram.engine.launch import Place
 
-    return Place.launched() or Place(), own_device(device_of(device), torch.cuda.device_count())
+    return Place.launched() or Place(), Place.device(device_of(device), torch.cuda.device_count())
 
 
 def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: "Place") -> "ScanResults | None":
