@@ -10,6 +10,7 @@ from torch import Tensor
 
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
+from optigram.imports import is_import_path
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.report.explanations import Explanations
@@ -201,7 +202,7 @@ def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
 
 def _opened(model: Any, options: _FindCall, dtype: str) -> Model:
     """The model in `dtype` where it is opened by name; a loaded object keeps its own."""
-    if isinstance(model, str | Path):
+    if isinstance(model, str | Path) and not is_import_path(str(model)):
         return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)
     if options.dtype != "float32":
         raise InputError(

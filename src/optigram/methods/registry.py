@@ -1,15 +1,13 @@
 """Names of single methods: the paper's five, the others with their best settings for a budget, and import paths."""
 
-import contextlib
 import dataclasses
 import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from optigram.errors import InputError, nearest
+from optigram.imports import working_directory_first
 from optigram.methods import paper as presets
 from optigram.methods.ascent import SHORTLIST_COST, Ascent
 from optigram.methods.beam import Beam
@@ -143,21 +141,10 @@ def _called(path: str, factory: Any, budget: float) -> Any:
 def _attribute(path: str) -> Any:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
-        with _working_folder():
+        with working_directory_first():
             return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"unknown method {path!r} ({error}){nearest(path.partition(':')[0], KNOWN)}; expected one of {', '.join(KNOWN)}, "
             "or an importable package.module.Method or module:function"
         ) from error
-
-
-@contextlib.contextmanager
-def _working_folder() -> Iterator[None]:
-    """Let imports find modules in the working folder, which a console script does not have on its path."""
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)

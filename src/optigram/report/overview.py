@@ -10,7 +10,7 @@ from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.runs.folder import RunFolder
-from optigram.runs.records import Record
+from optigram.runs.records import CORPUS_SECONDS, Record
 from optigram.study.evidence import Evidence
 from optigram.study.statistics import FEW, Comparison, activations, compare, grouped, site_of
 
@@ -94,7 +94,7 @@ def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
         "free words": settings.get("length") or (len(evidence[0].heats[0].words) if evidence and evidence[0].heats else None),
         "template": settings.get("template"),
         "cost": f"{_spent(kept):,.0f} forward-equivalents",
-        "time": f"{duration(sum(record.seconds for record in firsts))} of one process",
+        "time": f"{duration(_seconds(kept))} of one process",
         "made by": ", ".join(f"{name} {kept.manifest['versions'][name]}" for name in ("optigram", "torch")),
     }
     return {name: str(value) for name, value in told.items() if value}
@@ -130,6 +130,17 @@ def _spent(kept: RunFolder) -> float:
         if (key := (record.model, record.target)) not in searched and record.corpus_forwards
     }
     return sum(record.forwards + record.backwards for record in firsts) + sum(read.values())
+
+
+def _seconds(kept: RunFolder) -> float:
+    """Seconds of all searches; as in `_spent`, a corpus search that several methods of a run start from counts once."""
+    firsts = [record for record in kept.records if record.rank == 1]
+    if kept.study is not None:
+        return sum(record.seconds for record in firsts)
+    read = {(record.model, record.target): record.notes.get(CORPUS_SECONDS, 0.0) for record in firsts if record.corpus_forwards}
+    searched = {(record.model, record.target) for record in firsts if record.method == BASELINE}
+    own = sum(record.seconds - record.notes.get(CORPUS_SECONDS, 0.0) for record in firsts)
+    return own + sum(seconds for key, seconds in read.items() if key not in searched)
 
 
 def _searched(records: Sequence[Record]) -> bool:

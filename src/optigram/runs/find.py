@@ -20,7 +20,7 @@ from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
-from optigram.runs.records import CORPUS_FORWARDS, Record
+from optigram.runs.records import CORPUS_FORWARDS, CORPUS_SECONDS, Record
 from optigram.shapes import Int
 from optigram.text.sources import Corpus
 from optigram.text.template import Template
@@ -84,7 +84,7 @@ def run_plan(
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     apart_too = top > 1 and apart < 1 and not front
     several = functools.partial(search_diverse, most=apart) if apart_too else functools.partial(search, front=front)
-    read, outcome = 0.0, SearchResult([])
+    read, took, outcome = 0.0, [0.0] * len(objective.targets), SearchResult([])
     if plan.corpus is not None:
         outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDOVER), watch, front=front)
     if plan.method is None and apart_too:
@@ -93,20 +93,23 @@ def run_plan(
     elif plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
             best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)
+            took = [0.0 if found is None else found.seconds for found in outcome.found]
             start = best if start is None else torch.cat([start, best], dim=1)
         outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
     records = [
         record
         for number, found in given
-        for record in _records(objective, number, plan, seed, _with(found, read), arm, None if front else top)
+        for record in _records(objective, number, plan, seed, _with(found, read, took[number]), arm, None if front else top)
     ]
     return MethodResult(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 
 
-def _with(found: TargetResult, read: float) -> TargetResult:
-    """A find with a note on what the corpus search that it began from had cost."""
-    return dataclasses.replace(found, notes=found.notes | {CORPUS_FORWARDS: read}) if read else found
+def _with(found: TargetResult, read: float, took: float) -> TargetResult:
+    """What a search found, with the time of the corpus search that it began from, and notes on the cost of that."""
+    if not read:
+        return found
+    return dataclasses.replace(found, seconds=found.seconds + took, notes=found.notes | {CORPUS_FORWARDS: read, CORPUS_SECONDS: took})
 
 
 def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
@@ -177,7 +180,7 @@ def _records(
 
 def _notes(found: TargetResult, rank: int) -> dict[str, float]:
     """What the method noted of its best text, what a corpus search before it cost, and the remarks on the text of a rank."""
-    notes = {name: value for name, value in found.notes.items() if rank == 1 or name == CORPUS_FORWARDS}
+    notes = {name: value for name, value in found.notes.items() if rank == 1 or name in (CORPUS_FORWARDS, CORPUS_SECONDS)}
     return notes | {name: float(values[rank - 1]) for name, values in found.remarks.items()}
 
 

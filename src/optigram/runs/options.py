@@ -5,7 +5,7 @@ Python, the command line, studies and the command that repeats a record all read
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -37,6 +37,8 @@ Names = Annotated[tuple[Any, ...], BeforeValidator(_methods)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
+Options = TypeVar("Options", bound="ObjectiveOptions")
+
 
 class ObjectiveOptions(BaseModel):
     """What is asked of a text: its length, what stands around it, which words it may have, and how fluent it must be."""
@@ -60,7 +62,7 @@ class ObjectiveOptions(BaseModel):
     dtype: Dtype = _option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
 
     @classmethod
-    def checked(cls, values: Mapping[str, Any], named: Callable[[str], str] = str) -> Self:
+    def checked(cls: type[Options], values: Mapping[str, Any], named: Callable[[str], str] = str) -> Options:
         """The options with these values; `named` gives the name of an option in an error message.
 
         Raises InputError: one line that says what was expected.

@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 
 from optigram.files import written_whole
 
+CORPUS_SECONDS = "corpus_seconds"  # and the part of `seconds` that was spent on it
 CORPUS_FORWARDS = "corpus_forwards"  # the note on what the corpus search cost that a search started from
 
 COLUMNS = {
@@ -44,8 +45,8 @@ class Record:
     `text` holds the free words alone; `tokens` and `ids` are the whole input of the model. `whole` is the whole input as text,
     without the begin and end symbols that the model expects around every text, and `free` holds for each free word its
     characters [start, end) in `whole`. `activation` is the objective's, in float32; `surprisal` is in nats per token, or None.
-    `survives`: the text re-tokenizes to the same ids. `forwards` and `backwards` (in forward-equivalents) and `seconds` are the
-    cost of the search for this target, without the corpus search that it started from; `total_forwards` counts that too.
+    `survives`: the text re-tokenizes to the same ids. `forwards` and `backwards` (in forward-equivalents) are the cost of the search
+    for this target, without the corpus search that it started from; `total_forwards` and `seconds` count that too.
     `notes` are what the method recorded of its best text, such as the mean `cosine` to the nearest words or the `soft` value, and
     remarks on each text: the `preactivation` of an autoencoder's latent, or the activation in the precision of the search
     (`searched`). `arm` is the part of a study that the record belongs to. `trace` holds [forward-equivalents, activation, value]

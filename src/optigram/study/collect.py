@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
+from optigram.imports import is_import_path, refuse_imports
+from optigram.methods import registry
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sites import aliases
@@ -40,12 +42,19 @@ class _Source:
     corpus: Corpus | None
 
 
-def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
+def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None, allow_imports: bool = False) -> list[Evidence]:
     """Compute the evidence of all neurons of a run and write it into its folder.
 
-    Raises InputError if the model cannot be loaded, or has other weights than that of the run.
+    Raises InputError if the model cannot be loaded, or has other weights than that of the run; and for a folder that names code by
+    an import path, unless `allow_imports`: it may come from somebody else.
     """
     kept = RunFolder.open(folder)
+    if not allow_imports:
+        models = [kept.settings.get(name) for name in ("model", "fluency_model", "second_opinion")]
+        arms = (kept.study or {}).get("arms", ())
+        methods = [method for arm in arms for method in arm["methods"] if registry.imports(method)]
+        targets = [*(target for arm in arms for target in arm["targets"]), *(record.target for record in kept.records)]
+        refuse_imports(folder, [name for name in models if isinstance(name, str)], targets, methods)
     if "fingerprints" not in kept.manifest:
         raise InputError(f"{folder} was saved without its settings, so its evidence cannot be computed")
     neurons = grouped(kept.records, lambda record: (record.model, record.target))
@@ -68,7 +77,8 @@ def _sources(kept: RunFolder, device: str) -> dict[str, _Source]:
         objectives = {context.model_of(name).name: _of_arm(context, name) for name in reversed(context.arms)}
         return {name: _Source(objective, corpus) for name, objective in objectives.items()}
     asked = FindOptions.checked({name: value for name, value in kept.settings.items() if name in FindOptions.model_fields})
-    model = load(kept.settings["model"], device=device, dtype="float32")
+    named = str(kept.settings["model"])
+    model = load(named, device=device, dtype=None if is_import_path(named) else "float32")
     bare = {"fluency": 0.0, "surprisal": None, "fluency_model": None, "front": False, "repetition": 0.0, "second_opinion": None}
     options = asked.model_copy(update={"dtype": "float32", **bare})
     corpus = corpus_for(model, asked.corpus, asked.seed) if kept.manifest["fingerprints"]["corpus"] else None

@@ -37,6 +37,17 @@ class Arm(BaseModel):
     budget: Annotated[float, Field(gt=0)] | None = None  # forward-equivalents per target; None: until the method ends by itself
     placebo: Placebo | None = None
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _addresses(cls, targets: Any) -> Any:
+        held = [one for one in targets if not isinstance(one, str)] if isinstance(targets, list | tuple) else []
+        if held:
+            raise InputError(
+                f"expected addresses, which other processes can look up, got {held[0]!r}; save a vector or an autoencoder to a file "
+                "(SITE:FILE.safetensors#NAME), name a function by its import path (custom:MODULE.FUNCTION#SITE), or use find"
+            )
+        return targets
+
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:

@@ -147,7 +147,10 @@ def _function(path: str | None, units: addresses.Units) -> tuple[str, Custom]:
 def _opened(file: str, what: str) -> str:
     """The file, or an InputError where an address stands for an object in memory."""
     if file.startswith(MEMORY):
-        raise InputError(f"{file} was made in memory, and an address cannot find {what} again; pass the object instead of its address")
+        raise InputError(
+            f"{file} was made in memory, and an address cannot find {what} again; pass the object instead of its address, "
+            "or where only addresses are taken (a study, another process) SITE:FILE.safetensors#NAME or custom:MODULE.FUNCTION#SITE"
+        )
     return file
 
 

@@ -40,6 +40,9 @@ FluencyModel = Annotated[
     str | None, typer.Option("--fluency-model", help="the language model that measures surprisal", show_default="the model itself")
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json", rich_help_panel="Output")]
+AllowImports = Annotated[
+    bool, typer.Option("--allow-imports", help="run the code that the folder names by an import path, such as my_module:factory")
+]
 EngineName = Annotated[str, typer.Option("--engine", help="where the work runs: local, processes or ray")]
 Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"', show_default="a new local one")]
 

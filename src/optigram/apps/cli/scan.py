@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
+from optigram.apps.cli.options import Address, AllowImports, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
 from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
@@ -87,7 +87,7 @@ def _scan(
     run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
-        job = Worker.job(folder, device, tokenizers, batch)
+        job = Worker.job(folder, device, tokenizers, batch, allow_imports=True)  # the user named the model in this call
         worker = Worker(made, network, tokenizers, batch, chosen)
         if engine == "local":  # this process has the model already
             job = dataclasses.replace(job, build=lambda: worker)
@@ -108,6 +108,7 @@ def _work(
     ray_address: Address = None,
     tokenizers: Tokenizers = 0,
     batch: Batch = None,
+    allow_imports: AllowImports = False,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
@@ -123,13 +124,13 @@ def _work(
     place = place if rank is None or world is None else Place(rank, world)
     made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch), run, show, place))
+        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch, allow_imports), run, show, place))
     if not quiet:
         tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
 @app.command("merge", rich_help_panel=PANEL)
-def _merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
+def _merge(folder: Folder, as_json: Json = False, allow_imports: AllowImports = False, device: Device = None, quiet: Quiet = False) -> None:
     """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import Plan
@@ -138,7 +139,7 @@ def _merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: 
 
     state = merged(Plan.read(folder), folder)
     with progress(quiet) as show:
-        publish(state, Worker.start(folder, device), folder, show)
+        publish(state, Worker.start(folder, device, allow_imports=allow_imports), folder, show)
     _show(ScanResults.load(folder), as_json, quiet)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
 from optigram.methods import Proposal, chains, registry
+from optigram.methods.combinators import Watched
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
@@ -161,7 +161,7 @@ class Session:
             found = run_plan(objective, dataclasses.replace(plan, method=Watched(plan.method, tell)), bounds, job.seed)
             job.state = "cancelled" if found.interrupted else "done"
             (record,) = found.records
-            job.tell(text=record.text, activation=record.activation, forwards=record.forwards + record.backwards)
+            job.tell(text=record.text, activation=record.activation, forwards=record.total_forwards)
         except Exception as error:  # a worker that died would leave all other jobs waiting for ever
             job.state = "failed"
             job.tell(error=f"{type(error).__name__}: {error}")
