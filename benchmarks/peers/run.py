@@ -146,7 +146,7 @@ def _ours(objective: Objective, method: str, budget: float, seed: int, length: i
     begun = time.process_time()
     (found,) = run_methods(objective, FindOptions(by=(method,), budget=budget, seed=seed))
     (record,) = found.records
-    spent, processor = record.forwards + record.backwards, time.process_time() - begun
+    spent, processor = record.total_forwards, time.process_time() - begun
     return {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "spent": spent, "processor": processor}
 
 

@@ -92,7 +92,7 @@ def optimum(optima: Optima, unit: Unit, seed: int) -> list[Result]:
         "found": plain(statistics.Interval.share(sum(gap < ROUNDING for gap in gaps), len(gaps))),
         "neurons": len(gaps),
         "gap": max(gaps),
-        "spent": float(np.median([record.forwards + record.backwards for record in records])),
+        "spent": float(np.median([record.total_forwards for record in records])),
         "seconds": float(np.mean([record.seconds for record in records])),
     }
     return [Result(metrics, [{"target": r.target, "text": r.text, "activation": r.activation} for r in records])]

@@ -85,6 +85,7 @@ def test_a_chain_s_total_cost_is_its_own_and_the_corpus_search_s(tiny):
     for record in auto:
         assert record.corpus_forwards == crp[0].total_forwards > 0
         assert record.total_forwards == record.forwards + record.backwards + crp[0].total_forwards
+        assert record.seconds > record.notes["corpus_seconds"] == crp[0].seconds > 0
     assert auto[0].total_trace[0][0] == auto[0].trace[0][0] + crp[0].total_forwards
     assert set(json.loads(auto[0].to_json())) >= {"forwards", "backwards", "whole", "free"}
 

@@ -5,6 +5,7 @@ import pytest
 from optigram.errors import InputError
 from optigram.study.runner import _differences
 from optigram.study.spec import Study
+from optigram.targets.build import direction
 
 ARM = '[[arms]]\nname = "a"\ntargets = ["language:a"]\nmethods = ["crp", "gbl:fair/200"]\n'
 
@@ -51,3 +52,9 @@ def test_differences_are_paths_into_the_settings():
     new = {"arms": [{"budget": 2, "name": "a"}], "seeds": [0, 1], "y": 1}
     assert _differences(old, new) == ["arms[0].budget: 1 -> 2", "seeds[1]: None -> 1", "x: 1 -> None", "y: None -> 1"]
     assert _differences(old, old) == []
+
+
+def test_a_target_in_memory_is_refused_with_what_to_do():
+    held = direction("visual.hidden", [1.0] * 8, name="probe")
+    with pytest.raises(InputError, match=r"expected addresses.*FILE\.safetensors#NAME.*or use find"):
+        Study.checked({"arms": [{"name": "a", "targets": [held], "methods": ["crp"]}]})

@@ -40,11 +40,10 @@ class Arm(BaseModel):
     @field_validator("targets", mode="before")
     @classmethod
     def _addresses(cls, targets: Any) -> Any:
-        held = [one for one in targets if not isinstance(one, str)] if isinstance(targets, list | tuple) else []
-        if held:
-            raise InputError(
-                f"expected addresses, which other processes can look up, got {held[0]!r}; save a vector or an autoencoder to a file "
-                "(SITE:FILE.safetensors#NAME), name a function by its import path (custom:MODULE.FUNCTION#SITE), or use find"
+        if isinstance(targets, list | tuple) and not all(isinstance(one, str) for one in targets):
+            raise ValueError(
+                "addresses, which other processes can look up: save a vector or an autoencoder to a file (SITE:FILE.safetensors#NAME), "
+                "name a function by its import path (custom:MODULE.FUNCTION#SITE), or use find"
             )
         return targets
 
