@@ -9,7 +9,7 @@ from pathlib import Path
 from optigram.errors import InputError
 
 IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")  # of a model
-FUNCTION = re.compile(r"(?<![\w.])custom:")  # in the address of a target
+FUNCTION = re.compile(r"(?<![\w.])custom:\s*(?!memory:)")  # in the address of a target; one in memory is not imported
 
 
 def is_import_path(name: str) -> bool:

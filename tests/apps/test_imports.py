@@ -12,9 +12,14 @@ from test_seams import EXAMPLES, WORDS
 
 MODEL = f"""
 from bag import Bag
+from optigram.methods import Ascent
+from sharpening import Sharpening
 
 def model():
     return Bag({WORDS!r})
+
+def relaxed():
+    return Ascent(Sharpening(), steps=20, rate=0.5, restarts=2, every=10)
 """
 TARGET = "custom:contrast.contrast#act"
 STUDY = """
@@ -24,7 +29,7 @@ length = 3
 [[arms]]
 name = "outside"
 targets = ["custom:contrast.contrast#act", "mean:2@max"]
-methods = ["crp", "climb.Climb", "crp+climb:Climb"]
+methods = ["crp", "climb.Climb", "crp+climb:Climb", "own_bag.relaxed"]
 budget = 200
 """
 
@@ -55,7 +60,7 @@ def test_the_examples_run_through_a_study_and_a_report(here, run):
     assert code == 0, err
     found = og.open("out")
     assert {(record.method, record.target) for record in found} == {
-        (method, target) for method in ("crp", "climb.Climb", "crp+climb:Climb") for target in (TARGET, "mean:2@max")
+        (method, target) for method in ("crp", "climb.Climb", "crp+climb:Climb", "own_bag.relaxed") for target in (TARGET, "mean:2@max")
     }
     assert run("report", "out", "--allow-imports", "--out", "page.html")[0] == 0
     page = (here / "page.html").read_text()
