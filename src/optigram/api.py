@@ -92,7 +92,8 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
     with progress(options.quiet) as show:
         prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
         found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
-    results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
+    named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
+    results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)
     if folder is not None:
         results.save(folder)
     if any(one.interrupted for one in found):
