@@ -44,7 +44,7 @@ def run(asked, tmp_path_factory):
     patch.setattr(statistics, "RESAMPLES", 500)
     said: list[str] = []
     out = asked[1] / "out"
-    records = reproduce.reproduce(asked[0], out, said.append, lambda done, total, what: None)
+    records = asked[0].run(out, said.append, lambda done, total, what: None)
     yield records, out, said
     patch.undo()
 
@@ -60,7 +60,7 @@ def test_all_files_are_there_and_the_records_are_those_on_disk(run):
 def test_a_second_run_does_no_cell_again_and_writes_the_same_figures(run, asked):
     records, out, _ = run
     before = (out / "figure1.svg").read_bytes()
-    again = reproduce.reproduce(asked[0], out, lambda text: None, lambda done, total, what: None)
+    again = asked[0].run(out, lambda text: None, lambda done, total, what: None)
     assert again == records
     assert (out / "figure1.svg").read_bytes() == before
 
@@ -74,7 +74,7 @@ def test_the_claims_page_has_every_part(run):
 
 def test_a_plan_does_nothing(asked, tmp_path):
     said: list[str] = []
-    assert reproduce.reproduce(asked[0], tmp_path / "none", said.append, told, plan_only=True) == []
+    assert asked[0].run(tmp_path / "none", said.append, told, plan_only=True) == []
     assert not (tmp_path / "none").exists()
     assert any("GFLOP" in line for line in said)
 
@@ -86,13 +86,13 @@ def test_what_does_not_go_together_is_one_line(asked, tmp_path):
         ({"data": tmp_path}, "expected --data alone"),
     ):
         with pytest.raises(InputError, match=words):
-            reproduce.reproduce(dataclasses.replace(asked[0], **wrong), tmp_path / "x", lambda text: None, told)
+            dataclasses.replace(asked[0], **wrong).run(tmp_path / "x", lambda text: None, told)
 
 
 def test_without_matplotlib_it_says_so_before_the_work(asked, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'optigram\[figures\]'"):
-        reproduce.reproduce(asked[0], tmp_path / "x", lambda text: None, told)
+        asked[0].run(tmp_path / "x", lambda text: None, told)
 
 
 def test_verdicts_are_the_intervals(monkeypatch):

@@ -50,10 +50,10 @@ def _study(
     say = (lambda text: None) if quiet else tell
     with progress(quiet) as show:
         if spec == PAPER:
-            from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
+            from optigram.papers.poerner2018.reproduce import Reproduction
 
             asked = Reproduction(scale, model, corpus, data, seed, device, processes, run)
-            reproduce(asked, folder, say, show, plan)
+            asked.run(folder, say, show, plan)
         else:
             _study_file(Path(spec), folder, device, processes, run, say, show, plan)
     if not plan:

@@ -50,8 +50,11 @@ RECIPES: dict[str, _Recipe] = {
 }
 
 
-def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) -> Study:
-    """The paper's study of a model with its two paths; `load` must accept `model.name`."""
+def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0, ngrams: Int[np.ndarray, "c t"] | None = None) -> Study:
+    """The paper's study of a model with its two paths; `load` must accept `model.name`.
+
+    With the `ngrams` of its corpus there is an arm for groups of hidden units too (authors' code, not in the paper's text).
+    """
     recipe = RECIPES[scale]
     neurons = {path: _neurons_of(model, path) for path in PATHS}
     some = _addresses(neurons, recipe.few)
@@ -64,10 +67,11 @@ def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) ->
     arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
     arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
     # paper: "5-grams"; authors' code: one run per neuron
-    return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+    made = Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+    return made if ngrams is None else _with_groups(made, scale, model, ngrams)
 
 
-def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
+def _with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
     """The study with an arm for groups of hidden units that fire together on corpus n-grams (authors' code, not in the paper's text).
 
     The target of a group is the mean of its units. Groups of one unit are left out.

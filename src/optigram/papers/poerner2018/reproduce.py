@@ -12,7 +12,7 @@ from optigram.models.loading import BUNDLED, CONFIG, load
 from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import page
 from optigram.papers.poerner2018.layouts import read_folder
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study, with_groups
+from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
 from optigram.report import figures
@@ -51,38 +51,37 @@ class Reproduction:
     workers: int = 1
     engine: Engine | None = None
 
-
-def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
-    """Do what is not done yet in the folder `out`; returns the records of the study, none if `plan_only`."""
-    figures.require_matplotlib()
-    if asked.scale not in RECIPES:
-        raise InputError(f"expected --scale {' or '.join(RECIPES)}, got {asked.scale!r}")
-    model, corpus = _trained(asked, out, tell, show) if asked.data is not None else (asked.model, asked.corpus)
-    if asked.scale == "paper" and model == BUNDLED:
-        raise InputError(
-            "expected a model of the paper's size for --scale paper, got the bundled one; "
-            "give --data FOLDER to train one (see optigram data coco), or --model"
-        )
-    network = load(model, device=asked.device)
-    if not isinstance(network, Imaginet):
-        raise InputError(
-            f"expected an Imaginet, which the paper studies, got {network.name}; give --model a folder that `optigram train` wrote"
-        )
-    recipe = study(asked.scale, network, corpus, asked.seed)
-    recipe = with_groups(recipe, asked.scale, network, StudyContext(recipe, asked.device).ngrams)
-    context = StudyContext(recipe, asked.device)
-    tell(f"corpus: {context.corpus.name}: {len(context.ngrams):,} different 5-grams")
-    tell(f"one gumbel step per neuron with 64 samples: {_gumbel_operations(network) / 1e9:.2g} GFLOP")
-    todo = context.missing(out / CELLS)
-    if todo:
-        tell(plan_grid(estimate(context, todo), asked.workers).plain())
-    if plan_only:
-        return []
-    records = run_study(recipe, context, out, asked.workers, show, asked.engine)
-    tell("figures, tables and claims")
-    _draw(records, out)
-    _write_tables(records, context, out)
-    return records
+    def run(self, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
+        """Do what is not done yet in the folder `out`; returns the records of the study, none if `plan_only`."""
+        figures.require_matplotlib()
+        if self.scale not in RECIPES:
+            raise InputError(f"expected --scale {' or '.join(RECIPES)}, got {self.scale!r}")
+        model, corpus = _trained(self, out, tell, show) if self.data is not None else (self.model, self.corpus)
+        if self.scale == "paper" and model == BUNDLED:
+            raise InputError(
+                "expected a model of the paper's size for --scale paper, got the bundled one; "
+                "give --data FOLDER to train one (see optigram data coco), or --model"
+            )
+        network = load(model, device=self.device)
+        if not isinstance(network, Imaginet):
+            raise InputError(
+                f"expected an Imaginet, which the paper studies, got {network.name}; give --model a folder that `optigram train` wrote"
+            )
+        ngrams = StudyContext(study(self.scale, network, corpus, self.seed), self.device).ngrams
+        recipe = study(self.scale, network, corpus, self.seed, ngrams)
+        context = StudyContext(recipe, self.device)
+        tell(f"corpus: {context.corpus.name}: {len(context.ngrams):,} different 5-grams")
+        tell(f"one gumbel step per neuron with 64 samples: {_gumbel_operations(network) / 1e9:.2g} GFLOP")
+        todo = context.missing(out / CELLS)
+        if todo:
+            tell(plan_grid(estimate(context, todo), self.workers).plain())
+        if plan_only:
+            return []
+        records = run_study(recipe, context, out, self.workers, show, self.engine)
+        tell("figures, tables and claims")
+        _draw(records, out)
+        _write_tables(records, context, out)
+        return records
 
 
 def _draw(records: Sequence[Record], out: Path) -> None:
@@ -113,8 +112,8 @@ def _syntax_sections(records: Sequence[Record], context: StudyContext) -> tuple[
     """The syntax finding in the optimal 5-grams of the modern arm, and in omission scores of corpus sentences, as Markdown."""
     model, sentences = context.model, list(context.corpus.texts())
     assert isinstance(model, Imaginet)
-    found = syntax.measure([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
-    return syntax.section(found), omission.section(model, sentences, found.contrasts)
+    found = syntax.Syntax.of([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
+    return found.section(), omission.section(model, sentences, found.contrasts)
 
 
 def _trained(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class _Bigrams:
 
 
 @dataclass(frozen=True)
-class _Syntax:
+class Syntax:
     """All measures of one arm."""
 
     corpus: _CorpusShare
@@ -81,12 +81,31 @@ class _Syntax:
     contrasts: Sequence[Contrast]
     bigrams: Sequence[_Bigrams]
 
+    @classmethod
+    def of(cls, records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> "Syntax":
+        """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
+        sentences = list(sentences)
+        corpus = _corpus_share(sentences, ngrams, tokens)
+        return cls(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
 
-def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _Syntax:
-    """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
-    sentences = list(sentences)
-    corpus = _corpus_share(sentences, ngrams, tokens)
-    return _Syntax(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
+    def section(self) -> str:
+        """The finding as Markdown: three tables with explanations."""
+        return "\n".join(
+            [
+                "## Function words in optimal n-grams\n",
+                "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
+                "like) in the optimal n-grams, overall and per position, beside that of the corpus and of the vocabulary, from which the "
+                "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none if all neurons have the same share), Wilson's "
+                "for positions.\n",
+                _shares_grid(self).markdown(),
+                "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the "
+                "corpus's.\n",
+                _contrasts_grid(self).markdown(),
+                "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: "
+                "the same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
+                _bigrams_grid(self).markdown(),
+            ]
+        )
 
 
 def _optimal(records: Iterable[Record]) -> list[Record]:
@@ -157,26 +176,7 @@ def _predicted_word(target: str) -> str | None:
     return name if words_of(name) == [name] else None
 
 
-def section(found: _Syntax) -> str:
-    """The finding as Markdown: three tables with explanations."""
-    return "\n".join(
-        [
-            "## Function words in optimal n-grams\n",
-            "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
-            "like) in the optimal n-grams, overall and per position, beside that of the corpus and of the vocabulary, from which the "
-            "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none if all neurons have the same share), Wilson's "
-            "for positions.\n",
-            _shares_grid(found).markdown(),
-            "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the corpus's.\n",
-            _contrasts_grid(found).markdown(),
-            "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: the "
-            "same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
-            _bigrams_grid(found).markdown(),
-        ]
-    )
-
-
-def _shares_grid(found: _Syntax) -> Grid:
+def _shares_grid(found: Syntax) -> Grid:
     corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
     rows = [
         ["vocabulary", "each word once", "", f"{corpus.vocabulary:.0%}", *("" for _ in places)],
@@ -189,7 +189,7 @@ def _shares_grid(found: _Syntax) -> Grid:
     return Grid(("path", "method", "neurons", "all", *map(str, places)), rows, frozenset(range(2, 4 + len(places))))
 
 
-def _contrasts_grid(found: _Syntax) -> Grid:
+def _contrasts_grid(found: Syntax) -> Grid:
     rows = []
     for one in found.contrasts:
         rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (part.show(), part.side()))])
@@ -197,7 +197,7 @@ def _contrasts_grid(found: _Syntax) -> Grid:
     return Grid(header, rows, frozenset({1, 3}))
 
 
-def _bigrams_grid(found: _Syntax) -> Grid:
+def _bigrams_grid(found: Syntax) -> Grid:
     rows = []
     for one in found.bigrams:
         apart = "above" if one.seen.value > one.chance.high else "below" if one.seen.value < one.chance.low else "undecided"
