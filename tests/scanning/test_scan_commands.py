@@ -154,7 +154,7 @@ def test_processes_find_the_same(run, folder, corpus, tmp_path):
         (("--engine", "spark"), "local, processes, ray"),
         (("--plan",), "--out"),
         (("--corpus", "nowhere.txt"), "no corpus file"),
-        (("--corpus", "sampled:10"), "reads files"),
+        (("--corpus", "sampled:10"), "expected files"),
     ],
 )
 def test_bad_input_is_one_line(run, folder, corpus, words, said):
