@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from optigram.optimize.method import Ids, Method, Proposal, Proposals, check_met
 from optigram.optimize.topk import TopK
 
 Tell = Callable[[int, Proposal, Scores], None]  # round, counted from 0; a KeyboardInterrupt raised in it ends the search
+
+Wrapped = TypeVar("Wrapped", bound="_Around")
 
 HANDOVER = 16  # texts of the first method from which the second may begin
 
@@ -94,10 +97,10 @@ class _Around:
     def cost(self, budget: float) -> float:
         return self.method.cost(budget)
 
-    def with_block(self, texts: int) -> Method:
+    def with_block(self: Wrapped, texts: int) -> Wrapped:
         return dataclasses.replace(self, method=self.method.with_block(texts))
 
-    def probe(self) -> Method:
+    def probe(self: Wrapped) -> Wrapped:
         return dataclasses.replace(self, method=self.method.probe())
 
 

@@ -103,7 +103,7 @@ def _data(
             tell=(lambda text: None) if quiet else tell,
             watch=lambda done, total, what: show(done // 10**6, total // 10**6, f"{what}, MB"),
         )
-    counts = ", ".join(f"{len(part):,} {Dataset.split}" for Dataset.split, part in found.parts.items())
+    counts = ", ".join(f"{len(part):,} {split}" for split, part in found.parts.items())
     tell(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
 
 
