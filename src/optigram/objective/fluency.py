@@ -16,7 +16,7 @@ class Fluency:
     """Penalties and bounds on the surprisal of a text.
 
     `weight` is subtracted from the value per nat per token; texts with a surprisal outside `band` are not allowed. `model` is
-    the language model; None is the searched model itself. `repetition` is the weight of repeated words (see `repetition`),
+    the language model; None is the searched model itself. `repetition` is the weight of repeated words (FLRT, Thompson & Sklar 2024),
     which language models favour. `second` is another language model that takes no part in the search and scores the kept texts.
     """
 

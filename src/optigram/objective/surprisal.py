@@ -118,7 +118,7 @@ class Surprisal:
     same_tokens: bool
     weight: float
     band: tuple[float, float]
-    _repetition: float
+    repetition: float
     words: Int[Tensor, " v"]
     judged: Vocabulary
     pieces: list[tuple[int, ...] | range]
