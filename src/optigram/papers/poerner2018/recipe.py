@@ -122,7 +122,11 @@ def _addresses(neurons: dict[str, list[int]], most: int | None = None) -> tuple[
 
 
 def _groups_of(model: Model, site: str, ngrams: Int[np.ndarray, "c t"], count: int = _COUNT) -> list[tuple[int, ...]]:
-    """At most `count` groups of the units of `site`, by their correlation over up to 100,000 of the n-grams."""
+    """At most `count` groups of the units of `site`, by their correlation over up to 100,000 of the n-grams.
+
+    Linkage is complete: any two units of a group correlate at least as much as the height at which it was merged. A group is maximised
+    as the mean of its units, so anticorrelated units are far apart. As in the authors' code (`--target_layer hidden`).
+    """
     return _groups(_activations_of(model, site, _drawn_ngrams(ngrams)), count)
 
 
