@@ -52,7 +52,7 @@ def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = N
 def latent(site: str, sae: Any, index: int) -> Target:
     """One latent of a sparse autoencoder that reads the site.
 
-    `sae` is a folder of SAELens or sparsify or a `.safetensors` file, as in an address; or an object or a mapping in memory with
+    `sae` is a folder of SAELens, sparsify, dictionary_learning or Gemma Scope or a `.safetensors` file, as in an address; or an object or a mapping in memory with
     SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg), sparsify's (encoder.weight [n h], encoder.bias, b_dec,
     cfg), or plain ones (encoder [n h], and bias, center, threshold, k). Raises InputError for anything else.
     """

@@ -20,15 +20,17 @@ from optigram.shapes import Float
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import SparseAutoencoder
 from optigram.targets.sae_layouts import Tensors, autoencoder_of
-from optigram.targets.sae_objects import RELEASE, open_release
+from optigram.targets.sae_objects import RELEASE, convert_autoencoder, open_release
 
 
-def open_autoencoder(source: str) -> SparseAutoencoder:
-    """Read a folder that a library saved, the file of weights in it, or a plain file.
+def open_autoencoder(source: Any) -> SparseAutoencoder:
+    """The autoencoder of an object in memory, or of a path: a folder that a library saved, the file of weights in it, or a plain file.
 
     A plain `.safetensors` file holds `encoder` [n h], and may hold `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k`
     (TopK), `decoder` [n h] and `decoder_bias` [h]. Raises InputError.
     """
+    if not isinstance(source, str):
+        return convert_autoencoder(source)
     if source.startswith(RELEASE):
         return open_release(source)
     path = Path(source)

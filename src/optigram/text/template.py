@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
-from optigram.text.vocabulary import UNKNOWNS, Vocabulary, known_ids
+from optigram.text.vocabulary import UNKNOWNS, Vocabulary
 
 SLOT = re.compile(r"\{(\d*)\}")
 SLOT_MARK = "\ue000"  # stands for a slot in a chat template; a character that no text has
@@ -90,7 +90,7 @@ def _in_chat(fixed: Sequence[str], vocabulary: Vocabulary) -> list[str]:
 def _encoded(fixed: Sequence[str], vocabulary: Vocabulary) -> list[tuple[int, ...]]:
     """The ids of each fixed piece in its place. Raises InputError for an unknown word, and where a piece cannot be told from a slot."""
     words = _words(vocabulary)
-    pieces = [known_ids(_before_slot(fixed[0]), vocabulary)]
+    pieces = [vocabulary.known_ids(_before_slot(fixed[0]))]
     for end in range(1, len(fixed)):
         piece = fixed[end] if end == len(fixed) - 1 else _before_slot(fixed[end])
         pieces.append(_cut(fixed[:end], piece, words, vocabulary) if piece else ())
@@ -116,13 +116,13 @@ def _cut(before: Sequence[str], piece: str, words: Sequence[str], vocabulary: Vo
         first, whole = encode(sentinel), encode(sentinel + piece)
         if whole[: len(first)] == first and decode([*start, *whole[len(first) :]]) == read:
             return _known(whole[len(first) :], piece, vocabulary)
-    known_ids(piece, vocabulary)
+    vocabulary.known_ids(piece)
     raise InputError(f"{piece!r} joins the word before it, which these tokens cannot say; begin it with a blank, or leave it out")
 
 
 def _known(ids: Sequence[int], piece: str, vocabulary: Vocabulary) -> tuple[int, ...]:
     if any(vocabulary.tokens[i] in UNKNOWNS for i in vocabulary.special.intersection(ids)):
-        known_ids(piece, vocabulary)
+        vocabulary.known_ids(piece)
         raise InputError(f"the model does not know all of {piece!r}; leave it out or spell it another way")
     return tuple(ids)
 
