@@ -176,7 +176,7 @@ def test_a_release_of_saelens_is_opened_by_its_library(saved, monkeypatch):
 
 def test_a_release_has_an_address_that_resolves_again(monkeypatch):
     wide = convert_autoencoder({"encoder": torch.ones(9, 8)})
-    monkeypatch.setattr("optigram.targets.sae_formats.open_release", lambda source: dataclasses.replace(wide, name=source))
+    monkeypatch.setattr("optigram.targets.sae_formats._release", lambda source: dataclasses.replace(wide, name=source))
     toy = Toy()
     (target,) = resolve("resid:saelens:gemma:layer_20/width_16k/canonical#3", toy)
     assert resolve(str(target), toy) == (target,)

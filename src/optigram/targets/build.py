@@ -52,9 +52,10 @@ def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = N
 def latent(site: str, sae: Any, index: int) -> Target:
     """One latent of a sparse autoencoder that reads the site.
 
-    `sae` is a folder of SAELens, sparsify, dictionary_learning or Gemma Scope or a `.safetensors` file, as in an address; or an object or a mapping in memory with
-    SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg), sparsify's (encoder.weight [n h], encoder.bias, b_dec,
-    cfg), or plain ones (encoder [n h], and bias, center, threshold, k). Raises InputError for anything else.
+    `sae` is a folder of SAELens, sparsify, dictionary_learning or Gemma Scope, a `.safetensors` file, or `saelens:RELEASE:ID`, as in an
+    address; or an object or a mapping in memory with SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg),
+    sparsify's and dictionary_learning's (encoder.weight [n h], encoder.bias, ...), or plain ones (encoder [n h], and bias, center,
+    threshold, k). Raises InputError for anything else.
     """
     source = str(Path(sae)) if isinstance(sae, str | os.PathLike) else Held(sae)
     return Target((Term(_site(site), Asked(_index(index), source)),))

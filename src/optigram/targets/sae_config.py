@@ -1,12 +1,20 @@
 """The configuration of an autoencoder, whatever it holds: each entry is of the type that is asked for, or an InputError."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from optigram.errors import InputError
+
+MOST = 20  # names in a message
+
+
+def shown(names: Iterable[str]) -> str:
+    """The names of tensors, which a file may choose as it likes, on one line."""
+    found = [name if name.isprintable() else ascii(name) for name in names]
+    return ", ".join(name[:60] for name in found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST) or "none"
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,9 @@ class SaeConfig:
         return self.entries.get(name)
 
     def text(self, name: str) -> str | None:
-        """An entry that is a text, of whole characters."""
+        """An entry that is a text, of letters that print."""
         found = self.value(name)
-        if not isinstance(found, str | None) or (found and any(0xD800 <= ord(letter) < 0xE000 for letter in found)):
+        if not isinstance(found, str | None) or (found and not found.isprintable()):
             raise self._wrong(name, "a text")
         return found or None
 

@@ -4,9 +4,11 @@ Read are the folders of SAELens (cfg.json, sae_weights.safetensors), sparsify (c
 (config.json, ae.pt) and Gemma Scope (params.npz, or params.safetensors beside config.json), and plain `.safetensors` files.
 """
 
+import dataclasses
+import importlib
+import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,11 @@ from optigram.errors import InputError, nearest
 from optigram.shapes import Float
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import SparseAutoencoder
+from optigram.targets.sae_config import shown
 from optigram.targets.sae_layouts import Tensors, autoencoder_of
-from optigram.targets.sae_objects import RELEASE, convert_autoencoder, open_release
+from optigram.targets.sae_objects import convert_autoencoder
+
+RELEASE = "saelens:"
 
 
 def open_autoencoder(source: Any) -> SparseAutoencoder:
@@ -32,7 +37,7 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
     if not isinstance(source, str):
         return convert_autoencoder(source)
     if source.startswith(RELEASE):
-        return open_release(source)
+        return _release(source)
     path = Path(source)
     for name, layout in FORMATS.items():
         weights = path if path.name == name else path / name
@@ -41,7 +46,7 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
             found = layout.read(weights)
             for tensor in layout.needed:
                 if tensor not in found:
-                    raise InputError(f"{source} has no tensor {tensor!r}; it holds {', '.join(found) or 'none'}")
+                    raise InputError(f"{source} has no tensor {tensor!r}; it holds {shown(found)}")
             return autoencoder_of(*layout.adapt(found, config, source), source)
     if _is_file(path):
         return autoencoder_of(_safetensors(path), {}, source)
@@ -56,10 +61,28 @@ def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
     known = _safetensors(Path(source))
     if name not in known:
-        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {', '.join(known) or 'none'}")
+        raise InputError(f"{source} holds no direction {name!r}{nearest(name, filter(str.isprintable, known))}; it holds {shown(known)}")
     if known[name].ndim != 1 or not len(known[name]):
         raise InputError(f"{name!r} in {source} has the shape {list(known[name].shape)}; expected a direction, of one dimension")
     return as_float32(known[name], f"a direction {name!r} in {source}")
+
+
+def _release(source: str) -> SparseAutoencoder:
+    """The autoencoder `saelens:RELEASE:ID` of SAELens's list, which its library fetches. Raises InputError."""
+    release, _, name = source.removeprefix(RELEASE).partition(":")
+    if not release or not name:
+        raise InputError(f"expected saelens:RELEASE:ID, such as saelens:gpt2-small-res-jb:blocks.8.hook_resid_pre, got {source!r}")
+    if importlib.util.find_spec("sae_lens") is None:
+        raise InputError(f"expected SAELens for {source}, got none installed; pip install sae-lens, or give a folder")
+    try:
+        found = importlib.import_module("sae_lens").SAE.from_pretrained(release, name)
+    except Exception as error:  # whatever the library, and the network below it, raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"SAELens cannot open {source} ({type(error).__name__}: {reason}); check the release, the id and the network"
+        ) from error
+    first = found[0] if isinstance(found, tuple) else found  # before version 6: the autoencoder, its configuration, its sparsity
+    return dataclasses.replace(convert_autoencoder(first), name=source)
 
 
 def _is_file(path: Path) -> bool:
@@ -141,7 +164,7 @@ def _of_dictionary_learning(found: Tensors, config: dict[str, Any], source: str)
     return found | {"encoder.weight": weight * norms[:, None], "encoder.bias": bias * norms, "decoder.weight": decoder / norms}, config
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Format:
     """How a library saves: `read` gives the tensors of its weights, `adapt` what `autoencoder_of` takes."""
 

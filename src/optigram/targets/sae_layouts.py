@@ -13,7 +13,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import Scaling, SparseAutoencoder
-from optigram.targets.sae_config import SaeConfig
+from optigram.targets.sae_config import SaeConfig, shown
 
 Tensors = dict[str, Tensor]
 
@@ -73,7 +73,7 @@ def _saelens_kind(found: Tensors, config: SaeConfig, source: str) -> str:
     if kind not in KINDS or activation not in ("relu", "topk"):
         raise InputError(f"{source} is of the kind {kind:.40} ({activation:.40}); expected {', '.join(KINDS)}")
     if (threshold and kind in ("standard", "gated", "topk", "transcoder", "skip_transcoder")) or gate != (kind == "gated"):
-        raise InputError(f"{source} is of the kind {kind}, but holds {', '.join(sorted(found))}; name its architecture in cfg.json")
+        raise InputError(f"{source} is of the kind {kind}, but holds {shown(sorted(found))}; name its architecture in cfg.json")
     return kind
 
 
@@ -185,7 +185,7 @@ def _plain(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencoder:
 
 def _named(found: Tensors, name: str, source: str) -> Tensor:
     if name not in found:
-        raise InputError(f"{source} has no tensor {name!r}; it holds {', '.join(found) or 'none'}")
+        raise InputError(f"{source} has no tensor {name!r}; it holds {shown(found)}")
     return found[name]
 
 

@@ -3,8 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import importlib
-import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +20,6 @@ LAYER_NAMES = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
 BOTH_LAYERS = ("decoder.weight", "decoder.bias", "decoder_bias", "bias", "threshold", "k", "r_mag", "gate_bias", "mag_bias")
 CLASSES = ("JumpReluAutoEncoder", "AutoEncoderTopK", "BatchTopKSAE", "MatryoshkaBatchTopKSAE")  # of dictionary_learning
 KNOWN = "W_enc and b_enc (SAELens), encoder.weight and encoder.bias (sparsify, dictionary_learning), or encoder"
-RELEASE = "saelens:"
 TRIED = 4  # states on which an object's own `encode` is compared with its weights
 CLOSE, ROUGH = 1e-4, 0.05  # of the largest pre-activation: what rounding may change in float32, and in half precision
 
@@ -48,24 +45,6 @@ def convert_autoencoder(sae: Any) -> SparseAutoencoder:
             f"{shown} does not say whether b_dec is taken off its input; give it cfg={{'apply_b_dec_to_input': True}}, or False"
         )
     raise InputError(f"{shown} encodes otherwise than its weights tell; write its latent as a function of states, custom(function, sites)")
-
-
-def open_release(source: str) -> SparseAutoencoder:
-    """The autoencoder `saelens:RELEASE:ID` of SAELens's list, which its library fetches. Raises InputError."""
-    release, _, name = source.removeprefix(RELEASE).partition(":")
-    if not release or not name:
-        raise InputError(f"expected saelens:RELEASE:ID, such as saelens:gpt2-small-res-jb:blocks.8.hook_resid_pre, got {source!r}")
-    if importlib.util.find_spec("sae_lens") is None:
-        raise InputError(f"expected SAELens for {source}, got none installed; pip install sae-lens, or give a folder")
-    try:
-        found = importlib.import_module("sae_lens").SAE.from_pretrained(release, name)
-    except Exception as error:  # whatever the library, and the network below it, raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"SAELens cannot open {source} ({type(error).__name__}: {reason}); check the release, the id and the network"
-        ) from error
-    first = found[0] if isinstance(found, tuple) else found  # before version 6: the autoencoder, its configuration, its sparsity
-    return dataclasses.replace(convert_autoencoder(first), name=source)
 
 
 def _names(sae: Any) -> tuple[str, ...]:
