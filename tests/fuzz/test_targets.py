@@ -225,24 +225,29 @@ def is_finite(target):
     return True
 
 
+def refusal(kind, number, folder, toy):
+    """The message by which damage was refused, or None where it was read, and every number of it is finite."""
+    chance = random.Random(f"{kind} {number}")
+    folder.mkdir()
+    try:
+        targets = list(KINDS[kind](chance, folder, toy))
+        records = score_texts(Objective(toy, targets, 3), TEXTS) if number % 4 == 0 else {}
+    except InputError as error:
+        return str(error)
+    assert all(map(is_finite, targets))
+    assert all(math.isfinite(record.activation) for row in records.values() for record in row)
+    return None
+
+
 @pytest.mark.parametrize("kind", SHARES)
 def test_what_is_damaged_is_read_or_refused(kind, tmp_path):
     toy, read, refused = Toy(), 0, 0
     for number in range(ALL * SHARES[kind] // 2000):
-        chance, folder = random.Random(f"{kind} {number}"), tmp_path / str(number)
-        folder.mkdir()
         try:
-            targets = list(KINDS[kind](chance, folder, toy))
-            assert all(map(is_finite, targets)), f"{kind} {number}"
-            if number % 4 == 0:
-                records = score_texts(Objective(toy, targets, 3), TEXTS)
-                assert all(math.isfinite(record.activation) for row in records.values() for record in row), f"{kind} {number}"
-            read += 1
-        except InputError as error:
-            assert str(error).isprintable(), f"{kind} {number}: {error!r}"
-            assert len(str(error)) < 2000, f"{kind} {number}"
-            refused += 1
+            said = refusal(kind, number, tmp_path / str(number), toy)
         except Exception as error:
             raise AssertionError(f"{kind} {number}: {type(error).__name__}: {error}") from error
-    assert read >= refused / 20  # most kinds of damage are told, but not everything is refused
+        read, refused = read + (said is None), refused + (said is not None)
+        assert said is None or (said.isprintable() and len(said) < 2000), f"{kind} {number}: {said!r}"
+    assert read >= refused / 20  # not everything is refused
     assert refused >= read / 20
