@@ -249,5 +249,5 @@ def test_what_is_damaged_is_read_or_refused(kind, tmp_path):
             raise AssertionError(f"{kind} {number}: {type(error).__name__}: {error}") from error
         read, refused = read + (said is None), refused + (said is not None)
         assert said is None or (said.isprintable() and len(said) < 2000), f"{kind} {number}: {said!r}"
-    assert read >= refused / 20  # not everything is refused
+    assert read >= refused / 100  # not everything is refused
     assert refused >= read / 20

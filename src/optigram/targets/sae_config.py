@@ -12,9 +12,9 @@ MOST = 20  # names in a message
 
 
 def shown(names: Iterable[str]) -> str:
-    """The names of tensors, which a file may choose as it likes, on one line."""
-    found = [name if name.isprintable() else ascii(name) for name in names]
-    return ", ".join(name[:60] for name in found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST) or "none"
+    """The names of tensors, of which a file may hold many and long ones."""
+    found = [name[:60] for name in names]
+    return ", ".join(found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST) or "none"
 
 
 @dataclass(frozen=True)

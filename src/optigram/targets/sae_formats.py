@@ -61,7 +61,7 @@ def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
     known = _safetensors(Path(source))
     if name not in known:
-        raise InputError(f"{source} holds no direction {name!r}{nearest(name, filter(str.isprintable, known))}; it holds {shown(known)}")
+        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {shown(known)}")
     if known[name].ndim != 1 or not len(known[name]):
         raise InputError(f"{name!r} in {source} has the shape {list(known[name].shape)}; expected a direction, of one dimension")
     return as_float32(known[name], f"a direction {name!r} in {source}")
@@ -97,7 +97,7 @@ def _loaded(path: Path, kind: str, load: Callable[[], Any]) -> Tensors:
     try:
         found = load()
     except Exception as error:  # whatever a reader raises for a file that is torn, foreign or refused
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        reason = str(error)[:200] or type(error).__name__
         raise InputError(f"cannot read {path} as {kind}: {reason}") from error
     if not isinstance(found, dict) or not all(isinstance(name, str) and isinstance(part, Tensor) for name, part in found.items()):
         raise InputError(f"{path} holds no tensors by name; expected the weights of an autoencoder as {kind}")
@@ -114,7 +114,7 @@ def _weights_of_torch(path: Path) -> Tensors:
 
 def _arrays(path: Path) -> Tensors:
     def load() -> dict[str, Tensor]:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # which leaves a torn file open
             return {name: torch.from_numpy(found[name]) for name in found.files}
 
     return _loaded(path, "arrays of NumPy", load)
@@ -126,7 +126,7 @@ def _config(path: Path, needed: bool) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; it must stand beside the weights") from error
+        raise InputError(f"cannot read {path}: {error}; it must stand beside the weights") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} is no configuration of an autoencoder; expected a JSON object")
     return config

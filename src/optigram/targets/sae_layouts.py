@@ -4,7 +4,6 @@ Gated latents are JumpReLU's: the gate `u + b_gate > 0` and the magnitude `exp(r
 pre-activation and the threshold `b_mag - exp(r) b_gate`. BatchTopK and Matryoshka have one learned threshold for all latents.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -49,7 +48,7 @@ def _saelens(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencode
     norm = {True: "expected_average_only_in", False: "none"}.get(norm, norm) if isinstance(norm, bool) else norm
     if not isinstance(norm, str | None) or norm not in SCALINGS:
         raise InputError(f"{source} normalises its input by {norm!r:.40}; expected one of {', '.join(filter(None, SCALINGS))}")
-    parts = _jump(_encoder(found, source), _lengths(found, config, kind, source))
+    parts = _jump(_encoder(found, source), source, _lengths(found, config, kind, source))
     if kind not in TRANSCODERS:
         parts |= {name: found[key] for name, key in (("decoder", "W_dec"), ("decoder_bias", "b_dec")) if key in found}
         if config.flag("apply_b_dec_to_input", True) and "b_dec" in found:
@@ -87,44 +86,45 @@ def _encoder(found: Tensors, source: str) -> Tensors:
         parts["threshold"] = found["topk_threshold"]
     if "log_threshold" in found:
         parts["threshold"] = as_float32(found["log_threshold"], f"log_threshold of {source}").exp()
-    for name in ("bias", "log_scale") if "gate" in parts else ("bias",):
-        if name not in parts:
-            _named(found, {"bias": "b_mag" if "gate" in parts else "b_enc", "log_scale": "r_mag"}[name], source)
     return parts
 
 
-def _lengths(found: Tensors, config: SaeConfig, kind: str, source: str) -> Callable[[Tensors], Tensors]:
-    """What is done to an encoder whose latents are as large as what they write, and to that of a kind with a threshold."""
-    if kind in ("jumprelu", "jumprelu_transcoder", "jumprelu_skip_transcoder"):
-        _named(found, "log_threshold" if "log_threshold" in found else "threshold", source)
+def _lengths(found: Tensors, config: SaeConfig, kind: str, source: str) -> Tensor | None:
+    """The lengths [n] of what latents write, where latents are as large as that."""
+    if kind in ("jumprelu", "jumprelu_transcoder", "jumprelu_skip_transcoder") and "log_threshold" not in found:
+        _named(found, "threshold", source)
     if kind in TRAINED:
         _named(found, "topk_threshold", source)
     if kind not in ("topk", *TRAINED) or not config.flag("rescale_acts_by_decoder_norm", False):
-        return lambda parts: parts
-    length = as_float32(_matrix(found, "W_dec", source), f"W_dec of {source}").norm(dim=-1)
-    return lambda parts: _scaled_by(parts, length, source)
+        return None
+    return as_float32(_matrix(found, "W_dec", source), f"W_dec of {source}").norm(dim=-1)
 
 
-def _scaled_by(parts: Tensors, length: Tensor, source: str) -> Tensors:
+def _jump(parts: Tensors, source: str, length: Tensor | None = None) -> Tensors:
+    """Encoder, bias and threshold: times `length`, with gates made thresholds, and one threshold for all latents spread out."""
+    gated = "gate" in parts or "log_scale" in parts
+    for name in ("bias", "gate", "log_scale") if gated else ("bias",):
+        if name not in parts:
+            raise InputError(f"{source} has an encoder without its {name.replace('_', ' ')}; expected the tensors of one autoencoder")
+    if not gated and length is None:
+        return parts | ({"threshold": _threshold(parts, source)} if "threshold" in parts else {})
     encoder, bias = (as_float32(parts[name], f"the {name} of {source}") for name in ("encoder", "bias"))
-    if length.shape != encoder.shape[:1] or bias.shape != length.shape:
-        raise InputError(f"W_dec of {source} has {len(length)} rows, its encoder {list(encoder.shape)}; expected one row for each latent")
-    return parts | {"encoder": encoder * length[:, None], "bias": bias * length}
+    rows = [as_float32(parts[name], f"the {name} of {source}") for name in ("gate", "log_scale")] if gated else []
+    for row in (bias, *rows, *([] if length is None else [length])):
+        if row.shape != encoder.shape[:1]:
+            raise InputError(f"{source} has {list(row.shape)} numbers for {len(encoder)} latents; expected one for each")
+    if gated:
+        gate, scale = rows[0], rows[1].exp()
+        return {"encoder": encoder * scale[:, None], "bias": bias, "threshold": (bias - scale * gate).clamp(min=0)}
+    assert length is not None
+    threshold = {"threshold": _threshold(parts, source)} if "threshold" in parts else {}
+    return {"encoder": encoder * length[:, None], "bias": bias * length} | threshold
 
 
-def _jump(parts: Tensors, scale: Callable[[Tensors], Tensors]) -> Tensors:
-    """Encoder, bias and threshold, with one threshold for all latents spread out, and gates made thresholds."""
-    parts = scale(parts)
-    if "gate" in parts:
-        encoder, bias, gate, log_scale = (as_float32(parts[name], name) for name in ("encoder", "bias", "gate", "log_scale"))
-        if not bias.shape == gate.shape == log_scale.shape == encoder.shape[:1]:
-            raise InputError(f"expected a gate, a magnitude and a scale for each of {len(encoder)} latents, got {list(gate.shape)}")
-        factor = log_scale.exp()
-        parts = {"encoder": encoder * factor[:, None], "bias": bias, "threshold": bias - factor * gate}
-    if "threshold" in parts:
-        threshold = as_float32(parts["threshold"], "a threshold").clamp(min=0)
-        parts = parts | {"threshold": threshold.expand(len(parts["encoder"])).clone() if threshold.ndim == 0 else threshold}
-    return parts
+def _threshold(parts: Tensors, source: str) -> Tensor:
+    """A threshold [n], at least 0."""
+    threshold = as_float32(parts["threshold"], f"the threshold of {source}").clamp(min=0)
+    return threshold.expand(len(parts["encoder"])).clone() if threshold.ndim == 0 else threshold
 
 
 def _dictionary_learning(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencoder:
@@ -146,7 +146,7 @@ def _dictionary_learning(found: Tensors, config: SaeConfig, source: str) -> Spar
                 raise InputError(f"{source} may be TopK or BatchTopK; expected its class as trainer.dict_class in config.json, got {name}")
             top = _one_count(found, trainer, source) if name == "AutoEncoderTopK" else None
             parts |= {} if top else {"threshold": one}
-    parts = _jump(parts, lambda parts: parts)
+    parts = _jump(parts, source)
     bias = next((found[key] for key in (center, "decoder.bias", "b_dec") if key in found), None)
     parts |= {part: value for part, value in (("decoder", decoder), ("decoder_bias", bias)) if value is not None}
     parts |= {} if center is None else {"center": _named(found, center, source)}
