@@ -91,6 +91,11 @@ def test_where_no_tokens_can_join_a_word_it_is_said():
     assert "\n" not in str(error.value)
 
 
+def test_half_a_character_is_refused():
+    with pytest.raises(InputError, match="half a character"):
+        Template.parse("a \ud800 {}", vocabulary("gpt2"))
+
+
 def test_blanks_that_were_typed_stay():
     known = vocabulary("gpt2")
     assert known.decode(Template.parse("a   {}", known).prefix) == "a  "

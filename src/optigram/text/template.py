@@ -41,6 +41,8 @@ class Template:
         blank to it. The ids that the model expects around every text are added once, unless the text or the chat template has them
         already. With `chat` the text is a user's message. One blank before a slot belongs to the first free word. Raises InputError.
         """
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InputError(f"the template {text!r} holds half a character; write the whole character")
         fixed, counts = SLOT.split(text)[::2], [int(count) if count else None for count in SLOT.findall(text)]
         if not counts or 0 in counts or (None in counts and len(counts) > 1):
             raise InputError(f"expected a template with {{}} once, for the free words, or slots such as {{3}} and {{2}}, got {text!r}")
