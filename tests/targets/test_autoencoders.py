@@ -59,6 +59,13 @@ def test_latents_are_those_of_the_library(saved, name):
     assert torch.equal(direct.threshold, found.threshold)
 
 
+def test_a_decoder_of_latents_as_large_as_what_they_write_has_length_1(saved):
+    for name in ("saelens-topk-rescaled", "saelens-batchtopk", "saelens-batchtopk-checkpoint"):
+        found = open_autoencoder(str(saved / name))
+        assert found.decoder is not None
+        torch.testing.assert_close(found.decoder.norm(dim=-1), torch.ones(40))
+
+
 def test_a_transcoder_is_read_where_it_reads_and_says_nothing_of_where_it_writes(saved):
     for name in ("saelens-transcoder", "saelens-skip-transcoder", "saelens-jumprelu-transcoder", "sparsify-transcoder"):
         found = open_autoencoder(str(saved / name))
@@ -112,6 +119,10 @@ def test_an_object_is_tried_by_its_own_encode(saved):
     torch.testing.assert_close(latents_of(convert_autoencoder(JumpReLU(parts)), expected["states"]), expected["latents"])
     centered = Centered(parts)
     torch.testing.assert_close(latents_of(convert_autoencoder(centered), expected["states"]), centered.encode(expected["states"]))
+    for said in ({}, {"architecture": "jumprelu"}):  # a configuration that says nothing of b_dec
+        held = JumpReLU(parts)
+        held.cfg = said
+        assert convert_autoencoder(held).center.eq(0).all()
     assert convert_autoencoder(JumpReLU(parts).bfloat16()).center.eq(0).all()
     with pytest.raises(InputError, match="encodes otherwise than its weights tell"):
         convert_autoencoder(Half(parts))

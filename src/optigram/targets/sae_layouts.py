@@ -24,6 +24,7 @@ SCALINGS: dict[str | None, Scaling] = {
     "constant_norm_rescale": "constant_norm",
     "layer_norm": "layer_norm",
 }
+SHORTEST = 1e-8  # of a decoder, so that one of zeros stays so
 TRANSCODERS = ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder")
 TRAINED = ("batchtopk", "matryoshka_batchtopk")  # as SAELens saves them while they are trained
 KINDS = ("standard", "gated", "jumprelu", "topk", *TRAINED, *TRANSCODERS)
@@ -45,12 +46,16 @@ def autoencoder_of(found: Tensors, config: dict[str, Any], source: str) -> Spars
 
 def _saelens(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencoder:
     kind, norm = _saelens_kind(found, config, source), config.value("normalize_activations")
-    norm = {True: "expected_average_only_in", False: "none"}.get(norm, norm) if isinstance(norm, bool) else norm
+    if isinstance(norm, bool):  # before version 3
+        norm = "expected_average_only_in" if norm else "none"
     if not isinstance(norm, str | None) or norm not in SCALINGS:
         raise InputError(f"{source} normalises its input by {norm!r:.40}; expected one of {', '.join(filter(None, SCALINGS))}")
-    parts = _jump(_encoder(found, source), source, _lengths(found, config, kind, source))
+    length = _lengths(found, config, kind, source)
+    parts = _jump(_encoder(found, source), source, length)
     if kind not in TRANSCODERS:
         parts |= {name: found[key] for name, key in (("decoder", "W_dec"), ("decoder_bias", "b_dec")) if key in found}
+        if length is not None:
+            parts["decoder"] = as_float32(parts["decoder"], f"W_dec of {source}") / length.clamp(min=SHORTEST)[:, None]
         if config.flag("apply_b_dec_to_input", True) and "b_dec" in found:
             parts["center"] = found["b_dec"]
     top = config.count("k") or config.inner("activation_fn_kwargs").count("k") if kind == "topk" else None
@@ -178,9 +183,11 @@ def _sparsify(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencod
 def _plain(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencoder:
     _matrix(found, "encoder", source)
     held = {"k": found["k"]} if "k" in found else {"k": config.value("top")}
-    scaling = config.value("scaling")
+    scaling = config.text("scaling") or "none"
+    if scaling not in ("none", "constant_norm", "layer_norm"):
+        raise InputError(f"{source} scales its input by {scaling!r:.40}; expected none, constant_norm or layer_norm")
     parts = {name: value for name, value in found.items() if name in PLAIN and name != "k"}
-    return _checked(source, parts, SaeConfig(held, source).count("k"), scaling or "none", config.text("made_for"))
+    return _checked(source, parts, SaeConfig(held, source).count("k"), scaling, config.text("made_for"))
 
 
 def _named(found: Tensors, name: str, source: str) -> Tensor:

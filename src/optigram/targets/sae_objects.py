@@ -32,15 +32,14 @@ def convert_autoencoder(sae: Any) -> SparseAutoencoder:
     names, shown = _names(sae), f"the {type(sae).__name__} in memory"
     found = {name: part for name in names if (part := _part(sae, name)) is not None}
     config = _config(sae)
-    guess = "W_enc" in found and "center" not in found and _unsaid(found, config)
-    tries = [config | {"apply_b_dec_to_input": taken} for taken in (True, False)] if guess else [config]
-    verdicts = []
-    for tried in tries:
+    unsaid = "W_enc" in found and "apply_b_dec_to_input" not in config and bool((found.get("b_dec", torch.zeros(1)) != 0).any())
+    verdict = None
+    for tried in [config, config | {"apply_b_dec_to_input": False}] if unsaid else [config]:
         read = autoencoder_of(found, tried, shown)
-        verdicts.append(_agrees(read, sae, found, tried))
-        if verdicts[-1] is not False and not (guess and verdicts[-1] is None):
+        verdict = _agrees(read, sae, found, tried)
+        if verdict or (verdict is None and (config or not unsaid)):  # a configuration without the entry stands for yes
             return dataclasses.replace(read, name=MEMORY + _digest(read))
-    if verdicts[-1] is None:
+    if verdict is None:
         raise InputError(
             f"{shown} does not say whether b_dec is taken off its input; give it cfg={{'apply_b_dec_to_input': True}}, or False"
         )
@@ -82,11 +81,6 @@ def _config(sae: Any) -> dict[str, Any]:
         found["trainer"] = {"dict_class": type(sae).__name__}
     said = None if isinstance(sae, Mapping) else getattr(sae, "apply_b_dec_to_input", None)
     return found | ({"apply_b_dec_to_input": said} if isinstance(said, bool) else {})
-
-
-def _unsaid(found: Tensors, config: Mapping[str, Any]) -> bool:
-    """Whether nothing tells if b_dec, which is not 0, is taken off the input."""
-    return not config and bool((found.get("b_dec", torch.zeros(1)) != 0).any()) and "group_sizes" not in found
 
 
 def _agrees(read: SparseAutoencoder, sae: Any, found: Tensors, config: Mapping[str, Any]) -> bool | None:
