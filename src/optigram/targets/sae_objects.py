@@ -32,13 +32,14 @@ def convert_autoencoder(sae: Any) -> SparseAutoencoder:
     names, shown = _names(sae), f"the {type(sae).__name__} in memory"
     found = {name: part for name in names if (part := _part(sae, name)) is not None}
     config = _config(sae)
-    unsaid = "W_enc" in found and "apply_b_dec_to_input" not in config and bool((found.get("b_dec", torch.zeros(1)) != 0).any())
-    verdict = None
-    for tried in [config, config | {"apply_b_dec_to_input": False}] if unsaid else [config]:
-        read = autoencoder_of(found, tried, shown)
-        verdict = _agrees(read, sae, found, tried)
-        if verdict or (verdict is None and (config or not unsaid)):  # a configuration without the entry stands for yes
-            return dataclasses.replace(read, name=MEMORY + _digest(read))
+    read = autoencoder_of(found, config, shown)
+    unsaid = "W_enc" in found and "apply_b_dec_to_input" not in config and bool(read.center.any())
+    verdict = _agrees(read, sae, found, config)
+    if verdict is False and unsaid:
+        read = autoencoder_of(found, config | {"apply_b_dec_to_input": False}, shown)
+        verdict = _agrees(read, sae, found, config)
+    if verdict or (verdict is None and (config or not unsaid)):  # a configuration without the entry stands for yes
+        return dataclasses.replace(read, name=MEMORY + _digest(read))
     if verdict is None:
         raise InputError(
             f"{shown} does not say whether b_dec is taken off its input; give it cfg={{'apply_b_dec_to_input': True}}, or False"
