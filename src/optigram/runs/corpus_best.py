@@ -1,0 +1,83 @@
+"""The best n-grams of a corpus: one pass scores all of them, and texts that must differ are picked from its list."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from optigram.methods import Corpus
+from optigram.objective.objective import Objective
+from optigram.optimize.search import SearchResult, TargetResult, search
+from optigram.shapes import Int
+from optigram.text.overlap import KnownTexts
+
+LISTED, DEEPER = 128, 16  # texts in the first list from which texts that differ are picked; how many times longer the next one is
+
+Watch = Callable[[int, Tensor], None]
+
+
+def best_of_corpus(
+    objective: Objective, corpus: Corpus, n: int, seed: int = 0, watch: Watch = lambda done, best: None, front: bool = False
+) -> SearchResult:
+    """The n best n-grams of a corpus for every target, or with `front` their Pareto front."""
+    return search(objective, corpus, None, seed, n, watch, front=front)
+
+
+def diverse_of_corpus(
+    objective: Objective,
+    corpus: Corpus,
+    listed: SearchResult,
+    depth: int,
+    n: int,
+    most: float,
+    seed: int = 0,
+    watch: Watch = lambda done, best: None,
+) -> SearchResult:
+    """For every target the best text, then the best that shares at most the fraction `most` of its words with those before, and so on.
+
+    They are picked from the `listed` best ones, `depth` per target. For targets whose list ends too soon, the corpus is read again for
+    a longer one.
+    """
+    found = [None if one is None else _picked(one, n, most) for one in listed.found]
+    pairs = enumerate(zip(listed.found, found, strict=True))
+    short = [row for row, (whole, few) in pairs if whole is not None and few is not None and len(few.ids) < n and len(whole.ids) >= depth]
+    if listed.interrupted or not short or depth >= len(corpus.texts):
+        return SearchResult(found, listed.interrupted)
+    part, deeper = objective.subset(short), min(DEEPER * depth, len(corpus.texts))
+    longer = best_of_corpus(part, corpus, deeper, seed, watch)
+    again = diverse_of_corpus(part, corpus, longer, deeper, n, most, seed, watch)
+    for row, one in zip(short, again.found, strict=True):
+        found[row] = _with_cost(one, found[row])
+    return SearchResult(found, again.interrupted)
+
+
+def _picked(one: TargetResult, n: int, most: float) -> TargetResult:
+    """The first text of a ranked list, then the first that is not too near to those before, and so on."""
+    free, chosen = torch.ones(len(one.ids), dtype=torch.bool), []
+    while len(chosen) < n and free.any():
+        chosen.append(int(free.int().argmax()))
+        near = KnownTexts(one.ids[None, chosen[-1:]], most).near(one.ids[None])[0]
+        near[chosen[-1]] = True
+        free &= ~near
+    order: Int[Tensor, " n"] = torch.tensor(chosen, dtype=torch.int64)
+    return dataclasses.replace(
+        one,
+        ids=one.ids[order],
+        activation=one.activation[order],
+        surprisal=None if one.surprisal is None else one.surprisal[order],
+        remarks={name: values[order] for name, values in one.remarks.items()},
+    )
+
+
+def _with_cost(one: TargetResult | None, before: TargetResult | None) -> TargetResult | None:
+    """A result that took more than its own pass; the one before it, if an interrupt left none."""
+    if one is None or before is None:
+        return before
+    return dataclasses.replace(
+        one,
+        forwards=one.forwards + before.forwards,
+        backwards=one.backwards + before.backwards,
+        seconds=one.seconds + before.seconds,
+        trace=before.trace,
+    )
