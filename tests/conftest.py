@@ -1,8 +1,10 @@
 """Shapes are checked while the tests run; no test asks the network; small models are faster on one thread than on two."""
 
 import os
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OPTIGRAM_CACHE"] = os.path.join(tempfile.gettempdir(), f"optigram-tests-{os.getpid()}")  # noqa: PTH118 - before other imports
 
 from jaxtyping import install_import_hook
 

@@ -20,6 +20,7 @@ from optigram.objective.forward import by_group, members_of, read, read_soft
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
+from optigram.objective.whole_site import Whole
 from optigram.shapes import Bool, Float, Int, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
@@ -72,6 +73,7 @@ class Objective:
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: KnownTexts | None = None
         self._deterministic = False
+        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
         self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
@@ -158,6 +160,15 @@ class Objective:
         """The same objective, whose score of a text depends on the text alone, to the last bit, at a slightly higher cost."""
         part = self.subset(range(len(self.targets)))
         part._deterministic = True
+        return part
+
+    def beside(self, wholes: Sequence[Whole], see: Callable[[Tensor], None]) -> "Objective":
+        """The same objective, which reads whole sites too: `see` gets the activations [m c] of all their units, one site after another.
+
+        It gets them for texts that all targets share. They are not charged, and they change nothing for the targets.
+        """
+        part = self.subset(range(len(self.targets)))
+        part._beside = [whole.group(self.model, self._looked) for whole in wholes], see
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
@@ -263,8 +274,13 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic)
+        own, others, see = members_of(parts), (), None
+        if self._beside is not None and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
+            others, see = self._beside
+        values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._deterministic)
         costs = torch.zeros(len(self.targets))
-        costs[members_of(parts)] = cost
+        costs[own] = cost
         self.cost.charge(forwards=costs)
-        return values
+        if see is not None:
+            see(values[len(own) :])
+        return values[: len(own)]

@@ -8,7 +8,7 @@ from optigram.optimize.baseline import BASELINE
 from optigram.runs.options import FindOptions, flag_of
 from optigram.runs.records import Record
 
-OWN = ("by", "seed", "budget", "device")  # options that each record brings with it, or that change no result
+OWN = ("by", "seed", "budget", "device", "no_cache")  # options that each record brings with it, or that change no result
 
 
 def command(record: Record, manifest: Mapping[str, Any]) -> str | None:

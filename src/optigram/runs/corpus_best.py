@@ -9,6 +9,8 @@ from torch import Tensor
 from optigram.methods import Corpus
 from optigram.objective.objective import Objective
 from optigram.optimize.search import SearchResult, TargetResult, search
+from optigram.runs.cache import Cache
+from optigram.runs.site_lists import FEWEST, Recorder, SiteLists
 from optigram.shapes import Int
 from optigram.text.overlap import KnownTexts
 
@@ -18,10 +20,34 @@ Watch = Callable[[int, Tensor], None]
 
 
 def best_of_corpus(
-    objective: Objective, corpus: Corpus, n: int, seed: int = 0, watch: Watch = lambda done, best: None, front: bool = False
+    objective: Objective,
+    corpus: Corpus,
+    n: int,
+    seed: int = 0,
+    watch: Watch = lambda done, best: None,
+    front: bool = False,
+    cache: Cache | None = None,
 ) -> SearchResult:
-    """The n best n-grams of a corpus for every target, or with `front` their Pareto front."""
-    return search(objective, corpus, None, seed, n, watch, front=front)
+    """The n best n-grams of a corpus for every target, or with `front` their Pareto front.
+
+    With a `cache` the pass leaves there what the next neuron of the same site needs, and there is no pass if all is there: the result
+    is the same to the last bit. It never serves an objective with a fluency, whose values are not activations.
+    """
+    if cache is None or front or objective.fluency is not None or len(corpus.texts) < FEWEST:
+        return search(objective, corpus, None, seed, n, watch, front=front)
+    lists = SiteLists(objective, corpus, cache)
+    known = lists.recall(n)
+    if known is not None:
+        watch(len(known.found), torch.tensor([one.activation[0] for one in known.found if one is not None]))
+        return known
+    recorder = Recorder(lists, lists.missing())
+    if not recorder.wholes:
+        return search(objective, corpus, None, seed, n, watch)
+    found = search(objective.beside(recorder.wholes, recorder.see), corpus, None, seed, n, watch)
+    first = found.found[0]
+    if first is not None and not found.interrupted:
+        recorder.store([point[0] for point in first.trace])
+    return found
 
 
 def diverse_of_corpus(
@@ -33,6 +59,7 @@ def diverse_of_corpus(
     most: float,
     seed: int = 0,
     watch: Watch = lambda done, best: None,
+    cache: Cache | None = None,
 ) -> SearchResult:
     """For every target the best text, then the best that shares at most the fraction `most` of its words with those before, and so on.
 
@@ -45,8 +72,8 @@ def diverse_of_corpus(
     if listed.interrupted or not short or depth >= len(corpus.texts):
         return SearchResult(found, listed.interrupted)
     part, deeper = objective.subset(short), min(DEEPER * depth, len(corpus.texts))
-    longer = best_of_corpus(part, corpus, deeper, seed, watch)
-    again = diverse_of_corpus(part, corpus, longer, deeper, n, most, seed, watch)
+    longer = best_of_corpus(part, corpus, deeper, seed, watch, cache=cache)
+    again = diverse_of_corpus(part, corpus, longer, deeper, n, most, seed, watch, cache)
     for row, one in zip(short, again.found, strict=True):
         found[row] = _with_cost(one, found[row])
     return SearchResult(found, again.interrupted)

@@ -18,6 +18,7 @@ from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
+from optigram.runs.cache import Cache
 from optigram.runs.corpus_best import LISTED, best_of_corpus, diverse_of_corpus
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
@@ -55,13 +56,24 @@ def run_methods(
     read = None if corpus is None or not reads_corpus(options.by) else corpus_search(objective, corpus)
     plans = [plan_of(name, objective, read, budget.forwards) for name in options.by]
     known: SearchResult | None = None
+    cache = None if options.no_cache else Cache.usual()
     for plan in plans:
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
             depth = _depth(options.n, _must_differ(options.n, options.apart, options.front))
-            known = best_of_corpus(objective, plan.corpus, depth, options.seed, watched, options.front)
+            known = best_of_corpus(objective, plan.corpus, depth, options.seed, watched, options.front, cache)
         found = run_plan(
-            objective, plan, budget, options.seed, options.n, watched, known=known, apart=options.apart, start=start, front=options.front
+            objective,
+            plan,
+            budget,
+            options.seed,
+            options.n,
+            watched,
+            known=known,
+            apart=options.apart,
+            start=start,
+            front=options.front,
+            cache=cache,
         )
         yield found
         if found.interrupted:
@@ -80,6 +92,7 @@ def run_plan(
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
+    cache: Cache | None = None,
 ) -> MethodResult:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     differ = _must_differ(top, apart, front)
@@ -87,9 +100,9 @@ def run_plan(
     read, outcome = 0.0, SearchResult([])
     if plan.corpus is not None:
         depth = _depth(top, differ)
-        outcome = known or best_of_corpus(objective, plan.corpus, depth, seed, watch, front)
+        outcome = known or best_of_corpus(objective, plan.corpus, depth, seed, watch, front, cache)
         if plan.method is None and differ:
-            outcome = diverse_of_corpus(objective, plan.corpus, outcome, depth, top, apart, seed, watch)
+            outcome = diverse_of_corpus(objective, plan.corpus, outcome, depth, top, apart, seed, watch, cache)
     if plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
             best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)

@@ -78,6 +78,7 @@ class FindOptions(ObjectiveOptions):
     start: Any = option(None, "folder of a scan: start also from its highest places", "Search")
     seed: int = option(0, "seed of all random numbers", "Search", ge=0)
     device: str | None = option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
+    no_cache: bool = option(False, "score the corpus anew; by default what a corpus search computed is kept for the next neuron", "Compute")
 
 
 Options = TypeVar("Options", bound=BaseModel)

@@ -40,25 +40,6 @@ class State:
     skipped: tuple[str, ...]
     seconds: float
 
-    def merged(self, other: "State", sample: int) -> "State":
-        """Both together. Raises InputError for states of different plans, or that have a shard in common."""
-        if self.plan != other.plan or self.targets != other.targets:
-            raise InputError("these parts are of different scans: model, targets, corpus or settings differ; merge those of one plan")
-        if common := set(self.shards) & set(other.shards):
-            raise InputError(f"shard {min(common)} is in two of these parts, and would count twice; merge each shard once")
-        return State(
-            self.plan,
-            self.targets,
-            tuple(sorted(self.shards + other.shards)),
-            self.top.merged(other.top),
-            self.bottom.merged(other.bottom),
-            self.statistics.merged(other.statistics, sample),
-            self.documents + other.documents,
-            self.tokens + other.tokens,
-            tuple(sorted({*self.skipped, *other.skipped})),
-            self.seconds + other.seconds,
-        )
-
     def write(self, path: Path) -> None:
         """Write one row per target, and what belongs to no target into the metadata of the file. The file is written whole."""
         arrays: dict[str, pa.Array] = {"target": pa.array(self.targets)}

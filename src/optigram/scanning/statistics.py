@@ -4,7 +4,8 @@ Moments of all places; a histogram of one place in 16, drawn by hash; a random s
 the best activation in random parts of the corpus: half of its documents, a quarter, and so on.
 """
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -60,20 +61,24 @@ class Statistics:
         parts = self.priority[order], self.document[order], self.position[order], self.values[:, order]
         return Statistics(self.count, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
 
-    def merged(self, other: "Statistics", most: int) -> "Statistics":
-        """Both together; the two must not have seen the same places."""
-        return Statistics(
-            self.count + other.count,
-            self.broken + other.broken,
-            self.sums + other.sums,
-            self.histogram + other.histogram,
-            self.tokens + other.tokens,
-            np.maximum(self.best, other.best),
-            np.concatenate([self.priority, other.priority]),
-            np.concatenate([self.document, other.document]),
-            np.concatenate([self.position, other.position]),
-            np.concatenate([self.values, other.values], axis=1),
-        ).sampled(most)
+    def copied(self) -> "Statistics":
+        """The same in arrays of its own."""
+        return Statistics(*(copy.copy(getattr(self, field.name)) for field in fields(self)))
+
+    def with_more(self, other: "Statistics", most: int) -> "Statistics":
+        """Both together, with the `most` places of the smallest hashes; the two must not have seen the same places. Changes this one."""
+        self.count += other.count
+        self.broken += other.broken
+        self.sums += other.sums
+        self.histogram += other.histogram
+        self.tokens += other.tokens
+        np.maximum(self.best, other.best, out=self.best)
+        edge = self.priority[most - 1] if 0 < most <= len(self.priority) else np.iinfo(np.int64).max if most else -1
+        drawn = np.nonzero(other.priority <= edge)[0]
+        if not len(drawn):
+            return self
+        places = {name: np.concatenate([getattr(self, name), getattr(other, name)[drawn]]) for name in ("priority", "document", "position")}
+        return replace(self, **places, values=np.concatenate([self.values, other.values[:, drawn]], axis=1)).sampled(most)
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
         """Count the tokens of chunks by the level of their documents; return the levels."""

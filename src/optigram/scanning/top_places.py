@@ -93,11 +93,14 @@ class TopPlaces:
         for field in ("score", "document", "position", "fold"):
             getattr(self, field)[whole.target, rank] = getattr(whole, field)
 
-    def merged(self, other: "TopPlaces") -> "TopPlaces":
-        """The best places of both, as a new object."""
-        both = TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
-        both.add(other._entries(np.arange(len(other.score))))
-        return both
+    def copied(self) -> "TopPlaces":
+        """The same in arrays of its own."""
+        return TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
+
+    def reaching(self, edge: Float[np.ndarray, " m"]) -> Entries:
+        """The places whose score is at least the edge of their target."""
+        target, rank = np.nonzero((self.score >= edge[:, None]) & (self.score > -np.inf))
+        return Entries(target, self.score[target, rank], self.document[target, rank], self.position[target, rank], self.fold[target, rank])
 
     def _entries(self, targets: np.ndarray) -> Entries:
         """The places of some targets."""
