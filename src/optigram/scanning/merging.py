@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from optigram.errors import InputError
 from optigram.scanning.state import State
+from optigram.scanning.statistics import Statistics, sample_edge
 from optigram.scanning.top_places import LEAST, Entries, TopPlaces
 
 
@@ -17,12 +20,12 @@ def merge_states(states: Iterable[State], sample: int) -> State:
     first = next(rest, None)
     if first is None:
         raise InputError("expected at least one part of a scan, got none")
-    ends, statistics, found = (_Places(first.top), _Places(first.bottom)), first.statistics.sampled(sample).copied(), first
+    ends, statistics, found = (_Places(first.top), _Places(first.bottom)), _Statistics(first.statistics, sample), first
     for state in rest:
         _check(found, state)
         for end, places in zip(ends, (state.top, state.bottom), strict=True):
             end.add(places)
-        statistics = statistics.with_more(state.statistics, sample)
+        statistics.add(state.statistics)
         found = replace(
             found,
             shards=tuple(sorted(found.shards + state.shards)),
@@ -32,7 +35,7 @@ def merge_states(states: Iterable[State], sample: int) -> State:
             seconds=found.seconds + state.seconds,
         )
     top, bottom = (end.ranked() for end in ends)
-    return replace(found, top=top, bottom=bottom, statistics=statistics)
+    return replace(found, top=top, bottom=bottom, statistics=statistics.whole())
 
 
 def _check(one: State, other: State) -> None:
@@ -63,3 +66,31 @@ class _Places:
             self.best.add(Entries.joined(self.waiting))
         self.waiting, self.count = [], 0
         return self.best
+
+
+class _Statistics:
+    """The statistics so far, and those places of later samples that may be drawn, which are joined when they are many."""
+
+    def __init__(self, first: Statistics, most: int) -> None:
+        self.seen, self.most = first.sampled(most).copied(), most
+        self.nearest = self.seen.priority
+        self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.values: list[np.ndarray] = []
+
+    def add(self, other: Statistics) -> None:
+        """Count what another state has seen."""
+        self.seen.count_in(other)
+        drawn = np.nonzero(other.priority <= sample_edge(self.nearest, self.most))[0]
+        if len(drawn):
+            self.places.append((other.priority[drawn], other.document[drawn], other.position[drawn]))
+            self.values.append(other.values[:, drawn])
+            self.nearest = np.sort(np.concatenate([self.nearest, other.priority[drawn]]))[: self.most]
+        if sum(part.shape[1] for part in self.values) > self.most:
+            self.whole()
+
+    def whole(self) -> Statistics:
+        """The statistics of all states so far."""
+        if self.places:
+            self.seen = self.seen.with_places(self.places, np.concatenate(self.values, axis=1), self.most)
+        self.places, self.values = [], []
+        return self.seen

@@ -5,6 +5,7 @@ the best activation in random parts of the corpus: half of its documents, a quar
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -18,6 +19,11 @@ OCTAVES = range(-10, 11)
 EDGES = np.array([-(2.0**i) for i in reversed(OCTAVES)] + [-1e-38, 0.0] + [2.0**i for i in OCTAVES], np.float32)
 BINS = len(EDGES) + 1  # bin i holds values above edge i - 1, up to edge i
 ZERO = len(OCTAVES) + 1  # the bin of what is exactly 0
+
+
+def sample_edge(nearest: Int[np.ndarray, " r"], most: int) -> int:
+    """The largest hash with which a place may be in a sample of `most`, given the smallest hashes so far in order."""
+    return int(nearest[most - 1]) if 0 < most <= len(nearest) else np.iinfo(np.int64).max if most else -1
 
 
 @dataclass
@@ -65,20 +71,21 @@ class Statistics:
         """The same in arrays of its own."""
         return Statistics(*(copy.copy(getattr(self, field.name)) for field in fields(self)))
 
-    def with_more(self, other: "Statistics", most: int) -> "Statistics":
-        """Both together, with the `most` places of the smallest hashes; the two must not have seen the same places. Changes this one."""
+    def count_in(self, other: "Statistics") -> None:
+        """Add all but the random sample, in place; the two must not have seen the same places."""
         self.count += other.count
         self.broken += other.broken
         self.sums += other.sums
         self.histogram += other.histogram
         self.tokens += other.tokens
         np.maximum(self.best, other.best, out=self.best)
-        edge = self.priority[most - 1] if 0 < most <= len(self.priority) else np.iinfo(np.int64).max if most else -1
-        drawn = np.nonzero(other.priority <= edge)[0]
-        if not len(drawn):
-            return self
-        places = {name: np.concatenate([getattr(self, name), getattr(other, name)[drawn]]) for name in ("priority", "document", "position")}
-        return replace(self, **places, values=np.concatenate([self.values, other.values[:, drawn]], axis=1)).sampled(most)
+
+    def with_places(self, places: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], values: np.ndarray, most: int) -> "Statistics":
+        """The same with more places in the sample (priority, document, position; their values [m n]), of which `most` are kept."""
+        parts = [(self.priority, self.document, self.position), *places]
+        priority, document, position = (np.concatenate(each) for each in zip(*parts, strict=True))
+        values = np.concatenate([self.values, values], axis=1)
+        return replace(self, priority=priority, document=document, position=position, values=values).sampled(most)
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
         """Count the tokens of chunks by the level of their documents; return the levels."""

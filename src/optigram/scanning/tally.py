@@ -1,0 +1,83 @@
+"""Statistics on the device: each batch adds to them there, and they are read back when the places of several batches are."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optigram.scanning.chunks import Batch
+from optigram.scanning.statistics import BINS, EDGES, LEVELS, THINNED, Statistics, sample_edge
+from optigram.shapes import Float, Int
+
+
+class Tally:
+    """Of m targets, since it was last read: sums of powers, histogram, the best of each level, and the drawn places."""
+
+    def __init__(self, statistics: Statistics, sample: int, device: torch.device) -> None:
+        self.sample, self.device, self.edges = sample, device, torch.from_numpy(EDGES).to(device)
+        self._begin(statistics)
+
+    def _begin(self, statistics: Statistics) -> None:
+        self.statistics, m = statistics, len(statistics.best)
+        self.histogram = torch.zeros(m, BINS, dtype=torch.int64, device=self.device)
+        self.best = torch.full((LEVELS, m), -torch.inf, device=self.device)
+        self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.sums: list[Float[Tensor, "m 4"]] = []
+        self.drawn: list[Float[Tensor, "r m"]] = []
+        self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.nearest = statistics.priority
+
+    def draw(self, batch: Batch) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " r"]]:
+        """The positions of a batch that the hash draws: those for the histogram, and those that may be in the random sample."""
+        counted, chance = batch.counted.ravel(), batch.chance.ravel()
+        thinned = np.nonzero(counted & (chance % THINNED == 0))[0]
+        rows = np.nonzero(counted & (chance <= sample_edge(self.nearest, self.sample)))[0]
+        rows = rows[np.argsort(chance[rows], kind="stable")[: self.sample]]
+        width = batch.counted.shape[1]
+        self.places.append((chance[rows], batch.document[rows // width], batch.place.ravel()[rows]))
+        self.nearest = np.sort(np.concatenate([self.nearest, chance[rows]]))[: self.sample]
+        return thinned, rows
+
+    def add(
+        self,
+        values: list[Float[Tensor, "b s _"]],
+        high: Float[Tensor, "b m"],
+        level: Int[Tensor, " b"],
+        weight: Float[Tensor, " n"],
+        thinned: Int[Tensor, " t"],
+        rows: Int[Tensor, " r"],
+    ) -> None:
+        """Add a batch: its activations by part, the highest of each chunk, the level of its document, and 1 for positions that count."""
+        self.best.scatter_reduce_(0, level[:, None].expand_as(high), high.float(), "amax")
+        flat = [part.flatten(0, 1) for part in values]
+        self.sums.append(torch.cat([_powers(part, weight) for part in flat]))
+        if len(thinned):
+            self._count(torch.cat([part[thinned] for part in flat], dim=1))
+        self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
+
+    def read(self) -> Statistics:
+        """The statistics with all that was added; the tally starts anew."""
+        seen = self.statistics
+        if self.sums:
+            for powers in torch.stack(self.sums).cpu().double().numpy():  # in the order of the batches, whatever waits together
+                seen.sums += powers
+            seen.histogram += self.histogram.cpu().numpy()
+            np.maximum(seen.best, self.best.T.cpu().numpy(), out=seen.best)
+            seen.broken += int(self.broken)
+            seen = seen.with_places(self.places, torch.cat(self.drawn).T.cpu().numpy(), self.sample)
+        self._begin(seen)
+        return seen
+
+    def _count(self, values: Float[Tensor, "n m"]) -> None:
+        """Count values in the bins of the histogram."""
+        bins = torch.bucketize(values.float(), self.edges)
+        bins += BINS * torch.arange(values.shape[1], device=values.device)
+        self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
+
+
+def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
+    """Weighted sums of the first four powers of values."""
+    squares = values * values
+    sums = [weight @ values, weight @ squares]
+    sums.append(weight @ (values * squares))
+    sums.append(weight @ squares.mul_(squares))
+    return torch.stack(sums, dim=1)
