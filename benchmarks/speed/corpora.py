@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from pathlib import Path
 from unittest import mock
 
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model, targets_at
@@ -34,7 +35,7 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
         plain, expected = _timed(context, second, FindOptions(by="crp", no_cache=True), corpus)
         cold, _ = _timed(context, first, FindOptions(by="crp"), corpus)
         warm, found = _timed(context, second, FindOptions(by="crp"), corpus)
-        kept = sum(file.stat().st_size for file in os.scandir(f"{folder}/ngrams")) if os.listdir(folder) else 0
+        kept = sum(file.stat().st_size for file in Path(folder).glob("*/*"))
     assert [(r.ids, r.activation, r.forwards, r.trace) for r in found] == [(r.ids, r.activation, r.forwards, r.trace) for r in expected]
     ratios = {"ratio": warm / cold, "overhead": cold / plain}
     return [Result({"uncached": plain, "first": cold, "second": warm, "kept": kept / 1e6, **ratios})]

@@ -15,8 +15,8 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import search
 from optigram.runs import corpus_best, site_lists
 from optigram.runs.cache import Cache
-from optigram.runs.corpus_best import best_of_corpus, diverse_of_corpus
 from optigram.runs.corpus import corpus_for
+from optigram.runs.corpus_best import best_of_corpus, diverse_of_corpus
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.site_lists import KIND

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "methods"))
-from test_devices import ACROSS, Devices, DeviceTensor, FromLists, Small  # noqa: E402
+from test_devices import ACROSS, Devices, DeviceTensor, FromLists, Small
 
-from optigram.scanning import held  # noqa: E402
-from optigram.scanning.activations import ActivationReader  # noqa: E402
-from optigram.scanning.chunks import ReadSettings  # noqa: E402
-from optigram.scanning.in_context import InContextScan  # noqa: E402
-from optigram.scanning.plan import ScanSettings  # noqa: E402
-from optigram.targets.target import resolve  # noqa: E402
-from optigram.text.documents import Document  # noqa: E402
+from optigram.scanning import held
+from optigram.scanning.activations import ActivationReader
+from optigram.scanning.chunks import ReadSettings
+from optigram.scanning.in_context import InContextScan
+from optigram.scanning.plan import ScanSettings
+from optigram.targets.target import resolve
+from optigram.text.documents import Document
 
 READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.equal.default)
 TOGETHER = 4  # batches that are read back at once
@@ -62,7 +62,6 @@ def few(monkeypatch):
 def test_host_reads_and_launches_are_bounded_and_do_not_grow_with_the_targets(settings):
     asked = [["act:0-1"], ["act:0-7"], ["act:*", "mean:*", "logits:*"]]
     (_, few_reads, few_launches), (_, reads, launches), most = (scanned(addresses, 20, **settings) for addresses in asked)
-    print(settings, few_reads, reads, most[1:], few_launches, launches)
     assert max(few_reads, reads, most[1]) <= PER_READ_BACK * 20 // TOGETHER
     assert max(few_launches, launches, most[2]) <= PER_BATCH * 20
     assert abs(reads - few_reads) <= 6, "only how often lists are still filling may differ"

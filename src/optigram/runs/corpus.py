@@ -5,12 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.models.sampling import SITES, can_sample, sample_texts
 from optigram.runs.cache import Cache, key_of
-from optigram.text.sources import SAMPLED, Corpus, open_corpus
+from optigram.text.sources import Corpus, open_corpus, sampled_count
 
 COUNT = 1000  # texts that a causal model samples where no corpus is given
 KIND = "sampled"  # of files in the cache
@@ -25,7 +24,7 @@ def corpus_for(
     None stands for the bundled captions where the model is the bundled one, for `sampled:1000` where the model is causal, and
     for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time.
     """
-    count = _sampled_count(source)
+    count = sampled_count(source)
     if source is None and model.name == BUNDLED:
         read = open_corpus(bundled() / CAPTIONS)
         return Corpus(f"{sum(1 for _ in read.texts()):,} texts sampled from the model (bundled)", read.sources)
@@ -51,13 +50,3 @@ def _sampled(model: Model, number: int, seed: int, tell: Callable[[str], None], 
     if cache is not None and key is not None:
         cache.put(KIND, key, lambda path: path.write_text(json.dumps(texts), encoding="utf-8"))
     return texts
-
-
-def _sampled_count(source: Any) -> int | None:
-    """The N of `sampled:N`, or None for any other source."""
-    if not isinstance(source, str) or not source.startswith(SAMPLED):
-        return None
-    count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or int(count) < 1:
-        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
-    return int(count)

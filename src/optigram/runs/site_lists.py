@@ -25,6 +25,7 @@ LISTED, SMALLEST = 1024, 128  # n-grams per unit, at most and at least
 ENTRIES = 1 << 22  # of all units of a site together, unless that is less than the smallest list for each
 WIDEST = 1 << 14  # units of the sites that are kept by one pass
 FEWEST = 1 << 12  # n-grams of a corpus; a smaller one is scored again
+Trace = list[tuple[float, float, float]]
 ALIKE, ROUGHLY = 1e-4, 0.05  # how much a kept activation may differ when judged again, relative to its size; and in half precision
 
 
@@ -89,7 +90,7 @@ class SiteLists:
                 found.append(whole)
         return found
 
-    def _read(self, whole: Whole, unit: int, n: int) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"], list[tuple[float, float, float]]] | None:
+    def _read(self, whole: Whole, unit: int, n: int) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"], Trace] | None:
         """Rows of the corpus and their activations, best first, and the trace of the search; None if the list is too short."""
         path = self.cache.get(KIND, self.key(whole))
         if path is None:

@@ -1,5 +1,6 @@
 """Batches whose best places wait on the device: those of several batches are looked for together, and read back once."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ class Held:
         rows, columns, signs = uploaded((row, within, sign), device)
         edges = np.flatnonzero(np.diff(number * len(self.starts) + part, prepend=-1, append=-1)).tolist()
         scores, positions = [], []
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in itertools.pairwise(edges):
             held = self.batches[int(number[begin])]
             some = slice(begin, end)
             score, position = _best(held, held.values[int(part[begin])], rows[some], columns[some], signs[some], self.most)

@@ -1,6 +1,6 @@
 """Scans places in context: chunks pass through the model once, and each batch updates the best places and the statistics of all targets.
 
-Places and statistics stay on the device and are read back after several batches; nothing that is read back per batch grows with the targets.
+Places and statistics stay on the device, and are read back after several batches: how often does not depend on the number of targets.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -99,4 +99,5 @@ def _array(table: pa.Table, name: str, kind: str) -> np.ndarray:
     if pa.types.is_null(column.type):
         return np.zeros((len(column), 0), kind)
     width = column.type.byte_width
-    return np.frombuffer(column.buffers()[1], kind, len(column) * width // np.dtype(kind).itemsize, column.offset * width).reshape(len(column), -1)
+    count = len(column) * width // np.dtype(kind).itemsize
+    return np.frombuffer(column.buffers()[1], kind, count, column.offset * width).reshape(len(column), -1)
