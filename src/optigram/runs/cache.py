@@ -42,6 +42,25 @@ class Cache:
         named = os.environ.get(FOLDER)
         return cls(Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram")
 
+    @staticmethod
+    def key(model: Model, site: str, **parts: Any) -> str:
+        """A hash of a model, the machine's way of computing, and all else that a result depends on, to the last bit.
+
+        The states of one text at `site` are part of it: they tell two networks with the same weights apart, such as one with a hook.
+        """
+        device = model.embedding.device
+        ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
+        with torch.no_grad():
+            states = model.read(model.embedding[ids], [site])[site].float().cpu().numpy().tobytes()
+        computed: Mapping[str, Any] = {
+            "model": [type(model).__name__, model.name, model.fingerprint, str(model.embedding.dtype), hashlib.sha256(states).hexdigest()],
+            "versions": versions(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "processor": [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
+            "products": torch.get_float32_matmul_precision(),
+        }
+        return hashlib.sha256(json.dumps([FORMAT, computed, parts], sort_keys=True).encode()).hexdigest()[:32]
+
     def get(self, kind: str, key: str) -> Path | None:
         """The file of a key, marked as used now; None if there is none."""
         path = self._path(kind, key)
@@ -92,22 +111,3 @@ class Cache:
             total += size
             if total > self.most:
                 self.drop(path)
-
-
-def key_of(model: Model, site: str, **parts: Any) -> str:
-    """A hash of a model, the machine's way of computing, and all else that a result depends on, to the last bit.
-
-    The states of one text at `site` are part of it: they tell two networks with the same weights apart, such as one with a hook.
-    """
-    device = model.embedding.device
-    ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
-    with torch.no_grad():
-        states = model.read(model.embedding[ids], [site])[site].float().cpu().numpy().tobytes()
-    computed: Mapping[str, Any] = {
-        "model": [type(model).__name__, model.name, model.fingerprint, str(model.embedding.dtype), hashlib.sha256(states).hexdigest()],
-        "versions": versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "processor": [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
-        "products": torch.get_float32_matmul_precision(),
-    }
-    return hashlib.sha256(json.dumps([FORMAT, computed, parts], sort_keys=True).encode()).hexdigest()[:32]

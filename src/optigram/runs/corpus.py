@@ -8,7 +8,7 @@ from typing import Any
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.models.sampling import SITES, can_sample, sample_texts
-from optigram.runs.cache import Cache, key_of
+from optigram.runs.cache import Cache
 from optigram.text.sources import Corpus, open_corpus, sampled_count
 
 COUNT = 1000  # texts that a causal model samples where no corpus is given
@@ -40,7 +40,7 @@ def corpus_for(
 def _sampled(model: Model, number: int, seed: int, tell: Callable[[str], None], cache: Cache | None) -> tuple[str, ...]:
     """Texts that the model writes, or wrote in an earlier call."""
     head = next((linear for site in SITES if site in model.sites and (linear := model.sites[site].linear) is not None), None)
-    key = None if cache is None or head is None else key_of(model, head.source, sampled=number, seed=seed)
+    key = None if cache is None or head is None else Cache.key(model, head.source, sampled=number, seed=seed)
     kept = None if cache is None or key is None else cache.get(KIND, key)
     if kept is not None:
         with contextlib.suppress(OSError, ValueError):

@@ -10,7 +10,7 @@ from optigram.methods import Corpus
 from optigram.objective.objective import Objective
 from optigram.optimize.search import SearchResult, TargetResult, search
 from optigram.runs.cache import Cache
-from optigram.runs.site_lists import FEWEST, Recorder, SiteLists
+from optigram.runs.site_lists import FEWEST, SiteLists
 from optigram.shapes import Int
 from optigram.text.overlap import KnownTexts
 
@@ -40,7 +40,7 @@ def best_of_corpus(
     if known is not None:
         watch(len(known.found), torch.tensor([one.activation[0] for one in known.found if one is not None]))
         return known
-    recorder = Recorder(lists, lists.missing())
+    recorder = lists.recorder(lists.missing())
     if not recorder.wholes:
         return search(objective, corpus, None, seed, n, watch)
     found = search(objective.beside(recorder.wholes, recorder.see), corpus, None, seed, n, watch)

@@ -17,7 +17,7 @@ from optigram.objective.whole_site import Whole
 from optigram.optimize.rescore import rescore
 from optigram.optimize.search import SearchResult, TargetResult
 from optigram.optimize.topk import TopK
-from optigram.runs.cache import Cache, key_of
+from optigram.runs.cache import Cache
 from optigram.shapes import Float, Int
 
 KIND = "ngrams"
@@ -57,7 +57,7 @@ class SiteLists:
             parts: dict[str, Any] = {"whole": whole, "ngrams": self._ngrams, "template": template, "length": objective.length}
             parts |= {"survive": objective.must_survive, "chunk": self.corpus.chunk}
             linear = objective.model.sites[whole.site].linear
-            self._keys[whole] = key_of(objective.model, whole.site if linear is None else linear.source, **parts)
+            self._keys[whole] = Cache.key(objective.model, whole.site if linear is None else linear.source, **parts)
         return self._keys[whole]
 
     def recall(self, n: int) -> SearchResult | None:
@@ -90,6 +90,10 @@ class SiteLists:
                 found.append(whole)
         return found
 
+    def recorder(self, wholes: Sequence[Whole]) -> "_Recorder":
+        """What makes the lists of some sites in the next search, and then writes them."""
+        return _Recorder(self, wholes)
+
     def _read(self, whole: Whole, unit: int, n: int) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"], Trace] | None:
         """Rows of the corpus and their activations, best first, and the trace of the search; None if the list is too short."""
         path = self.cache.get(KIND, self.key(whole))
@@ -119,7 +123,7 @@ class SiteLists:
         return False
 
 
-class Recorder:
+class _Recorder:
     """Takes the activations of whole sites chunk by chunk, and keeps the best n-grams of each unit."""
 
     lists: SiteLists

@@ -18,7 +18,7 @@ SPARE = 4  # one place in so many beyond those that are kept is taken at first, 
 
 
 @dataclass(frozen=True)
-class HeldBatch:
+class _Batch:
     """Activations `values`, one tensor [b s m] per part of the reader, and of each chunk and target the highest and the lowest [b m].
 
     `first` [b] is the first position of each chunk that counts, `counted` [b s] which of them count.
@@ -43,15 +43,32 @@ class Held:
 
     def __init__(self, ends: dict[int, Candidates], starts: Sequence[int], most: int) -> None:
         self.ends, self.starts, self.most = ends, starts, most
-        self.batches: list[HeldBatch] = []
+        self.batches: list[_Batch] = []
         self.bytes = 0
 
-    def add(self, batch: HeldBatch) -> bool:
-        """Let a batch wait; return whether it is time to take the places of all."""
-        self.batches.append(batch)
-        self.bytes += sum(part.nbytes for part in batch.values)
-        room = HELD if batch.high.device.type == "cpu" else HELD_FAR
-        return self.bytes + self.bytes // len(self.batches) > room or len(self.batches) >= MOST
+    def add(
+        self,
+        batch: Batch,
+        chunks: Sequence[Chunk],
+        values: Sequence[Float[Tensor, "b s _"]],
+        ends: tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]],
+        places: tuple[Int[Tensor, " b"], Int[Tensor, " b"], Bool[Tensor, "b s"]],
+    ) -> bool:
+        """Let a batch wait; return whether it is time to take the places of all.
+
+        `values` are its activations by part of the reader, `ends` the highest and the lowest of each chunk; `places` are the document of
+        each chunk, its first position that counts, and which positions count.
+        """
+        self.batches.append(_Batch(batch, chunks, values, *ends, *places))
+        self.bytes += sum(part.nbytes for part in values)
+        near = ends[0].device.type == "cpu"
+        if near and not self._filling:
+            return True  # to wait would save nothing
+        return self.bytes + self.bytes // len(self.batches) > (HELD if near else HELD_FAR) or len(self.batches) >= MOST
+
+    @property
+    def _filling(self) -> bool:
+        return any(end.filling for end in self.ends.values())
 
     def take(self) -> None:
         """Give `ends` every place that may be among the best of its target.
@@ -65,7 +82,7 @@ class Held:
         document = torch.cat([held.document for held in self.batches])
         count = self.ends[1].top_places.score.shape[1]
         count += count // SPARE + 1
-        if len(peak) > count and any(end.filling for end in self.ends.values()):
+        if len(peak) > count and self._filling:
             cut = peak.topk(count, dim=0).values[-1]
             self._give(self._reaching(peak, document) & (peak >= cut), last=False)
             for end in self.ends.values():
@@ -139,7 +156,7 @@ _NONE = Entries(*(np.zeros(0, kind) for kind in (np.int64, np.float32, np.int64,
 
 
 def _best(
-    held: HeldBatch, values: Float[Tensor, "b s _"], row: Int[Tensor, " e"], column: Int[Tensor, " e"], sign: Int[Tensor, " e"], most: int
+    held: _Batch, values: Float[Tensor, "b s _"], row: Int[Tensor, " e"], column: Int[Tensor, " e"], sign: Int[Tensor, " e"], most: int
 ) -> tuple[Float[Tensor, "e n"], Int[Tensor, "e n"]]:
     """The best `most` scores of rows for targets, `sign` times the value, and their positions; among equal ones the first is the best."""
     scores = values[row, :, column]

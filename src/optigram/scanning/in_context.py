@@ -12,7 +12,7 @@ from optigram.models.base import Model, States
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import Batch, Chunk, Queue, uploaded
 from optigram.scanning.forward import Forward
-from optigram.scanning.held import Held, HeldBatch
+from optigram.scanning.held import Held
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.statistics import Statistics
 from optigram.scanning.tally import Tally
@@ -76,7 +76,7 @@ class InContextScan:
         values, high, low = zip(*(self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts), strict=True)
         highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
         self.tally.add(list(values), highest, level, counted.flatten().float(), thinned, rows)
-        if self.held.add(HeldBatch(batch, chunks, values, highest, lowest, document, first, counted)):
+        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted)):
             self._read_back()
 
     def _read_back(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from optigram.errors import InputError
 from optigram.scanning.state import State
-from optigram.scanning.statistics import Statistics, sample_edge
+from optigram.scanning.statistics import Statistics
 from optigram.scanning.top_places import LEAST, Entries, TopPlaces
 
 
@@ -80,7 +80,7 @@ class _Statistics:
     def add(self, other: Statistics) -> None:
         """Count what another state has seen."""
         self.seen.count_in(other)
-        drawn = np.nonzero(other.priority <= sample_edge(self.nearest, self.most))[0]
+        drawn = np.nonzero(other.priority <= Statistics.edge(self.nearest, self.most))[0]
         if len(drawn):
             self.places.append((other.priority[drawn], other.document[drawn], other.position[drawn]))
             self.values.append(other.values[:, drawn])

@@ -21,11 +21,6 @@ BINS = len(EDGES) + 1  # bin i holds values above edge i - 1, up to edge i
 ZERO = len(OCTAVES) + 1  # the bin of what is exactly 0
 
 
-def sample_edge(nearest: Int[np.ndarray, " r"], most: int) -> int:
-    """The largest hash with which a place may be in a sample of `most`, given the smallest hashes so far in order."""
-    return int(nearest[most - 1]) if 0 < most <= len(nearest) else np.iinfo(np.int64).max if most else -1
-
-
 @dataclass
 class Statistics:
     """Of m targets: `count` places; `sums` [m 4] of the first four powers of values; `histogram` [m bins]; `best` [m levels].
@@ -60,6 +55,11 @@ class Statistics:
             *(none, none, none),
             np.zeros((targets, 0), np.float32),
         )
+
+    @staticmethod
+    def edge(nearest: Int[np.ndarray, " r"], most: int) -> int:
+        """The largest hash with which a place may be in a sample of `most`, given the smallest hashes so far in order."""
+        return int(nearest[most - 1]) if 0 < most <= len(nearest) else np.iinfo(np.int64).max if most else -1
 
     def sampled(self, most: int) -> "Statistics":
         """The same with the `most` places of the smallest hashes."""

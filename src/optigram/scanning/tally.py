@@ -5,8 +5,10 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Batch
-from optigram.scanning.statistics import BINS, EDGES, LEVELS, THINNED, Statistics, sample_edge
+from optigram.scanning.statistics import BINS, EDGES, LEVELS, THINNED, Statistics
 from optigram.shapes import Float, Int
+
+CACHED = 1 << 17  # numbers
 
 
 class Tally:
@@ -30,7 +32,7 @@ class Tally:
         """The positions of a batch that the hash draws: those for the histogram, and those that may be in the random sample."""
         counted, chance = batch.counted.ravel(), batch.chance.ravel()
         thinned = np.nonzero(counted & (chance % THINNED == 0))[0]
-        rows = np.nonzero(counted & (chance <= sample_edge(self.nearest, self.sample)))[0]
+        rows = np.nonzero(counted & (chance <= Statistics.edge(self.nearest, self.sample)))[0]
         rows = rows[np.argsort(chance[rows], kind="stable")[: self.sample]]
         width = batch.counted.shape[1]
         self.places.append((chance[rows], batch.document[rows // width], batch.place.ravel()[rows]))
@@ -75,9 +77,10 @@ class Tally:
 
 
 def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
-    """Weighted sums of the first four powers of values."""
-    squares = values * values
-    sums = [weight @ values, weight @ squares]
-    sums.append(weight @ (values * squares))
-    sums.append(weight @ squares.mul_(squares))
-    return torch.stack(sums, dim=1)
+    """Weighted sums of the first four powers of values; on a CPU of as many rows at a time as stay in its cache."""
+    rows = max(CACHED // values.shape[1], 1) if values.device.type == "cpu" else len(values)
+    sums = []
+    for part, share in zip(values.split(rows), weight.split(rows), strict=True):
+        squares = part * part
+        sums.append(torch.stack([share @ part, share @ squares, share @ (part * squares), share @ squares.mul_(squares)], dim=1))
+    return torch.stack(sums).sum(0)

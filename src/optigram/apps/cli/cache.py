@@ -9,8 +9,8 @@ PANEL = "Models"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def cache(clear: Annotated[bool, typer.Option("--clear", help="remove everything that is kept")] = False) -> None:
+@app.command("cache", rich_help_panel=PANEL)
+def _cache(clear: Annotated[bool, typer.Option("--clear", help="remove everything that is kept")] = False) -> None:
     """Show where and how much optigram keeps between calls, or clear it.
 
     Corpus searches leave there what the next neuron of the same site needs, and models the texts that they sampled.
