@@ -1,5 +1,6 @@
 """Corpus search: the next neuron of a site against the first one, and several texts that differ against the best ones."""
 
+import itertools
 import os
 import tempfile
 import time
@@ -30,7 +31,7 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
     model, corpus, settings = context
     pool = settings.option("pool", "")
     first, second = (f"{unit['site']}:{number}{pool}" for number in (0, 1))
-    _timed(context, first, FindOptions(by="crp", no_cache=True), open_corpus(model, Settings(sentences=200)))
+    _timed(context, first, FindOptions(by="crp", no_cache=True), _few(corpus))
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {FOLDER: folder}):
         plain, expected = _timed(context, second, FindOptions(by="crp", no_cache=True), corpus)
         cold, _ = _timed(context, first, FindOptions(by="crp"), corpus)
@@ -45,10 +46,15 @@ def diverse(context: Context, unit: Unit, seed: int) -> list[Result]:
     """Five texts that share at most 60% of their words, to the five best ones."""
     target = f"{unit['site']}:0{context[2].option('pool', '')}"
     asked = {"by": unit["method"], "n": 5, "budget": unit["budget"], "no_cache": True, "seed": seed}
-    _timed(context, target, FindOptions(**asked | {"by": "crp"}), open_corpus(context[0], Settings(sentences=200)))
+    _timed(context, target, FindOptions(**asked | {"by": "crp"}), _few(context[1]))
     best, _ = _timed(context, target, FindOptions(**asked, apart=1), context[1])
     apart, found = _timed(context, target, FindOptions(**asked), context[1])
     return [Result({"best": best, "apart": apart, "ratio": apart / best}, [{"text": r.text, "activation": r.activation} for r in found])]
+
+
+def _few(corpus: Corpus) -> Corpus:
+    """Some of the texts, to warm up."""
+    return Corpus("few", held=tuple(itertools.islice(corpus.texts(), 200)))
 
 
 def _timed(context: Context, target: str, options: FindOptions, corpus: Corpus) -> tuple[float, list[Record]]:

@@ -12,7 +12,7 @@ from benchmarks.setup import Result, Settings, Unit
 from optigram.scanning.merging import merge_states
 from optigram.scanning.state import State
 from optigram.scanning.statistics import BINS, LEVELS, Statistics
-from optigram.scanning.top_places import Entries, TopPlaces
+from optigram.scanning.top_places import TopPlaces
 
 TOP, SAMPLE = 20, 200
 
@@ -67,10 +67,9 @@ def _part(number: int, targets: int, rng: np.random.Generator) -> State:
 
 def _two_by_two(states: list[State]) -> TopPlaces:
     """The best places of states, all of which are ranked with all so far; their samples are joined before they are cut."""
-    top, bottom, statistics = states[0].top.copied(), states[0].bottom.copied(), states[0].statistics.copied()
+    top, bottom, statistics = states[0].top, states[0].bottom, states[0].statistics
     for state in states[1:]:
-        for both, other in ((top, state.top), (bottom, state.bottom)):
-            both.add(_all_of(other))
+        top, bottom = _ranked(top, state.top), _ranked(bottom, state.bottom)
         seen = state.statistics
         joined = {
             name: np.concatenate([getattr(statistics, name), getattr(seen, name)], axis=-1)
@@ -81,5 +80,23 @@ def _two_by_two(states: list[State]) -> TopPlaces:
     return top
 
 
-def _all_of(places: TopPlaces) -> Entries:
-    return places.reaching(np.full(len(places.score), -np.inf, np.float32))
+def _ranked(one: TopPlaces, other: TopPlaces) -> TopPlaces:
+    """The best places of both, by sorts of all of them."""
+    m = len(one.score)
+    score, document, position, fold = (np.concatenate(pair, axis=1).ravel() for pair in zip(_arrays(one), _arrays(other), strict=True))
+    target = np.repeat(np.arange(m), len(score) // m)
+    order = np.lexsort((position, document, -score, target))
+    score, document, position, fold, target = (each[order] for each in (score, document, position, fold, target))
+    by_fold = np.lexsort((np.arange(len(fold)), fold, target))
+    again = np.zeros(len(fold), dtype=bool)
+    again[by_fold[1:]] = (target[by_fold[1:]] == target[by_fold[:-1]]) & (fold[by_fold[1:]] == fold[by_fold[:-1]])
+    score, document, position, fold, target = (each[~again] for each in (score, document, position, fold, target))
+    rank = np.arange(len(target)) - np.searchsorted(target, target)
+    kept, found = rank < TOP, TopPlaces.empty(m, TOP)
+    for array, values in zip(_arrays(found), (score, document, position, fold), strict=True):
+        array[target[kept], rank[kept]] = values[kept]
+    return found
+
+
+def _arrays(places: TopPlaces) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    return places.score, places.document, places.position, places.fold

@@ -55,7 +55,8 @@ class InContextScan:
                     yield self._run(*full)
             for width, rest in self.queue.rest():
                 yield self._run(width, rest)
-            self._read_back()
+            self.held.take()
+            self.statistics = self.tally.read()
         for waiting in self.ends.values():
             waiting.settle()
 
@@ -77,11 +78,9 @@ class InContextScan:
         highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
         self.tally.add(list(values), highest, level, counted.flatten().float(), thinned, rows)
         if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted)):
-            self._read_back()
-
-    def _read_back(self) -> None:
-        self.held.take()
-        self.statistics = self.tally.read()
+            self.held.take()
+        if self.tally.full:
+            self.statistics = self.tally.read()
 
     def _ends(
         self, values: Float[Tensor, "b s m"], counted: Bool[Tensor, "b s"], place: Tensor, stand_in: Tensor

@@ -19,6 +19,14 @@ ABOUT = b"optigram"
 PER_TARGET = ("sums", "histogram", "best", "values")
 SHARED = ("count", "broken", "tokens", "priority", "document", "position")
 ENDS = ("top", "bottom")
+COMPRESSIBLE = (
+    "target",
+    "histogram",
+    "top_document",
+    "bottom_document",
+    "top_position",
+    "bottom_position",
+)  # hashes and activations are not
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,15 @@ class State:
         about["statistics"] = {name: np.asarray(getattr(self.statistics, name)).tolist() for name in SHARED}
         table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
         with written_whole(path) as temporary:
-            parquet.write_table(table, temporary, compression="zstd")
+            packed = {name: "zstd" if name in COMPRESSIBLE else "none" for name in arrays}
+            parquet.write_table(table, temporary, compression=packed, use_dictionary=False)
 
     @classmethod
     def read(cls, path: Path) -> "State":
         """The state that `write` wrote. Raises InputError for anything else."""
         try:
-            table = parquet.read_table(path)
+            with parquet.ParquetFile(path, memory_map=True) as file:
+                table = file.read(use_threads=False)
             about = json.loads((table.schema.metadata or {})[ABOUT])
             rows = {name: _array(table, name, kind) for name, kind in about["kinds"].items()}
             ends = {end: TopPlaces(*(rows[f"{end}_{field.name}"] for field in fields(TopPlaces))) for end in ENDS}

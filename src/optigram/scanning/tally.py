@@ -9,6 +9,7 @@ from optigram.scanning.statistics import BINS, EDGES, LEVELS, THINNED, Statistic
 from optigram.shapes import Float, Int
 
 CACHED = 1 << 17  # numbers
+MOST, DRAWN = 64, 4  # batches that are read together, and how many times the places of the sample are drawn for it at most
 
 
 class Tally:
@@ -55,6 +56,11 @@ class Tally:
         if len(thinned):
             self._count(torch.cat([part[thinned] for part in flat], dim=1))
         self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to read what was added."""
+        return len(self.sums) >= MOST or sum(map(len, self.drawn)) > DRAWN * self.sample > 0
 
     def read(self) -> Statistics:
         """The statistics with all that was added; the tally starts anew."""
