@@ -100,7 +100,7 @@ SPEED = (
             "ratio: second / first .2f; overhead: first / without a cache .2f; uncached: seconds without a cache .2f; "
             "first: first .2f; second: second .2f; kept: kept, MB .1f"
         ),
-        Settings(sites=("visual", "visual.hidden")),
+        Settings(sites=("visual", "visual.hidden", "language")),
         by_site,
         rows=("model", "site"),
     ),

@@ -28,7 +28,7 @@ def setup(settings: Settings) -> Context:
 
 def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
     """Corpus search for one neuron after another: without a cache, with an empty one, and with what the neuron before left there."""
-    model, corpus, settings = context
+    _, corpus, settings = context
     pool = settings.option("pool", "")
     first, second = (f"{unit['site']}:{number}{pool}" for number in (0, 1))
     _timed(context, first, FindOptions(by="crp", no_cache=True), _few(corpus))

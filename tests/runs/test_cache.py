@@ -13,7 +13,7 @@ from tiny_models import network
 from optigram.methods import Corpus
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
-from optigram.runs import corpus_best, site_lists
+from optigram.runs import corpus_best, site_lists, site_states
 from optigram.runs.cache import Cache
 from optigram.runs.corpus import corpus_for
 from optigram.runs.corpus_best import best_of_corpus, diverse_of_corpus
@@ -96,16 +96,32 @@ def test_texts_that_differ_and_survive_come_from_the_lists_too(cache, monkeypatc
         assert torch.equal(one.ids, other.ids)
 
 
-@pytest.mark.parametrize("address", ["visual:dog - visual:cat", "2*visual:dog", "language:*"])
-def test_what_is_no_single_unit_is_searched_anew(address, tiny, cache):
-    """Sums, multiples, and projections that are much wider than their source."""
-    site_lists.WIDEST, before = 6, site_lists.WIDEST
-    try:
-        objective, corpus = Objective(tiny, address, 3), ngrams_of(tiny)
-        for _ in range(2):
-            same(best_of_corpus(objective, corpus, 5, cache=cache), search(objective, corpus, n=5))
-    finally:
-        site_lists.WIDEST = before
+SUMS = ["visual:dog - 0.5*language.hidden:1", "2*visual:dog@max", "language:*", "visual.hidden:FILE#1", "-visual.hidden:FILE#2@mean"]
+
+
+@pytest.mark.parametrize("addresses", [*([one] for one in SUMS), ["visual:dog", "language:a@1"]])
+@pytest.mark.parametrize("survive", [False, True])
+def test_sums_latents_and_wide_projections_are_computed_from_kept_states(addresses, survive, tiny, cache, tmp_path, monkeypatch):
+    save_file({"encoder": torch.eye(8), "threshold": torch.full((8,), 0.1)}, tmp_path / "sae.st")
+    asked = [address.replace("FILE", str(tmp_path / "sae.st")) for address in addresses]
+    objective, corpus = Objective(tiny, asked, 3, must_survive=survive), ngrams_of(tiny)
+    uncached = search(objective, corpus, n=5)
+    same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
+    assert [path.parent.name for path in cache.folder.glob("*/*")] == ["states"]
+    monkeypatch.setattr(site_states.SiteStates, "recorded", lambda self: pytest.fail("a pass over the corpus"))
+    same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
+    for path in cache.folder.glob("*/*"):
+        arrays = load_file(path)
+        save_file(arrays | {"states": arrays["states"] + 1}, path)
+    monkeypatch.undo()
+    same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
+
+
+def test_too_many_states_are_not_kept(tiny, cache, monkeypatch):
+    monkeypatch.setattr(site_states, "MOST", 100)
+    objective, corpus = Objective(tiny, "language:*", 3), ngrams_of(tiny)
+    for _ in range(2):
+        same(best_of_corpus(objective, corpus, 5, cache=cache), search(objective, corpus, n=5))
     assert not list(cache.folder.glob("*/*"))
 
 

@@ -73,7 +73,6 @@ class Objective:
         self.fluency, self.must_survive, self.exact = fluency, must_survive, exact
         self.known: KnownTexts | None = None
         self._deterministic = False
-        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
         self._words = lexicon(model.vocabulary) if words is None else words
         self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
         for target in self.targets:
@@ -92,6 +91,8 @@ class Objective:
         """Set the fields that depend on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
+        self._answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]] | None = None
+        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
         self.cost = Cost.at_zero(len(self.targets))
@@ -169,6 +170,20 @@ class Objective:
         """
         part = self.subset(range(len(self.targets)))
         part._beside = [whole.group(self.model, self._looked) for whole in wholes], see
+        return part
+
+    @property
+    def places(self) -> list[Whole]:
+        """The states that activations are computed from, as whole sites at single positions; none where functions read whole texts."""
+        if any(part.by_prefix is None for part in self._groups):
+            return []
+        read = {(site, position) for part in self._groups for site in part.sites for position in part.positions}
+        return [Whole(site, 1.0, position) for site, position in sorted(read)]
+
+    def answered(self, answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]]) -> "Objective":
+        """The same objective, for which `answer` says what activations [m c] of groups on texts [1 c s] are, and their cost [1]."""
+        part = self.subset(range(len(self.targets)))
+        part._answer = answer
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
@@ -277,7 +292,10 @@ class Objective:
         own, others, see = members_of(parts), (), None
         if self._beside is not None and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
-        values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._deterministic)
+        if self._answer is None:
+            values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._deterministic)
+        else:
+            values, cost = self._answer(inputs, parts)
         costs = torch.zeros(len(self.targets))
         costs[own] = cost
         self.cost.charge(forwards=costs)

@@ -11,6 +11,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import SearchResult, TargetResult, search
 from optigram.runs.cache import Cache
 from optigram.runs.site_lists import FEWEST, SiteLists
+from optigram.runs.site_states import SiteStates
 from optigram.shapes import Int
 from optigram.text.overlap import KnownTexts
 
@@ -36,18 +37,45 @@ def best_of_corpus(
     if cache is None or front or objective.fluency is not None or len(corpus.texts) < FEWEST:
         return search(objective, corpus, None, seed, n, watch, front=front)
     lists = SiteLists(objective, corpus, cache)
+    if all(whole is not None for whole in lists.wholes):
+        return _by_lists(lists, n, seed, watch)
+    states = SiteStates(lists)
+    return _by_states(states, n, seed, watch) if states.fits else search(objective, corpus, None, seed, n, watch)
+
+
+def _by_lists(lists: SiteLists, n: int, seed: int, watch: Watch) -> SearchResult:
+    """The best n-grams from the lists of units; where there are none, a search that makes them."""
     known = lists.recall(n)
     if known is not None:
         watch(len(known.found), torch.tensor([one.activation[0] for one in known.found if one is not None]))
         return known
     recorder = lists.recorder(lists.missing())
-    if not recorder.wholes:
-        return search(objective, corpus, None, seed, n, watch)
-    found = search(objective.beside(recorder.wholes, recorder.see), corpus, None, seed, n, watch)
-    first = found.found[0]
-    if first is not None and not found.interrupted:
-        recorder.store([point[0] for point in first.trace])
+    found = search(lists.objective.beside(recorder.wholes, recorder.see), lists.corpus, None, seed, n, watch)
+    if (spent := _spent(found)) and recorder.wholes:
+        recorder.store(spent)
     return found
+
+
+def _by_states(states: SiteStates, n: int, seed: int, watch: Watch) -> SearchResult:
+    """The best n-grams by a search that takes the states from the cache; where there are none, by one that leaves them there."""
+    corpus, known = states.lists.corpus, states.recalled()
+    if known is not None:
+        found = search(known, corpus, None, seed, n, watch)
+        best = [one for one in found.found if one is not None and len(one.ids)]
+        whole = found.interrupted or states.objective.exact is not None or len(best) < len(found.found)
+        if whole or states.lists.agrees(torch.stack([one.ids[:1] for one in best]), torch.stack([one.activation[:1] for one in best])):
+            return found
+        states.drop()
+    found = search(states.recorded(), corpus, None, seed, n, watch)
+    if spent := _spent(found):
+        states.store(spent)
+    return found
+
+
+def _spent(found: SearchResult) -> list[float]:
+    """Forward-equivalents after each chunk of a whole search; none of an interrupted one."""
+    first = found.found[0]
+    return [] if found.interrupted or first is None else [point[0] for point in first.trace]
 
 
 def diverse_of_corpus(

@@ -1,5 +1,6 @@
 """What a corpus search leaves for the next neuron: the best n-grams of every unit of the sites that it read."""
 
+import functools
 import hashlib
 import time
 from collections.abc import Sequence
@@ -46,18 +47,21 @@ class SiteLists:
         self.objective, self.corpus, self.cache = objective, corpus, cache
         self.wholes = [Whole.of(objective.model, target) for target in objective.targets]
         self._keys: dict[Whole, str] = {}
-        self._ngrams = ""
+
+    @functools.cached_property
+    def asked(self) -> dict[str, Any]:
+        """What states depend on beside the model: the n-grams, what stands around them, and how many are read together."""
+        template = self.objective.template.pieces(self.objective.length)
+        pieces = [[piece.start, piece.stop, "free"] if isinstance(piece, range) else piece for piece in template]
+        ngrams = hashlib.sha256(self.corpus.texts.tobytes()).hexdigest()
+        return {"ngrams": ngrams, "length": self.objective.length, "template": pieces, "chunk": self.corpus.chunk}
 
     def key(self, whole: Whole) -> str:
         """The name of the file of a site's lists."""
         if whole not in self._keys:
-            objective, self._ngrams = self.objective, self._ngrams or hashlib.sha256(self.corpus.texts.tobytes()).hexdigest()
-            pieces = objective.template.pieces(objective.length)
-            template = [[piece.start, piece.stop, "free"] if isinstance(piece, range) else piece for piece in pieces]
-            parts: dict[str, Any] = {"whole": whole, "ngrams": self._ngrams, "template": template, "length": objective.length}
-            parts |= {"survive": objective.must_survive, "chunk": self.corpus.chunk}
-            linear = objective.model.sites[whole.site].linear
-            self._keys[whole] = Cache.key(objective.model, whole.site if linear is None else linear.source, **parts)
+            model, linear = self.objective.model, self.objective.model.sites[whole.site].linear
+            site = whole.site if linear is None else linear.source
+            self._keys[whole] = Cache.key(model, site, whole=whole, survive=self.objective.must_survive, **self.asked)
         return self._keys[whole]
 
     def recall(self, n: int) -> SearchResult | None:
@@ -70,7 +74,9 @@ class SiteLists:
             known.append(found)
         rows, values = (torch.stack(parts) for parts in list(zip(*known, strict=True))[:2])
         ids = torch.from_numpy(self.corpus.texts)[rows]
-        if not self._agrees(ids, values):
+        if not self.agrees(ids, values):
+            for whole in {whole for whole in self.wholes if whole is not None}:
+                self.cache.drop(self.cache.folder / KIND / self.key(whole))
             return None
         results = rescore(self.objective, TopK(ids, values))
         seconds = (time.perf_counter() - begun) / len(known)
@@ -112,15 +118,11 @@ class SiteLists:
         points = zip(spent.tolist(), best.cummax(0).values.tolist(), strict=True)
         return row[:n].long(), value[:n], [(cost, high, high) for cost, high in points]
 
-    def _agrees(self, ids: Int[Tensor, "k n t"], values: Float[Tensor, "k n"]) -> bool:
-        """Whether the model still gives the kept activations of the best n-gram of each target; else the lists are of another one."""
+    def agrees(self, ids: Int[Tensor, "k n t"], values: Float[Tensor, "k n"]) -> bool:
+        """Whether the model still gives these activations of the best n-gram of each target; else what was kept is of another one."""
         judged = self.objective.viewed("search").score(ids[:, :1]).activation.cpu()
         alike = ALIKE if self.objective.model.embedding.dtype == torch.float32 else ROUGHLY
-        if bool(((judged - values[:, :1]).abs() <= alike * values[:, :1].abs().clamp(min=1)).all()):
-            return True
-        for whole in {whole for whole in self.wholes if whole is not None}:
-            self.cache.drop(self.cache.folder / KIND / self.key(whole))
-        return False
+        return bool(((judged - values[:, :1]).abs() <= alike * values[:, :1].abs().clamp(min=1)).all())
 
 
 class _Recorder:
