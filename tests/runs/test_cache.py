@@ -108,12 +108,12 @@ def test_sums_latents_and_wide_projections_are_computed_from_kept_states(address
     uncached = search(objective, corpus, n=5)
     same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
     assert [path.parent.name for path in cache.folder.glob("*/*")] == ["states"]
-    monkeypatch.setattr(site_states.SiteStates, "recorded", lambda self: pytest.fail("a pass over the corpus"))
-    same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
+    with monkeypatch.context() as patched:
+        patched.setattr(site_states.SiteStates, "recorded", lambda self: pytest.fail("a pass over the corpus"))
+        same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
     for path in cache.folder.glob("*/*"):
         arrays = load_file(path)
         save_file(arrays | {"states": arrays["states"] + 1}, path)
-    monkeypatch.undo()
     same(best_of_corpus(objective, corpus, 5, cache=cache), uncached)
 
 
