@@ -217,29 +217,34 @@ def test_nothing_is_kept_of_a_model_with_nan(tiny, cache, monkeypatch):
 def test_the_least_recently_used_make_room(tmp_path):
     cache = Cache(tmp_path, most=250)
     for number, name in enumerate("abc"):
-        cache.put("k", name, lambda path: path.write_bytes(bytes(100)))
-        os.utime(tmp_path / "k" / name, ns=(number, number)) if (tmp_path / "k" / name).exists() else None
-        cache.get("k", "a")
-    assert {path.name for path in tmp_path.glob("k/*")} == {"a", "c"}
-    assert cache.sizes() == {"k": 200}
+        cache.put("ngrams", name, lambda path: path.write_bytes(bytes(100)))
+        os.utime(tmp_path / "ngrams" / name, ns=(number, number)) if (tmp_path / "ngrams" / name).exists() else None
+        cache.get("ngrams", "a")
+    assert {path.name for path in tmp_path.glob("ngrams/*")} == {"a", "c"}
+    assert cache.sizes() == {"ngrams": 200}
+    (tmp_path / "notes.txt").touch()
     assert cache.clear() == 200
     assert cache.sizes() == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"], "only what is the cache's own"
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     cache = Cache(tmp_path / "file")
-    cache.put("k", "a", lambda path: path.write_bytes(b"x"))
-    assert cache.get("k", "a") is None
+    cache.put("ngrams", "a", lambda path: path.write_bytes(b"x"))
+    assert cache.get("ngrams", "a") is None
     assert cache.clear() == 0
+    full = Cache(tmp_path / "full")
+    full.put("ngrams", "a", lambda path: save_file({"a": torch.zeros(1)}, path / "no such folder"))
+    assert full.get("ngrams", "a") is None
 
 
 def _busy(folder: Path, number: int) -> None:
     cache = Cache(folder, most=3000)
     for count in range(60):
         name, content = str(count % 7), bytes([count % 7]) * 1000
-        cache.put("k", name, lambda path, content=content: path.write_bytes(content))
-        found = cache.get("k", str((count + number) % 7))
+        cache.put("ngrams", name, lambda path, content=content: path.write_bytes(content))
+        found = cache.get("ngrams", str((count + number) % 7))
         try:
             read = b"" if found is None else found.read_bytes()
         except FileNotFoundError:
@@ -255,4 +260,4 @@ def test_two_processes_share_a_folder(tmp_path):
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
-    assert sum(path.stat().st_size for path in tmp_path.glob("k/*")) <= 4000
+    assert sum(path.stat().st_size for path in tmp_path.glob("ngrams/*")) <= 4000

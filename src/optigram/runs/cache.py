@@ -7,13 +7,13 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from optigram.errors import InputError
 from optigram.files import versions, written_whole
@@ -21,6 +21,7 @@ from optigram.models.base import Model
 from optigram.models.network import ordinary_ids
 
 FORMAT = 1
+KINDS = ("ngrams", "states", "sampled")  # of files: a folder for each
 MOST = 2 << 30  # bytes of all files together
 PROBED = 8  # tokens of the text whose states tell networks apart
 FOLDER = "OPTIGRAM_CACHE"  # the environment variable that names another folder
@@ -71,7 +72,7 @@ class Cache:
 
     def put(self, kind: str, key: str, write: Callable[[Path], object]) -> None:
         """Let `write` fill the file of a key, whole, and make room."""
-        with contextlib.suppress(OSError, InputError):
+        with contextlib.suppress(OSError, InputError, SafetensorError):
             with written_whole(self._path(kind, key)) as path:
                 write(path)
             self._make_room()
@@ -82,9 +83,13 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def clear(self) -> int:
-        """Remove everything; the number of bytes that this frees."""
+        """Remove everything that is kept, and nothing else in the folder; the number of bytes that this frees."""
         freed = sum(self.sizes().values())
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path, _, _ in list(self._files()):
+            self.drop(path)
+        for folder in (*(self.folder / kind for kind in KINDS), self.folder):
+            with contextlib.suppress(OSError):  # it holds something of another's
+                folder.rmdir()
         return freed
 
     def sizes(self) -> dict[str, int]:
@@ -99,7 +104,7 @@ class Cache:
 
     def _files(self) -> Iterator[tuple[Path, int, int]]:
         """Every file, its bytes, and when it was last used."""
-        for path in self.folder.glob("*/*"):
+        for path in (path for kind in KINDS for path in self.folder.glob(f"{kind}/*")):
             with contextlib.suppress(OSError):  # another process may have removed it
                 about = path.stat()
                 yield path, about.st_size, about.st_mtime_ns

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -168,8 +167,4 @@ class _Recorder:
             order = order.gather(1, value.gather(1, order).argsort(dim=1, descending=True, stable=True))
             arrays = {"row": row.gather(1, order), "value": value.gather(1, order), "best": torch.stack(best, dim=1)}
             arrays["spent"] = torch.tensor(spent, dtype=torch.float64)
-            self.lists.cache.put(KIND, self.lists.key(whole), lambda path, arrays=arrays: _save(arrays, path))
-
-
-def _save(arrays: dict[str, Tensor], path: Path) -> None:
-    save_file(arrays, path)
+            self.lists.cache.put(KIND, self.lists.key(whole), lambda path, arrays=arrays: save_file(arrays, path))
