@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import network
 
 from optigram.methods import Corpus
+from optigram.objective import whole_site
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
 from optigram.runs import corpus_best, site_lists, site_states
@@ -102,6 +103,7 @@ SUMS = ["visual:dog - 0.5*language.hidden:1", "2*visual:dog@max", "language:*", 
 @pytest.mark.parametrize("addresses", [*([one] for one in SUMS), ["visual:dog", "language:a@1"]])
 @pytest.mark.parametrize("survive", [False, True])
 def test_sums_latents_and_wide_projections_are_computed_from_kept_states(addresses, survive, tiny, cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_site, "WIDER", 0)
     save_file({"encoder": torch.eye(8), "threshold": torch.full((8,), 0.1)}, tmp_path / "sae.st")
     asked = [address.replace("FILE", str(tmp_path / "sae.st")) for address in addresses]
     objective, corpus = Objective(tiny, asked, 3, must_survive=survive), ngrams_of(tiny)
@@ -118,6 +120,7 @@ def test_sums_latents_and_wide_projections_are_computed_from_kept_states(address
 
 
 def test_too_many_states_are_not_kept(tiny, cache, monkeypatch):
+    monkeypatch.setattr(whole_site, "WIDER", 0)
     monkeypatch.setattr(site_states, "MOST", 100)
     objective, corpus = Objective(tiny, "language:*", 3), ngrams_of(tiny)
     for _ in range(2):

@@ -175,9 +175,10 @@ class Objective:
     @property
     def places(self) -> list[Whole]:
         """The states that activations are computed from, as whole sites at single positions; none where functions read whole texts."""
-        if any(part.by_prefix is None for part in self._groups):
+        groups = [group for part in self._groups if (group := part.by_prefix) is not None]
+        if len(groups) < len(self._groups):
             return []
-        read = {(site, position) for part in self._groups for site in part.sites for position in part.positions}
+        read = {(site, position) for group in groups for site in group.sites for position in group.positions}
         return [Whole(site, 1.0, position) for site, position in sorted(read)]
 
     def answered(self, answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]]) -> "Objective":

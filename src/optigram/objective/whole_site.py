@@ -86,12 +86,12 @@ class UnitGroup:
         """The states of the site in float32."""
         return states[self.site].float()
 
-    def at(self, states: Float[Tensor, "n h"], members: None = None) -> Float[Tensor, "n h"]:
+    def at(self, states: Float[Tensor, "n h"], members: Tensor | None = None) -> Float[Tensor, "n h"]:
         """The values at one position."""
         return self.sign * states
 
     def pool_on(
-        self, pooled: Float[Tensor, "n h"] | None, values: Float[Tensor, "n h"], position: int, members: None = None
+        self, pooled: Float[Tensor, "n h"] | None, values: Float[Tensor, "n h"], position: int, members: Tensor | None = None
     ) -> Float[Tensor, "n h"]:
         """The pooled values after one more of `positions`."""
         if self._peaked:
@@ -99,7 +99,7 @@ class UnitGroup:
         weighed = values * self._shares[position]
         return weighed if pooled is None else pooled + weighed
 
-    def activations(self, states: Mapping[str, Tensor], members: None = None) -> Float[Tensor, "n h"]:
+    def activations(self, states: Mapping[str, Tensor], members: Tensor | None = None) -> Float[Tensor, "n h"]:
         """Activations of texts with states {site: [n s h]}."""
         joined, pooled = self.joined(states), None
         for position in self.positions:

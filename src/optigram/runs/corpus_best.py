@@ -60,12 +60,7 @@ def _by_states(states: SiteStates, n: int, seed: int, watch: Watch) -> SearchRes
     """The best n-grams by a search that takes the states from the cache; where there are none, by one that leaves them there."""
     corpus, known = states.lists.corpus, states.recalled()
     if known is not None:
-        found = search(known, corpus, None, seed, n, watch)
-        best = [one for one in found.found if one is not None and len(one.ids)]
-        whole = found.interrupted or states.objective.exact is not None or len(best) < len(found.found)
-        if whole or states.lists.agrees(torch.stack([one.ids[:1] for one in best]), torch.stack([one.activation[:1] for one in best])):
-            return found
-        states.drop()
+        return search(known, corpus, None, seed, n, watch)
     found = search(states.recorded(), corpus, None, seed, n, watch)
     if spent := _spent(found):
         states.store(spent)

@@ -19,6 +19,7 @@ from optigram.optimize.search import SearchResult, TargetResult
 from optigram.optimize.topk import TopK
 from optigram.runs.cache import Cache
 from optigram.shapes import Float, Int
+from optigram.targets.readouts import Unit
 
 KIND = "ngrams"
 LISTED, SMALLEST = 1024, 128  # n-grams per unit, at most and at least
@@ -67,13 +68,14 @@ class SiteLists:
         """The n best n-grams of every target, as a search finds them; None unless all of them are known for certain."""
         begun, known = time.perf_counter(), []
         for target, whole in zip(self.objective.targets, self.wholes, strict=True):
-            found = None if whole is None else self._read(whole, target.terms[0].readout.index, n)
+            readout = target.terms[0].readout
+            found = None if whole is None or not isinstance(readout, Unit) else self._read(whole, readout.index, n)
             if found is None:
                 return None
             known.append(found)
         rows, values = (torch.stack(parts) for parts in list(zip(*known, strict=True))[:2])
         ids = torch.from_numpy(self.corpus.texts)[rows]
-        if not self.agrees(ids, values):
+        if not self._agrees(ids, values):
             for whole in {whole for whole in self.wholes if whole is not None}:
                 self.cache.drop(self.cache.folder / KIND / self.key(whole))
             return None
@@ -85,6 +87,11 @@ class SiteLists:
                 for one, (_, _, trace) in zip(results, known, strict=True)
             ]
         )
+
+    def alike(self, one: Tensor, other: Tensor) -> bool:
+        """Whether numbers of two forwards are the same but for rounding."""
+        most = ALIKE if self.objective.model.embedding.dtype == torch.float32 else ROUGHLY
+        return bool(((one - other).abs() <= most * other.abs().clamp(min=1)).all())
 
     def missing(self) -> list[Whole]:
         """The sites whose lists the next search can make, as many as may be read together."""
@@ -117,11 +124,10 @@ class SiteLists:
         points = zip(spent.tolist(), best.cummax(0).values.tolist(), strict=True)
         return row[:n].long(), value[:n], [(cost, high, high) for cost, high in points]
 
-    def agrees(self, ids: Int[Tensor, "k n t"], values: Float[Tensor, "k n"]) -> bool:
+    def _agrees(self, ids: Int[Tensor, "k n t"], values: Float[Tensor, "k n"]) -> bool:
         """Whether the model still gives these activations of the best n-gram of each target; else what was kept is of another one."""
         judged = self.objective.viewed("search").score(ids[:, :1]).activation.cpu()
-        alike = ALIKE if self.objective.model.embedding.dtype == torch.float32 else ROUGHLY
-        return bool(((judged - values[:, :1]).abs() <= alike * values[:, :1].abs().clamp(min=1)).all())
+        return self.alike(judged, values[:, :1])
 
 
 class _Recorder:

@@ -16,6 +16,7 @@ from optigram.shapes import Float, Int
 
 KIND = "states"
 MOST = 1 << 26  # numbers, of 4 bytes
+CHECKED = 8  # n-grams whose states are computed again
 
 
 class SiteStates:
@@ -63,14 +64,19 @@ class SiteStates:
         try:
             self._read = {} if path is None else load_file(path)
         except (OSError, SafetensorError):
-            self.drop()
-        if {"states", "spent"} > self._read.keys() or len(self._read["states"]) != self.count:
-            return None
-        return self.objective.answered(self._answer)
+            self._read = {}
+        if path is None or ({"states", "spent"} <= self._read.keys() and self._agrees(self._read["states"])):
+            return None if path is None else self.objective.answered(self._answer)
+        self.cache.drop(path)
+        return None
 
-    def drop(self) -> None:
-        """Remove the file."""
-        self.cache.drop(self.cache.folder / KIND / self.key)
+    def _agrees(self, states: Float[Tensor, "c m"]) -> bool:
+        """Whether the model still gives these states of some n-grams; else they are of another one."""
+        if len(states) != self.count:
+            return False
+        rows, seen = torch.linspace(0, self.count - 1, min(CHECKED, self.count)).long(), []
+        self.objective.beside(self.places, seen.append).score(torch.from_numpy(self.lists.corpus.texts)[rows][None])
+        return self.lists.alike(seen[0].T.cpu(), states[rows])
 
     def _answer(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> tuple[Float[Tensor, "m c"], Float[Tensor, " 1"]]:
         """Activations of the next n-grams of the corpus, and what they cost when the model was run."""

@@ -21,7 +21,7 @@ SPARE = 4  # one place in so many beyond those that are kept is taken at first, 
 class _Batch:
     """Activations `values`, one tensor [b s m] per part of the reader, and of each chunk and target the highest and the lowest [b m].
 
-    `first` [b] is the first position of each chunk that counts, `counted` [b s] which of them count.
+    `first` [b] is the first position of each chunk that counts, `counted` [b s] which of them count; `broken`: whether there may be NaN.
     """
 
     batch: Batch
@@ -32,6 +32,7 @@ class _Batch:
     document: Int[Tensor, " b"]
     first: Int[Tensor, " b"]
     counted: Bool[Tensor, "b s"]
+    broken: bool
 
 
 class Held:
@@ -53,13 +54,14 @@ class Held:
         values: Sequence[Float[Tensor, "b s _"]],
         ends: tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]],
         places: tuple[Int[Tensor, " b"], Int[Tensor, " b"], Bool[Tensor, "b s"]],
+        broken: bool,
     ) -> bool:
         """Let a batch wait; return whether it is time to take the places of all.
 
         `values` are its activations by part of the reader, `ends` the highest and the lowest of each chunk; `places` are the document of
-        each chunk, its first position that counts, and which positions count.
+        each chunk, its first position that counts, and which positions count. `broken`: whether the model may have given NaN.
         """
-        self.batches.append(_Batch(batch, chunks, values, *ends, *places))
+        self.batches.append(_Batch(batch, chunks, values, *ends, *places, broken))
         self.bytes += sum(part.nbytes for part in values)
         near = ends[0].device.type == "cpu"
         if near and not self._filling:
@@ -112,12 +114,13 @@ class Held:
         begins = np.cumsum([0, *(len(held.high) for held in self.batches)])
         number = np.searchsorted(begins, row, side="right") - 1
         part = np.searchsorted(self.starts, target, side="right") - 1
-        order = np.lexsort((part, number))
-        row, target, sign, number, part = (each[order] for each in (row, target, sign, number, part))
+        group = number * len(self.starts) + part
+        order = np.argsort(group.astype(np.int16 if len(begins) * len(self.starts) < 1 << 15 else np.int64), kind="stable")
+        row, target, sign, number, part, group = (each[order] for each in (row, target, sign, number, part, group))
         row, within = row - begins[number], target - np.asarray(self.starts)[part]
         device = self.batches[0].high.device
         rows, columns, signs = uploaded((row, within, sign), device)
-        edges = np.flatnonzero(np.diff(number * len(self.starts) + part, prepend=-1, append=-1)).tolist()
+        edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1)).tolist()
         scores, positions = [], []
         for begin, end in itertools.pairwise(edges):
             held = self.batches[int(number[begin])]
@@ -139,11 +142,12 @@ class Held:
         sign: Int[np.ndarray, " e"],
     ) -> dict[int, Entries]:
         document, place, fold = (np.empty(score.shape, np.int64) for _ in range(3))
-        for one in np.unique(number).tolist():
-            batch, which = self.batches[one].batch, number == one
-            rows, places = row[which, None], position[which]
-            document[which] = batch.document[rows]
-            place[which], fold[which] = batch.place[rows, places], batch.fold[rows, places]
+        edges = np.searchsorted(number, np.arange(len(self.batches) + 1)).tolist()
+        for held, begin, end in zip(self.batches, edges, edges[1:], strict=False):
+            some, batch = slice(begin, end), held.batch
+            rows, places = row[some, None], position[some]
+            document[some] = batch.document[rows]
+            place[some], fold[some] = batch.place[rows, places], batch.fold[rows, places]
         target = np.broadcast_to(target[:, None], score.shape)
         kept = score > -np.inf
         whole = {one: kept & (sign[:, None] == one) for one in self.ends}
@@ -159,8 +163,9 @@ def _best(
     held: _Batch, values: Float[Tensor, "b s _"], row: Int[Tensor, " e"], column: Int[Tensor, " e"], sign: Int[Tensor, " e"], most: int
 ) -> tuple[Float[Tensor, "e n"], Int[Tensor, "e n"]]:
     """The best `most` scores of rows for targets, `sign` times the value, and their positions; among equal ones the first is the best."""
-    scores = values[row, :, column]
-    scores = (scores * sign[:, None]).masked_fill(scores.isneginf(), -torch.inf)  # where the model gave NaN
+    scores = values[row, :, column] * sign[:, None]
+    if held.broken:  # -inf stands where the model gave NaN
+        scores = scores.masked_fill(scores.isinf(), -torch.inf)
     if most == 1:
         # positions that do not count hold the value of the first that does, so what comes before that one stands for it
         position = torch.maximum(scores.argmax(1), held.first[row])[:, None]

@@ -74,18 +74,19 @@ class InContextScan:
         arrays = (level, batch.document, batch.first, batch.counted.ravel(), *batch.uncounted, *self.tally.draw(batch))
         level, document, first, counted, place, stand_in, thinned, rows = uploaded(arrays, self.tally.device)
         counted = counted.view(batch.counted.shape).bool()
-        values, high, low = zip(*(self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts), strict=True)
+        ends = (self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts)
+        values, high, low, broken = zip(*ends, strict=True)
         highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
         self.tally.add(list(values), highest, level, counted.flatten().float(), thinned, rows)
-        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted)):
+        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted), any(broken)):
             self.held.take()
         if self.tally.full:
             self.statistics = self.tally.read()
 
     def _ends(
         self, values: Float[Tensor, "b s m"], counted: Bool[Tensor, "b s"], place: Tensor, stand_in: Tensor
-    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"]]:
-        """The values, and the highest and the lowest of each chunk. NaN becomes -inf, and is never among the lowest.
+    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"], bool]:
+        """The values, the highest and the lowest of each chunk, and whether there may be NaN, which becomes -inf and is never a lowest.
 
         Each position that does not count gets the value of the first that does, so that a maximum ignores it. This changes the states in
         place; nothing reads them afterwards. Without NaN one look is enough on a CPU; elsewhere to ask would be to wait for the device.
@@ -96,8 +97,8 @@ class InContextScan:
             flat[place] = flat[stand_in]
         high = values.amax(1)
         if high.device.type == "cpu" and not high.isnan().any():
-            return values, high, values.amin(1)
+            return values, high, values.amin(1), False
         broken = values.isnan()
         self.tally.broken += (broken & counted[..., None]).sum()
         values = values.masked_fill(broken, -torch.inf)
-        return values, values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1)
+        return values, values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1), True

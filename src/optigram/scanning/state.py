@@ -60,7 +60,7 @@ class State:
         table = pa.table(arrays).replace_schema_metadata({ABOUT: json.dumps(about).encode()})
         with written_whole(path) as temporary:
             packed = {name: "zstd" if name in COMPRESSIBLE else "none" for name in arrays}
-            parquet.write_table(table, temporary, compression=packed, use_dictionary=False)
+            parquet.write_table(table, temporary, compression=packed, use_dictionary=False)  # pyright: ignore[reportArgumentType] - stubs
 
     @classmethod
     def read(cls, path: Path) -> "State":

@@ -77,8 +77,8 @@ class Tally:
 
     def _count(self, values: Float[Tensor, "n m"]) -> None:
         """Count values in the bins of the histogram."""
-        bins = torch.bucketize(values.float(), self.edges)
-        bins += BINS * torch.arange(values.shape[1], device=values.device)
+        bins = torch.bucketize(values.float(), self.edges, out_int32=True)
+        bins = bins + BINS * torch.arange(values.shape[1], device=values.device)
         self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
 
 
