@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model, targets_at
@@ -31,11 +32,11 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
     _, corpus, settings = context
     pool = settings.option("pool", "")
     first, second = (f"{unit['site']}:{number}{pool}" for number in (0, 1))
-    _timed(context, first, FindOptions(by="crp", no_cache=True), _few(corpus))
+    _timed(context, first, FindOptions(by=("crp",), no_cache=True), _few(corpus))
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {FOLDER: folder}):
-        plain, expected = _timed(context, second, FindOptions(by="crp", no_cache=True), corpus)
-        cold, _ = _timed(context, first, FindOptions(by="crp"), corpus)
-        warm, found = _timed(context, second, FindOptions(by="crp"), corpus)
+        plain, expected = _timed(context, second, FindOptions(by=("crp",), no_cache=True), corpus)
+        cold, _ = _timed(context, first, FindOptions(by=("crp",)), corpus)
+        warm, found = _timed(context, second, FindOptions(by=("crp",)), corpus)
         kept = sum(file.stat().st_size for file in Path(folder).glob("*/*"))
     assert [(r.ids, r.activation, r.forwards, r.trace) for r in found] == [(r.ids, r.activation, r.forwards, r.trace) for r in expected]
     ratios = {"ratio": warm / cold, "overhead": cold / plain}
@@ -45,8 +46,8 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
 def diverse(context: Context, unit: Unit, seed: int) -> list[Result]:
     """Five texts that share at most 60% of their words, to the five best ones."""
     target = f"{unit['site']}:0{context[2].option('pool', '')}"
-    asked = {"by": unit["method"], "n": 5, "budget": unit["budget"], "no_cache": True, "seed": seed}
-    _timed(context, target, FindOptions(**asked | {"by": "crp"}), _few(context[1]))
+    asked: dict[str, Any] = {"by": (unit["method"],), "n": 5, "budget": unit["budget"], "no_cache": True, "seed": seed}
+    _timed(context, target, FindOptions(**asked | {"by": ("crp",)}), _few(context[1]))
     best, _ = _timed(context, target, FindOptions(**asked, apart=1), context[1])
     apart, found = _timed(context, target, FindOptions(**asked), context[1])
     return [Result({"best": best, "apart": apart, "ratio": apart / best}, [{"text": r.text, "activation": r.activation} for r in found])]
