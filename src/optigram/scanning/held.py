@@ -12,9 +12,9 @@ from optigram.scanning.chunks import Batch, Chunk, uploaded
 from optigram.scanning.top_places import Candidates, Entries
 from optigram.shapes import Bool, Float, Int
 
-HELD, HELD_FAR = 1 << 27, 1 << 31  # bytes of activations that may wait, on a CPU and on other devices
+HELD, HELD_FAR = 1 << 28, 1 << 31  # bytes of activations that may wait, on a CPU and on other devices
 MOST = 64  # batches that may wait
-SPARE = 4  # one place in so many beyond those that are kept is taken at first, since places with equal folds are kept once
+SPARE = 8  # one place in so many beyond those that are kept is taken at first, since places with equal folds are kept once
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Batch
-from optigram.scanning.statistics import BINS, EDGES, LEVELS, THINNED, Statistics
+from optigram.scanning.statistics import BINS, LEVELS, OCTAVES, THINNED, ZERO, Statistics
 from optigram.shapes import Float, Int
 
-CACHED = 1 << 17  # numbers
+CACHED = 1 << 16  # numbers
+LOWEST = 127 - 1 + min(OCTAVES)  # the exponent of the lowest power of two, as a float32 holds it, less 1
+TINY = int(np.float32(1e-38).view(np.int32))  # the bits of what is as good as 0
 MOST, DRAWN = 64, 4  # batches that are read together, and how many times the places of the sample are drawn for it at most
 
 
@@ -16,7 +18,7 @@ class Tally:
     """Of m targets, since it was last read: sums of powers, histogram, the best of each level, and the drawn places."""
 
     def __init__(self, statistics: Statistics, sample: int, device: torch.device) -> None:
-        self.sample, self.device, self.edges = sample, device, torch.from_numpy(EDGES).to(device)
+        self.sample, self.device = sample, device
         self._begin(statistics)
 
     def _begin(self, statistics: Statistics) -> None:
@@ -77,9 +79,18 @@ class Tally:
 
     def _count(self, values: Float[Tensor, "n m"]) -> None:
         """Count values in the bins of the histogram."""
-        bins = torch.bucketize(values.float(), self.edges, out_int32=True)
-        bins = bins + BINS * torch.arange(values.shape[1], device=values.device)
+        bins = _bins(values.float()).long() + BINS * torch.arange(values.shape[1], device=values.device)
         self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
+
+
+def _bins(values: Float[Tensor, "n m"]) -> Int[Tensor, "n m"]:
+    """The bin of each value in `EDGES`, which are powers of two and so can be read off the exponent: a tenth of the time of a search."""
+    bits = values.contiguous().view(torch.int32)
+    size = bits & 0x7FFFFFFF
+    above = ((size - 1) >> 23) + (ZERO + 1 - LOWEST)  # of a power of two, what is equal to it belongs to the bin below
+    below = (ZERO - 1 + LOWEST) - (size >> 23)
+    above, below = above.clamp(ZERO + 1, BINS - 1), below.clamp(0, ZERO - 1)
+    return torch.where(bits > 0, above, torch.where(size < TINY, ZERO, below))
 
 
 def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
