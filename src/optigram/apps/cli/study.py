@@ -162,6 +162,7 @@ def _training_data(
     from optigram.papers.poerner2018.data import SHARES, Dataset
     from optigram.papers.poerner2018.features import Images
     from optigram.papers.poerner2018.layouts import read_folder
+    from optigram.text.sources import open_corpus
 
     if (folder is None) == (not captions):
         raise InputError("expected either --data FOLDER or --captions FILE, got both or neither; see optigram train --help")
@@ -174,4 +175,5 @@ def _training_data(
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
     known = None if images is None else Images.read(images, rows)
-    return Dataset.split(captions or [], known, SHARES, settings.seed, settings.held_out)
+    given = (document for source in captions or [] for document in open_corpus(source).documents())
+    return Dataset.split(given, known, SHARES, settings.seed, settings.held_out)
