@@ -16,6 +16,11 @@ def hub_shards(name: str) -> tuple[int, str]:
     return data.num_shards, f"{name} {data.num_shards}"
 
 
+def hub_columns(name: str) -> list[str] | None:
+    """The columns of a data set, where they are known before it is read."""
+    return _opened(name).column_names
+
+
 def hub_rows(name: str, shard: int) -> Iterator[dict[str, Any]]:
     """The rows of one shard of a data set."""
     data = _opened(name)

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
+from optigram.files import is_file
+from optigram.text.columns import choice, text_columns
 from optigram.text.documents import Document, documents
-from optigram.text.formats import KINDS, PACKED, Source, file_format
-from optigram.text.hub import HUB, hub_shards
+from optigram.text.formats import KINDS, Source, file_format
+from optigram.text.hub import HUB, hub_columns, hub_shards
 from optigram.text.in_memory import held_texts
+from optigram.text.packed import PACKED
 from optigram.text.shards import shards
+from optigram.text.tables import check_type, column_names
 
 SAMPLED = "sampled:"
 COLUMN = "::"
@@ -23,11 +27,23 @@ LOOKED = 32  # strings of a list that are held against the names of files
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts, which are read again whenever they are wanted: of `sources`, or `held` in memory. `name` says where they are from."""
+    """Texts, which are read again whenever they are wanted: of `sources`, or `held` in memory. `name` says where they are from.
+
+    `remarks` are what a user should know of how they are read.
+    """
 
     name: str
     sources: tuple[Source, ...] = ()
     held: Iterable[str] = field(default=(), repr=False, compare=False)
+    remarks: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    @classmethod
+    def of(cls, names: Sequence[str], column: str | None = None) -> "Corpus":
+        """The corpus of files, globs and `hf:NAME`. Raises InputError where there are none."""
+        found = sources(names, column)
+        shown = " + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else "")
+        doubtful = {(source.column, source.others): source.path for source in reversed(found) if source.column and source.others}
+        return cls(shown, found, (), tuple(choice(repr(path), text, others) for (text, others), path in doubtful.items()))
 
     def documents(self) -> Iterator[Document]:
         """All documents, in order. Raises InputError for what cannot be read, and where there is no text at all."""
@@ -69,22 +85,19 @@ def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
     if isinstance(corpus, Corpus):
         return corpus
     if isinstance(corpus, str | Path):
-        return Corpus(str(corpus), sources([str(corpus)], column))
-    items = held_texts(corpus, column)
+        return Corpus.of([str(corpus)], column)
+    remarks: list[str] = []
+    items = held_texts(corpus, column, remarks.append)
     if not isinstance(items, Sequence):
-        return Corpus(f"{len(items):,} texts", held=items)
-    paths = [item for item in items if isinstance(item, Path)]
-    texts = [item for item in items if not isinstance(item, Path)]
-    if paths and texts:
-        raise InputError(f"expected texts or Paths, got both, such as {texts[0]!r} and {str(paths[0])!r}; give one kind")
-    if paths:
-        names = [str(path) for path in paths]
-        return Corpus(" + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else ""), sources(names, column))
+        return Corpus(f"{len(items):,} texts", held=items, remarks=tuple(remarks))
+    texts = tuple(item for item in items if isinstance(item, str))
+    if len(texts) < len(items):
+        return Corpus.of([str(path) for path in items], column)
     if texts and all(map(_names_a_file, texts[:LOOKED])):
         raise InputError(
             f"a list of strings is a list of texts, got what looks like the name of a file, {texts[0]!r}; give Path({texts[0]!r})"
         )
-    return Corpus(f"{len(texts):,} texts", held=tuple(texts))
+    return Corpus(f"{len(texts):,} texts", held=texts, remarks=tuple(remarks))
 
 
 def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
@@ -103,7 +116,7 @@ def changed(source: Source) -> bool:
     if source.kind == HUB:
         return False
     path = Path(source.path)
-    return not path.is_file() or path.stat().st_size != source.size or _mark(path) != source.mark
+    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
 def _names_a_file(text: str) -> bool:
@@ -111,20 +124,20 @@ def _names_a_file(text: str) -> bool:
         return False
     path = Path(text)
     ends = path.suffix.lower() in {*KINDS, *PACKED, ".txt"} and " " not in text
-    return text.startswith(HUB) or ends or path.is_file()
+    return text.startswith(HUB) or ends or is_file(path)
 
 
 def _named(name: str, column: str | None) -> Iterator[Source]:
     if name.startswith(SAMPLED):
         raise InputError(f"a scan reads files, got {name!r}; sample with `optigram find`, or give --corpus FILE")
-    if COLUMN in name and not Path(name).is_file():
+    if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
         count, mark = hub_shards(name)
-        yield Source(name, HUB, "", count, mark, column)
+        yield _with_column(Source(name, HUB, "", count, mark, column), hub_columns(name))
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
-    paths = [name] if Path(name).is_file() else sorted(path for path in globbed if Path(path).is_file())
+    paths = [name] if is_file(name) else sorted(filter(is_file, globbed))
     if not paths:
         raise InputError(
             f"no corpus file {name!r}; give text, .csv, .tsv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME"
@@ -139,9 +152,21 @@ def _file(path: Path, column: str | None) -> Source:
         source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
-    if kind == "lines" and column is not None:
+    if kind != "lines":
+        return _with_column(source, column_names(source.path, packed, kind, column))
+    if column is not None:
         raise InputError(f"{str(path)!r} is plain text, which has no column {column!r}; leave the column out")
     return source
+
+
+def _with_column(source: Source, names: Sequence[str] | None) -> Source:
+    """The source with its column of texts, where its columns are known. Raises InputError if it has no such column, or one of no texts."""
+    if names is None:
+        return source
+    text, *others = text_columns(names, source.column, repr(source.path))
+    if source.kind == "parquet":
+        check_type(source.path, text)
+    return source._replace(column=text, others=", ".join(others))
 
 
 def _mark(path: Path) -> str:
