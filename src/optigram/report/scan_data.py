@@ -30,11 +30,20 @@ POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where ever
 
 
 def chosen(found: ScanResults, only: str | None) -> list[str]:
-    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
-    names = [target for target in found if only is None or fnmatchcase(target, only)]
+    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits, and that have a place.
+
+    Raises InputError for none.
+    """
+    known = _with_places(found)
+    names = [target for target in known if only is None or fnmatchcase(target, only)]
     if not names:
-        raise InputError(f"no target of the scan fits {only!r}; it has {len(found)}, such as {next(iter(found))}")
+        raise InputError(f"no target of the scan fits {only!r}; it has {len(known)} with a place, such as {known[0]}")
     return names[:TARGETS]
+
+
+def _with_places(found: ScanResults) -> list[str]:
+    """The targets that have a place; one whose activations are all NaN or infinite has none."""
+    return [row["target"] for row in found.best]
 
 
 def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +62,7 @@ def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanRes
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
-    known, model = set(scan), kept.records[0].model
+    known, model = set(_with_places(scan)), kept.records[0].model
     wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
     names = {target: name for target, name in wanted.items() if name in known}
     if not names:
@@ -114,7 +123,7 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
         if i <= row["position"] - row["begin"]:
             at = len(words) - 1
     made: dict[str, Any] = {"words": words, "at": at, "activation": short(row["activation"]), "where": _where(row)}
-    return made | ({"values": [float(f"{value:.{DIGITS}g}") for value in kept]} if kept else {}) | ({"cut": True} if row["begin"] else {})
+    return made | ({"values": [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in kept]} if kept else {}) | ({"cut": True} if row["begin"] else {})
 
 
 def _where(row: Mapping[str, Any]) -> str:
@@ -125,7 +134,8 @@ def _facts(tally: Mapping[str, Any]) -> dict[str, str]:
     """The moments, in words."""
     if not math.isfinite(tally["mean"]):
         return {}
-    told = {"places": f"{tally['places']:,}", "standard deviation": f"{math.sqrt(tally['variance']):.3g}"}
+    told = {"places": f"{tally['places']:,}"} | ({"not finite": f"{tally['broken']:,} of them"} if tally["broken"] else {})
+    told |= {"standard deviation": f"{math.sqrt(tally['variance']):.3g}"}
     told |= {words: f"{tally[name]:.3g}" for name, words in MOMENTS.items()}
     return told | {"above 0": f"{tally['above_zero']:.1%}"}
 

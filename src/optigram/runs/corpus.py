@@ -9,6 +9,7 @@ from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.models.sampling import can_sample, sample_texts
 from optigram.text.sources import SAMPLED, Corpus, open_corpus
 
+MOST = 10_000_000  # texts that a model may be asked to sample
 COUNT = 1000  # texts that a causal model samples where no corpus is given
 CAPTIONS_READ = 2000  # bundled captions that stand in as the corpus of an encoder
 
@@ -17,7 +18,8 @@ def corpus_for(model: Model, source: Any, seed: int = 0, tell: Callable[[str], N
     """The corpus that `open_corpus` opens, or of `sampled:N`.
 
     None stands for the bundled captions where the model is the bundled one, for `sampled:1000` where the model is causal, and
-    for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time.
+    for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time, and of a column that
+    was chosen among several.
     """
     count = _sampled_count(source)
     if source is None and model.name == BUNDLED:
@@ -27,7 +29,10 @@ def corpus_for(model: Model, source: Any, seed: int = 0, tell: Callable[[str], N
         texts = [text for text, _ in zip(open_corpus(bundled() / CAPTIONS).texts(), range(CAPTIONS_READ), strict=False)]
         return Corpus(f"{len(texts):,} bundled captions (the model is no causal language model; give a corpus of your own)", held=texts)
     if source is not None and count is None:
-        return open_corpus(source)
+        given = open_corpus(source)
+        for remark in given.remarks:
+            tell(remark)
+        return given
     number = count or COUNT
     tell(f"sampling {number:,} texts from the model as its corpus")
     return Corpus(f"{number:,} texts sampled from the model (seed {seed})", held=tuple(sample_texts(model, number, seed)))
@@ -38,6 +43,6 @@ def _sampled_count(source: Any) -> int | None:
     if not isinstance(source, str) or not source.startswith(SAMPLED):
         return None
     count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or int(count) < 1:
-        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
+    if not count.isdecimal() or len(count) > len(str(MOST)) or not 1 <= int(count) <= MOST:
+        raise InputError(f"expected sampled:N with N from 1 to {MOST:,}, such as sampled:20000, got {source!r:.60}")
     return int(count)

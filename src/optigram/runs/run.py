@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
@@ -15,7 +16,7 @@ from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, recorded
 from optigram.runs.plan import reads_corpus
 from optigram.runs.scan_start import starts_from_scan
-from optigram.text.sources import Corpus
+from optigram.text.sources import Corpus, open_corpus
 
 READ = 200  # texts of a default corpus that are tried on the model's vocabulary
 
@@ -56,6 +57,8 @@ def prepare(
     for by in options.by:
         chains.parse(by)
     objective = make_objective(model, targets, options, exact=exact)
+    for told in open_corpus(options.seen_in).remarks if isinstance(options.seen_in, str | Path) else ():
+        remark(told)
     corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
     if corpus is not None and options.corpus is None and not _readable(corpus, model):
         remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")

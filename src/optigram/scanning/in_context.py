@@ -17,6 +17,7 @@ from optigram.scanning.top_places import Candidates, Entries
 from optigram.shapes import Bool, Float, Int
 from optigram.targets.target import Target
 
+LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 
 class InContextScan:
     """Takes chunks, and holds `ends` (the best places: 1 the highest, -1 the lowest) and `statistics`.
@@ -69,20 +70,28 @@ class InContextScan:
             values = batch.evened(part.values(states))
             end = start + values.shape[2]
             high, low = values.amax(1), values.amin(1)
-            if high.isnan().any():
-                values, broken = _without_nan(values, batch.counted)
-                self.statistics.broken += broken
-                high, low = values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1)
+            broken = None if (high.isfinite() & low.isfinite()).all() else ~values.isfinite()
+            if broken is not None:
+                self._note_broken(broken, batch, start)
+                high, low = _without(broken, values).amax(1), -_without(broken, -values).amax(1)
             for sign, peak in ((1, high), (-1, -low)):
                 edge = self.ends[sign].edge_on(values.device)[start:end]
-                found[sign].append(_candidates(values, peak, edge, batch, start, self.settings.per_document, sign))
+                scores = _without(broken, values if sign > 0 else -values)
+                found[sign].append(_candidates(scores, peak, edge, batch, start, self.settings.per_document))
             _raise_best(self.statistics.best[start:end], high, level)
             flat = values.flatten(0, 1)
-            self.statistics.sums[start:end] += _powers(flat, drawn.weight(values.device))
+            summed = flat if broken is None else flat.masked_fill(broken.flatten(0, 1), 0)
+            large = float(torch.maximum(high, -low).max()) > LARGE
+            self.statistics.sums[start:end] += _powers(summed.double() if large else summed, drawn.weight(values.device))
             drawn.look(flat, start)
         for sign, waiting in self.ends.items():
             waiting.add(Entries.joined(found[sign]), chunks)
         self.statistics = drawn.kept()
+
+    def _note_broken(self, broken: Bool[Tensor, "b s m"], batch: Batch, start: int) -> None:
+        """Count the places that are not finite, and note their documents."""
+        here = (broken & torch.from_numpy(batch.counted).to(broken.device)[..., None]).cpu().numpy()
+        self.statistics.note_broken(here.sum((0, 1)), batch.document[here.any((1, 2))], start)
 
 
 class _Drawn:
@@ -126,20 +135,19 @@ class _Drawn:
 
 
 def _candidates(
-    values: Float[Tensor, "b s m"],
+    every: Float[Tensor, "b s m"],
     peak: Float[Tensor, "b m"],
     edge: Float[Tensor, " m"],
     batch: Batch,
     start: int,
     most: int,
-    sign: int,
 ) -> Entries:
-    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target.
+    """The places whose score is at least the edge: the best `most` of each chunk and target, of the scores of `every` place.
 
     Among equal scores the first place is the best. `peak` is the best score of each chunk. `start` is the number of the first target.
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
-    scores = sign * values[row, :, target]
+    scores = every[row, :, target]
     if most == 1:
         # positions that do not count hold the value of the first that does, so what comes before that one stands for it
         first = torch.from_numpy(batch.counted.argmax(1)).to(scores.device)
@@ -157,6 +165,7 @@ def _candidates(
 
 def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[np.ndarray, "m 4"]:
     """Weighted sums of the first four powers of values."""
+    weight = weight.to(values.dtype)
     squares = values * values
     sums = [weight @ values, weight @ squares]
     sums.append(weight @ (values * squares))
@@ -167,8 +176,9 @@ def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[
 def _counts(values: Float[Tensor, "n m"]) -> Int[np.ndarray, "m bins"]:
     """How many values of each target are in each bin of the histogram."""
     bins = torch.bucketize(values.float(), torch.from_numpy(EDGES).to(values.device))
-    bins += BINS * torch.arange(values.shape[1], device=values.device)
-    return torch.bincount(bins.flatten(), minlength=BINS * values.shape[1]).view(-1, BINS).cpu().numpy()
+    bins = torch.where(values.isfinite(), bins, BINS)  # a bin more, for what is not finite
+    bins += (BINS + 1) * torch.arange(values.shape[1], device=values.device)
+    return torch.bincount(bins.flatten(), minlength=(BINS + 1) * values.shape[1]).view(-1, BINS + 1)[:, :BINS].cpu().numpy()
 
 
 def _raise_best(best: Float[np.ndarray, "m l"], peak: Float[Tensor, "b m"], level: Int[np.ndarray, " b"]) -> None:
@@ -178,7 +188,6 @@ def _raise_best(best: Float[np.ndarray, "m l"], peak: Float[Tensor, "b m"], leve
         np.maximum(best[:, one], top, out=best[:, one])
 
 
-def _without_nan(values: Float[Tensor, "b s m"], counted: Bool[np.ndarray, "b s"]) -> tuple[Float[Tensor, "b s m"], int]:
-    """Values with NaN replaced by -inf, and how many NaN there were."""
-    broken = values.isnan()
-    return values.masked_fill(broken, -torch.inf), int(broken[torch.from_numpy(counted).to(values.device)].sum())
+def _without(broken: Bool[Tensor, "b s m"] | None, scores: Float[Tensor, "b s m"]) -> Float[Tensor, "b s m"]:
+    """The scores, -inf where they are not finite."""
+    return scores if broken is None else scores.masked_fill(broken, -torch.inf)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
@@ -46,9 +47,10 @@ def merged(plan: Plan, folder: Path) -> State:
 
 
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:
-    """Write the state and its tables."""
+    """Write the state and its tables. Raises InputError if no place of the corpus has a finite value."""
+    _refuse_nothing(state)
     state.write(folder / STATE)
-    for name, table in tables(state).items():
+    for name, table in tables(state, worker.targets).items():
         with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
     found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
@@ -94,12 +96,30 @@ def _row(plan: Plan, state: State, found: Examples, number: int, context: Contex
     }
 
 
+def _refuse_nothing(state: State) -> None:
+    skipped = f"; {len(state.skipped):,} rows or files were skipped, such as {state.skipped[0]}" if state.skipped else ""
+    if not state.statistics.count:
+        what = f"{state.documents:,} documents have no place that counts" if state.documents else "the corpus has no text that can be read"
+        raise InputError(f"{what}{skipped}; give longer texts, or another corpus")
+    if not (state.top.score > -np.inf).any():
+        raise InputError("every activation is NaN or infinite; check the model's weights, its dtype and the weights of the targets")
+
+
+def _named(plan: Plan, state: State) -> Iterator[str]:
+    """Where the first documents with values that are not finite stand."""
+    for document in state.statistics.broken_in.tolist():
+        number, place = place_of(document)
+        source = plan.sources[number]
+        lines = source.kind in SPLITTABLE
+        yield f"{source.path} at {'byte' if lines else 'row'} {place if lines else place >> CUT_BITS}"
+
+
 def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
     about = {
         "scan": {name: value for name, value in plan.to_dict().items() if name not in ("shards", "targets")},
         "shards": {"done": list(state.shards), "of": len(plan.shards)},
         **{name: getattr(state, name) for name in ("documents", "tokens", "skipped", "seconds")},
-        "broken": state.statistics.broken,
+        "broken": {"values": int(state.statistics.broken.sum()), "in": list(_named(plan, state))},
     }
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-FORMAT = "optigram-scan-2"
+FORMAT = "optigram-scan-3"
 PLAN, MANIFEST = "plan.json", "manifest.json"
 TABLES = ("examples", "targets", "curve")
+COLUMNS = ("target", "split", "rank", "activation", "text"), ("target", "index", "broken", "highest", "lowest"), ("target", "tokens", "highest")
 SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
 
 
@@ -45,7 +46,10 @@ class ScanResults:
         try:
             about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             refuse_other_format(folder, about["scan"])
-            return cls(about, *(parquet.read_table(folder / f"{name}.parquet") for name in TABLES))
+            found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
+            for table, columns in zip(found, COLUMNS, strict=True):
+                table.select(columns)
+            return cls(about, *found)
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             if isinstance(error, InputError):
                 raise
@@ -53,6 +57,8 @@ class ScanResults:
 
     def __repr__(self) -> str:
         read = f"{len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens"
+        if broken := self.about["broken"]["values"]:
+            read += f", {broken:,} activations NaN or infinite"
         if not (best := self.best):
             return f"ScanResults({read})"
         row = max(best, key=lambda row: row["activation"])

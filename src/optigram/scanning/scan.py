@@ -12,7 +12,7 @@ import torch
 from optigram.engine import local
 from optigram.engine.job import Engine, Job
 from optigram.engine.launch import share
-from optigram.engine.progress import progress
+from optigram.engine.progress import progress, shown, tell
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
 from optigram.models.base import Model
@@ -74,6 +74,8 @@ def scan(
     texts = None if corpus is None else open_corpus(corpus, column)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
+        for remark in texts.remarks if texts is not None and shown(quiet) else ():
+            tell(remark)
         plan = plan_of(network, name, chosen, texts, settings, folder, shards, skip_bad=skip_bad)
         show = stack.enter_context(progress(quiet))
         return run_scan(Worker(plan, network, targets=chosen), folder, show)

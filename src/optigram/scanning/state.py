@@ -16,8 +16,8 @@ from optigram.scanning.statistics import Statistics
 from optigram.scanning.top_places import TopPlaces
 
 ABOUT = b"optigram"
-PER_TARGET = ("sums", "histogram", "best", "values")
-SHARED = ("count", "broken", "tokens", "priority", "document", "position")
+PER_TARGET = ("broken", "sums", "histogram", "best", "values")
+SHARED = ("count", "broken_in", "tokens", "priority", "document", "position")
 ENDS = ("top", "bottom")
 
 
@@ -98,9 +98,9 @@ class State:
 
 
 def _statistics(table: pa.Table, shared: Mapping[str, Any]) -> Statistics:
-    sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
-    tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
-    return Statistics(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
+    broken, sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
+    broken_in, tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[1:])
+    return Statistics(shared["count"], broken_in, broken, sums, histogram, tokens, best, priority, document, position, values)
 
 
 def _lists(values: np.ndarray) -> pa.Array:

@@ -1,10 +1,13 @@
 """The tables of a finished scan, as written to Parquet."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pyarrow as pa
 
 from optigram.scanning.state import State
 from optigram.scanning.statistics import EDGES, ZERO
+from optigram.targets.target import Target
 
 EXAMPLE_COLUMNS = {
     "target": pa.string(),
@@ -26,27 +29,37 @@ EXAMPLE_COLUMNS = {
 }
 
 
-def tables(state: State) -> dict[str, pa.Table]:
-    """The tables `targets` and `curve`, by name."""
-    return {"targets": _target_table(state), "curve": _curve_table(state)}
+def tables(state: State, targets: Iterable[Target]) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name, of a state and its targets."""
+    known = {str(target): _index(target) for target in targets}
+    return {"targets": _target_table(state, [known[target] for target in state.targets]), "curve": _curve_table(state)}
 
 
-def _target_table(state: State) -> pa.Table:
-    """One row per target: the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+def _index(target: Target) -> int | None:
+    """The index of the unit, token or latent that a target is; None for a sum, a direction or a function."""
+    return getattr(target.terms[0].readout, "index", None) if len(target.terms) == 1 else None
+
+
+def _target_table(state: State, index: Sequence[int | None]) -> pa.Table:
+    """One row per target: its index in the model, if it is one unit, the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+
+    `broken` of the places have a value that is not finite, and are in nothing else. Extremes are null where no place is left.
 
     Moments are NaN and the histogram is empty for a scan of n-grams alone.
     """
     seen = state.statistics
-    in_context = bool(seen.histogram.any())
+    in_context = bool(seen.sums.any() or seen.histogram.any())
     mean, variance, skewness, kurtosis = seen.moments().T if in_context else np.full((4, len(seen.sums)), np.nan)
     drawn = seen.histogram.sum(1)
     above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
     return pa.table(
         {
             "target": pa.array(state.targets),
+            "index": pa.array(index, pa.int64()),
             "places": pa.array([seen.count] * len(state.targets)),
-            "highest": pa.array(state.top.score[:, 0]),
-            "lowest": pa.array(-state.bottom.score[:, 0] + np.float32(0)),
+            "broken": pa.array(seen.broken[:, 0]),
+            "highest": _or_null(state.top.score[:, 0]),
+            "lowest": _or_null(-state.bottom.score[:, 0] + np.float32(0)),
             "mean": pa.array(mean),
             "variance": pa.array(variance),
             "skewness": pa.array(skewness),
@@ -69,3 +82,7 @@ def _curve_table(state: State) -> pa.Table:
             "highest": pa.array(best.ravel()),
         }
     )
+
+
+def _or_null(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

@@ -67,7 +67,7 @@ def scan(
     from optigram.scanning.scan import plan_of
     from optigram.scanning.worker import Worker
     from optigram.targets.target import resolve
-    from optigram.text.sources import Corpus, sources
+    from optigram.text.sources import Corpus
 
     refuse_options(targets)
     if plan and out is None:
@@ -79,7 +79,9 @@ def scan(
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
     settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network)
-    texts = Corpus(" + ".join(corpus), sources(corpus)) if corpus else None
+    texts = Corpus.of(corpus) if corpus else None
+    for remark in texts.remarks if texts is not None and not quiet else ():
+        tell(remark)
     made = plan_of(network, model, chosen, texts, settings, None, shards, dtype, skip_bad)
     if plan and out is not None:
         made.write(out)

@@ -80,6 +80,8 @@ def _study_file(
     asked = read(path)
     workshop = StudyContext(asked, device)
     todo = missing(workshop.cells(), folder / CELLS)
+    for remark in workshop.corpus.remarks if workshop.fingerprints()["corpus"] else ():
+        say(remark)
     if todo:
         say(plain(plan_grid(estimate(workshop, todo), workers)))
     if not plan:
@@ -147,7 +149,7 @@ def train(
     if held_out not in ("image", "caption"):
         raise InputError(f"expected --held-out image or caption, got {held_out!r}")
     settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
-    found = _training_data(data, restval, captions, images, rows, settings)
+    found = _training_data(data, restval, captions, images, rows, settings, (lambda text: None) if quiet else tell)
     with progress(quiet) as show:
         for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else tell):
             if as_json:
@@ -158,7 +160,13 @@ def train(
 
 
 def _training_data(
-    folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
+    folder: Path | None,
+    restval: bool,
+    captions: list[str] | None,
+    images: Path | None,
+    rows: Path | None,
+    settings: "Training",
+    say: Callable[[str], None],
 ) -> "Dataset":
     from optigram.papers.poerner2018.data import SHARES, read_captions, split
     from optigram.papers.poerner2018.features import read_images
@@ -175,4 +183,4 @@ def _training_data(
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
     known = None if images is None else read_images(images, rows)
-    return split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)
+    return split(read_captions(captions or [], say), known, SHARES, settings.seed, settings.held_out)

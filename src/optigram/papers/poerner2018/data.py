@@ -1,7 +1,7 @@
 """Captions to train Imaginet on (paper, section 3): read, split by image, batched."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,9 +52,12 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_captions(sources: Sequence[str]) -> list[Document]:
-    """All captions of all sources, in order."""
-    return [document for source in sources for document in open_corpus(source).documents()]
+def read_captions(sources: Sequence[str], tell: Callable[[str], None] = lambda text: None) -> list[Document]:
+    """All captions of all sources, in order. `tell` is told of a column that was chosen among several."""
+    known = [open_corpus(source) for source in sources]
+    for remark in (remark for corpus in known for remark in corpus.remarks):
+        tell(remark)
+    return [document for corpus in known for document in corpus.documents()]
 
 
 def split(captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:

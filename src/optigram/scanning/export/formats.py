@@ -14,15 +14,20 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
+from optigram.scanning.export.rows import finite, neurons, rows_by_target, tokens_of
 from optigram.scanning.results import ScanResults
 
 LISTS = ("ids", "activations", "spans")
+WORDS = ("target", "split", "source", "text")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what a spreadsheet runs
 
 
 def _write_csv(found: ScanResults, out: Path) -> None:
-    """One row per example; lists as JSON."""
+    """One row per example; lists as JSON. Text that a spreadsheet would run as a formula begins with an apostrophe."""
     table = found.examples
+    for name in WORDS:
+        guarded = [f"'{value}" if value is not None and value.startswith(FORMULA) else value for value in table[name].to_pylist()]
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(guarded, pa.string()))
     for name in LISTS:
         column = pa.array([None if value is None else json.dumps(value) for value in table[name].to_pylist()], pa.string())
         table = table.set_column(table.schema.get_field_index(name), name, column)
@@ -33,26 +38,24 @@ def _write_csv(found: ScanResults, out: Path) -> None:
 def _write_openai(found: ScanResults, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
-    for number, (target, splits) in enumerate(rows_by_target(found).items()):
-        neuron, known = Neuron.of(target, number), statistics[target]
+    rows = rows_by_target(found)
+    for target, neuron in neurons(found).items():
+        splits, known = rows[target], statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {
             "neuron_id": {"layer_index": neuron.layer, "neuron_index": neuron.unit},
             "random_sample": [_activations(row) for row in splits.get("random", [])],
             "random_sample_by_quantile": [[_activations(row) for row in group] for group in groups] or None,
             "quantile_boundaries": [group[0]["activation"] for group in groups[:-1]] or None,
-            "mean": known["mean"],
-            "variance": known["variance"],
-            "skewness": known["skewness"],
-            "kurtosis": known["kurtosis"],
+            **{name: finite(known[name]) for name in ("mean", "variance", "skewness", "kurtosis")},
             "most_positive_activation_records": [_activations(row) for row in splits.get("top", [])],
         }
         with written_whole(out / neuron.kind / str(neuron.layer) / f"{neuron.unit}.json") as path:
-            path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(record, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
 def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tokens": tokens_of(row), "activations": row["activations"]}
+    return {"tokens": tokens_of(row), "activations": list(map(finite, row["activations"]))}
 
 
 def export(found: ScanResults, kind: str, out: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, finite, folder_name, neurons, rows_by_target, tokens_of
 from optigram.scanning.results import ScanResults
 
 CREATOR = "optigram"
@@ -30,10 +30,9 @@ NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "bin
 def write_neuronpedia(found: ScanResults, out: Path) -> None:
     """Write `out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    model = Path(found.about["scan"]["model"]).name
+    model = folder_name(Path(found.about["scan"]["model"]).name)
     sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
-    for number, target in enumerate(found):
-        neuron = Neuron.of(target, number)
+    for target, neuron in neurons(found).items():
         sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
     rows, statistics = rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
     for (kind, layer), targets in sites.items():
@@ -41,13 +40,12 @@ def write_neuronpedia(found: ScanResults, out: Path) -> None:
         folder = out / model / source
         for name, row in _about(found, model, source, kind, now).items():
             _lines(folder / f"{name}.jsonl", [row])
-        neurons = dict(targets)
-        names = list(neurons)
+        names, numbered = [target for target, _ in targets], dict(targets)
         for number, start in enumerate(range(0, len(names), BATCH)):
             some = names[start : start + BATCH]
-            features = (_feature(statistics[target], model, source, neurons[target], now) for target in some)
+            features = (_feature(statistics[target], model, source, numbered[target], now) for target in some)
             shown = ((target, row) for target in some for split in ("top", "bottom") for row in rows[target].get(split, []))
-            activations = (_activation(row, model, source, neurons[target], now) for target, row in shown)
+            activations = (_activation(row, model, source, numbered[target], now) for target, row in shown)
             _lines(folder / "features" / f"batch-{number}.jsonl.gz", features)
             _lines(folder / "activations" / f"batch-{number}.jsonl.gz", activations)
 
@@ -93,7 +91,7 @@ def _feature(known: Mapping[str, Any], model: str, source: str, neuron: Neuron, 
         "vectorLabel": None,
         "vectorDefaultSteerStrength": 10,
         "hookName": None,
-        "frac_nonzero": known["above_zero"],
+        "frac_nonzero": finite(known["above_zero"]),
         "freq_hist_data_bar_heights": known["histogram"],
         "freq_hist_data_bar_values": [edges[0], *edges],
         "sourceSetName": neuron.kind,
@@ -103,6 +101,8 @@ def _feature(known: Mapping[str, Any], model: str, source: str, neuron: Neuron, 
 
 def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron, now: str) -> dict[str, Any]:
     place = row["position"] - row["begin"]
+    values = list(map(finite, row["activations"]))
+    known = [value for value in values if value is not None]
     name = f"{model} {row['target']} {row['split']} {row['rank']} {row['document']} {row['position']}"
     return {
         "id": "c" + hashlib.sha256(name.encode()).hexdigest()[:24],
@@ -110,10 +110,10 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
         "index": str(neuron.unit),
         "layer": source,
         "modelId": model,
-        "maxValue": max(row["activations"]),
-        "maxValueTokenIndex": row["activations"].index(max(row["activations"])),
-        "minValue": min(row["activations"]),
-        "values": row["activations"],
+        "maxValue": max(known),
+        "maxValueTokenIndex": values.index(max(known)),
+        "minValue": min(known),
+        "values": values,
         "creatorId": CREATOR,
         "createdAt": now,
         "dataSource": row["split"],
@@ -127,5 +127,5 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
 def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a JSON object per line, compressed if the name ends in .gz."""
     with written_whole(path) as temporary:
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        data = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode()
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
