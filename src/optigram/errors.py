@@ -6,7 +6,18 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2."""
+    """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2.
+
+    Line breaks in it become blanks, and signs that a terminal obeys, such as those that turn the direction of a line, become their codes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without signs that a terminal obeys: "⟨U+202E⟩" for the one that turns the direction of what follows."""
+    return "".join(sign if sign.isprintable() else f"⟨U+{ord(sign):04X}⟩" for sign in " ".join(text.split()))
 
 
 class Interrupted(KeyboardInterrupt):

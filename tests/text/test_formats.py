@@ -131,7 +131,9 @@ def test_a_column_of_no_texts_is_refused(tmp_path, values, kind):
         open_corpus(path)
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int8(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int8(), pa.string())]
+)
 def test_every_type_of_text_is_decoded(tmp_path, kind):
     path = tmp_path / "corpus.parquet"
     parquet.write_table(pa.table({"text": pa.array(["caf\u00e9", None, "b"]).cast(kind)}), path)
@@ -177,7 +179,11 @@ ROWS = {
     "short.csv": (b"image,text\n1,a\n2\n3,d\n", "at row 1 (expected a column 'text', got image)", ["a", "d"]),
     "quote.csv": (b'image,text\n1,a\n2,"b" c\n3,d\n', "at row 1 (',' expected after '\"')", ["a", "d"]),
     "open.csv": (b'image,text\n1,a\n3,d\n2,"b\n', "at row 2 (unexpected end of data)", ["a", "d"]),
-    "half.jsonl": (b'{"text": "a"}\n{"text": "\\ud800"}\n{"text": "d"}\n', "at byte 14 (expected text, got half of a surrogate", ["a", "d"]),
+    "half.jsonl": (
+        b'{"text": "a"}\n{"text": "\\ud800"}\n{"text": "d"}\n',
+        "at byte 14 (expected text, got half of a surrogate",
+        ["a", "d"],
+    ),
     "deep.jsonl": (b'{"text": "a"}\n' + b"[" * 100_000 + b'\n{"text": "d"}\n', "at byte 14: it is not a JSON object", ["a", "d"]),
     "digits.jsonl": (b'{"text": "a"}\n{"n": ' + b"9" * 5000 + b'}\n{"text": "d"}\n', "at byte 14: it is not a JSON object", ["a", "d"]),
     "number.jsonl": (b'{"text": "a"}\n{"text": 3}\n{"text": "d"}\n', "at byte 14 (expected text in column 'text', got int)", ["a", "d"]),

@@ -34,9 +34,7 @@ def lit(values: Sequence[float]) -> list[str | None]:
     """A colour per token by its activation, as a share of the strongest among them; None for none, and for what is not finite."""
     most = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
     shares = [abs(value) / most if math.isfinite(value) else 0.0 for value in values]
-    return [
-        _mixed(ADDS if value > 0 else LOWERS, share) if share > FAINTEST else None for value, share in zip(values, shares, strict=True)
-    ]
+    return [_mixed(ADDS if value > 0 else LOWERS, share) if share > FAINTEST else None for value, share in zip(values, shares, strict=True)]
 
 
 def _mixed(colour: tuple[int, int, int], share: float) -> str:

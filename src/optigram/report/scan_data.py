@@ -123,7 +123,11 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
         if i <= row["position"] - row["begin"]:
             at = len(words) - 1
     made: dict[str, Any] = {"words": words, "at": at, "activation": short(row["activation"]), "where": _where(row)}
-    return made | ({"values": [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in kept]} if kept else {}) | ({"cut": True} if row["begin"] else {})
+    return (
+        made
+        | ({"values": [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in kept]} if kept else {})
+        | ({"cut": True} if row["begin"] else {})
+    )
 
 
 def _where(row: Mapping[str, Any]) -> str:

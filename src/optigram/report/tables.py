@@ -64,11 +64,11 @@ class _WholeText:
     def text(self, styled: bool) -> Text:
         """Bold and coloured, or with ** around free words that something surrounds."""
         if not styled:
-            return Text(self.record.marked())
+            return Text(visible(self.record.marked()))
         if self.heat is not None:
             return _heated(self.record.activation, heat_words(self.record, self.heat))
         pieces = self.record.pieces()
-        return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
+        return Text.assemble(*((visible(piece), "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
 
 
 def _heated(activation: float, words: Sequence[Word]) -> Text:
@@ -78,7 +78,7 @@ def _heated(activation: float, words: Sequence[Word]) -> Text:
     surrounded = not all(word.free for word in words)
     found = Text()
     for place, (word, colour) in enumerate(zip(words, shades, strict=True)):
-        shown = visible(word.text) if spaced or word.free else word.text.strip()
+        shown = visible(word.text if spaced or word.free else word.text.strip())
         if spaced and not word.free and place + 1 < len(words) and words[place + 1].text.startswith(" "):
             shown = shown.rstrip(" ")
         style = [f"{INK} on {colour}"] * bool(colour) + ["bold"] * (surrounded and word.free) + ["underline"] * (place == top)
@@ -99,9 +99,9 @@ def explanation_table(explanation: Mapping[str, Any]) -> Table:
     table.add_column("without", justify="right")
     table.add_column("best in its place", overflow="fold")
     for place in explanation["places"]:
-        others = [f"{one['word'].strip()} {one['activation'] - own:+.2f}" for one in place["substitutions"]]
+        others = [f"{visible(one['word'].strip())} {one['activation'] - own:+.2f}" for one in place["substitutions"]]
         without = "" if place["without"] is None else f"{place['without'] - own:+.3f}"
-        table.add_row(Text(place["word"].strip()), without, Text(", ".join(others)))
+        table.add_row(Text(visible(place["word"].strip())), without, Text(", ".join(others)))
     return table
 
 

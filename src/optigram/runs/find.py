@@ -121,7 +121,7 @@ def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
 def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[Record]]:
     """Records of given texts [n t] of token ids: for each text one per target, as exact as those of a search. Method "text", rank 1.
 
-    Raises InputError where an activation is not finite.
+    Raises InputError where an activation is NaN.
     """
     begun = time.perf_counter()
     once = list(dict.fromkeys(map(tuple, texts)))
@@ -131,8 +131,8 @@ def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tu
     seconds = (time.perf_counter() - begun) / (len(once) * len(objective.targets))
     records: dict[tuple[int, ...], list[Record]] = {text: [] for text in once}
     for number, one in enumerate(given):
-        if len(one.ids) < len(once) or not one.activation.isfinite().all():
-            raise InputError(f"{objective.targets[number]} is NaN or infinite on a text; check the weights of the model and of the target")
+        if len(one.ids) < len(once):
+            raise InputError(f"{objective.targets[number]} is NaN on a text; check the model's weights and dtype")
         for row, text in enumerate(one.ids.tolist()):
             surprisal = None if one.surprisal is None else one.surprisal[row : row + 1]
             notes = {name: values[row : row + 1] for name, values in one.notes.items()}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from optigram.errors import InputError, nearest
 
+MOST_WORDS, MOST_TEXTS, MOST_SEED, MOST_PRICE = 10_000, 100_000, 2**63 - 1, 1e30  # more is a mistake, or does not fit into the records
 LENGTH = 5  # free words, where neither the length nor the template says how many
 PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
 APART = 0.6  # largest share of words that two texts of a target have in common
@@ -43,7 +44,7 @@ class ObjectiveOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
-    length: int | None = option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1)
+    length: int | None = option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1, le=MOST_WORDS)
     template: str | None = option(None, 'fixed words around the free ones: "a woman under an {}", "{3} and {2}"', "Text")
     chat: bool = option(False, "put the template into the model's chat template, as the user's message", "Text")
     words: Literal["any", "whole"] = option("any", "tokens to propose; whole leaves out pieces of words, numbers and punctuation", "Text")
@@ -52,10 +53,12 @@ class ObjectiveOptions(BaseModel):
     seen_in: Any = option(None, "propose only words that occur in this corpus", "Text")
     special: bool = option(False, "allow special tokens such as <unk>", "Text")
     must_survive: bool = option(False, "keep only texts whose tokens survive re-tokenization", "Text")
-    fluency: float = option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0)
+    fluency: float = option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0, le=MOST_PRICE)
     surprisal: str | None = option(None, "keep only texts in this band of nats per token, such as 2-6", "Fluency")
     fluency_model: Any = option(None, "the language model that measures surprisal", "Fluency", shown="the model itself")
-    repetition: float = option(0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0)
+    repetition: float = option(
+        0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0, le=MOST_PRICE
+    )
     second_opinion: Any = option(None, "another language model that reports its surprisal of the final texts", "Fluency")
     dtype: Dtype = option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
 
@@ -72,11 +75,11 @@ class FindOptions(ObjectiveOptions):
         gt=0,
     )
     corpus: Any = option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
-    n: int = option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
+    n: int = option(1, "number of texts per target and method", "Search", flag="--top", ge=1, le=MOST_TEXTS)
     apart: float = option(APART, "largest share of words that two of them may have in common (1: no bound)", "Search", ge=0, le=1)
     front: bool = option(False, "return the Pareto front of activation and surprisal", "Search")
     start: Any = option(None, "folder of a scan: start also from its highest places", "Search")
-    seed: int = option(0, "seed of all random numbers", "Search", ge=0)
+    seed: int = option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
     device: str | None = option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
 
 

@@ -19,6 +19,7 @@ from optigram.targets.target import Target
 
 LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 
+
 class InContextScan:
     """Takes chunks, and holds `ends` (the best places: 1 the highest, -1 the lowest) and `statistics`.
 

@@ -34,16 +34,25 @@ Show = Callable[[float, int, str], None]  # done, of how many, what
 
 def merged(plan: Plan, folder: Path) -> State:
     """The state after the shards of a plan that are done. Raises InputError if there are none, or some belong to another plan."""
-    done = [plan.part(folder, shard) for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
+    done = [shard for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
-    states = map(State.read, done)  # one by one, for a state may be large
+    states = (_part(plan, folder, shard) for shard in done)  # one by one, for a state may be large
     first = next(states)
-    if first.plan != plan.key:
-        raise InputError(f"{done[0]} is of another scan than the plan beside it; remove it, and its shard is read again")
     for state in states:
         first = first.merged(state, plan.settings.sample)
     return first
+
+
+def _part(plan: Plan, folder: Path, shard: int) -> State:
+    """The state of one shard. Raises InputError if its file is of another plan or shard, as a renamed one is."""
+    path = plan.part(folder, shard)
+    state = State.read(path)
+    if state.plan != plan.key:
+        raise InputError(f"{path} is of another scan than the plan beside it; remove it, and its shard is read again")
+    if state.shards != (shard,):
+        raise InputError(f"{path} holds shard {', '.join(map(str, state.shards))}; remove it, and shard {shard} is read again")
+    return state
 
 
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:

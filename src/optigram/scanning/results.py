@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from optigram.errors import InputError, nearest
-from optigram.files import writable_folder, written_whole
+from optigram.errors import InputError, nearest, one_line
+from optigram.files import parse_json, writable_folder, written_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 FORMAT = "optigram-scan-3"
 PLAN, MANIFEST = "plan.json", "manifest.json"
 TABLES = ("examples", "targets", "curve")
-COLUMNS = ("target", "split", "rank", "activation", "text"), ("target", "index", "broken", "highest", "lowest"), ("target", "tokens", "highest")
+COLUMNS = (
+    ("target", "split", "rank", "activation", "text"),
+    ("target", "index", "broken", "highest", "lowest"),
+    ("target", "tokens", "highest"),
+)
 SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
 
 
@@ -44,13 +48,13 @@ class ScanResults:
         """The results in the folder of a scan. Raises InputError if there are none yet, or if another version of optigram made them."""
         folder = Path(folder)
         try:
-            about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            about = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
             refuse_other_format(folder, about["scan"])
             found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
             for table, columns in zip(found, COLUMNS, strict=True):
                 table.select(columns)
             return cls(about, *found)
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"there is no finished scan in {folder} ({str(error)[:80]}); make one with `optigram scan`") from error
@@ -145,8 +149,8 @@ def is_scan(folder: Path) -> bool:
 
 def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
     """Raise InputError if another version of optigram made the scan in a folder."""
-    if (made := scan["format"]) != FORMAT:
-        version = scan.get("versions", {}).get("optigram", "another version")
+    if (made := scan.get("format", "an older format")) != FORMAT:
+        version = (scan.get("versions") or {}).get("optigram", "another version")
         raise InputError(
             f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
         )
@@ -156,8 +160,8 @@ def _shortened(row: Mapping[str, Any]) -> str:
     """The text up to the place and a little after it, on one line, with the token that was found in brackets."""
     text = row["text"]
     if row["char_begin"] is None:
-        return " ".join(text.split())[-CONTEXT:]
+        return one_line(text)[-CONTEXT:]
     begin, end = row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"]
     marked = f"{text[:begin]}[{text[begin:end]}]{text[end:]}"
     width = max(CONTEXT, shutil.get_terminal_size().columns - 40)
-    return " ".join(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2].split())
+    return one_line(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2])

@@ -16,6 +16,7 @@ from optigram.engine.progress import progress, shown, tell
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
 from optigram.models.base import Model
+from optigram.models.lengths import check_length
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.merge import Show, merged, publish
@@ -197,9 +198,4 @@ def _try_context(model: Model, sites: Sequence[str], settings: ScanSettings) -> 
         raise InputError(
             f"a context of {settings.context} tokens has no room beside what the model expects around a text; give a larger one"
         )
-    ids = torch.zeros(1, settings.context, dtype=torch.int64, device=model.embedding.device)
-    try:
-        with torch.inference_mode():
-            model.read(model.embedding[ids], sites)
-    except (IndexError, RuntimeError) as error:
-        raise InputError(f"{model.name} cannot read {settings.context} tokens ({str(error)[:80]}); give a smaller --context") from error
+    check_length(model, sites, settings.context, "give a smaller --context")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from optigram.errors import InputError
-from optigram.files import written_whole
+from optigram.files import parse_json, written_whole
 from optigram.scanning.statistics import Statistics
 from optigram.scanning.top_places import TopPlaces
 
@@ -77,7 +77,7 @@ class State:
         """The state that `write` wrote. Raises InputError for anything else."""
         try:
             table = parquet.read_table(path)
-            about = json.loads((table.schema.metadata or {})[ABOUT])
+            about = parse_json((table.schema.metadata or {})[ABOUT])
             ends = {end: TopPlaces(*(_array(table, f"{end}_{field.name}") for field in fields(TopPlaces))) for end in ENDS}
             return cls(
                 about["plan"],
@@ -91,7 +91,7 @@ class State:
                 tuple(about["skipped"]),
                 about["seconds"],
             )
-        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again"
             ) from error

@@ -79,9 +79,7 @@ def coco_rows(path: str, packed: str) -> list[Row]:
         content = parse_json(file.read().removeprefix(BOM))
     rows = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(
-            f"expected a list of captions under 'annotations' in {path!r}; for a JSON object per line, name the file .jsonl"
-        )
+        raise InputError(f"expected a list of captions under 'annotations' in {path!r}; for a JSON object per line, name the file .jsonl")
     return rows
 
 

@@ -1,10 +1,11 @@
 """What commands print: records and tables on standard output, remarks on standard error."""
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -28,8 +29,16 @@ def console() -> Console:
 
 
 def print_lines(rows: Iterable[object]) -> None:
-    """JSON lines on standard output."""
-    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    """JSON lines on standard output; what is not finite, which JSON cannot say, as null."""
+    sys.stdout.writelines(json.dumps(_sayable(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _sayable(one) for name, one in value.items()}
+    return [_sayable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def print_records(results: "Results", as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """Commands that scan a corpus: scan, and its steps work and merge by themselves; and export of what was found."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,8 +7,8 @@ import typer
 
 from optigram.apps.cli.find import refuse_options
 from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
-from optigram.apps.cli.output import console, progress, tell
-from optigram.errors import InputError
+from optigram.apps.cli.output import console, print_lines, progress, tell
+from optigram.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
@@ -177,15 +176,13 @@ def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", qui
 
 
 def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
-    import json
-
     from optigram.report.scan_tables import scan_table, summary
 
     for bad in () if quiet else found.about["skipped"]:
-        tell(f"skipped: {bad}")
+        tell(one_line(f"skipped: {bad}"))
     if as_json:
         tops = (row for target in found for row in found.of(target))
-        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in tops)
+        print_lines(tops)
         return
     console().print(scan_table(found))
     if not quiet:
