@@ -10,9 +10,9 @@ from inputs import assert_one_line, mutated, mutated_bytes, mutated_value, numbe
 
 from optigram.errors import InputError
 from optigram.models.loading import load, save
+from optigram.objective.objective import Objective
 from optigram.report.results import Results
 from optigram.runs.find import run_methods
-from optigram.objective.objective import Objective
 from optigram.runs.options import FindOptions
 from optigram.scanning.merge import merged
 from optigram.scanning.plan import Plan

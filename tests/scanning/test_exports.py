@@ -126,7 +126,7 @@ def test_every_target_has_a_file_of_its_own_under_its_index(tiny, tmp_path):
 @pytest.mark.parametrize("target", ["../../../x:7", "OUTSIDE/x.3:7", "..:7", "-../x.4:2", "a.5:../../y#3", "x" * 300 + ".1:2"])
 def test_a_foreign_scan_writes_nothing_outside_the_folder(folder, tmp_path, kind, target):
     good, target = found(folder), target.replace("OUTSIDE", str(tmp_path))
-    renamed = {name: target for name in list(good)[:1]}
+    renamed = dict.fromkeys(list(good)[:1], target)
     tables = []
     for table in (good.examples, good.targets, good.curve):
         names = [renamed.get(name, name) for name in table["target"].to_pylist()]

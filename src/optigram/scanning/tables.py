@@ -41,10 +41,9 @@ def _index(target: Target) -> int | None:
 
 
 def _target_table(state: State, index: Sequence[int | None]) -> pa.Table:
-    """One row per target: its index in the model, if it is one unit, the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+    """One row per target: its index in the model, the number of places, extremes, moments, the share above 0, histogram and edges.
 
     `broken` of the places have a value that is not finite, and are in nothing else. Extremes are null where no place is left.
-
     Moments are NaN and the histogram is empty for a scan of n-grams alone.
     """
     seen = state.statistics

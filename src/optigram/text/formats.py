@@ -13,7 +13,7 @@ from typing import NamedTuple
 from optigram.errors import InputError
 from optigram.files import parse_json
 from optigram.text.columns import pick, text_columns
-from optigram.text.hub import HUB, hub_rows
+from optigram.text.hub import hub_rows
 from optigram.text.lines import LONGEST, Line, lines
 from optigram.text.packed import BOM, BROKEN, PACKED, brief, first_bytes, opened
 from optigram.text.tables import Row, Tell, coco_rows, csv_rows, parquet_rows
