@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
+from optigram.text.columns import checked_text
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 UNKNOWNS = (UNKNOWN, "[UNK]")
@@ -85,7 +86,11 @@ def _word_spans(text: str) -> list[tuple[int, int]]:
 
 
 def known_ids(text: str, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The ids of a text without unknown words. Raises InputError for the first unknown word."""
+    """The ids of a text without unknown words. Raises InputError for the first unknown word, and for half of a surrogate pair."""
+    try:
+        text = checked_text(text)
+    except ValueError as error:
+        raise InputError(f"{error} of {text!r:.200}; write the whole character") from error
     unknown = {i for i in vocabulary.special if vocabulary.tokens[i] in UNKNOWNS}
     ids = vocabulary.encode(text)
     if unknown.intersection(ids):
