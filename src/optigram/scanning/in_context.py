@@ -74,11 +74,10 @@ class InContextScan:
             broken = None if (high.isfinite() & low.isfinite()).all() else ~values.isfinite()
             if broken is not None:
                 self._note_broken(broken, batch, start)
-                high, low = _without(broken, values).amax(1), -_without(broken, -values).amax(1)
+                high, low = values.masked_fill(broken, -torch.inf).amax(1), values.masked_fill(broken, torch.inf).amin(1)
             for sign, peak in ((1, high), (-1, -low)):
                 edge = self.ends[sign].edge_on(values.device)[start:end]
-                scores = _without(broken, values if sign > 0 else -values)
-                found[sign].append(_candidates(scores, peak, edge, batch, start, self.settings.per_document))
+                found[sign].append(_candidates(values, broken, peak, edge, batch, start, self.settings.per_document, sign))
             _raise_best(self.statistics.best[start:end], high, level)
             flat = values.flatten(0, 1)
             summed = flat if broken is None else flat.masked_fill(broken.flatten(0, 1), 0)
@@ -136,19 +135,23 @@ class _Drawn:
 
 
 def _candidates(
-    every: Float[Tensor, "b s m"],
+    values: Float[Tensor, "b s m"],
+    broken: Bool[Tensor, "b s m"] | None,
     peak: Float[Tensor, "b m"],
     edge: Float[Tensor, " m"],
     batch: Batch,
     start: int,
     most: int,
+    sign: int,
 ) -> Entries:
-    """The places whose score is at least the edge: the best `most` of each chunk and target, of the scores of `every` place.
+    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target, none `broken`.
 
     Among equal scores the first place is the best. `peak` is the best score of each chunk. `start` is the number of the first target.
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
-    scores = every[row, :, target]
+    scores = sign * values[row, :, target]
+    if broken is not None:
+        scores = scores.masked_fill(broken[row, :, target], -torch.inf)
     if most == 1:
         # positions that do not count hold the value of the first that does, so what comes before that one stands for it
         first = torch.from_numpy(batch.counted.argmax(1)).to(scores.device)
@@ -187,8 +190,3 @@ def _raise_best(best: Float[np.ndarray, "m l"], peak: Float[Tensor, "b m"], leve
     for one in np.unique(level):
         top = peak[torch.from_numpy(np.nonzero(level == one)[0]).to(peak.device)].amax(0).cpu().numpy()
         np.maximum(best[:, one], top, out=best[:, one])
-
-
-def _without(broken: Bool[Tensor, "b s m"] | None, scores: Float[Tensor, "b s m"]) -> Float[Tensor, "b s m"]:
-    """The scores, -inf where they are not finite."""
-    return scores if broken is None else scores.masked_fill(broken, -torch.inf)
