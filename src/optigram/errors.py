@@ -5,14 +5,19 @@ from collections.abc import Iterable
 from typing import Any
 
 
+LONGEST = 1000  # characters of a message
+
+
 class InputError(ValueError):
     """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2.
 
-    Line breaks in it become blanks, and signs that a terminal obeys, such as those that turn the direction of a line, become their codes.
+    Line breaks in it become blanks, signs that a terminal obeys, such as those that turn the direction of a line, become their codes,
+    and the middle of a message of more than 1,000 characters is left out.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        said = one_line(message)
+        super().__init__(said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}")
 
 
 def one_line(text: str) -> str:

@@ -145,4 +145,4 @@ def assert_one_line(error: InputError) -> None:
     said = str(error)
     assert said.strip()
     assert said.isprintable(), said[:200]
-    assert len(said) < 4000, said[:200]
+    assert len(said) < 1100, said[:200]
