@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-
 LONGEST = 1000  # characters of a message
 
 
