@@ -12,7 +12,7 @@ from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
-from optigram.report.scan_tables import broken_places, question
+from optigram.report.scan_tables import question
 from optigram.runs.records import Record
 from optigram.scanning.results import ScanResults
 from optigram.study.statistics import grouped, site_of_address
@@ -54,7 +54,7 @@ def _facts(found: ScanResults) -> dict[str, str]:
         "targets": f"{len(found):,}",
         "question": question(settings),
         "shards": "" if len(shards["done"]) == shards["of"] else f"{len(shards['done'])} of {shards['of']}",
-        "left out": broken_places(found),
+        "left out": found.left_out,
         "time": f"{duration(about['seconds'])} of one process",
         "made by": ", ".join(f"{name} {about['scan']['versions'][name]}" for name in ("optigram", "torch")),
     }

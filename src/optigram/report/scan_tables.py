@@ -64,19 +64,11 @@ def summary(found: ScanResults) -> str:
     part = "" if len(shards["done"]) == shards["of"] else f" Only {len(shards['done'])} of {shards['of']} shards are in."
     rate = about["tokens"] / max(about["seconds"], 1e-9)
     special = "counted" if settings["special"] else "left out"
-    broken = f" {found_broken}." if (found_broken := broken_places(found)) else ""
+    broken = f" {found.left_out}." if found.left_out else ""
     return (
         f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}."
         f"{left} special tokens {special}.{part}{broken} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
-
-
-def broken_places(found: ScanResults) -> str:
-    """How many activations were NaN or infinite, and where; empty for none."""
-    broken = found.about["broken"]
-    if not broken["values"]:
-        return ""
-    return f"{broken['values']:,} activations are NaN or infinite and count nowhere, in documents such as {broken['in'][0]}"
 
 
 def question(settings: Mapping[str, Any]) -> str:

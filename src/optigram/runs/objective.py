@@ -32,14 +32,14 @@ def make_objective(
 
     Raises InputError for what the model cannot give.
     """
+    if re.search(SLOT, options.template or ""):
+        raise InputError(f"expected slots of at most {MOST_WORDS:,} words in the template, got {options.template!r:.80}")
     vocabulary = model.vocabulary
     template = (
         Template.bare(vocabulary)
         if options.template is None and not options.chat
         else Template.parse(options.template or "{}", vocabulary, options.chat)
     )
-    if re.search(SLOT, options.template or ""):
-        raise InputError(f"expected slots of at most {MOST_WORDS:,} words in the template, got {options.template!r:.80}")
     seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
     asked = resolve(targets, model)

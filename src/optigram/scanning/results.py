@@ -61,8 +61,7 @@ class ScanResults:
 
     def __repr__(self) -> str:
         read = f"{len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens"
-        if broken := self.about["broken"]["values"]:
-            read += f", {broken:,} activations NaN or infinite"
+        read += f", {self.left_out}" if self.left_out else ""
         if not (best := self.best):
             return f"ScanResults({read})"
         row = max(best, key=lambda row: row["activation"])
@@ -97,6 +96,14 @@ class ScanResults:
         first = (compute.field("rank") == 1) & (compute.field("split") == "top")
         rows = {row["target"]: row for row in self.examples.filter(first).to_pylist()}
         return [rows[target] for target in self if target in rows]
+
+    @property
+    def left_out(self) -> str:
+        """How many activations were NaN or infinite, and where the first of them are; empty for none."""
+        broken = self.about["broken"]
+        if not broken["values"]:
+            return ""
+        return f"{broken['values']:,} activations are NaN or infinite and count nowhere, in documents such as {broken['in'][0]}"
 
     def show(self) -> None:
         """Print the highest place of every target."""

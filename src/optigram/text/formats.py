@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from optigram.errors import InputError
 from optigram.files import parse_json
-from optigram.text.columns import pick, text_columns
-from optigram.text.hub import hub_rows
+from optigram.text.columns import TextColumn
+from optigram.text.hub import HUB, hub_rows
 from optigram.text.lines import LONGEST, Line, lines
-from optigram.text.packed import BOM, BROKEN, PACKED, brief, first_bytes, opened
-from optigram.text.tables import Row, Tell, coco_rows, csv_rows, parquet_rows
+from optigram.text.packed import BOM, BROKEN, PACKED, PackedFile
+from optigram.text.tables import Row, TableFile, Tell
 
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".json": "coco"}
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # that of UTF-32, little end first, begins with the first of them
@@ -62,7 +62,7 @@ def file_format(path: Path) -> tuple[str, str]:
     packed = PACKED.get(path.suffix.lower(), "")
     suffix = path.with_suffix("").suffix if packed else path.suffix
     kind = KINDS.get(suffix.lower(), "lines")
-    first = b"" if kind == "parquet" else first_bytes(path, packed)
+    first = b"" if kind == "parquet" else PackedFile(str(path), packed).first()
     if first.startswith(WIDE):
         raise InputError(f"{str(path)!r} is text in UTF-16 or UTF-32; save it as UTF-8")
     if b"\0" in first:
@@ -76,11 +76,11 @@ def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[_Row]:
         for line in _lines(source, part, tell, LONGEST):
             yield from (_Row(line.offset, text) for text in _decoded(source, line, tell))
         return
-    column = source.column
+    column = None if source.column is None else TextColumn(source.column)
     for place, row in _rows(source, part, tell):
-        column = column or text_columns(row, None, repr(source.path))[0]
+        column = column or TextColumn.among(row, None, repr(source.path))
         try:
-            text, image = pick(row, column)
+            text, image = column.pick(row)
         except ValueError as error:
             tell(f"{source.path} at {f'byte {place}' if source.kind == 'jsonl' else f'row {place >> CUT_BITS}'} ({error})")
             continue
@@ -99,34 +99,30 @@ def _rows(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, Row]]:
     except BROKEN as error:
         if isinstance(error, InputError):
             raise
-        tell(f"{source.path} after row {read} ({brief(error)})")
+        tell(f"{source.path} after row {read} ({_brief(error)})")
 
 
 def _table(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, Row]]:
     """The rows of a part of a table by number."""
-    match source.kind:
-        case "csv" | "tsv":
-            yield from csv_rows(source.path, source.packed, source.kind, tell)
-        case "parquet":
-            yield from parquet_rows(source.path, source.column, part.begin, None if part.end == WHOLE else part.end, tell)
-        case "coco":
-            yield from enumerate(coco_rows(source.path, source.packed))
-        case _:
-            yield from enumerate(hub_rows(source.path, part.begin), part.begin << ROW_BITS)
+    if source.kind == HUB:
+        yield from enumerate(hub_rows(source.path, part.begin), part.begin << ROW_BITS)
+    else:
+        file = TableFile(source.path, source.packed, source.kind, source.column)
+        yield from file.rows(part.begin, None if part.end == WHOLE else part.end, tell)
 
 
 def _lines(source: Source, part: Part, tell: Tell, longest: int | None) -> Iterator[Line]:
     end = part.end if part.end != WHOLE else 1 << PLACE_BITS
     read = 0
     try:
-        with opened(source.path, source.packed) as file:
+        with PackedFile(source.path, source.packed).open() as file:
             for line in lines(file, part.begin, end, longest):
                 read = line.offset + len(line.data)
                 yield line
     except BROKEN as error:
         if isinstance(error, InputError):
             raise
-        tell(f"{source.path} after byte {read} ({brief(error)})")
+        tell(f"{source.path} after byte {read} ({_brief(error)})")
 
 
 def _decoded(source: Source, line: Line, tell: Tell) -> Iterator[str]:
@@ -157,3 +153,7 @@ def _cut(place: int, text: str, image: str | None) -> Iterator[_Row]:
         yield _Row(place, text[:edge], image)
         place, text = place + 1, text[edge:]
     yield _Row(place, text, image)
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -10,15 +10,10 @@ from optigram.errors import InputError
 HUB = "hf:"
 
 
-def hub_shards(name: str) -> tuple[int, str]:
-    """The number of shards of a data set, and a mark of its version."""
+def hub_shards(name: str) -> tuple[int, str, list[str] | None]:
+    """The number of shards of a data set, a mark of its version, and its columns, where they are known before it is read."""
     data = _opened(name)
-    return data.num_shards, f"{name} {data.num_shards}"
-
-
-def hub_columns(name: str) -> list[str] | None:
-    """The columns of a data set, where they are known before it is read."""
-    return _opened(name).column_names
+    return data.num_shards, f"{name} {data.num_shards}", data.column_names
 
 
 def hub_rows(name: str, shard: int) -> Iterator[dict[str, Any]]:

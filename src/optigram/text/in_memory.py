@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from optigram.errors import InputError
-from optigram.text.columns import checked_text, choice, pick, text_columns
+from optigram.text.columns import TextColumn, checked_text
 
 MEMORY, MOST = 1 << 26, 1 << 30  # bytes of texts from an iterable that are kept in memory, and on disk
 EXPECTED = "expected a path, texts, Paths or a data set as corpus"
@@ -49,7 +49,7 @@ class _Kept:
 class _Rows:
     """One column of a data set that can be read again, such as `datasets.Dataset`."""
 
-    def __init__(self, data: Any, column: str) -> None:
+    def __init__(self, data: Any, column: TextColumn) -> None:
         self.data, self.column = data, column
 
     def __len__(self) -> int:
@@ -62,32 +62,31 @@ class _Rows:
 def held_texts(corpus: Any, column: str | None, remark: Callable[[str], None]) -> "Sequence[str | Path] | _Kept | _Rows":
     """The texts of an iterable, or its Paths. `remark` is told of a column that was chosen. Raises InputError if it holds anything else."""
     if hasattr(corpus, "columns") and not isinstance(corpus, Mapping):  # a data frame of pandas or polars
-        name = _column(map(str, corpus.columns), column, "the data frame", remark)
-        return tuple(_texts(({name: text} for text in corpus[name]), name, "the data frame"))
+        found = _column(map(str, corpus.columns), column, "the data frame", remark)
+        return tuple(_texts(({found.name: text} for text in corpus[found.name]), found, "the data frame"))
     if isinstance(corpus, Mapping):
         raise InputError(f"{EXPECTED}, got {type(corpus).__name__} with {', '.join(map(str, list(corpus)[:5]))}; give one of them")
     if isinstance(corpus, bytes | bytearray) or not isinstance(corpus, Iterable):
         raise InputError(f"{EXPECTED}, got {type(corpus).__name__}")
     if names := getattr(corpus, "column_names", None):  # of `datasets`: without the other columns, which may be images
-        name, data = _column(names, column, "the data set", remark), cast("Any", corpus)
-        rows = data.select_columns([name])
-        return _Rows(rows, name) if hasattr(rows, "__len__") else _Kept(_texts(rows, name, "the data set"))
+        found, data = _column(names, column, "the data set", remark), cast("Any", corpus)
+        rows = data.select_columns([found.name])
+        return _Rows(rows, found) if hasattr(rows, "__len__") else _Kept(_texts(rows, found, "the data set"))
     items = iter(corpus)
     begun = list(itertools.islice(items, 1))
     first, items = begun[0] if begun else "", itertools.chain(begun, items)
     if isinstance(first, Path):
         return tuple(_paths(items))
-    where = "the corpus"
-    name = _column(first, column, where, remark) if isinstance(first, Mapping) else column
-    texts = _texts(items, name, where)
+    found = _column(first, column, "the corpus", remark) if isinstance(first, Mapping) else None
+    texts = _texts(items, found, "the corpus")
     return tuple(texts) if isinstance(corpus, Sequence) else _Kept(texts)
 
 
-def _column(names: Iterable[object], column: str | None, where: str, remark: Callable[[str], None]) -> str:
-    text, *others = text_columns(names, column, where)
-    if others:
-        remark(choice(where, text, ", ".join(others)))
-    return text
+def _column(names: Iterable[object], column: str | None, where: str, remark: Callable[[str], None]) -> TextColumn:
+    found = TextColumn.among(names, column, where)
+    for said in found.remarks(where):
+        remark(said)
+    return found
 
 
 def _paths(items: Iterable[Any]) -> Iterator[Path]:
@@ -97,7 +96,7 @@ def _paths(items: Iterable[Any]) -> Iterator[Path]:
         yield item
 
 
-def _texts(items: Iterable[Any], column: str | None, where: str) -> Iterator[str]:
+def _texts(items: Iterable[Any], column: TextColumn | None, where: str) -> Iterator[str]:
     """Strings, and the texts of rows."""
     for number, item in enumerate(items):
         if isinstance(item, Path):
@@ -106,7 +105,7 @@ def _texts(items: Iterable[Any], column: str | None, where: str) -> Iterator[str
             if isinstance(item, Mapping):
                 if column is None:
                     raise ValueError("expected a text, got a row")
-                yield pick(item, column)[0]
+                yield column.pick(item)[0]
             elif isinstance(item, str):
                 yield checked_text(item)
             else:

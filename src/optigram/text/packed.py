@@ -7,7 +7,7 @@ import io
 import lzma
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 
@@ -18,20 +18,20 @@ LOOKED = 1 << 16  # bytes in which a file shows what it is
 _OPENED = {"": Path.open, "gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 
 
-def opened(path: str | Path, packed: str) -> io.BufferedIOBase:
-    """The bytes of a file, decompressed."""
-    return cast("io.BufferedIOBase", _OPENED[packed](Path(path), "rb"))
+class PackedFile(NamedTuple):
+    """A file and its compression, "" for none."""
 
+    path: str
+    packed: str
 
-def first_bytes(path: str | Path, packed: str) -> bytes:
-    """The first bytes of a file, decompressed; none if they cannot be read, which is reported when the whole file is."""
-    try:
-        with opened(path, packed) as file:
-            return file.read(LOOKED)
-    except BROKEN:
-        return b""
+    def open(self) -> io.BufferedIOBase:
+        """Its bytes, decompressed."""
+        return cast("io.BufferedIOBase", _OPENED[self.packed](Path(self.path), "rb"))
 
-
-def brief(error: BaseException) -> str:
-    """An error in a few words."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    def first(self) -> bytes:
+        """Its first bytes, decompressed; none if they cannot be read, which is reported when the whole file is."""
+        try:
+            with self.open() as file:
+                return file.read(LOOKED)
+        except BROKEN:
+            return b""

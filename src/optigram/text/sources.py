@@ -3,6 +3,7 @@
 import functools
 import glob
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 
 from optigram.errors import InputError
 from optigram.files import is_file
-from optigram.text.columns import choice, text_columns
+from optigram.text.columns import TextColumn
 from optigram.text.documents import Document, documents
 from optigram.text.formats import KINDS, Source, file_format
-from optigram.text.hub import HUB, hub_columns, hub_shards
+from optigram.text.hub import HUB, hub_shards
 from optigram.text.in_memory import held_texts
 from optigram.text.packed import PACKED
 from optigram.text.shards import shards
-from optigram.text.tables import check_type, column_names
+from optigram.text.tables import TableFile
 
 SAMPLED = "sampled:"
 COLUMN = "::"
@@ -42,8 +43,9 @@ class Corpus:
         """The corpus of files, globs and `hf:NAME`. Raises InputError where there are none."""
         found = sources(names, column)
         shown = " + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else "")
-        doubtful = {(source.column, source.others): source.path for source in reversed(found) if source.column and source.others}
-        return cls(shown, found, (), tuple(choice(repr(path), text, others) for (text, others), path in doubtful.items()))
+        chosen = {(source.column, source.others): source for source in reversed(found) if source.column is not None and source.others}
+        remarks = [TextColumn(str(text), (others,)).remarks(repr(source.path)) for (text, others), source in chosen.items()]
+        return cls(shown, found, (), tuple(itertools.chain.from_iterable(remarks)))
 
     def documents(self) -> Iterator[Document]:
         """All documents, in order. Raises InputError for what cannot be read, and where there is no text at all."""
@@ -133,8 +135,9 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
     if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
-        count, mark = hub_shards(name)
-        yield _with_column(Source(name, HUB, "", count, mark, column), hub_columns(name))
+        count, mark, names = hub_shards(name)
+        text = None if names is None else TextColumn.among(names, column, repr(name))
+        yield _with_column(Source(name, HUB, "", count, mark, column), text)
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
     paths = [name] if is_file(name) else sorted(filter(is_file, globbed))
@@ -153,20 +156,15 @@ def _file(path: Path, column: str | None) -> Source:
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
     if kind != "lines":
-        return _with_column(source, column_names(source.path, packed, kind, column))
+        return _with_column(source, TableFile(source.path, packed, kind, column).text_column())
     if column is not None:
         raise InputError(f"{str(path)!r} is plain text, which has no column {column!r}; leave the column out")
     return source
 
 
-def _with_column(source: Source, names: Sequence[str] | None) -> Source:
-    """The source with its column of texts, where its columns are known. Raises InputError if it has no such column, or one of no texts."""
-    if names is None:
-        return source
-    text, *others = text_columns(names, source.column, repr(source.path))
-    if source.kind == "parquet":
-        check_type(source.path, text)
-    return source._replace(column=text, others=", ".join(others))
+def _with_column(source: Source, found: TextColumn | None) -> Source:
+    """The source with its column of texts, where that is known before its rows are read."""
+    return source if found is None else source._replace(column=found.name, others=", ".join(found.others))
 
 
 def _mark(path: Path) -> str:

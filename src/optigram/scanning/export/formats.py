@@ -14,7 +14,7 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import finite, neurons, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, finite, rows_by_target, tokens_of
 from optigram.scanning.results import ScanResults
 
 LISTS = ("ids", "activations", "spans")
@@ -39,7 +39,7 @@ def _write_openai(found: ScanResults, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
     rows = rows_by_target(found)
-    for target, neuron in neurons(found).items():
+    for target, neuron in Neuron.all_of(found).items():
         splits, known = rows[target], statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, finite, folder_name, neurons, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, finite, folder_name, rows_by_target, tokens_of
 from optigram.scanning.results import ScanResults
 
 CREATOR = "optigram"
@@ -32,7 +32,7 @@ def write_neuronpedia(found: ScanResults, out: Path) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat()
     model = folder_name(Path(found.about["scan"]["model"]).name)
     sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
-    for target, neuron in neurons(found).items():
+    for target, neuron in Neuron.all_of(found).items():
         sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
     rows, statistics = rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
     for (kind, layer), targets in sites.items():

@@ -40,10 +40,10 @@ class Neuron(NamedTuple):
             kind += "-negative"
         return cls(folder_name(kind), int(layer), number if index is None else index)
 
-
-def neurons(found: ScanResults) -> dict[str, Neuron]:
-    """Every target of a scan as other tools number it."""
-    return {row["target"]: Neuron.of(row["target"], row["index"], number) for number, row in enumerate(found.targets.to_pylist())}
+    @classmethod
+    def all_of(cls, found: ScanResults) -> dict[str, "Neuron"]:
+        """Every target of a scan."""
+        return {row["target"]: cls.of(row["target"], row["index"], number) for number, row in enumerate(found.targets.to_pylist())}
 
 
 def folder_name(name: str) -> str:
