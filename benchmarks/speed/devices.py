@@ -14,7 +14,7 @@ from optigram.models.loading import load
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
 from optigram.optimize.search import Budget, SearchResult, search
-from optigram.runs.plan import plan_of
+from optigram.runs.plan import Plan
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import ReadSettings
 from optigram.scanning.in_context import InContextScan
@@ -83,7 +83,7 @@ def searching(context: Device, unit: Unit, seed: int) -> list[Result]:
     bare, results = context.forward(settings.length + len(model.vocabulary.prefix)), []
     for count in sorted({1, settings.targets}):
         objective = Objective(model, resolve([f"{site}:{i}@max" for i in range(count)], model), settings.length)
-        plan = plan_of(unit["method"], objective, None, unit["budget"])
+        plan = Plan.of(unit["method"], objective, None, unit["budget"])
         _reset()
         found, seconds = _searched(context, objective, plan.method, unit["budget"], seed)
         spent = sum(one.forwards + one.backwards for one in found.found)

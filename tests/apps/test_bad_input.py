@@ -15,7 +15,7 @@ from optigram.errors import InputError, one_line
 from optigram.models.loading import save
 from optigram.report.scan_tables import places_table
 from optigram.report.tables import ngram_table
-from optigram.runs.folder import new_folder
+from optigram.runs.folder import RunFolder
 
 DIGITS = "9" * 5000
 
@@ -74,7 +74,7 @@ def test_a_text_beyond_the_positions_of_a_model_is_refused(name):
 
 def test_two_runs_do_not_write_into_one_folder(run, folder, tmp_path):
     words = ("find", folder, "visual:dog", "--by", "random", "--budget", "20", "--length", "2", "--quiet", "--out", tmp_path / "out")
-    with new_folder(tmp_path / "out"):
+    with RunFolder.new(tmp_path / "out"):
         code, _, err = run(*words)
         assert (code, err.count("\n")) == (2, 1)
         assert "another run is writing to" in err
@@ -84,11 +84,10 @@ def test_two_runs_do_not_write_into_one_folder(run, folder, tmp_path):
 
 
 def test_a_claim_ends_with_its_process(tmp_path):
-    code = (
-        f"import os; from pathlib import Path; from optigram.runs.folder import new_folder; new_folder(Path({str(tmp_path)!r})).__enter__()"
-    )
-    subprocess.run([sys.executable, "-c", f"{code}; os._exit(9)"], check=False)
-    with new_folder(tmp_path) as path:
+    code = "import os, sys; from pathlib import Path; from optigram.runs.folder import RunFolder"
+    code += "; claim = RunFolder.new(Path(sys.argv[1])); claim.__enter__(); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    with RunFolder.new(tmp_path) as path:
         assert path == tmp_path
 
 

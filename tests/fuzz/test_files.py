@@ -19,7 +19,6 @@ from optigram.scanning.plan import Plan
 from optigram.scanning.results import ScanResults, is_scan
 from optigram.scanning.scan import scan
 from optigram.study.spec import Study
-from optigram.study.spec import read as read_study
 
 STUDY = """name = "umbrellas"
 model = "imaginet"
@@ -54,7 +53,7 @@ def test_a_study_is_read_or_refused(tmp_path):
     for _, chance in numbered(600, 150):
         path.write_bytes(mutated(chance, STUDY, ["inf", "nan", '"', "[[arms]]", "seeds"]).encode("utf-8", "surrogatepass"))
         try:
-            found = read_study(path)
+            found = Study.read(path)
         except InputError as error:
             assert_one_line(error)
             continue

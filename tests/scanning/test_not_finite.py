@@ -9,8 +9,8 @@ import torch
 
 from optigram.errors import InputError
 from optigram.models.loading import save
+from optigram.report.html import _chosen as chosen
 from optigram.report.html import write_scan_report
-from optigram.report.scan_data import chosen
 from optigram.report.scan_tables import summary
 from optigram.scanning.examples import SPLITS
 from optigram.scanning.export.formats import export
@@ -48,7 +48,7 @@ def test_places_that_are_not_finite_are_counted_and_named_and_never_kept(tiny, b
         assert sum(row["histogram"]) == sum(other["histogram"])
     for said in (summary(found), repr(found)):
         assert "NaN or infinite" in said
-    write_scan_report(found, chosen(found, None), tmp_path / "page.html", "a page")
+    write_scan_report(found, tmp_path / "page.html", "a page")
     assert "activations are NaN or infinite and count nowhere, in documents such as" in (tmp_path / "page.html").read_text()
 
 

@@ -4,7 +4,6 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import tokens_of
 from optigram.scanning.results import ScanResults
-from optigram.study.statistics import grouped, site_of_address
+from optigram.study.statistics import grouped, site_of
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
 OF_A_GROUP = 2
-TARGETS = 500  # on a page of a scan alone
 DIGITS = 3  # of a token's activation
 NARROWEST = 1 / 40  # bin of a histogram, of its width
 SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
@@ -29,28 +27,11 @@ MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
 
-def chosen(found: ScanResults, only: str | None) -> list[str]:
-    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits, and that have a place.
-
-    Raises InputError for none.
-    """
-    known = _with_places(found)
-    names = [target for target in known if only is None or fnmatchcase(target, only)]
-    if not names:
-        raise InputError(f"no target of the scan fits {only!r}; it has {len(known)} with a place, such as {known[0]}")
-    return names[:TARGETS]
-
-
-def _with_places(found: ScanResults) -> list[str]:
-    """The targets that have a place; one whose activations are all NaN or infinite has none."""
-    return [row["target"] for row in found.best]
-
-
 def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = _places(found, targets)
     neurons = [
-        {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}
+        {"model": found.about["scan"]["model"], "target": target, "site": site_of(target), "texts": [], "places": known[target]}
         | {"base": known[target]["highest"]}
         for target in targets
     ]
@@ -62,7 +43,7 @@ def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanRes
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
-    known, model = set(_with_places(scan)), kept.records[0].model
+    known, model = {row["target"] for row in scan.best}, kept.records[0].model
     wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
     names = {target: name for target, name in wanted.items() if name in known}
     if not names:

@@ -45,20 +45,71 @@ class RunFolder:
         corpus = self.settings.get("corpus")
         return bool(self.settings) and (corpus is None or str(corpus).startswith("sampled:"))
 
+    @classmethod
+    def open(cls, folder: Path) -> "RunFolder":
+        """Read a run's folder; of a study that has not ended, the cells that are there.
 
-@contextlib.contextmanager
-def new_folder(path: Path | None) -> Iterator[Path | None]:
-    """A folder that can be written to, holds no run, and belongs to this process until the end of the block. Raises InputError.
 
-    The claim is a lock that the system takes back when the process ends, however it ends.
-    """
-    if path is None:
-        yield None
-        return
-    with _claimed(writable_folder(path)):
-        if (path / MANIFEST).exists():
-            raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
-        yield path
+        Raises InputError if the folder holds no run, or one in the format of another version.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise InputError(f"{folder} holds no run; give a folder that `optigram find --out`, `demo --out` or `study --out` wrote")
+        manifest = RunFolder.read_manifest(path)
+        if (folder / RECORDS).exists():
+            records, whole = _read(folder / RECORDS), True
+        else:
+            records, whole = [record for cell in sorted((folder / CELLS).glob("*.parquet")) for record in _read(cell)], False
+        if not records:
+            raise InputError(f"{folder} holds no records yet; let the study do some cells first")
+        return cls(folder, manifest, records if whole else _in_order(records, manifest), whole)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def new(path: Path | None) -> Iterator[Path | None]:
+        """A folder that can be written to, holds no run, and belongs to this process until the end of the block. Raises InputError.
+
+        The claim is a lock that the system takes back when the process ends, however it ends. None gives None.
+        """
+        if path is None:
+            yield None
+            return
+        with _claimed(writable_folder(path)):
+            if (path / MANIFEST).exists():
+                raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+            yield path
+
+    @staticmethod
+    def write(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
+        """Write records and a manifest that says `about` them (`settings` or `study`, `corpus`, `fingerprints`) into a folder.
+
+        The manifest comes last, so a folder that has one is complete.
+        """
+        write(records, folder / RECORDS)
+        RunFolder.write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
+
+    @staticmethod
+    def read_manifest(path: Path) -> dict[str, Any]:
+        """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
+        try:
+            manifest = parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
+        if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}) or not _plausible(manifest):
+            raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
+        expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
+        if (found := manifest.get("format", "an older format")) != expected:
+            maker = (manifest.get("versions") or {}).get("optigram", "of an unknown version")
+            raise InputError(
+                f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder"
+            )
+        return manifest
+
+    @staticmethod
+    def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Write a manifest, whole."""
+        with written_whole(folder / MANIFEST) as path:
+            path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -78,39 +129,6 @@ def _claimed(folder: Path) -> Iterator[None]:
             place.unlink(missing_ok=True)
 
 
-def open_folder(folder: Path) -> RunFolder:
-    """Read a run's folder; of a study that has not ended, the cells that are there.
-
-    Raises InputError if the folder holds no run, or one in the format of another version.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{folder} holds no run; give a folder that `optigram find --out`, `demo --out` or `study --out` wrote")
-    manifest = read_manifest(path)
-    if (folder / RECORDS).exists():
-        records, whole = _read(folder / RECORDS), True
-    else:
-        records, whole = [record for cell in sorted((folder / CELLS).glob("*.parquet")) for record in _read(cell)], False
-    if not records:
-        raise InputError(f"{folder} holds no records yet; let the study do some cells first")
-    return RunFolder(folder, manifest, records if whole else _in_order(records, manifest), whole)
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
-    try:
-        manifest = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
-    if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}) or not _plausible(manifest):
-        raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
-    expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
-    if (found := manifest.get("format", "an older format")) != expected:
-        maker = (manifest.get("versions") or {}).get("optigram", "of an unknown version")
-        raise InputError(f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder")
-    return manifest
-
-
 def _plausible(manifest: dict[str, Any]) -> bool:
     """Whether the parts of a manifest are what readers take them for."""
     kinds = {"settings": dict | None, "study": dict, "versions": dict | None, "fingerprints": dict | None}
@@ -118,21 +136,6 @@ def _plausible(manifest: dict[str, Any]) -> bool:
         return False
     arms = (manifest.get("study") or {}).get("arms", [])
     return isinstance(arms, list) and all(isinstance(arm, dict) and {"name", "methods"} <= arm.keys() for arm in arms)
-
-
-def write_run(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
-    """Write records and a manifest that says `about` them (`settings` or `study`, `corpus`, `fingerprints`) into a folder.
-
-    The manifest comes last, so a folder that has one is complete.
-    """
-    write(records, folder / RECORDS)
-    write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest, whole."""
-    with written_whole(folder / MANIFEST) as path:
-        path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> list[Record]:

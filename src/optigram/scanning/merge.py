@@ -6,7 +6,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from optigram.scanning.examples import SPLITS, Examples
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
-from optigram.scanning.tables import EXAMPLE_COLUMNS, tables
+from optigram.scanning.statistics import EDGES, ZERO
 from optigram.scanning.worker import Worker
+from optigram.targets.target import Target
 from optigram.text.documents import place_of
 from optigram.text.formats import CUT_BITS
 from optigram.text.shards import SPLITTABLE
@@ -30,6 +31,24 @@ from optigram.text.shards import SPLITTABLE
 ROWS = 1 << 15  # of a row group
 
 Show = Callable[[float, int, str], None]  # done, of how many, what
+EXAMPLE_COLUMNS = {
+    "target": pa.string(),
+    "split": pa.string(),
+    "rank": pa.int32(),
+    "activation": pa.float32(),
+    "source": pa.string(),
+    "place": pa.int64(),
+    "document": pa.int64(),
+    "position": pa.int32(),
+    "begin": pa.int32(),
+    "ids": pa.list_(pa.int32()),
+    "activations": pa.list_(pa.float32()),
+    "text": pa.string(),
+    "text_begin": pa.int32(),
+    "char_begin": pa.int32(),
+    "char_end": pa.int32(),
+    "spans": pa.list_(pa.int32()),
+}
 
 
 def merged(plan: Plan, folder: Path) -> State:
@@ -59,7 +78,7 @@ def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done
     """Write the state and its tables. Raises InputError if no place of the corpus has a finite value."""
     _refuse_nothing(state)
     state.write(folder / STATE)
-    for name, table in tables(state, worker.targets).items():
+    for name, table in _tables(state, worker.targets).items():
         with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
     found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
@@ -132,3 +151,61 @@ def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
     }
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tables(state: State, targets: Iterable[Target]) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name, of a state and its targets."""
+    known = {str(target): _index(target) for target in targets}
+    return {"targets": _target_table(state, [known[target] for target in state.targets]), "curve": _curve_table(state)}
+
+
+def _index(target: Target) -> int | None:
+    """The index of the unit, token or latent that a target is; None for a sum, a direction or a function."""
+    return getattr(target.terms[0].readout, "index", None) if len(target.terms) == 1 else None
+
+
+def _target_table(state: State, index: Sequence[int | None]) -> pa.Table:
+    """One row per target: its index in the model, the number of places, extremes, moments, the share above 0, histogram and edges.
+
+    `broken` of the places have a value that is not finite, and are in nothing else. Extremes are null where no place is left.
+    Moments are NaN and the histogram is empty for a scan of n-grams alone.
+    """
+    seen = state.statistics
+    in_context = bool(seen.sums.any() or seen.histogram.any())
+    mean, variance, skewness, kurtosis = seen.moments().T if in_context else np.full((4, len(seen.sums)), np.nan)
+    drawn = seen.histogram.sum(1)
+    above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
+    return pa.table(
+        {
+            "target": pa.array(state.targets),
+            "index": pa.array(index, pa.int64()),
+            "places": pa.array([seen.count] * len(state.targets)),
+            "broken": pa.array(seen.broken[:, 0]),
+            "highest": _or_null(state.top.score[:, 0]),
+            "lowest": _or_null(-state.bottom.score[:, 0] + np.float32(0)),
+            "mean": pa.array(mean),
+            "variance": pa.array(variance),
+            "skewness": pa.array(skewness),
+            "kurtosis": pa.array(kurtosis),
+            "above_zero": pa.array(np.where(drawn, above, np.nan)),
+            "histogram": pa.array(list(seen.histogram)),
+            "edges": pa.array([EDGES] * len(state.targets)),
+        }
+    )
+
+
+def _curve_table(state: State) -> pa.Table:
+    """One row per target and random part of the corpus: its tokens, and the best activation in it."""
+    tokens, best = state.statistics.curve()
+    m, n = best.shape
+    return pa.table(
+        {
+            "target": pa.array(np.repeat(np.array(state.targets, dtype=object), n)),
+            "tokens": pa.array(np.tile(tokens, m)),
+            "highest": pa.array(best.ravel()),
+        }
+    )
+
+
+def _or_null(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

@@ -20,7 +20,7 @@ from optigram.text.packed import PACKED
 from optigram.text.shards import shards
 from optigram.text.tables import TableFile
 
-SAMPLED = "sampled:"
+SAMPLED, MOST_SAMPLED = "sampled:", 10_000_000
 COLUMN = "::"
 SAMPLE, SAMPLES = 1 << 16, 16  # bytes that are hashed at one place of a file, and places
 LOOKED = 32  # strings of a list that are held against the names of files
@@ -113,6 +113,16 @@ def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ..
     return tuple(found.values())
 
 
+def sampled_count(source: Any) -> int | None:
+    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
+    if not isinstance(source, str) or not source.startswith(SAMPLED):
+        return None
+    count = source.removeprefix(SAMPLED)
+    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
+        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
+    return int(count)
+
+
 def changed(source: Source) -> bool:
     """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
     if source.kind == HUB:
@@ -131,7 +141,7 @@ def _names_a_file(text: str) -> bool:
 
 def _named(name: str, column: str | None) -> Iterator[Source]:
     if name.startswith(SAMPLED):
-        raise InputError(f"a scan reads files, got {name!r}; sample with `optigram find`, or give --corpus FILE")
+        raise InputError(f"expected files, got {name!r}; sample texts with `optigram find`, or in Python, and give a file")
     if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):

@@ -4,20 +4,16 @@ import json
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 
 from optigram.engine.progress import progress, tell
 
 if TYPE_CHECKING:
-    from optigram.errors import Interrupted
-    from optigram.report.explanations import Explanations
     from optigram.report.results import Results
 
-__all__ = ["INTERRUPTED", "console", "print_explanations", "print_lines", "print_records", "progress", "say_interrupted", "tell"]
+__all__ = ["INTERRUPTED", "console", "print_records", "progress", "tell"]
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 INTERRUPTED = 130
@@ -47,17 +43,3 @@ def print_records(results: "Results", as_json: bool) -> None:
         sys.stdout.writelines(record.to_json() + "\n" for record in results)
     elif len(results):
         results.show(console())
-
-
-def print_explanations(explanations: "Explanations", as_json: bool) -> None:
-    """Explanations as tables, or as JSON lines."""
-    if as_json:
-        print_lines(map(asdict, explanations))
-    else:
-        explanations.show(console())
-
-
-def say_interrupted(error: "Interrupted") -> typer.Exit:
-    """Say how much an interrupted run kept; gives the exit to raise."""
-    tell(f"interrupted; kept {len(error.results)} texts")
-    return typer.Exit(INTERRUPTED)

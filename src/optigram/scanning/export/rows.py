@@ -1,13 +1,11 @@
 """Targets and examples of a scan in the form that other tools want."""
 
 import hashlib
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optigram.scanning.results import ScanResults
 from optigram.targets.address import Address
 
 DIGITS, LONGEST = 6, 120  # of a layer's number; characters of a folder's name
@@ -41,9 +39,9 @@ class Neuron(NamedTuple):
         return cls(folder_name(kind), int(layer), number if index is None else index)
 
     @classmethod
-    def all_of(cls, found: ScanResults) -> dict[str, "Neuron"]:
-        """Every target of a scan."""
-        return {row["target"]: cls.of(row["target"], row["index"], number) for number, row in enumerate(found.targets.to_pylist())}
+    def all_of(cls, targets: Iterable[Mapping[str, Any]]) -> dict[str, "Neuron"]:
+        """Every target of a scan, from the rows of its table `targets`."""
+        return {row["target"]: cls.of(row["target"], row["index"], number) for number, row in enumerate(targets)}
 
 
 def folder_name(name: str) -> str:
@@ -52,21 +50,8 @@ def folder_name(name: str) -> str:
     return kept if kept == name else f"{kept}-{_digest(name)}"
 
 
-def finite(value: float) -> float | None:
-    """The value; None where it is NaN or infinite, which JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The examples of each target and split, by rank."""
-    rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
-    for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
-        rows.setdefault(row["target"], {}).setdefault(row["split"], []).append(row)
-    return rows
 
 
 def tokens_of(row: Mapping[str, Any]) -> list[str]:
