@@ -29,7 +29,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            raise InputError(f"cannot write {str(path)[:60]}... ({os.strerror(error.errno)}); give a shorter name") from error
+            raise InputError(f"cannot write {str(path)[:60]}... (the name is too long); give a shorter one") from error
         if error.errno not in NO_ROOM:
             raise
         raise InputError(f"cannot write {path} ({os.strerror(error.errno)}); make room and run the same again") from error
