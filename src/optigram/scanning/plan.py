@@ -22,7 +22,7 @@ TOKENS, MANY_TOKENS = 512, 16384  # of a forward pass, on a CPU and on other dev
 PARTS, STATE = "parts", "state.parquet"
 LEAST = {"length": 1, "top": 1, "context": 2, "per_document": 1, "tokens": 1, "skipped": 0, "fold": 0, "sample": 0, "seed": 0}
 MOST = {"length": 10_000, "top": 100_000, "context": 1 << 20, "per_document": 1 << 20, "tokens": 1 << 30, "skipped": 1 << 20}
-MOST |= {"fold": 1 << 20, "sample": 100_000, "seed": 2**63 - 1}
+MOST |= {"fold": 1 << 20, "sample": 1 << 24, "seed": 2**63 - 1}
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class ScanResults:
             found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
             for table, columns in zip(found, COLUMNS, strict=True):
                 table.select(columns)
+            _check_manifest(about)
             return cls(about, *found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             if isinstance(error, InputError):
@@ -168,6 +169,18 @@ class ScanResults:
                 parquet.write_table(getattr(self, name), path, compression="zstd")
         with written_whole(folder / MANIFEST) as path:
             path.write_text(json.dumps(self.about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _check_manifest(about: Mapping[str, Any]) -> None:
+    """Read all that is read of a manifest, so that one that was damaged is known at once. Raises what reading it raises."""
+    scan, shards, broken = about["scan"], about["shards"], about["broken"]
+    read = (
+        f"{about['documents']:,d} {about['tokens']:,d} {about['seconds']:.0f} {broken['values']:,d} {shards['of']:d} {len(shards['done'])}"
+    )
+    paths = [*about["skipped"], *broken["in"], *(source["path"] for source in scan["sources"]), scan["model"], scan["mark"], scan["dtype"]]
+    names = {name: scan["settings"][name] for name in ("question", "length", "context", "skipped", "special")}
+    if not all(isinstance(path, str) for path in paths) or not names or not read or (broken["values"] and not broken["in"]):
+        raise ValueError(f"{MANIFEST} was changed")
 
 
 def is_scan(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from optigram.errors import InputError, nearest
+from optigram.files import is_file
 from optigram.shapes import Float
 from optigram.targets.address import MEMORY
 from optigram.targets.latent import Scaling, SparseAutoencoder
@@ -43,16 +44,16 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
     if not isinstance(source, str):
         return _converted(source)
     path = Path(source)
-    if (path / SAELENS).is_file():
+    if is_file(path / SAELENS):
         found, config = _tensors(path / SAELENS), _config(path / CONFIG)
         for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
             _named(found, name, source)
         return _saelens(found, config, source)
-    if (path / SPARSIFY).is_file():
+    if is_file(path / SPARSIFY):
         found, config = _tensors(path / SPARSIFY), _config(path / CONFIG)
         _named(found, "b_dec", source)
         return _sparsify(found, config, source)
-    if path.is_file():
+    if is_file(path):
         return _plain(_tensors(path), {}, source)
     raise InputError(
         f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
@@ -67,7 +68,7 @@ def _autoencoder_of(found: dict[str, Tensor], config: dict[str, Any], source: st
 
 def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
     """The one-dimensional tensor of this name in a `.safetensors` file."""
-    if not Path(source).is_file():
+    if not is_file(source):
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
     known = _tensors(Path(source))
     if name not in known:
