@@ -90,9 +90,9 @@ def _over_seeds(rows: Sequence[Row]) -> Row:
     for name, first in rows[0].metrics.items():
         values = [row.metrics[name] for row in rows if row.metrics.get(name) is not None]
         if isinstance(first, list):
-            metrics[name] = [statistics.Interval.median(parts) for parts in zip(*values, strict=True)]
+            metrics[name] = [statistics.median(parts) for parts in zip(*values, strict=True)]
         else:
-            metrics[name] = first if isinstance(first, str) or not values else statistics.Interval.median(values)
+            metrics[name] = first if isinstance(first, str) or not values else statistics.median(values)
     return replace(rows[0], metrics=metrics, settings={**rows[0].settings, SEEDS: len(rows)})
 
 

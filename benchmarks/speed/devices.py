@@ -85,8 +85,9 @@ def searching(context: Device, unit: Unit, seed: int) -> list[Result]:
         objective = Objective(model, resolve([f"{site}:{i}@max" for i in range(count)], model), settings.length)
         plan = Plan.of(unit["method"], objective, None, unit["budget"])
         _reset()
+        assert plan.method is not None
         found, seconds = _searched(context, objective, plan.method, unit["budget"], seed)
-        spent = sum(one.forwards + one.backwards for one in found.found)
+        spent = sum(one.forwards + one.backwards for one in found.found if one is not None)
         metrics = {"ratio": spent / seconds / bare, "searched": spent / seconds, "bare": bare, "peak": _peak(), "neurons": count}
         results.append(Result(metrics, settings={"what": f"{unit['method']}, {count} neuron{'s' * (count > 1)}", "card": _card()}))
     return results

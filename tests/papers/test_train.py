@@ -23,6 +23,7 @@ from optigram.papers.poerner2018.features import Images
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.train import CHECKPOINT, train
 from optigram.papers.poerner2018.trainer import Trainer, Training
+from optigram.text.sources import open_corpus
 from papers.generated import ANIMALS, COLOURS, PLACES, SIZES, scene, scenes, write_vendrov
 
 SETTINGS = Training(embedding=12, hidden=16, alpha=0.5, rate=0.02, batch=8, epochs=4, dropout=0.05, rare=0.5, decay=True, seed=1)
@@ -44,7 +45,7 @@ def read(tmp_path, shares=SHARES, by="image"):
     ]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     np.savez(tmp_path / "images.npz", image_ids=np.arange(60), features=np.eye(4)[labels], categories=np.array(ANIMALS))
-    return Dataset.split([str(tmp_path / "captions.jsonl")], Images.read(tmp_path / "images.npz"), shares, 1, by)
+    return Dataset.split(open_corpus(tmp_path / "captions.jsonl").documents(), Images.read(tmp_path / "images.npz"), shares, 1, by)
 
 
 def test_training_learns_and_leaves_a_model(data, tmp_path):

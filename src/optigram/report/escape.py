@@ -25,7 +25,7 @@ class Word(NamedTuple):
 
         Such a word has the lowest of its tokens' activations, which is that of the token that adds most.
         """
-        made: list[cls] = []
+        made: list[Word] = []
         place, i = 0, 0
         while i < len(words):
             end = i

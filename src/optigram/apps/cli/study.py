@@ -170,6 +170,7 @@ def _training_data(
     from optigram.papers.poerner2018.data import SHARES, Dataset
     from optigram.papers.poerner2018.features import Images
     from optigram.papers.poerner2018.layouts import read_folder
+    from optigram.text.sources import open_corpus
 
     if (folder is None) == (not captions):
         raise InputError("expected either --data FOLDER or --captions FILE, got both or neither; see optigram train --help")
@@ -182,4 +183,8 @@ def _training_data(
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
     known = None if images is None else Images.read(images, rows)
-    return Dataset.split(captions or [], known, SHARES, settings.seed, settings.held_out, say)
+    given = [open_corpus(source) for source in captions or []]
+    for remark in (remark for corpus in given for remark in corpus.remarks):
+        say(remark)
+    documents = (document for corpus in given for document in corpus.documents())
+    return Dataset.split(documents, known, SHARES, settings.seed, settings.held_out)

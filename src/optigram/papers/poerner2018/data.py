@@ -1,7 +1,7 @@
 """Captions to train Imaginet on (paper, section 3): read, split by image, batched."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
-from optigram.text.sources import open_corpus
+from optigram.text.documents import Document
 from optigram.text.vocabulary import UNKNOWN, Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
@@ -52,27 +52,16 @@ class Dataset:
 
     @classmethod
     def split(
-        cls,
-        sources: Sequence[str],
-        images: Images | None,
-        shares: tuple[float, float],
-        seed: int,
-        by: str = "image",
-        tell: Callable[[str], None] = lambda text: None,
+        cls, captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image"
     ) -> "Dataset":
-        """Split the captions of all `sources` into train, validation and test; `shares` are the fractions of validation and test.
-
-        `tell` is told of a column that was chosen among several.
+        """Split captions into train, validation and test; `shares` are the fractions of validation and test.
 
         Test images are never trained on. Neither are validation images, unless `by` is "caption": then training may see another
         caption of a validation image. No training caption equals a held-out one.
         """
         rows = {} if images is None else images.rows
         groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
-        known = [open_corpus(source) for source in sources]
-        for remark in (remark for corpus in known for remark in corpus.remarks):
-            tell(remark)
-        for number, (_, text, image) in enumerate(document for corpus in known for document in corpus.documents()):
+        for number, (_, text, image) in enumerate(captions):
             words = tuple(words_of(text))
             if words:
                 groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
