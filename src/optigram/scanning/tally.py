@@ -6,7 +6,7 @@ from torch import Tensor
 
 from optigram.scanning.chunks import Batch
 from optigram.scanning.statistics import BINS, LEVELS, OCTAVES, THINNED, ZERO, Statistics
-from optigram.shapes import Float, Int
+from optigram.shapes import Bool, Float, Int
 
 CACHED = 1 << 16  # numbers
 LOWEST = 127 - 1 + min(OCTAVES)  # the exponent of the lowest power of two, as a float32 holds it, less 1
@@ -25,7 +25,8 @@ class Tally:
         self.statistics, m = statistics, len(statistics.best)
         self.histogram = torch.zeros(m, BINS, dtype=torch.int64, device=self.device)
         self.best = torch.full((LEVELS, m), -torch.inf, device=self.device)
-        self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.broken = torch.zeros(m, dtype=torch.int64, device=self.device)
+        self.broken_in: list[Int[Tensor, " b"]] = []
         self.sums: list[Float[Tensor, "m 4"]] = []
         self.drawn: list[Float[Tensor, "r m"]] = []
         self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -42,6 +43,11 @@ class Tally:
         self.nearest = np.sort(np.concatenate([self.nearest, chance[rows]]))[: self.sample]
         return thinned, rows
 
+    def note_broken(self, broken: Bool[Tensor, "b s _"], document: Int[Tensor, " b"], start: int) -> None:
+        """Count the places whose values are not finite, for the targets from number `start` on, and note their documents."""
+        self.broken[start : start + broken.shape[2]] += broken.sum((0, 1))
+        self.broken_in.append(torch.where(broken.flatten(1).any(1), document, -1))
+
     def add(
         self,
         values: list[Float[Tensor, "b s _"]],
@@ -50,11 +56,16 @@ class Tally:
         weight: Float[Tensor, " n"],
         thinned: Int[Tensor, " t"],
         rows: Int[Tensor, " r"],
+        broken: bool,
     ) -> None:
-        """Add a batch: its activations by part, the highest of each chunk, the level of its document, and 1 for positions that count."""
+        """Add a batch: its activations by part, the highest of each chunk, the level of its document, and 1 for positions that count.
+
+        `broken`: whether there may be -inf, which stands for what is not finite.
+        """
         self.best.scatter_reduce_(0, level[:, None].expand_as(high), high.float(), "amax")
         flat = [part.flatten(0, 1) for part in values]
-        self.sums.append(torch.cat([_powers(part, weight) for part in flat]))
+        finite = [part.masked_fill(part.isneginf(), 0) for part in flat] if broken else flat
+        self.sums.append(torch.cat([_powers(part, weight) for part in finite]))
         if len(thinned):
             self._count(torch.cat([part[thinned] for part in flat], dim=1))
         self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
@@ -72,7 +83,9 @@ class Tally:
                 seen.sums += powers
             seen.histogram += self.histogram.cpu().numpy()
             np.maximum(seen.best, self.best.T.cpu().numpy(), out=seen.best)
-            seen.broken += int(self.broken)
+            if self.broken_in:
+                documents = torch.cat(self.broken_in).cpu().numpy()
+                seen.note_broken(self.broken.cpu().numpy(), documents[documents >= 0])
             seen = seen.with_places(self.places, torch.cat(self.drawn).T.cpu().numpy(), self.sample)
         self._begin(seen)
         return seen
@@ -80,7 +93,7 @@ class Tally:
     def _count(self, values: Float[Tensor, "n m"]) -> None:
         """Count values in the bins of the histogram."""
         bins = _bins(values.float()).long() + BINS * torch.arange(values.shape[1], device=values.device)
-        self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
+        self.histogram.view(-1).scatter_add_(0, bins.flatten(), values.isfinite().long().flatten())
 
 
 def _bins(values: Float[Tensor, "n m"]) -> Int[Tensor, "n m"]:
@@ -94,7 +107,15 @@ def _bins(values: Float[Tensor, "n m"]) -> Int[Tensor, "n m"]:
 
 
 def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
-    """Weighted sums of the first four powers of values; on a CPU of as many rows at a time as stay in its cache."""
+    """Weighted sums of the first four powers of values; on a CPU in float64, if one does not fit into float32."""
+    found = _sums(values, weight)
+    if found.device.type != "cpu":
+        return found
+    return found.double() if found.isfinite().all() else _sums(values.double(), weight.double())
+
+
+def _sums(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
+    """The sums in the type of the values; on a CPU of as many rows at a time as stay in its cache."""
     rows = max(CACHED // values.shape[1], 1) if values.device.type == "cpu" else len(values)
     sums = []
     for part, share in zip(values.split(rows), weight.split(rows), strict=True):
