@@ -153,7 +153,7 @@ def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
 
 def _tables(state: State, targets: Iterable[Target]) -> dict[str, pa.Table]:
     """The tables `targets` and `curve`, by name, of a state and its targets."""
-    known = {str(target): _index(target) for target in targets}
+    known = {str(one): _index(target) for target in targets for one in (target, target.last())}  # in context a pool is left aside
     return {"targets": _target_table(state, [known[target] for target in state.targets]), "curve": _curve_table(state)}
 
 
