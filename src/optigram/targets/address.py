@@ -9,12 +9,12 @@ an index, a range, `*`, or a name, in double quotes where it would read as one o
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from optigram.errors import InputError
-from optigram.targets.float32 import holds
 from optigram.text.columns import checked_text
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
@@ -25,6 +25,7 @@ MEMORY = "memory:"  # how FILE begins where it is an object in memory; a hash of
 Units = tuple[int | str | range, ...] | None  # indices, names and ranges; None stands for all units of the site
 
 DIGITS = 18  # of an index; more than any model has units
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of a weight in float32; below, it loses digits and then all of it
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 JOIN = re.compile(r"\s+([+-])\s+")
@@ -81,6 +82,11 @@ class Address:
         shown = "".join(f" {'-' if term.weight < 0 else '+'} {_term_text(term)}" for term in self.terms)
         lead = "-" if shown.startswith(" -") else ""
         return lead + shown[3:] + (f"@{self.pool}" if self.pool != "last" else "")
+
+
+def holds(weight: float) -> bool:
+    """Whether float32 has a number for a weight: finite, not 0, and with all its digits."""
+    return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
 
 
 def _without_names(text: str) -> str:
