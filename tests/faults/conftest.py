@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from cases import begin, filled, make_inputs  # noqa: E402 - which stands beside this file
+from fault_cases import begin, filled, make_inputs  # noqa: E402 - which stands beside this file
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from cases import CASES, begin, filled, outcome
+from fault_cases import CASES, begin, filled, outcome
 
 KILLS, SEED = int(os.environ.get("OPTIGRAM_KILLS", "10")), int(os.environ.get("OPTIGRAM_SEED", "0"))
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

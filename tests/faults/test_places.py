@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cases import CASES, begin, filled, outcome
+from fault_cases import CASES, begin, filled, outcome
 
 SMALL = 3000  # bytes that a file may have on the small disk
 BY_NAME = {case.name: case for case in CASES}
