@@ -20,7 +20,7 @@ from optigram.files import written_whole
 from optigram.scanning.export.rows import Neuron, tokens_of
 from optigram.scanning.results import ScanResults
 
-LISTS = ("ids", "activations", "spans")
+COLUMNS = ("ids", "activations", "spans")  # lists, which are JSON in a CSV
 CREATOR = "optigram"
 BATCH = 256  # targets in a file
 LISTS = (
@@ -35,7 +35,7 @@ NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "bin
 def _write_csv(found: ScanResults, out: Path) -> None:
     """One row per example; lists as JSON."""
     table = found.examples
-    for name in LISTS:
+    for name in COLUMNS:
         column = pa.array([None if value is None else json.dumps(value) for value in table[name].to_pylist()], pa.string())
         table = table.set_column(table.schema.get_field_index(name), name, column)
     with written_whole(out) as path:
