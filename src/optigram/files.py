@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from optigram.errors import InputError
 
@@ -28,7 +30,7 @@ LONGEST = 50  # characters of a name, which is to be no longer with what is put 
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to `path` on success, remove it on any failure.
 
-    Raises InputError where the disk is full, and where nothing may be written.
+    Raises InputError where the disk is full, the name is too long, and where nothing may be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +41,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
     except Exception as error:
         number = _number_of(error)
+        if number == errno.ENAMETOOLONG:
+            raise InputError(f"cannot write {str(path)[:60]}... (the name is too long); give a shorter one") from error
         if number not in REMEDY or not _about(error, path):
             raise
         raise InputError(f"cannot write {path} ({os.strerror(number)}); {REMEDY[number]}") from error
@@ -118,6 +122,22 @@ def _about(error: Exception, path: Path) -> bool:
     """Whether an error is about writing `path`: about no file by name, or about its folder or a file there."""
     name = error.filename if isinstance(error, OSError) else None
     return name is None or Path(os.fsdecode(name)).parent == path.parent or Path(os.fsdecode(name)) in path.parents
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file of this name; False too for a name that no file can have, such as one of 300 characters."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON text says. Raises ValueError for any other text, also for one that is nested too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def versions() -> dict[str, str]:

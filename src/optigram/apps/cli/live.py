@@ -39,7 +39,9 @@ def _explore(
     if missing := next((folder for folder in files or () if not folder.is_dir()), None):
         raise InputError(f"--files: expected a folder, got {str(missing)!r}")
     network = load(model, device=device)
-    texts = corpus_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
+    texts = (
+        corpus_for(network, corpus, tell=(lambda text: None) if quiet else tell) if corpus is not None or network.name == BUNDLED else None
+    )
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
         tell(f"WARNING: whoever reaches {host} can use this page; it has no password")
