@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import platform
+import re
 import secrets
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,41 +14,114 @@ from typing import Any
 
 from optigram.errors import InputError
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: what a killed process leaves there stays
+    fcntl = None
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
+REMEDY = dict.fromkeys(NO_ROOM, "make room and run the same again") | dict.fromkeys(NO_RIGHT, "allow writing there, or name another place")
+OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust, such as safetensors, write it into errors of their own
+LONGEST = 50  # characters of a name, which is to be no longer with what is put around it than file systems allow
 
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; rename it to `path` on success, remove it on any failure.
 
-    Raises InputError where the disk is full, or the name is too long.
+    Raises InputError where the disk is full, the name is too long, and where nothing may be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")  # others may write the same file, on other machines too
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        with _temporary(path) as temporary:
+            yield temporary
+            temporary.replace(path)
+    except InputError:
+        raise
+    except Exception as error:
+        number = _number_of(error)
+        if number == errno.ENAMETOOLONG:
             raise InputError(f"cannot write {str(path)[:60]}... (the name is too long); give a shorter one") from error
-        if error.errno not in NO_ROOM:
+        if number not in REMEDY or not _about(error, path):
             raise
-        raise InputError(f"cannot write {path} ({os.strerror(error.errno)}); make room and run the same again") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path} ({os.strerror(number)}); {REMEDY[number]}") from error
 
 
 def writable_folder(path: Path) -> Path:
-    """Make the folder and try it, so that an unwritable one is known before the work and not after it."""
+    """Make the folder and try it, so that an unwritable one is known before the work and not after it. Raises InputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with written_whole(path / ".writable") as probe:
-            probe.touch()
-        (path / ".writable").unlink(missing_ok=True)
+        with _temporary(path / "writable") as probe:
+            probe.unlink()
     except OSError as error:
         raise InputError(f"cannot write to the folder {path} ({error.strerror}); name another one") from error
     return path
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A new empty file beside `path`, removed on failure.
+
+    Its name is always the same, so that whoever writes a file again overwrites what a killed process has left of it, unless another
+    process is writing it: that one holds a lock.
+    """
+    temporary = path.with_name(f".{path.name[:LONGEST]}.tmp")
+    descriptor = _claimed(temporary)
+    if descriptor is None:
+        temporary = path.with_name(f".{path.name[:LONGEST]}.{secrets.token_hex(6)}.tmp")
+        temporary.touch()
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _claimed(temporary: Path) -> int | None:
+    """Make an empty file that is locked, and give its descriptor; None where another process has it, and where there are no locks."""
+    while fcntl is not None:
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError:  # such as what another user left
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if not isinstance(error, BlockingIOError):  # a file system without locks, on which nobody writes to this name
+                temporary.unlink(missing_ok=True)
+            return None
+        if _still_there(temporary, descriptor):
+            os.ftruncate(descriptor, 0)
+            return descriptor
+        os.close(descriptor)
+    return None
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
+    """Whether an open file was neither renamed nor removed."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _number_of(error: Exception) -> int | None:
+    """The number of the operating system's error that an exception is, or was made of by a library."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = OS_ERROR.search(str(error))
+    return int(found[1]) if found else None
+
+
+def _about(error: Exception, path: Path) -> bool:
+    """Whether an error is about writing `path`: about no file by name, or about its folder or a file there."""
+    name = error.filename if isinstance(error, OSError) else None
+    return name is None or Path(os.fsdecode(name)).parent == path.parent or Path(os.fsdecode(name)) in path.parents
 
 
 def is_file(path: str | Path) -> bool:

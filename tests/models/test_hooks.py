@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from tiny_models import network, pretrained
@@ -81,3 +83,16 @@ def test_the_vocabulary_projection_is_not_run_for_a_logit():
     finally:
         handle.remove()
     assert not ran
+
+
+def test_threads_that_read_one_network_see_their_own_texts():
+    net = network("gpt2")
+    texts = [torch.full((2, 9), number) for number in (1, 2)]
+    alone = [net.read(net.embedding[ids], ["mlp_act.1"])["mlp_act.1"] for ids in texts]
+
+    def differs(number: int) -> bool:
+        reads = (net.read(net.embedding[texts[number]], ["mlp_act.1"])["mlp_act.1"] for _ in range(100))
+        return any(not torch.equal(found, alone[number]) for found in reads)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(differs, range(2))) == [False, False]

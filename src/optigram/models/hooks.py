@@ -1,6 +1,7 @@
 """Reading states of a torch module: hooks that are removed afterwards, and a forward that stops when all is read."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -79,8 +80,9 @@ def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int
 
 @contextlib.contextmanager
 def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
-    """Within this, `module` gives `output`, whatever it is given."""
-    handle = module.register_forward_hook(lambda *_: output)
+    """Within this, `module` gives `output` to this thread, whatever it is given."""
+    thread = threading.get_ident()
+    handle = module.register_forward_hook(lambda *_: output if threading.get_ident() == thread else None)
     try:
         yield
     finally:
@@ -89,13 +91,18 @@ def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None
 
 @contextlib.contextmanager
 def _watching(root: nn.Module, points: set[Point], observe: Callable[[Point, object], None]) -> Iterator[None]:
-    """Within this, `observe` is called with the input or output of the modules of `points`."""
+    """Within this, `observe` is called with the input or output of the modules of `points`, where this thread runs them."""
+    thread = threading.get_ident()
+
+    def seen(point: Point, value: object) -> None:
+        if threading.get_ident() == thread:  # another thread may read the same network at the same time
+            observe(point, value)
 
     def before(point: Point) -> Callable[..., None]:
-        return lambda module, args, named: observe(point, args[0] if args else named)
+        return lambda module, args, named: seen(point, args[0] if args else named)
 
     def after(point: Point) -> Callable[..., None]:
-        return lambda module, args, output: observe(point, output)
+        return lambda module, args, output: seen(point, output)
 
     with contextlib.ExitStack() as stack:
         for point in points:
