@@ -32,8 +32,9 @@ class _AllRead(BaseException):
 def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: tuple[int, int]) -> dict[str, Tensor]:
     """The states {name: [b s h]} at `points` of `root` while `run` calls the network with texts of `shape` (b, s).
 
-    The network is stopped as soon as the last of them is known. No hook is left, whatever happens. Raises InputError for a
-    point that the forward does not reach, or that has no state per position.
+    The network is stopped as soon as the last of them is known. States are copies, for what runs after a point may add to its tensor
+    in place. No hook is left, whatever happens. Raises InputError for a point that the forward does not reach, or that has no state
+    per position.
     """
     found: dict[Point, Tensor] = {}
     wanted = {point._replace(half=None) for point in points.values()}
@@ -45,6 +46,7 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
         found[point] = state
         if found.keys() == wanted:
             raise _AllRead
+        found[point] = state.clone()
 
     with _watching(root, wanted, keep):
         try:
