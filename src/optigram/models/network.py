@@ -26,7 +26,7 @@ class Network:
 
     The module is left as it was found: it is `frozen` (see `module_state.Frozen`) during a read only, its parameters get no
     gradient, and no hook stays. It is read where its weights are. `dtype` is that of its embeddings; states are at least float32.
-    `new_cache` makes an empty KV cache for `body`.
+    `new_cache` makes an empty KV cache for `body`. `remark` is what a user should know, or "".
     """
 
     attends = True
@@ -40,7 +40,9 @@ class Network:
         embedding: nn.Module,
         head: Head | None = None,
         new_cache: Callable[[], Any] | None = None,
+        remark: str = "",
     ):
+        self.remark = remark
         self.name, self.vocabulary, self.module = name, vocabulary, module
         self._new_cache, self.frozen = new_cache, Frozen(module)
         with self.frozen, torch.no_grad():
