@@ -1,6 +1,7 @@
 """Reading states of a torch module: hooks that are removed afterwards, and a forward that stops when all is read."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -11,14 +12,19 @@ from optigram.errors import InputError
 from optigram.shapes import Float, Shaped
 
 Run = Callable[[], object]
+EXPERT = re.compile(r"\bexperts\.\d+\b")
 
 
 class Point(NamedTuple):
-    """The input or output of a module, found by its path; `half` is the first (0) or second (1) half of its width."""
+    """The input or output of a module, found by its path; `half` is the first (0) or second (1) half of its width.
+
+    `whole`: there is one state per text, as of a pooler or a classifier; it is read at every position of the text.
+    """
 
     path: str
     side: Literal["in", "out"] = "out"
     half: Literal[0, 1] | None = None
+    whole: bool = False
 
     def __str__(self) -> str:
         """The point as it is written in addresses: `transformer.h.5.mlp.c_proj@in`."""
@@ -40,7 +46,7 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
     wanted = {point._replace(half=None) for point in points.values()}
 
     def keep(point: Point, value: object) -> None:
-        state = _per_position(value, shape)
+        state = _per_text(value, shape) if point.whole else _per_position(value, shape)
         if state is None:
             raise InputError(f"{point} has no state per position; choose another module")
         found[point] = state
@@ -60,9 +66,10 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
 
 
 def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int]:
-    """The width of every point of `root` that has one state per position, in the order in which `run` reaches them.
+    """The width of every point of `root` that has one state per position or text, in the order in which `run` reaches them.
 
-    Modules that run more than once in a forward are left out, as their name would be ambiguous.
+    Modules that run more than once in a forward are left out, as their name would be ambiguous, and so are single experts, which
+    read some of the positions.
     """
     widths: dict[Point, int] = {}
     times: dict[Point, int] = {}
@@ -72,11 +79,13 @@ def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int
         state = _per_position(value, shape)
         if state is not None:
             widths[point] = state.shape[-1]
+        elif point.side == "out" and (state := _per_text(value, shape)) is not None:
+            widths[point._replace(whole=True)] = state.shape[-1]
 
-    paths = [path for path, _ in root.named_modules() if path]
+    paths = [path for path, _ in root.named_modules() if path and not EXPERT.search(path)]
     with _watching(root, {Point(path, side) for path in paths for side in ("in", "out")}, note):
         run()
-    return {point: width for point, width in widths.items() if times[point] == 1}
+    return {point: width for point, width in widths.items() if times[point._replace(whole=False)] == 1}
 
 
 @contextlib.contextmanager
@@ -112,16 +121,28 @@ def _watching(root: nn.Module, points: set[Point], observe: Callable[[Point, obj
 
 def _per_position(value: Any, shape: tuple[int, int]) -> Shaped[Tensor, "b s h"] | None:
     """The first tensor in `value`, as [b s h], if it has a state per position: [b s ...] or, as in OPT, [b*s h]."""
+    found = _first_tensor(value)
+    if found is None:
+        return None
+    if found.ndim == 2 and len(found) == shape[0] * shape[1]:
+        return found.unflatten(0, shape)
+    return found.flatten(2) if found.ndim >= 3 and tuple(found.shape[:2]) == shape else None
+
+
+def _per_text(value: Any, shape: tuple[int, int]) -> Shaped[Tensor, "b s h"] | None:
+    """The first tensor in `value`, if it has a state per text [b h], repeated at every position."""
+    found = _first_tensor(value)
+    return found[:, None].expand(-1, shape[1], -1) if found is not None and found.ndim == 2 and len(found) == shape[0] else None
+
+
+def _first_tensor(value: Any) -> Tensor | None:
+    """The first tensor in `value`, if it has floating numbers."""
     while not isinstance(value, Tensor):
         values = list(value.values()) if isinstance(value, Mapping) else value
         if not isinstance(values, list | tuple) or not values:
             return None
         value = values[0]
-    if not value.is_floating_point():
-        return None
-    if value.ndim == 2 and len(value) == shape[0] * shape[1]:
-        return value.unflatten(0, shape)
-    return value.flatten(2) if value.ndim >= 3 and tuple(value.shape[:2]) == shape else None
+    return value if value.is_floating_point() else None
 
 
 def _part(state: Tensor, point: Point) -> Tensor:

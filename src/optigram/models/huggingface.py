@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
+from optigram.models.bodies import body_of
 from optigram.models.checkpoint import open_checkpoint, quiet
-from optigram.models.heads import Head
 from optigram.models.network import Network
 from optigram.models.tokenizers import vocabulary_of
 
@@ -95,13 +95,19 @@ def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words
     """
     if tokenizer is None and words is None:
         tokenizer = _own_tokenizer(model)
-    body = model.get_encoder() if _has_decoder(model) else model
-    embedding = body.get_input_embeddings()
-    vocabulary = vocabulary_of(len(embedding.weight), tokenizer, words)
-    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    head = None if body is not model else Head(model.get_output_embeddings(), softcap)
-    cache = _transformers().DynamicCache if body is model else None
-    return Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, embedding, head, cache, remark)
+    body = body_of(model)
+    vocabulary = vocabulary_of(len(body.embedding.weight), tokenizer, words)
+    cache = None if model.config.is_encoder_decoder else _transformers().DynamicCache
+    network = Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, cache)
+    network.remark = "; ".join(text for text in (remark, body.remark or _unused_head(model, network)) if text)
+    return network
+
+
+def _unused_head(model: Any, network: Network) -> str:
+    """What to say of a head that gives no site."""
+    if model.base_model is model or network.sites.logits is not None or network.sites.scores:
+        return ""
+    return f"the head of {type(model).__name__} cannot be read as scores; its modules can, by their paths"
 
 
 def _own_tokenizer(model: Any) -> Any:
@@ -121,10 +127,6 @@ def _transformers() -> ModuleType:
 def _need(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise InputError(f"expected the package {package} for this model, got none installed; pip install 'optigram[{extra}]'")
-
-
-def _has_decoder(model: Any) -> bool:
-    return bool(model.config.is_encoder_decoder) and model.get_decoder() is not None
 
 
 @contextlib.contextmanager

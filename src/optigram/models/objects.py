@@ -14,6 +14,7 @@ from torch import nn
 
 from optigram.errors import InputError, nearest
 from optigram.models.base import Model
+from optigram.models.bodies import Body
 from optigram.models.heads import Head
 from optigram.models.huggingface import wrap_model
 from optigram.models.network import Network
@@ -77,8 +78,8 @@ def _wrap_module(
     rows = len(next(layer.parameters()))
     vocabulary = vocabulary_of(rows, tokenizer, words)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear) and part.out_features == rows]
-    head = Head(linear[-1]) if linear else None
-    return Network(name or type(module).__name__, module, vocabulary, module, layer, head)
+    heads = (Head(linear[-1]),) if linear else ()
+    return Network(name or type(module).__name__, module, vocabulary, Body(module, layer, heads))
 
 
 def _layer(module: nn.Module, path: str | None) -> nn.Module:

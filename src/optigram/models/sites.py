@@ -14,17 +14,24 @@ SHOWN = 4  # names in a repr
 
 
 class Sites(Mapping[str, Site]):
-    """Point names (`mlp_act.5`) come first, then `logits`, then module paths (`transformer.h.5`, `transformer.h.5@in`).
+    """Point names (`mlp_act.5`) come first, then `logits`, scores (`classes`), then module paths (`transformer.h.5`, `transformer.h.5@in`).
 
-    TransformerLens's names (`blocks.5.mlp.hook_post`) are found too, but not listed.
+    TransformerLens's names (`blocks.5.mlp.hook_post`) are found too, but not listed. `scores` are points with names of their units.
     """
 
     widths: Mapping[Point, int]
     logits: Site | None
+    scores: Mapping[str, tuple[Point, tuple[str, ...]]]
     canonical: dict[str, Point]
 
-    def __init__(self, root: nn.Module, widths: Mapping[Point, int], logits: Site | None = None) -> None:
-        self.widths, self.logits = widths, logits
+    def __init__(
+        self,
+        root: nn.Module,
+        widths: Mapping[Point, int],
+        logits: Site | None = None,
+        scores: Mapping[str, tuple[Point, tuple[str, ...]]] | None = None,
+    ) -> None:
+        self.widths, self.logits, self.scores = widths, logits, scores or {}
         self.canonical = canonical_points(root, widths)
         self._by_lens = {alias: name for name in self.canonical for alias in lens_names(name)}
 
@@ -33,31 +40,36 @@ class Sites(Mapping[str, Site]):
         name = self._by_lens.get(name, name)
         if name in self.canonical:
             return self.canonical[name]
+        if name in self.scores:
+            return self.scores[name][0]
         path = re.sub("@in$", "", name)
-        point = Point(path, "out" if path == name else "in")
-        if point not in self.widths:
+        side = "out" if path == name else "in"
+        found = next((point for whole in (False, True) if (point := Point(path, side, whole=whole)) in self.widths), None)
+        if found is None:
             raise KeyError(name)
-        return point
+        return found
 
     def __getitem__(self, name: str) -> Site:
         if name == LOGITS and self.logits is not None:
             return self.logits
         point = self.point(name)
-        return Site(self.widths[point._replace(half=None)] // (1 if point.half is None else 2))
+        names = self.scores[name][1] if name in self.scores else ()
+        return Site(self.widths[point._replace(half=None)] // (1 if point.half is None else 2), names)
 
     def __iter__(self) -> Iterator[str]:
         yield from self.canonical
         if self.logits is not None:
             yield LOGITS
-        yield from (str(point) for point in self.widths)
+        yield from self.scores
+        yield from (name for point in self.widths if (name := str(point)) not in self.scores)
 
     def __len__(self) -> int:
-        return len(self.canonical) + (self.logits is not None) + len(self.widths)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         names = [*self.canonical] or [str(point) for point in self.widths]
         more = ", ..." if len(names) > SHOWN else ""
-        logits = "" if self.logits is None else f" and {LOGITS}"
+        logits = "".join(f" and {name}" for name in ([] if self.logits is None else [LOGITS]) + [*self.scores])
         paths = f" and {len(self.widths)} module paths" if self.canonical else ""
         kind = "sites" if self.canonical else "module paths"
         return f"<{len(names)} {kind} ({', '.join(names[:SHOWN])}{more}){logits}{paths}>"
