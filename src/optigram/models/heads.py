@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optigram.errors import InputError
 from optigram.models.base import Linear, Site
 from optigram.models.hooks import Point, read_points
 from optigram.models.inputs import Inputs
 from optigram.shapes import Int
 
-CLASSES, SCORE, ANSWER, IMAGE_SPACE = "classes", "score", "answer", "image_space"
+LOGITS, CLASSES, SCORE, ANSWER, IMAGE_SPACE = "logits", "classes", "score", "answer", "image_space"
 TOWERS = "TextModelWithProjection", "SiglipTextModel", "Siglip2TextModel", "TextTower"  # of models of text and images
 Scores = tuple[Point, tuple[str, ...]]  # where they are, and the names of their units
 
@@ -37,7 +38,10 @@ class Head:
             return None
         source, (b, s) = Point(path, "in"), ids.shape
         given = inputs.output(ids).float()
-        state = read_points(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
+        try:
+            state = read_points(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
+        except InputError:  # the layer's weights are used, and it is not called
+            return None
         weight, bias = _linear_weights(self.layer, state.to(inputs.dtype))
         logits = nn.functional.linear(state, weight.to(state.dtype), bias.to(state.dtype)).float()
         scale = self._scale(given, logits.to(given.device))
@@ -69,8 +73,13 @@ class ScoreHead:
     kind: str
     labels: tuple[str, ...] = ()
 
-    def find(self, root: nn.Module, inputs: Inputs, ids: Int[Tensor, "b s"], widths: Mapping[Point, int]) -> dict[str, Scores]:
-        """The site `classes`, `score`, `answer` or `image_space`: the last point whose states on `ids` are the network's output."""
+    def find(
+        self, root: nn.Module, inputs: Inputs, ids: Int[Tensor, "b s"], widths: Mapping[Point, int], tokens: tuple[str, ...]
+    ) -> dict[str, Scores]:
+        """The site `classes`, `score`, `answer` or `image_space`: the last point whose states on `ids` are the network's output.
+
+        It is `logits` if there is a unit for each of `tokens`.
+        """
         name, given, names = self._output(inputs.take_ids(ids))
         if given is None or given.ndim not in (2, 3):
             return {}
@@ -83,8 +92,8 @@ class ScoreHead:
         if not found:
             return {}
         point = points[found[-1]]
-        if widths[point] == 1 and name == CLASSES:
-            name, names = SCORE, ()
+        if name == CLASSES:
+            name, names = {1: (SCORE, ()), len(tokens): (LOGITS, tokens)}.get(widths[point], (name, names))
         return {name: (point, names if len(names) == widths[point] else ())}
 
     def _output(self, output: Any) -> tuple[str, Tensor | None, tuple[str, ...]]:

@@ -63,7 +63,7 @@ class Network:
                 name: found
                 for head in body.heads
                 if isinstance(head, ScoreHead)
-                for name, found in head.find(module, self.inputs, ids, widths).items()
+                for name, found in head.find(module, self.inputs, ids, widths, vocabulary.tokens).items()
             }
         self.sites = Sites(module, widths, logits[0] if logits else None, {} if logits else scores)
 
