@@ -59,7 +59,7 @@ def test_a_module_that_is_never_run_is_named():
 def test_a_module_that_runs_twice_is_no_site():
     shared = nn.Linear(4, 4)
     net = nn.ModuleDict({"shared": shared, "once": nn.Linear(4, 4)})
-    widths = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
+    widths, _ = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
     assert set(widths) == {Point("once", "in"), Point("once")}
 
 

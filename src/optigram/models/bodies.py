@@ -36,7 +36,8 @@ def body_of(model: Any) -> Body:
     if hasattr(model, "text_model") and hasattr(model, "vision_model") and hasattr(model, "get_text_features"):
         tower = TextTower(model)
         text = getattr(model.text_model, "text_model", model.text_model)
-        return Body(tower, text.embeddings.token_embedding, (ScoreHead("TextTower"),), padding=_padding(model.config.text_config))
+        embedding = text.get_input_embeddings() if hasattr(text, "get_input_embeddings") else text.embeddings.token_embedding
+        return Body(tower, embedding, (ScoreHead("TextTower"),), padding=_padding(model.config.text_config))
     _check_reads_text(model, kind)
     embedding, labels = _embedding_of(model, kind), _labels(model.config)
     if kind.endswith("ForMultipleChoice"):

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -18,17 +19,25 @@ EXPERT = re.compile(r"\bexperts\.\d+\b")
 class Point(NamedTuple):
     """The input or output of a module, found by its path; `half` is the first (0) or second (1) half of its width.
 
-    `whole`: there is one state per text, as of a pooler or a classifier; it is read at every position of the text.
+    `whole`: there is one state per text, as of a pooler or a classifier; it is read at every position of the text. `turned`: positions
+    come before texts, as in XLNet. `run` counts the runs of a module that a forward runs several times, as ALBERT does.
     """
 
     path: str
     side: Literal["in", "out"] = "out"
     half: Literal[0, 1] | None = None
     whole: bool = False
+    turned: bool = False
+    run: int = 0
 
     def __str__(self) -> str:
         """The point as it is written in addresses: `transformer.h.5.mlp.c_proj@in`."""
-        return self.path + ("@in" if self.side == "in" else "") + ("" if self.half is None else f"[{self.half}/2]")
+        return (
+            self.path
+            + (f"(run {self.run})" if self.run else "")
+            + ("@in" if self.side == "in" else "")
+            + ("" if self.half is None else f"[{self.half}/2]")
+        )
 
 
 class _AllRead(BaseException):
@@ -43,10 +52,14 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
     per position.
     """
     found: dict[Point, Tensor] = {}
+    runs: Counter[Point] = Counter()
     wanted = {point._replace(half=None) for point in points.values()}
 
     def keep(point: Point, value: object) -> None:
-        state = _per_text(value, shape) if point.whole else _per_position(value, shape)
+        runs[point] += 1
+        if runs[point] != point.run + 1:
+            return
+        state = _per_text(value, shape) if point.whole else _per_position(value, shape, point.turned)
         if state is None:
             raise InputError(f"{point} has no state per position; choose another module")
         found[point] = state
@@ -65,27 +78,30 @@ def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: t
     return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
 
 
-def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> dict[Point, int]:
+def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> tuple[dict[Point, int], dict[Point, int]]:
     """The width of every point of `root` that has one state per position or text, in the order in which `run` reaches them.
 
-    Modules that run more than once in a forward are left out, as their name would be ambiguous, and so are single experts, which
-    read some of the positions.
+    The second are those of modules that run more than once in a forward, whose paths alone would be ambiguous. Single experts, which
+    read some of the positions, are left out.
     """
     widths: dict[Point, int] = {}
-    times: dict[Point, int] = {}
+    runs: Counter[Point] = Counter()
 
     def note(point: Point, value: object) -> None:
-        times[point] = times.get(point, 0) + 1
-        state = _per_position(value, shape)
-        if state is not None:
-            widths[point] = state.shape[-1]
+        one = point._replace(run=runs[point])
+        runs[point] += 1
+        if (state := _per_position(value, shape)) is not None:
+            widths[one] = state.shape[-1]
+        elif (state := _per_position(value, shape, turned=True)) is not None:
+            widths[one._replace(turned=True)] = state.shape[-1]
         elif point.side == "out" and (state := _per_text(value, shape)) is not None:
-            widths[point._replace(whole=True)] = state.shape[-1]
+            widths[one._replace(whole=True)] = state.shape[-1]
 
     paths = [path for path, _ in root.named_modules() if path and not EXPERT.search(path)]
     with _watching(root, {Point(path, side) for path in paths for side in ("in", "out")}, note):
         run()
-    return {point: width for point, width in widths.items() if times[point._replace(whole=False)] == 1}
+    once = {point: width for point, width in widths.items() if runs[Point(point.path, point.side)] == 1}
+    return once, {point: width for point, width in widths.items() if point not in once}
 
 
 @contextlib.contextmanager
@@ -119,11 +135,13 @@ def _watching(root: nn.Module, points: set[Point], observe: Callable[[Point, obj
         yield
 
 
-def _per_position(value: Any, shape: tuple[int, int]) -> Shaped[Tensor, "b s h"] | None:
-    """The first tensor in `value`, as [b s h], if it has a state per position: [b s ...] or, as in OPT, [b*s h]."""
+def _per_position(value: Any, shape: tuple[int, int], turned: bool = False) -> Shaped[Tensor, "b s h"] | None:
+    """The first tensor in `value`, as [b s h], if it has a state per position: [b s ...], [b*s h] as in OPT, [s b ...] if `turned`."""
     found = _first_tensor(value)
     if found is None:
         return None
+    if turned:
+        return found.transpose(0, 1).flatten(2) if found.ndim >= 3 and tuple(found.shape[1::-1]) == shape else None
     if found.ndim == 2 and len(found) == shape[0] * shape[1]:
         return found.unflatten(0, shape)
     return found.flatten(2) if found.ndim >= 3 and tuple(found.shape[:2]) == shape else None

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
+from optigram.models.adapters import base_of, merged
 from optigram.models.bodies import body_of
 from optigram.models.checkpoint import open_checkpoint, quiet
 from optigram.models.network import Network
@@ -72,12 +73,16 @@ def open_model(
     opening = _Opening.of(source, revision, trust_remote_code)
     for package in ("gguf", "accelerate") if opening.file is not None else ():
         _need(package, "gguf")
+    base = base_of(opening.where)
+    where = opening.where if base is None else base
     with quiet(library, opening.file is not None), _in_one_line(source, MODELS):
-        config = library.AutoConfig.from_pretrained(opening.where, **opening.settings)
+        config = library.AutoConfig.from_pretrained(where, **opening.settings)
         if tokenizer is None and words is None:
-            tokenizer = library.AutoTokenizer.from_pretrained(opening.where, **opening.settings)
+            own = base is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
+            tokenizer = library.AutoTokenizer.from_pretrained(opening.where if own else where, **opening.settings)
         asked = torch.float32 if dtype is None and opening.file else dtype or "auto"
-        model, remark = open_checkpoint(library, opening.where, config, asked, opening.settings)
+        model, remark = open_checkpoint(library, where, config, asked, opening.settings)
+        model = model if base is None else merged(model, opening.where)
     return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words, remark)
 
 

@@ -110,10 +110,14 @@ def find_inputs(
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
         inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
+        hard: list[Tensor] = []
+        soft: list[Tensor] = []
         with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
             hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
-            if hard and len(hard) == len(soft) and all(map(_alike, hard, soft)):
-                return inputs
+        if any(not part.isfinite().all() for part in hard):
+            raise InputError(f"expected finite outputs, got NaN or infinity from {name}; its weights are broken, or its dtype is too narrow")
+        if hard and len(hard) == len(soft) and all(map(_alike, hard, soft)):
+            return inputs
     raise InputError(
         f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
         "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
@@ -133,7 +137,12 @@ def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch
     weight = next(table for table in itertools.chain(embedding.parameters(), embedding.buffers()) if table.ndim == 2)
     rows = torch.arange(len(weight), device="cpu" if weight.is_meta else weight.device)
     with torch.no_grad(), contextlib.suppress(NotImplementedError, RuntimeError if weight.is_meta else NotImplementedError):
-        matrix = torch.cat([embedding(part) for part in rows.split(CHUNK)])
+        parts = [embedding(part) for part in rows.split(CHUNK)]
+        if not all(isinstance(part, Tensor) for part in parts):
+            raise InputError(
+                "expected an embedding layer that gives a tensor, got one that gives several values; the network is not supported"
+            )
+        matrix = torch.cat(parts)
         if not matrix.is_meta:
             wide = matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
             same = weight.device == wide.device and weight.dtype == wide.dtype and torch.equal(wide, weight)

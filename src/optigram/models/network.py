@@ -54,18 +54,30 @@ class Network:
             self.inputs: Inputs = find_inputs(name, body.module, body.embedding, ids, end, body.padding)
             self._matrix, self.dtype = self.inputs.matrix, self.inputs.dtype
             ids = ids.to(self._matrix.device)
-            run = PROBE[0], self.inputs.length(PROBE[1])
-            widths = survey(module, lambda: self.inputs.take_embeds(self._matrix[ids]), run)
-            logits = [
-                site for head in body.heads if isinstance(head, Head) if (site := head.site(module, self.inputs, ids, vocabulary.tokens))
-            ]
-            scores = {
-                name: found
-                for head in body.heads
-                if isinstance(head, ScoreHead)
-                for name, found in head.find(module, self.inputs, ids, widths, vocabulary.tokens).items()
-            }
-        self.sites = Sites(module, widths, logits[0] if logits else None, {} if logits else scores)
+            widths, repeated = self._survey(ids)
+            heads = [head.site(module, self.inputs, ids, vocabulary.tokens) for head in body.heads if isinstance(head, Head)]
+            logits = next((site for site in heads if site is not None), None)
+            finders = [head for head in body.heads if isinstance(head, ScoreHead) and logits is None]
+            scores = finders[0].find(module, self.inputs, ids, widths, vocabulary.tokens) if finders else {}
+            self.sites = Sites(module, widths, logits, scores, repeated, functools.partial(self._chains, ids))
+
+    def _survey(self, ids: Tensor) -> tuple[dict[Point, int], dict[Point, int]]:
+        """The widths of all points, as `hooks.survey`; a state per text that is as wide as the text is long is tried again."""
+
+        def at(ids: Tensor) -> tuple[dict[Point, int], dict[Point, int]]:
+            return survey(self.module, lambda: self.inputs.take_embeds(self._matrix[ids]), (len(ids), self.inputs.length(ids.shape[1])))
+
+        widths, repeated = at(ids)
+        if any(point.whole and width == ids.shape[1] for point, width in widths.items()):
+            other = at(ids[:, 2:])[0]
+            widths = {point: width for point, width in widths.items() if not point.whole or other.get(point) == width}
+        return widths, repeated
+
+    def _chains(self, ids: Tensor, ends: list[Point], begins: list[Point]) -> bool:
+        """Whether a forward gives the same states at the first points as at the second: those of blocks that follow each other."""
+        points = {f"{number} {side}": point for side, row in (("end", ends), ("begin", begins)) for number, point in enumerate(row)}
+        states = self._read(self._matrix[ids], points, None)
+        return all(torch.equal(states[f"{number} end"], states[f"{number} begin"]) for number in range(len(ends)))
 
     def probe(self, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:
         """Random texts [b s] that end as texts of this model do."""

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from optigram.errors import InputError, nearest
+from optigram.models.adapters import unwrapped_peft
 from optigram.models.base import Model
 from optigram.models.bodies import Body
 from optigram.models.heads import Head
@@ -107,6 +108,7 @@ def _lacking(source: object) -> list[str]:
 def _unwrapped(source: Any, lacking: list[str]) -> tuple[nn.Module, Any]:
     """The torch module in an object of another tool, and its tokenizer, if it has one."""
     tokenizer = getattr(source, "tokenizer", None)
+    source = unwrapped_peft(source)
     for attribute in WRAPPERS:
         inner = getattr(source, attribute, None)
         if isinstance(inner, nn.Module):

@@ -7,7 +7,7 @@ from torch import nn
 
 from optigram.models.base import Model, Site
 from optigram.models.hooks import Point
-from optigram.models.point_names import canonical_points, lens_names
+from optigram.models.point_names import Chains, canonical_points, lens_names
 
 LOGITS = "logits"
 SHOWN = 4  # names in a repr
@@ -16,7 +16,8 @@ SHOWN = 4  # names in a repr
 class Sites(Mapping[str, Site]):
     """Point names (`mlp_act.5`) come first, then `logits`, scores (`classes`), then module paths (`transformer.h.5`, `transformer.h.5@in`).
 
-    TransformerLens's names (`blocks.5.mlp.hook_post`) are found too, but not listed. `scores` are points with names of their units.
+    TransformerLens's names (`blocks.5.mlp.hook_post`) are found too, but not listed. `scores` are points with names of their
+    units, `repeated` the widths at modules that run several times; `chains` tells whether states at some points are those at others.
     """
 
     widths: Mapping[Point, int]
@@ -30,9 +31,12 @@ class Sites(Mapping[str, Site]):
         widths: Mapping[Point, int],
         logits: Site | None = None,
         scores: Mapping[str, tuple[Point, tuple[str, ...]]] | None = None,
+        repeated: Mapping[Point, int] | None = None,
+        chains: Chains = lambda out, into: True,
     ) -> None:
         self.widths, self.logits, self.scores = widths, logits, scores or {}
-        self.canonical = canonical_points(root, widths)
+        self._all = {**widths, **(repeated or {})}
+        self.canonical = canonical_points(root, self._all, chains)
         self._by_lens = {alias: name for name in self.canonical for alias in lens_names(name)}
 
     def point(self, name: str) -> Point:
@@ -44,7 +48,8 @@ class Sites(Mapping[str, Site]):
             return self.scores[name][0]
         path = re.sub("@in$", "", name)
         side = "out" if path == name else "in"
-        found = next((point for whole in (False, True) if (point := Point(path, side, whole=whole)) in self.widths), None)
+        forms = (Point(path, side), Point(path, side, whole=True), Point(path, side, turned=True))
+        found = next((point for point in forms if point in self.widths), None)
         if found is None:
             raise KeyError(name)
         return found
@@ -54,7 +59,7 @@ class Sites(Mapping[str, Site]):
             return self.logits
         point = self.point(name)
         names = self.scores[name][1] if name in self.scores else ()
-        return Site(self.widths[point._replace(half=None)] // (1 if point.half is None else 2), names)
+        return Site(self._all[point._replace(half=None)] // (1 if point.half is None else 2), names)
 
     def __iter__(self) -> Iterator[str]:
         yield from self.canonical
@@ -85,7 +90,7 @@ def aliases(model: Model, site: str) -> dict[str, str]:
     point = model.sites.point(site)
     name = next((name for name, known in model.sites.canonical.items() if known == point), None)
     found = {} if name is None else {"point": name}
-    if point.half is None:
+    if point.half is None and not point.run:
         found["module"] = str(point)
     if name is not None and lens_names(name):
         found["transformer_lens"] = lens_names(name)[0]

@@ -1,6 +1,7 @@
 """Vocabularies of transformers' tokenizers and of plain word lists: the text of each id, and the ids that have none.
 
-A token is written as it stands in a text: `" umbrella"` with its blank, and not in the tokenizer's own spelling.
+A token is written as it stands in a text: `" umbrella"` with its blank, and not in the tokenizer's own spelling; where the tokenizer
+marks the ends of words, as CLIP's does, `"umbrella "` is a whole word and `"umb"` the beginning of one.
 Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
 """
 
@@ -45,6 +46,7 @@ def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
             f"expected a tokenizer of transformers, or the name or folder of one, got {type(tokenizer).__name__}; "
             "give AutoTokenizer.from_pretrained(...), or words=[...] for a list of words"
         )
+    _check_rows(tokenizer, rows)
     spelled = tokenizer.convert_ids_to_tokens(list(range(min(rows, len(tokenizer)))))
     read = _reader(tokenizer)
     tokens = [f"<no token {i}>" if token is None else read(token) for i, token in enumerate(spelled)]
@@ -63,6 +65,17 @@ def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
         chat=functools.partial(_chat, tokenizer) if tokenizer.chat_template else None,
         spans=functools.partial(_spans, tokenizer) if tokenizer.is_fast else None,
     )
+
+
+def _check_rows(tokenizer: Any, rows: int) -> None:
+    """Every ordinary token needs a row. Special ones may lack one, as that for images does in Gemma 3 1B."""
+    added = tokenizer.added_tokens_decoder
+    beyond = [i for i in range(rows, len(tokenizer)) if i not in tokenizer.all_special_ids and not (i in added and added[i].special)]
+    if beyond:
+        raise InputError(
+            f"expected a tokenizer of at most {rows} tokens, the rows of the embedding, got {len(tokenizer)}: "
+            f"{tokenizer.convert_ids_to_tokens(beyond[0])!r} has no row; give the tokenizer of this model"
+        )
 
 
 def _of_words(words: Sequence[str]) -> Vocabulary:
@@ -97,11 +110,21 @@ def _reader(tokenizer: Any) -> Callable[[str], str]:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return lambda token: token.replace(MARK, " ")
-    decoder = json.dumps(json.loads(backend.to_str())["decoder"])
+    kept = json.loads(backend.to_str())
+    decoder, end = json.dumps(kept["decoder"]), kept["model"].get("end_of_word_suffix")
+    if end:
+        return lambda token: _closed(token, end)
     if '"ByteLevel"' in decoder:
         letters = _byte_letters()
         return lambda token: _text_of(bytes(letters[letter] for letter in token)) if letters.keys() >= set(token) else token
     return (lambda token: token) if '"WordPiece"' in decoder else (lambda token: token.replace(MARK, " "))
+
+
+def _closed(token: str, end: str) -> str:
+    """The text of a token of CLIP's or GPT-1's tokenizer, in which the end of a word is marked: `dog</w>` is `dog` and a blank."""
+    letters, word = _byte_letters(), token.removesuffix(end)
+    text = _text_of(bytes(letters[letter] for letter in word)) if letters.keys() >= set(word) else word
+    return text + " " * (word != token)
 
 
 def _byte_letters() -> dict[str, int]:

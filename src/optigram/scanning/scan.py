@@ -199,5 +199,5 @@ def _try_context(model: Model, sites: Sequence[str], settings: ScanSettings) -> 
     try:
         with torch.inference_mode():
             model.read(model.embedding[ids], sites)
-    except (IndexError, RuntimeError) as error:
+    except (IndexError, RuntimeError, ValueError) as error:
         raise InputError(f"{model.name} cannot read {settings.context} tokens ({str(error)[:80]}); give a smaller --context") from error

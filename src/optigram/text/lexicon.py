@@ -40,8 +40,9 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
         pattern = _pattern(rules.matching)
         found = [i for i in found if pattern.search(vocabulary.tokens[i])]
     if rules.words == "whole":
-        marked = any(token.startswith(" ") for token in vocabulary.tokens)
-        found = [i for i in found if _whole(vocabulary.tokens[i], marked)]
+        begun, ended = (any(token.strip() and blank(token) for token in vocabulary.tokens) for blank in (_begins, _ends))
+        mark = _begins if begun else _ends if ended else str.isalpha
+        found = [i for i in found if mark(vocabulary.tokens[i]) and vocabulary.tokens[i].strip().isalpha()]
     if seen_in is not None:
         seen = {i for text in seen_in for i in vocabulary.encode(text)}
         found = [i for i in found if i in seen]
@@ -55,9 +56,14 @@ def _printing(token: str) -> bool:
     return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
 
 
-def _whole(token: str, marked: bool) -> bool:
-    """Whether a token is a whole word; `marked`: the vocabulary begins a new word with a space, as GPT-2's does."""
-    return token.strip().isalpha() and token.startswith(" ") if marked else token.isalpha()
+def _begins(token: str) -> bool:
+    """Whether a token begins a word, where a vocabulary marks that with a space before it, as GPT-2's does."""
+    return token.startswith(" ")
+
+
+def _ends(token: str) -> bool:
+    """Whether a token ends a word, where a vocabulary marks that with a space after it, as CLIP's does."""
+    return token.endswith(" ")
 
 
 def _plain(token: str) -> str:
