@@ -4,6 +4,7 @@
 """
 
 import functools
+import inspect
 import re
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from tokenizers import pre_tokenizers, processors
 from tokenizers.models import WordLevel
 
 from optigram.errors import InputError
-from optigram.models.bodies import body_of
 from optigram.models.huggingface import wrap_model
 from optigram.models.network import Network
 
@@ -49,7 +49,6 @@ OWN: dict[str, dict[str, Any]] = {  # of a configuration; None: not set at all
     "DiffLlamaConfig": {"num_key_value_heads": 2, "num_attention_heads": 4, "head_dim": None},
     "FalconConfig": {"head_dim": None, "ffn_hidden_size": 24},
     "FalconH1Config": {**MAMBA, "mamba_d_ssm": 32},
-    "FunnelConfig": {"num_hidden_layers": None, "block_sizes": [1, 1]},
     "GPTJConfig": {"rotary_dim": 4},
     "GPTNeoConfig": {"attention_types": [[["global", "local"], 1]], "window_size": 4},
     "LongformerConfig": {"attention_window": [4, 4], "max_position_embeddings": 60},
@@ -68,7 +67,7 @@ CAUSAL = """GPT2LMHeadModel GPTNeoForCausalLM GPTNeoXForCausalLM GPTJForCausalLM
     DeepseekV3ForCausalLM JetMoeForCausalLM Llama4ForCausalLM
     RecurrentGemmaForCausalLM MambaForCausalLM Mamba2ForCausalLM JambaForCausalLM BambaForCausalLM FalconH1ForCausalLM Lfm2ForCausalLM"""
 MASKED = """BertForMaskedLM RobertaForMaskedLM DistilBertForMaskedLM AlbertForMaskedLM ElectraForMaskedLM ElectraForPreTraining
-    XLMRobertaForMaskedLM MPNetForMaskedLM DebertaV2ForMaskedLM ModernBertForMaskedLM XLNetLMHeadModel FNetForMaskedLM FunnelForMaskedLM
+    XLMRobertaForMaskedLM MPNetForMaskedLM DebertaV2ForMaskedLM ModernBertForMaskedLM XLNetLMHeadModel FNetForMaskedLM
     LongformerForMaskedLM BigBirdForMaskedLM RoFormerForMaskedLM SqueezeBertForMaskedLM MobileBertForMaskedLM ConvBertForMaskedLM
     EsmForMaskedLM XLMWithLMHeadModel IBertForMaskedLM"""
 SCORING = """BertForSequenceClassification RobertaForSequenceClassification DistilBertForSequenceClassification
@@ -143,11 +142,11 @@ def plain_states(model: Network, ids: torch.Tensor) -> tuple[dict[tuple[str, str
     with torch.no_grad():
         whole: Any = model.module
         if whole.config.is_encoder_decoder:
-            output = whole.get_encoder()(input_ids=ids)
-        elif hasattr(whole, "get_text_features"):
-            output = whole.get_text_features(input_ids=ids)
-        else:
-            output = (body_of(whole).module if type(whole).__name__.endswith("MultipleChoice") else whole)(input_ids=ids)
+            whole = (whole if hasattr(whole, "get_encoder") else whole.base_model).get_encoder()
+        elif type(whole).__name__.endswith("MultipleChoice"):
+            whole = whole.base_model
+        given = {"use_cache": False} if "use_cache" in inspect.signature(whole.forward).parameters else {}
+        output = whole.get_text_features(input_ids=ids) if hasattr(whole, "get_text_features") else whole(input_ids=ids, **given)
     for handle in handles:
         handle.remove()
     return found, output

@@ -30,7 +30,7 @@ def body_of(model: Any) -> Body:
     """What of a loaded model of transformers is run on a text. Raises InputError for a model that reads no text."""
     kind = type(model).__name__
     if model.config.is_encoder_decoder and model.get_decoder() is not None:
-        encoder = model.get_encoder()
+        encoder = (model if hasattr(model, "get_encoder") else model.base_model).get_encoder()
         _check_reads_text(encoder, kind)
         return Body(encoder, _embedding_of(encoder, kind), remark=f"of {kind} the encoder is read; its decoder and head are not")
     if hasattr(model, "text_model") and hasattr(model, "vision_model") and hasattr(model, "get_text_features"):

@@ -115,7 +115,9 @@ def find_inputs(
         with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
             hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
         if any(not part.isfinite().all() for part in hard):
-            raise InputError(f"expected finite outputs, got NaN or infinity from {name}; its weights are broken, or its dtype is too narrow")
+            raise InputError(
+                f"expected finite outputs, got NaN or infinity from {name}; its weights are broken, or its dtype is too narrow"
+            )
         if hard and len(hard) == len(soft) and all(map(_alike, hard, soft)):
             return inputs
     raise InputError(
