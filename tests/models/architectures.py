@@ -57,7 +57,8 @@ OWN: dict[str, dict[str, Any]] = {  # of a configuration; None: not set at all
     "Qwen2VLTextConfig": {"rope_parameters": ROPE, "rope_scaling": ROPE},
     "XLNetConfig": {"max_position_embeddings": None},
 }
-CAUSAL = """GPT2LMHeadModel GPTNeoForCausalLM GPTNeoXForCausalLM GPTJForCausalLM GPTBigCodeForCausalLM OpenAIGPTLMHeadModel CodeGenForCausalLM
+CAUSAL = """GPT2LMHeadModel GPTNeoForCausalLM GPTNeoXForCausalLM GPTJForCausalLM GPTBigCodeForCausalLM OpenAIGPTLMHeadModel
+    CodeGenForCausalLM
     OPTForCausalLM BloomForCausalLM FalconForCausalLM MptForCausalLM XGLMForCausalLM BioGptForCausalLM CTRLLMHeadModel BartForCausalLM
     LlamaForCausalLM MistralForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM
     PhiForCausalLM Phi3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM PersimmonForCausalLM OlmoForCausalLM Olmo2ForCausalLM

@@ -70,8 +70,8 @@ def test_logits_at_a_masked_position_are_targets(tmp_path):
     words.mask_token = "w3"
     words.save_pretrained(folder)
     best = og.find(folder, "logits:w7@3", template="{2} w3 {1}", **{**QUICK, "length": None}).best
-    assert best.text.split()[2] == "w3"
-    assert best.activation == pytest.approx(float(by_transformers("AutoModelForMaskedLM", folder, best.text).logits[0, 3, 7]), abs=1e-4)
+    assert best.whole.split()[2] == "w3"
+    assert best.activation == pytest.approx(float(by_transformers("AutoModelForMaskedLM", folder, best.whole).logits[0, 3, 7]), abs=1e-4)
 
 
 def test_a_head_that_cannot_be_used_is_named(tmp_path):

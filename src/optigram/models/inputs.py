@@ -112,7 +112,7 @@ def find_inputs(
         inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
         hard: list[Tensor] = []
         soft: list[Tensor] = []
-        with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
+        with contextlib.suppress(ValueError, NotImplementedError, AttributeError, TypeError), torch.no_grad():
             hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
         if any(not part.isfinite().all() for part in hard):
             raise InputError(
