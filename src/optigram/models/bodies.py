@@ -34,7 +34,7 @@ def body_of(model: Any) -> Body:
         _check_reads_text(encoder, kind)
         return Body(encoder, _embedding_of(encoder, kind), remark=f"of {kind} the encoder is read; its decoder and head are not")
     if hasattr(model, "text_model") and hasattr(model, "vision_model") and hasattr(model, "get_text_features"):
-        tower = TextTower(model)
+        tower = _TextTower(model)
         text = getattr(model.text_model, "text_model", model.text_model)
         embedding = text.get_input_embeddings() if hasattr(text, "get_input_embeddings") else text.embeddings.token_embedding
         return Body(tower, embedding, (ScoreHead("TextTower"),), padding=_padding(model.config.text_config))
@@ -43,11 +43,11 @@ def body_of(model: Any) -> Body:
     if kind.endswith("ForMultipleChoice"):
         return Body(model.base_model, embedding, remark=f"the head of {kind} compares several texts, and is not read")
     if kind.endswith("ForSequenceClassification") and isinstance(getattr(model, "score", None), nn.Linear):
-        return Body(Scored(model.base_model, model.score), embedding, (ScoreHead(kind, labels),))
+        return Body(_Scored(model.base_model, model.score), embedding, (ScoreHead(kind, labels),))
     return Body(model, embedding, (*_vocabulary_head(model), ScoreHead(kind, labels)), padding=_padding(model.config))
 
 
-class TextTower(nn.Module):
+class _TextTower(nn.Module):
     """The text tower of a model of texts and images: called with ids, it gives the embedding of the text in their common space."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -60,7 +60,7 @@ class TextTower(nn.Module):
         return {"text_embeds": found if isinstance(found, Tensor) else found.pooler_output}
 
 
-class Scored(nn.Module):
+class _Scored(nn.Module):
     """A causal base and its layer of scores, which a classifier reads at the last position: here it is read at every position."""
 
     def __init__(self, base: nn.Module, score: nn.Module) -> None:

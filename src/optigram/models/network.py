@@ -143,7 +143,7 @@ class Network:
     def _batches(self, points: dict[str, Point], keep: Tensor | None) -> bool:
         """Whether texts may be read together, and padded: not by experts, nor where a state of the text is taken from padding."""
         pooled = keep is not None and self.inputs.padding is None and any(point.whole for point in points.values())
-        return not self.routed and (not pooled or self._pools_unpadded)
+        return not self.routed and (not pooled or (self.inputs.masks and self._pools_unpadded))
 
     @functools.cached_property
     def _pools_unpadded(self) -> bool:

@@ -86,8 +86,9 @@ def _blocks(root: nn.Module, widths: Mapping[Point, int], chains: Chains) -> lis
         if names and len(blocks) >= len(names) and all(_at(block, widths) for block in blocks):
             found.append((again, path.count(".") * (-1 if again else 1), -len(blocks), blocks))
     for *_, blocks in sorted(found):
-        ends = [(_at(one, widths), _at(two, widths, "in")) for one, two in itertools.pairwise(blocks)]
-        if all(out and into for out, into in ends) and (not ends or chains(*map(list, zip(*ends, strict=True)))):  # pyright: ignore[reportArgumentType]
+        ends = [point for block in blocks[:-1] if (point := _at(block, widths))]
+        begins = [point for block in blocks[1:] if (point := _at(block, widths, "in"))]
+        if len(begins) == len(ends) and (not ends or chains(ends, begins)):
             return blocks
     return []
 
