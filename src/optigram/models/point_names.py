@@ -76,6 +76,7 @@ def lens_names(name: str) -> tuple[str, ...]:
 def _blocks(root: nn.Module, widths: Mapping[Point, int], chains: Chains) -> list[Block]:
     """The blocks: of all lists of modules, each of which reads what the one before it gives, the outermost, and of those the longest.
 
+    Where something stands between its modules, a list counts if it is the only one: XLM has four, of which none is the blocks.
     A list whose modules run several times, as ALBERT's, has a block for each run; of such lists it is the innermost.
     """
     found = []
@@ -90,7 +91,7 @@ def _blocks(root: nn.Module, widths: Mapping[Point, int], chains: Chains) -> lis
         begins = [point for block in blocks[1:] if (point := _at(block, widths, "in"))]
         if len(begins) == len(ends) and (not ends or chains(ends, begins)):
             return blocks
-    return []
+    return found[0][-1] if len(found) == 1 else []
 
 
 def _runs(path: str, widths: Mapping[Point, int]) -> int:
