@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,24 +110,52 @@ def find_inputs(
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
         inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
-        hard: list[Tensor] = []
-        soft: list[Tensor] = []
-        with contextlib.suppress(ValueError, NotImplementedError, AttributeError, TypeError), torch.no_grad():
+        with _unless_refused(), torch.no_grad():
             hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
-        if any(not part.isfinite().all() for part in hard):
-            raise InputError(
-                f"expected finite outputs, got NaN or infinity from {name}; its weights are broken, or its dtype is too narrow"
-            )
-        if hard and len(hard) == len(soft) and all(map(_alike, hard, soft)):
-            return inputs
+            _check_numbers(name, body, hard[0])
+            if len(hard) == len(soft) and all(map(_alike, hard, soft)):
+                return inputs
     raise InputError(
         f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
         "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
     )
 
 
-def _alike(hard: Tensor, soft: Tensor) -> bool:
-    return hard.shape == soft.shape and bool((hard - soft).abs().max() <= CLOSE * hard.abs().max())
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs are the same up to rounding."""
+    if one.shape != other.shape:
+        return False
+    never = one.isneginf()
+    one, other = one.masked_fill(never, 0), torch.where(never & other.isneginf(), 0, other)
+    return bool((one - other).abs().max() <= CLOSE * one.abs().max())
+
+
+@contextlib.contextmanager
+def _unless_refused() -> Iterator[None]:
+    """Pass over what a network cannot do; what is wrong with it is raised."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, NotImplementedError, AttributeError, TypeError):
+        pass
+
+
+def _check_numbers(name: str, body: nn.Module, output: Tensor) -> None:
+    """Raise InputError where a network gives NaN or infinity on ordinary tokens; name the first weights that are not finite.
+
+    Logits of -infinity are those of tokens that a network never writes.
+    """
+    wrong = int((output.isnan() | output.isposinf()).sum())
+    if not wrong:
+        return
+    weights = (where for where, part in body.named_parameters() if part.is_floating_point() and not bool(part.isfinite().all()))
+    first = next(weights, None)
+    blame = f"the weights {first} are not finite" if first else f"all weights are finite, so {output.dtype} is too narrow for it"
+    raise InputError(
+        f"{name} gives NaN or infinity on ordinary tokens, at {wrong} of {output.numel()} numbers: {blame}; "
+        "expected finite numbers: check the checkpoint, or load it in float32"
+    )
 
 
 def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch.dtype]:

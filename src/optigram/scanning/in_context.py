@@ -1,21 +1,26 @@
-"""Scans places in context: chunks pass through the model once, and each batch updates the best places and the statistics of all targets."""
+"""Scans places in context: chunks pass through the model once, and each batch updates the best places and the statistics of all targets.
 
-import dataclasses
+Places and statistics stay on the device, and are read back after several batches: how often does not depend on the number of targets.
+"""
+
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from optigram.models.base import Model, States
 from optigram.scanning.activations import ActivationReader
-from optigram.scanning.chunks import Batch, Chunk, Queue
+from optigram.scanning.chunks import Batch, Chunk, Queue, uploaded
 from optigram.scanning.forward import Forward
+from optigram.scanning.held import Held
 from optigram.scanning.plan import ScanSettings
-from optigram.scanning.statistics import BINS, EDGES, THINNED, Statistics
-from optigram.scanning.top_places import Candidates, Entries
-from optigram.shapes import Bool, Float, Int
+from optigram.scanning.statistics import Statistics
+from optigram.scanning.tally import Tally
+from optigram.scanning.top_places import Candidates
+from optigram.shapes import Bool, Float
 from optigram.targets.target import Target
+
+LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 
 
 class InContextScan:
@@ -31,6 +36,8 @@ class InContextScan:
     queue: Queue
     ends: dict[int, Candidates]
     statistics: Statistics
+    held: Held
+    tally: Tally
 
     def __init__(self, model: Model, reader: ActivationReader, settings: ScanSettings, batch: int | None = None) -> None:
         self.reader, self.settings, self.targets = reader, settings, reader.targets
@@ -39,6 +46,8 @@ class InContextScan:
         m = len(reader.targets)
         self.ends = {1: Candidates(m, settings), -1: Candidates(m, settings)}
         self.statistics = Statistics.empty(m)
+        self.held = Held(self.ends, reader.starts, settings.per_document)
+        self.tally = Tally(self.statistics, settings.sample, model.embedding.device)
 
     def take(self, chunks: Iterable[list[Chunk]]) -> Iterator[int]:
         """Run all chunks; yield, after each batch, how many of its tokens count."""
@@ -48,9 +57,10 @@ class InContextScan:
                     yield self._run(*full)
             for width, rest in self.queue.rest():
                 yield self._run(width, rest)
+            self.held.take()
+            self.statistics = self.tally.read()
         for waiting in self.ends.values():
             waiting.settle()
-        self.statistics = self.statistics.sampled(self.settings.sample)
 
     def _run(self, width: int, chunks: list[Chunk]) -> int:
         taken = 0
@@ -63,26 +73,66 @@ class InContextScan:
     def _update(self, batch: Batch, states: States, chunks: Sequence[Chunk]) -> None:
         level = self.statistics.note_tokens(batch.document, batch.tokens, self.settings.seed)
         self.statistics.count += int(batch.tokens.sum())
+<<<<<<< HEAD
+        arrays = (level, batch.document, batch.first, batch.counted.ravel(), *batch.uncounted, *self.tally.draw(batch))
+        level, document, first, counted, place, stand_in, thinned, rows = uploaded(arrays, self.tally.device)
+        counted = counted.view(batch.counted.shape).bool()
+        ends = (self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts)
+        values, high, low, broken = zip(*ends, strict=True)
+        highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
+        self.tally.add(list(values), highest, level, counted.flatten().float(), thinned, rows)
+        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted), any(broken)):
+            self.held.take()
+        if self.tally.full:
+            self.statistics = self.tally.read()
+
+    def _ends(
+        self, values: Float[Tensor, "b s m"], counted: Bool[Tensor, "b s"], place: Tensor, stand_in: Tensor
+    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"], bool]:
+        """The values, the highest and the lowest of each chunk, and whether there may be NaN, which becomes -inf and is never a lowest.
+
+        Each position that does not count gets the value of the first that does, so that a maximum ignores it. This changes the states in
+        place; nothing reads them afterwards. Without NaN one look is enough on a CPU; elsewhere to ask would be to wait for the device.
+        """
+        values = values.contiguous()
+        if len(place):
+            flat = values.flatten(0, 1)
+            flat[place] = flat[stand_in]
+        high = values.amax(1)
+        if high.device.type == "cpu" and not high.isnan().any():
+            return values, high, values.amin(1), False
+        broken = values.isnan()
+        self.tally.broken += (broken & counted[..., None]).sum()
+        values = values.masked_fill(broken, -torch.inf)
+        return values, values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1), True
+=======
         found: dict[int, list[Entries]] = {1: [], -1: []}
         drawn = _Drawn(batch, self.statistics, self.settings.sample)
         for part, start in zip(self.reader.parts, self.reader.starts, strict=True):
             values = batch.evened(part.values(states))
             end = start + values.shape[2]
             high, low = values.amax(1), values.amin(1)
-            if high.isnan().any():
-                values, broken = _without_nan(values, batch.counted)
-                self.statistics.broken += broken
-                high, low = values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1)
+            broken = None if (high.isfinite() & low.isfinite()).all() else ~values.isfinite()
+            if broken is not None:
+                self._note_broken(broken, batch, start)
+                high, low = values.masked_fill(broken, -torch.inf).amax(1), values.masked_fill(broken, torch.inf).amin(1)
             for sign, peak in ((1, high), (-1, -low)):
                 edge = self.ends[sign].edge_on(values.device)[start:end]
-                found[sign].append(_candidates(values, peak, edge, batch, start, self.settings.per_document, sign))
+                found[sign].append(_candidates(values, broken, peak, edge, batch, start, self.settings.per_document, sign))
             _raise_best(self.statistics.best[start:end], high, level)
             flat = values.flatten(0, 1)
-            self.statistics.sums[start:end] += _powers(flat, drawn.weight(values.device))
+            summed = flat if broken is None else flat.masked_fill(broken.flatten(0, 1), 0)
+            large = float(torch.maximum(high, -low).max()) > LARGE
+            self.statistics.sums[start:end] += _powers(summed.double() if large else summed, drawn.weight(values.device))
             drawn.look(flat, start)
         for sign, waiting in self.ends.items():
             waiting.add(Entries.joined(found[sign]), chunks)
         self.statistics = drawn.kept()
+
+    def _note_broken(self, broken: Bool[Tensor, "b s m"], batch: Batch, start: int) -> None:
+        """Count the places that are not finite, and note their documents."""
+        here = (broken & torch.from_numpy(batch.counted).to(broken.device)[..., None]).cpu().numpy()
+        self.statistics.note_broken(here.sum((0, 1)), batch.document[here.any((1, 2))], start)
 
 
 class _Drawn:
@@ -127,6 +177,7 @@ class _Drawn:
 
 def _candidates(
     values: Float[Tensor, "b s m"],
+    broken: Bool[Tensor, "b s m"] | None,
     peak: Float[Tensor, "b m"],
     edge: Float[Tensor, " m"],
     batch: Batch,
@@ -134,12 +185,14 @@ def _candidates(
     most: int,
     sign: int,
 ) -> Entries:
-    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target.
+    """The places whose score, `sign` times the value, is at least the edge: the best `most` of each chunk and target, none `broken`.
 
     Among equal scores the first place is the best. `peak` is the best score of each chunk. `start` is the number of the first target.
     """
     row, target = torch.nonzero((peak >= edge) & (peak > -torch.inf), as_tuple=True)
     scores = sign * values[row, :, target]
+    if broken is not None:
+        scores = scores.masked_fill(broken[row, :, target], -torch.inf)
     if most == 1:
         # positions that do not count hold the value of the first that does, so what comes before that one stands for it
         first = torch.from_numpy(batch.counted.argmax(1)).to(scores.device)
@@ -157,6 +210,7 @@ def _candidates(
 
 def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[np.ndarray, "m 4"]:
     """Weighted sums of the first four powers of values."""
+    weight = weight.to(values.dtype)
     squares = values * values
     sums = [weight @ values, weight @ squares]
     sums.append(weight @ (values * squares))
@@ -167,8 +221,9 @@ def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[
 def _counts(values: Float[Tensor, "n m"]) -> Int[np.ndarray, "m bins"]:
     """How many values of each target are in each bin of the histogram."""
     bins = torch.bucketize(values.float(), torch.from_numpy(EDGES).to(values.device))
-    bins += BINS * torch.arange(values.shape[1], device=values.device)
-    return torch.bincount(bins.flatten(), minlength=BINS * values.shape[1]).view(-1, BINS).cpu().numpy()
+    bins = torch.where(values.isfinite(), bins, BINS)  # a bin more, for what is not finite
+    bins += (BINS + 1) * torch.arange(values.shape[1], device=values.device)
+    return torch.bincount(bins.flatten(), minlength=(BINS + 1) * values.shape[1]).view(-1, BINS + 1)[:, :BINS].cpu().numpy()
 
 
 def _raise_best(best: Float[np.ndarray, "m l"], peak: Float[Tensor, "b m"], level: Int[np.ndarray, " b"]) -> None:
@@ -176,9 +231,4 @@ def _raise_best(best: Float[np.ndarray, "m l"], peak: Float[Tensor, "b m"], leve
     for one in np.unique(level):
         top = peak[torch.from_numpy(np.nonzero(level == one)[0]).to(peak.device)].amax(0).cpu().numpy()
         np.maximum(best[:, one], top, out=best[:, one])
-
-
-def _without_nan(values: Float[Tensor, "b s m"], counted: Bool[np.ndarray, "b s"]) -> tuple[Float[Tensor, "b s m"], int]:
-    """Values with NaN replaced by -inf, and how many NaN there were."""
-    broken = values.isnan()
-    return values.masked_fill(broken, -torch.inf), int(broken[torch.from_numpy(counted).to(values.device)].sum())
+>>>>>>> input

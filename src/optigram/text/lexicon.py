@@ -40,9 +40,8 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
         pattern = _pattern(rules.matching)
         found = [i for i in found if pattern.search(vocabulary.tokens[i])]
     if rules.words == "whole":
-        begun, ended = (any(token.strip() and blank(token) for token in vocabulary.tokens) for blank in (_begins, _ends))
-        mark = _begins if begun else _ends if ended else str.isalpha
-        found = [i for i in found if mark(vocabulary.tokens[i]) and vocabulary.tokens[i].strip().isalpha()]
+        mark = _word_mark(vocabulary.tokens)
+        found = [i for i in found if _whole(vocabulary.tokens[i], mark)]
     if seen_in is not None:
         seen = {i for text in seen_in for i in vocabulary.encode(text)}
         found = [i for i in found if i in seen]
@@ -56,14 +55,19 @@ def _printing(token: str) -> bool:
     return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
 
 
-def _begins(token: str) -> bool:
-    """Whether a token begins a word, where a vocabulary marks that with a space before it, as GPT-2's does."""
-    return token.startswith(" ")
+def _word_mark(tokens: Iterable[str]) -> Literal["start", "end"] | None:
+    """Where tokens have the blank by which a word is told from a piece: before it, as GPT-2's, or behind it, as CLIP's."""
+    words = [token for token in tokens if token.strip().isalpha()]
+    if any(token.startswith(" ") for token in words):
+        return "start"
+    return "end" if any(token.endswith(" ") for token in words) else None
 
 
-def _ends(token: str) -> bool:
-    """Whether a token ends a word, where a vocabulary marks that with a space after it, as CLIP's does."""
-    return token.endswith(" ")
+def _whole(token: str, mark: Literal["start", "end"] | None) -> bool:
+    """Whether a token is a whole word."""
+    if mark is None:
+        return token.isalpha()
+    return token.strip().isalpha() and (token.startswith(" ") if mark == "start" else token.endswith(" "))
 
 
 def _plain(token: str) -> str:
