@@ -106,6 +106,7 @@ def test_every_target_has_a_file_of_its_own_under_its_index(tiny, tmp_path):
     assert sorted(index) == sorted(["visual:cat" if target == "visual:0" else target for target in asked])
     assert [index[target] for target in ("visual:dog", "-visual:dog", "language:c", "visual.hidden:1")] == [1, 1, 5, 1]
     assert index["visual:dog - visual:cat"] is None
+    assert scan(tiny, ["visual:dog@max", "-language:a@max"], ["a b c"], skipped=0).targets["index"].to_pylist() == [1, 3]
     export(scanned, "openai", tmp_path / "openai")
     found = {
         path.relative_to(tmp_path / "openai").as_posix(): json.loads(path.read_text()) for path in (tmp_path / "openai").rglob("*.json")

@@ -49,9 +49,7 @@ def make_objective(
     rules = Rules(options.special, options.without, options.matching, options.words)
     asked = resolve(targets, model)
     words = next(found for found in (length, options.length, template.length, LENGTH) if found is not None)
-    if (tokens := len(template.fill([0] * words))) > SHORT:
-        check_length(model, _sites_of(asked), tokens, "give a shorter text, a smaller --length or a shorter template")
-    return Objective(
+    objective = Objective(
         model,
         asked,
         words,
@@ -61,6 +59,9 @@ def make_objective(
         options.must_survive,
         None if options.dtype == "float32" else exact,
     )
+    if (tokens := len(template.fill([0] * words))) > SHORT:
+        check_length(model, _sites_of(asked), tokens, "give a shorter text, a smaller --length or a shorter template")
+    return objective
 
 
 def _sites_of(targets: Sequence[Target]) -> list[str]:

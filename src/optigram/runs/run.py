@@ -65,14 +65,10 @@ class Prepared:
         for by in options.by:
             chains.Chain.parse(by)
         objective = make_objective(model, targets, options, exact=exact)
-<<<<<<< HEAD
         cache = None if options.no_cache else Cache.usual()
-        corpus = corpus_for(model, options.corpus, options.seed, remark, cache) if reads_corpus(options.by) else None
-=======
         for told in open_corpus(options.seen_in).remarks if isinstance(options.seen_in, str | Path) else ():
             remark(told)
-        corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
->>>>>>> input
+        corpus = corpus_for(model, options.corpus, options.seed, remark, cache) if reads_corpus(options.by) else None
         if corpus is not None and options.corpus is None and not _readable(corpus, model):
             remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
             corpus = None

@@ -57,22 +57,8 @@ def merged(plan: Plan, folder: Path) -> State:
     done = [shard for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
-<<<<<<< HEAD
-    return merge_states((_of_plan(plan, path) for path in done), plan.settings.sample)  # one by one, for a state may be large
-
-
-def _of_plan(plan: Plan, path: Path) -> State:
-    state = State.read(path)
-    if state.plan != plan.key:
-        raise InputError(f"{path} is of another scan than the plan beside it; remove it, and its shard is read again")
-    return state
-=======
     states = (_part(plan, folder, shard) for shard in done)  # one by one, for a state may be large
-    first = next(states)
-    for state in states:
-        first = first.merged(state, plan.settings.sample)
-    return first
->>>>>>> input
+    return merge_states(states, plan.settings.sample)
 
 
 def _part(plan: Plan, folder: Path, shard: int) -> State:
@@ -167,7 +153,7 @@ def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
 
 def _tables(state: State, targets: Iterable[Target]) -> dict[str, pa.Table]:
     """The tables `targets` and `curve`, by name, of a state and its targets."""
-    known = {str(target): _index(target) for target in targets}
+    known = {str(one): _index(target) for target in targets for one in (target, target.last())}  # in context a pool is left aside
     return {"targets": _target_table(state, [known[target] for target in state.targets]), "curve": _curve_table(state)}
 
 

@@ -66,17 +66,11 @@ class State:
     def read(cls, path: Path) -> "State":
         """The state that `write` wrote. Raises InputError for anything else."""
         try:
-<<<<<<< HEAD
             with parquet.ParquetFile(path, memory_map=True) as file:
                 table = file.read(use_threads=False)
-            about = json.loads((table.schema.metadata or {})[ABOUT])
+            about = parse_json((table.schema.metadata or {})[ABOUT])
             rows = {name: _array(table, name, kind) for name, kind in about["kinds"].items()}
             ends = {end: TopPlaces(*(rows[f"{end}_{field.name}"] for field in fields(TopPlaces))) for end in ENDS}
-=======
-            table = parquet.read_table(path)
-            about = parse_json((table.schema.metadata or {})[ABOUT])
-            ends = {end: TopPlaces(*(_array(table, f"{end}_{field.name}") for field in fields(TopPlaces))) for end in ENDS}
->>>>>>> input
             return cls(
                 about["plan"],
                 tuple(table["target"].to_pylist()),
@@ -89,27 +83,16 @@ class State:
                 tuple(about["skipped"]),
                 about["seconds"],
             )
-<<<<<<< HEAD
-        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-=======
         except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
->>>>>>> input
             raise InputError(
                 f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again"
             ) from error
 
 
-<<<<<<< HEAD
 def _statistics(rows: Mapping[str, np.ndarray], shared: Mapping[str, Any]) -> Statistics:
-    sums, histogram, best, values = (rows[name] for name in PER_TARGET)
-    tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
-    return Statistics(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
-=======
-def _statistics(table: pa.Table, shared: Mapping[str, Any]) -> Statistics:
-    broken, sums, histogram, best, values = (_array(table, name) for name in PER_TARGET)
+    broken, sums, histogram, best, values = (rows[name] for name in PER_TARGET)
     broken_in, tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[1:])
     return Statistics(shared["count"], broken_in, broken, sums, histogram, tokens, best, priority, document, position, values)
->>>>>>> input
 
 
 def _bytes(values: np.ndarray) -> pa.Array:

@@ -73,7 +73,6 @@ class Statistics:
         parts = self.priority[order], self.document[order], self.position[order], self.values[:, order]
         return Statistics(self.count, self.broken_in, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
 
-<<<<<<< HEAD
     def copied(self) -> "Statistics":
         """The same in arrays of its own."""
         return Statistics(*(copy.copy(getattr(self, field.name)) for field in fields(self)))
@@ -81,6 +80,7 @@ class Statistics:
     def count_in(self, other: "Statistics") -> None:
         """Add all but the random sample, in place; the two must not have seen the same places."""
         self.count += other.count
+        self.broken_in = _first(self.broken_in, other.broken_in)
         self.broken += other.broken
         self.sums += other.sums
         self.histogram += other.histogram
@@ -93,23 +93,6 @@ class Statistics:
         priority, document, position = (np.concatenate(each) for each in zip(*parts, strict=True))
         values = np.concatenate([self.values, values], axis=1)
         return replace(self, priority=priority, document=document, position=position, values=values).sampled(most)
-=======
-    def merged(self, other: "Statistics", most: int) -> "Statistics":
-        """Both together; the two must not have seen the same places."""
-        return Statistics(
-            self.count + other.count,
-            _first(self.broken_in, other.broken_in),
-            self.broken + other.broken,
-            self.sums + other.sums,
-            self.histogram + other.histogram,
-            self.tokens + other.tokens,
-            np.maximum(self.best, other.best),
-            np.concatenate([self.priority, other.priority]),
-            np.concatenate([self.document, other.document]),
-            np.concatenate([self.position, other.position]),
-            np.concatenate([self.values, other.values], axis=1),
-        ).sampled(most)
->>>>>>> input
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
         """Count the tokens of chunks by the level of their documents; return the levels."""
