@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, network
 
+from optigram.models.bodies import Body
 from optigram.objective import forward as reading
 from optigram.objective.forward import _read_whole
 from optigram.objective.objective import Objective
@@ -112,5 +113,5 @@ def test_few_texts_are_read_whole():
 
 def test_a_model_that_cannot_read_on_is_read_whole():
     model = network("gpt2")
-    broken = type(model)("broken", model.module, model.vocabulary, model.inputs.body, model.inputs.embedding, None, dict)
+    broken = type(model)("broken", model.module, model.vocabulary, Body(model.inputs.body, model.inputs.embedding), dict)
     assert broken.step is None

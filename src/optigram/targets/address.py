@@ -20,6 +20,7 @@ from optigram.text.columns import checked_text
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
 POOLS = ("last", "max", "mean", "anywhere")
 LOGIT, LOG_PROB = "logit", "log_prob"  # sites of every model with vocabulary logits, wherever it has them
+SCORE = "score"  # the site of reward models, which may stand alone in an address
 CUSTOM = "custom"  # the site of functions; FILE is the function, UNITS are the sites that it reads
 MEMORY = "memory:"  # how FILE begins where it is an object in memory; a hash of its content follows
 Units = tuple[int | str | range, ...] | None  # indices, names and ranges; None stands for all units of the site
@@ -104,7 +105,7 @@ def _terms(words: str, address: str) -> tuple[Term, ...]:
 
 
 def _term(text: str, sign: int, address: str) -> Term:
-    match = TERM.fullmatch(text)
+    match = TERM.fullmatch(f"{text}:0" if text.rpartition("*")[2].strip() == SCORE else text)  # a score has one unit
     if not match:
         raise InputError(f"malformed address {address!r}; {HELP}")
     number, site, file, units = match.groups()
