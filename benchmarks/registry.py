@@ -6,7 +6,7 @@ from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, optimum, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
-from benchmarks.speed import passes, scans, steps
+from benchmarks.speed import loading, passes, scans, steps
 from optigram.errors import InputError, nearest
 
 COST = (
@@ -59,6 +59,14 @@ SPEED = (
         Settings(sites=("language",), targets=32),
         by_site,
         rows=("texts",),
+    ),
+    Case(
+        "speed/gguf",
+        "opening a GGUF file for the first time and again, to transformers alone",
+        lambda settings: settings,
+        loading.gguf,
+        metrics("seconds: processor seconds .2f; ratio: to transformers alone .3f"),
+        Settings(model="smollm2"),
     ),
     Case(
         "speed/stopping",
