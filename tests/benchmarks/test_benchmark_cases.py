@@ -26,6 +26,8 @@ TINY: dict[str, dict] = {
     "speed/gumbel_step": {"options": {"restarts": 1}},
     "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
     "speed/prefixes": {},
+    "speed/exchange": SMALL | {"sites": ("mlp_act.1",), "options": {"lengths": "3", "turns": 1}},
+    "speed/vocabulary": {"budgets": (20,), "options": {"words": 300}},
     "speed/gguf": {},
     "speed/stopping": SMALL,
     "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},

@@ -17,9 +17,10 @@ from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
-from optigram.shapes import Bool, Int
+from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
+KEPT = 1 << 26  # numbers of slopes per target that are kept at most: 256 MB
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
@@ -74,11 +75,12 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
+        slopes = _Slopes(objective, texts)
         best_end, windows = TopK.empty(len(texts), 1, length), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes)
             scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
@@ -93,17 +95,23 @@ class Coordinate:
             values = values.masked_fill(ended, -torch.inf)
 
     def _ranked(
-        self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
+        self,
+        objective: Objective,
+        texts: Int[Tensor, "k c t"],
+        place: int,
+        streams: Streams,
+        window: Int[Tensor, "k c"],
+        slopes: "_Slopes",
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
-        slope = objective.gradient(texts, [place])[:, :, 0]
+        slope = slopes.at(texts, place)
         if self.blend:
             words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
-            slope += objective.gradient(texts, [place], words)[:, :, 0]
+            slope = slope + objective.gradient(texts, [place], words)[:, :, 0]
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
-            slope += objective.gradient(near, [place])[:, :, 0]
+            slope = slope + objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
@@ -124,6 +132,35 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
+
+
+class _Slopes:
+    """The gradient at each chain's text, for all positions: one backward gives it, and it is kept until the text changes.
+
+    The i-th of the changed texts of all targets are a batch, whose shape does not depend on how many have changed.
+    """
+
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
+        self.objective, self.of, self.kept = objective, torch.full_like(texts, -1), None
+        self.keeps = texts[0].numel() * len(objective.lexicon) <= KEPT
+
+    def at(self, texts: Int[Tensor, "k c t"], place: int) -> Float[Tensor, "k c v"]:
+        """The gradient for the words at a position; not to be changed in place."""
+        if not self.keeps:
+            return self.objective.gradient(texts, [place])[:, :, 0]
+        changed = (texts != self.of).any(-1)
+        first, count = changed.int().argsort(dim=1, descending=True, stable=True), changed.sum(1)
+        targets = torch.arange(len(texts), device=texts.device)
+        for number in range(int(count.max())):
+            chain, due = first[:, number], count > number
+            with self.objective.cost.charged(due):
+                found = self.objective.gradient(texts[targets, chain][:, None])[:, 0]
+            if self.kept is None:
+                self.kept = found.new_zeros(*texts.shape[:2], *found.shape[1:])
+            self.kept[targets[due], chain[due]] = found[due]
+        self.of = texts.clone()
+        assert self.kept is not None
+        return self.kept[:, :, place]
 
 
 class _Windows:

@@ -48,13 +48,20 @@ class Step:
     gradients. `carries(length)` is the count of numbers that are carried for one text of that length.
 
     `blocks` are the batch sizes that may be run, largest first, so that a text's states do not depend on the batch; empty:
-    any size gives the same states. `overhead` is what a call costs beside its tokens, in tokens.
+    any size gives the same states. `overhead` is what a call costs beside its tokens, in tokens, and `copying` what it costs a
+    call to take over what is carried for a token. `sites` are those at which the states are those of whole texts; None: all.
     """
 
     run: Callable[[Tensor, States | None, Collection[str]], tuple[States, States]]
     carries: Callable[[int], int]
     blocks: tuple[int, ...] = ()
     overhead: int = 0
+    copying: float = 0.0
+    sites: frozenset[str] | None = None
+
+    def serves(self, sites: Collection[str]) -> bool:
+        """Whether the states at all of `sites` are those of whole texts."""
+        return self.sites is None or self.sites.issuperset(sites)
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Continuing texts in a causal transformer: its KV cache is carried from one call to the next.
 
-Whether that gives the states of whole texts is tried, not looked up: sliding windows, positions and masks of many kinds may
-prevent it.
+Whether that gives the states of whole texts is tried for each site, not looked up: sliding windows, positions and masks of many
+kinds may prevent it from some layer on.
 """
 
 import functools
@@ -21,6 +21,7 @@ from optigram.shapes import Int
 
 BLOCKS = 128, 32, 8  # texts per call; measured: one token each of 128 texts runs at nearly full speed
 LEAST, PARTED, MOST = 8, 1 << 25, 64  # overhead of a call in tokens; measured on a processor: large for small layers
+COPIED = 80  # products that take as long as copying a number of the cache: it is picked, joined and read, some four times in all
 LAUNCHES = 1024  # the same on an accelerator, where small calls cost nearly what large ones do; not measured
 # of the largest state at a site, in single and in half precision. Rounding, which depends on the number of threads, reaches 1.3e-4
 # in SmolLM2's last block; wrong positions or attention windows differ by far more at some site
@@ -58,12 +59,14 @@ class CachedReader:
             {f"{kind}.{number}": part.to(ids.device) for number, layer in filled for kind, part in _parts(layer)},
         )
 
-    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], whole: Callable[[], States]) -> Step | None:
-        """The step of the network, if its states at `sites` on `ids` are those that `whole` gives; else None."""
-        if not sites:
-            return None
+    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], whole: Callable[[Tensor], States]) -> Step | None:
+        """The step of the network for those of `sites` whose states on `ids` are those that `whole` gives.
+
+        None if they are so at no site that depends on the tokens before: a step would spare no work.
+        """
+        other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
         with torch.no_grad():
-            expected = whole()
+            expected, changed = whole(ids), whole(other)
             try:
                 found, carried = self.run(ids[:, :FRONT], None, sites)
                 parts = [found]
@@ -73,19 +76,21 @@ class CachedReader:
             except Exception:  # whatever prevents it
                 return None
         close = CLOSE_HALF if self.inputs.dtype in (torch.float16, torch.bfloat16) else CLOSE
-        for site, state in expected.items():
-            distance = (torch.cat([found[site] for found in parts], 1) - state).abs().max()
-            if not distance <= close * state.abs().max():
-                return None
+        served = frozenset(
+            site
+            for site, state in expected.items()
+            if (torch.cat([found[site] for found in parts], 1) - state).abs().max() <= close * state.abs().max()
+        )
+        if all(torch.equal(expected[site][:, -1], changed[site][:, -1]) for site in served):
+            return None
         width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
-        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, _overhead(self, len(carried) // 2))
+        layers, weights = max(len(carried) // 2, 1), self._weights()
+        overhead = LAUNCHES if self.inputs.matrix.device.type != "cpu" else min(LEAST + PARTED * layers // weights, MOST)
+        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, overhead, COPIED * width / weights, served)
 
-
-def _overhead(reader: CachedReader, layers: int) -> int:
-    if reader.inputs.matrix.device.type != "cpu":
-        return LAUNCHES
-    weights = sum(part.numel() for part in reader.module.parameters() if part.ndim > 1 and len(part) != len(reader.inputs.matrix))
-    return min(LEAST + PARTED * max(layers, 1) // max(weights, 1), MOST)
+    def _weights(self) -> int:
+        """How many weights a token is multiplied with."""
+        return sum(part.numel() for part in self.module.parameters() if part.ndim > 1 and len(part) != len(self.inputs.matrix)) or 1
 
 
 def _parts(layer: Any) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:

@@ -16,7 +16,7 @@ from optigram.models.base import Model
 from optigram.objective.activations import View
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import by_group, members_of, read, read_soft
+from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
@@ -112,8 +112,13 @@ class Objective:
 
     @property
     def passes(self) -> int:
-        """Forwards per text: 1, and 1 more for its surprisal."""
-        return 1 if self._surprisal is None else 2
+        """Forwards per text: 1, and 1 more for its surprisal if that is another model's."""
+        return 1 if self._surprisal is None or self._surprisal.same_model else 2
+
+    @property
+    def _joint(self) -> Surprisal | None:
+        """The surprisal that the forward for the activations gives too."""
+        return self._surprisal if self._surprisal is not None and self._surprisal.same_model else None
 
     @property
     def penalises_surprisal(self) -> bool:
@@ -164,11 +169,13 @@ class Objective:
         """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency."""
         with torch.no_grad():
             inputs = self._whole(ids)
-            activation = by_group(inputs, self._groups, self._exactly, apart=self.model.step is not None)
-            penalised, surprisal = activation, None
+            values = by_group(inputs, self._groups, self._exactly, functools.partial(reads_on, self.model))
+            activation = penalised = values[..., 0]
+            surprisal = None if self._joint is None else values[..., 1]
             if self._surprisal is not None:
-                surprisal = self._surprisal.hard(inputs).expand_as(activation)
-                self.cost.charge(forwards=float(inputs.shape[1]))
+                if surprisal is None:
+                    surprisal = self._surprisal.hard(inputs).expand_as(activation)
+                    self.cost.charge(forwards=float(inputs.shape[1]))
                 penalised = self._surprisal.penalised(activation, surprisal, ids.to(self.device))
             if self.has_constraints:
                 penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
@@ -206,13 +213,23 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model))
-        scores, passes = Scores(activation), 1
-        if self._surprisal is not None and self._penalises(penalty):
-            surprisal = self._surprisal.soft(embeds, text.weights).expand_as(activation)
-            assert text.weights is not None
-            penalised = self._surprisal.penalised_soft(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
-            scores, passes = Scores(activation, surprisal, penalised), 2
+        told = self._surprisal if self._penalises(penalty) else None
+        weights = None if told is None else told.need_mixtures(text.weights)
+        joint = None if told is None else self._joint
+
+        def run(texts: Tensor, parts: Groups) -> Tensor:
+            some = len(texts) < len(embeds)
+            shown, mixed = (part.index_select(0, texts) if some and part is not None else part for part in (embeds, weights))
+            return read_soft(self.model, shown, parts, mixed, joint)
+
+        values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
+        activation, passes = values[..., 0], 1
+        scores = Scores(activation)
+        if told is not None and weights is not None:
+            passes = self.passes
+            surprisal = told.soft(weights).expand_as(activation) if joint is None else values[..., 1]
+            penalised = told.penalised_soft(activation, surprisal, weights, 0.0 if penalty is None else penalty)
+            scores = Scores(activation, surprisal, penalised)
         texts = float(activation.shape[1] * passes)
         self.cost.charge(forwards=texts)
         if scores.value.requires_grad:
@@ -261,9 +278,9 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
-        """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic)
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c o"]:
+        """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
+        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic, self._joint)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.cost.charge(forwards=costs)

@@ -61,18 +61,35 @@ class Surprisal:
             scores[:, 0] = 0
         return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
-    def soft(self, embeds: Float[Tensor, "k1 c s d"], weights: Float[Tensor, "k1 c t v"] | None) -> Float[Tensor, "k1 c"]:
-        """Expected nats per token of mixtures of words, differentiable: `embeds` as the searched model reads them, with the template.
+    @property
+    def source(self) -> str:
+        """The site whose states the language model's scores are computed from."""
+        return self.language.head.source
 
-        Raises InputError for texts that are not mixtures.
-        """
-        if weights is None or not are_mixtures(weights):
-            raise InputError("free embeddings and weights (emb, logit, pez) are no mixtures of words and have no surprisal; use smx or gbl")
+    def of_states(self, states: Float[Tensor, "n s h"], ids: Int[Tensor, "n s"]) -> Float[Tensor, " n"]:
+        """Nats per token of discrete texts with these states at `source`."""
+        return self.language.of_states(states, ids, [place for place, counted in enumerate(self.counted) if counted])
+
+    def per_token(self, nats: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The mean of the nats of all counted tokens, given their sum."""
+        return nats / sum(self.counted)
+
+    def of_mixtures(self, states: Float[Tensor, "n s h"], weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """Expected nats per token of mixtures of words with these states at `source`, differentiable."""
         flat = weights.flatten(0, 1)
         labels = [flat[:, place] if isinstance(piece, range) else place for piece in self.pieces for place in piece]
         shown = [label if counted else None for label, counted in zip(labels, self.counted, strict=True)]
-        read = embeds.flatten(0, 1) if self.same_model else self._read(flat)
-        return self.language.expected(read, shown, self.words).view(weights.shape[:2])
+        return self.language.expected(states, shown, self.words).view(weights.shape[:2])
+
+    def soft(self, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """The same by a forward of the language model, where that is another model."""
+        return self.of_mixtures(self.language.states(self._read(weights.flatten(0, 1))), weights)
+
+    def need_mixtures(self, weights: Tensor | None) -> Tensor:
+        """The weights of soft texts. Raises InputError where they are not mixtures."""
+        if weights is None or not are_mixtures(weights):
+            raise InputError("free embeddings and weights (emb, logit, pez) are no mixtures of words and have no surprisal; use smx or gbl")
+        return weights
 
     def _read(self, weights: Float[Tensor, "n t v"]) -> Float[Tensor, "n s d"]:
         """Embeddings of the texts for a language model that is another model with the same tokens."""

@@ -13,7 +13,7 @@ from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, recorded
-from optigram.runs.plan import reads_corpus
+from optigram.runs.plan import DENSE, LARGE, SPARSE, is_shortened, reads_corpus
 from optigram.runs.scan_start import starts_from_scan
 from optigram.text.sources import Corpus
 
@@ -66,6 +66,9 @@ def prepare(
         remark(told)
     if chains.AUTO in options.by:
         remark(f"{chains.AUTO} runs {chains.parse(chains.AUTO, corpus is not None).expanded}")
+    if any(is_shortened(chains.parse(by, corpus is not None), objective) for by in options.by):
+        words = len(objective.lexicon)
+        remark(f"{DENSE} runs as {SPARSE}, over a shortlist of words at each position, for there are more than {LARGE:,} words ({words:,})")
     start = None if options.start is None else starts_from_scan(options.start, objective)
     return Prepared(objective, options, corpus, start)
 
