@@ -66,7 +66,7 @@ SPEED = (
         steps.one_model,
         passes.exchanges,
         metrics("ratio: time, to reading whole .2f; cells: tokens run, to all .2f"),
-        Settings(model="smollm2", sites=("mlp_act.10",)),
+        Settings(model="smollm2", sites=("mlp_act.4",)),
         rows=("words", "replaced"),
     ),
     Case(

@@ -189,7 +189,7 @@ def test_where_some_sites_differ_the_others_still_share(monkeypatch):
         patch.setattr(CachedReader, "run", off)
         partly = type(model)("partly", model.module, model.vocabulary, model.inputs.body, model.inputs.embedding, None, model._new_cache)
         assert partly.step is not None
-        assert {"mlp_act.0", "mlp_act.1"} & partly.step.sites == {"mlp_act.0"}
+        assert [partly.step.serves([site]) for site in ("mlp_act.0", "mlp_act.1")] == [True, False]
     texts = every_text()[None]
     for address, shares in (("mlp_act.0:3", True), ("mlp_act.1:3", False)):
         objective = Objective(partly, resolve([address], partly), 3)
@@ -197,6 +197,14 @@ def test_where_some_sites_differ_the_others_still_share(monkeypatch):
         assert (float(objective.cost.spent[0]) < 216) == shares
         company = Objective(partly, resolve(["mlp_act.0:3", "mlp_act.1:3"], partly), 3)
         assert torch.equal(company.score(texts).activation[int(not shares)], objective.score(texts).activation[0])
+
+
+def test_a_site_that_was_not_tried_is_tried_when_it_is_asked_for():
+    model = network("gpt2")
+    path = "transformer.h.1.ln_1"
+    objective = Objective(model, resolve([f"{path}:3"], model), 3)
+    objective.score(every_text()[None])
+    assert float(objective.cost.spent[0]) < 216
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma2"])

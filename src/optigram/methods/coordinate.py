@@ -15,12 +15,12 @@ from optigram.methods.moves import initial_texts, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
-KEPT = 1 << 26  # numbers of slopes per target that are kept at most: 256 MB
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
@@ -135,18 +135,19 @@ class Coordinate:
 
 
 class _Slopes:
-    """The gradient at each chain's text, for all positions: one backward gives it, and it is kept until the text changes.
+    """The gradient at each chain's text: one backward gives it for all positions, and it is kept until the text changes.
 
-    The i-th of the changed texts of all targets are a batch, whose shape does not depend on how many have changed.
+    The i-th of the changed texts of all targets are a batch, whose shape does not depend on how many have changed. With a penalty for
+    surprisal the gradient has a part for each word, which would be too much to keep: it is then taken anew.
     """
 
     def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
-        self.objective, self.of, self.kept = objective, torch.full_like(texts, -1), None
-        self.keeps = texts[0].numel() * len(objective.lexicon) <= KEPT
+        self.objective, self.of = objective, torch.full_like(texts, -1)
+        self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
 
     def at(self, texts: Int[Tensor, "k c t"], place: int) -> Float[Tensor, "k c v"]:
-        """The gradient for the words at a position; not to be changed in place."""
-        if not self.keeps:
+        """The gradient for the words at a position."""
+        if self.objective.penalises_surprisal:
             return self.objective.gradient(texts, [place])[:, :, 0]
         changed = (texts != self.of).any(-1)
         first, count = changed.int().argsort(dim=1, descending=True, stable=True), changed.sum(1)
@@ -154,13 +155,15 @@ class _Slopes:
         for number in range(int(count.max())):
             chain, due = first[:, number], count > number
             with self.objective.cost.charged(due):
-                found = self.objective.gradient(texts[targets, chain][:, None])[:, 0]
-            if self.kept is None:
-                self.kept = found.new_zeros(*texts.shape[:2], *found.shape[1:])
+                found = self._slope(texts[targets, chain][:, None])[:, 0]
             self.kept[targets[due], chain[due]] = found[due]
         self.of = texts.clone()
-        assert self.kept is not None
-        return self.kept[:, :, place]
+        return self.kept[:, :, place] @ self.objective.table.T
+
+    def _slope(self, texts: Int[Tensor, "k 1 t"]) -> Float[Tensor, "k 1 t d"]:
+        embeds = self.objective.model.embedding.detach()[texts].float().requires_grad_()
+        (slope,) = torch.autograd.grad(self.objective.relax(SoftText(embeds, None)).value.sum(), embeds)
+        return slope
 
 
 class _Windows:

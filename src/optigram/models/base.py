@@ -39,6 +39,10 @@ class Site:
     linear: Linear | None = None
 
 
+def _serves_all(sites: Collection[str]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Step:
     """How a model continues texts from a cache, so that texts with a common prefix share the work on it.
@@ -49,7 +53,7 @@ class Step:
 
     `blocks` are the batch sizes that may be run, largest first, so that a text's states do not depend on the batch; empty:
     any size gives the same states. `overhead` is what a call costs beside its tokens, in tokens, and `copying` what it costs a
-    call to take over what is carried for a token. `sites` are those at which the states are those of whole texts; None: all.
+    call to take over what is carried for a token. `serves(sites)` tells whether the states at all of them are those of whole texts.
     """
 
     run: Callable[[Tensor, States | None, Collection[str]], tuple[States, States]]
@@ -57,11 +61,7 @@ class Step:
     blocks: tuple[int, ...] = ()
     overhead: int = 0
     copying: float = 0.0
-    sites: frozenset[str] | None = None
-
-    def serves(self, sites: Collection[str]) -> bool:
-        """Whether the states at all of `sites` are those of whole texts."""
-        return self.sites is None or self.sites.issuperset(sites)
+    serves: Callable[[Collection[str]], bool] = _serves_all
 
 
 @runtime_checkable

@@ -59,14 +59,29 @@ class CachedReader:
             {f"{kind}.{number}": part.to(ids.device) for number, layer in filled for kind, part in _parts(layer)},
         )
 
-    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], whole: Callable[[Tensor], States]) -> Step | None:
-        """The step of the network for those of `sites` whose states on `ids` are those that `whole` gives.
+    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> Step | None:
+        """The step of the network for those of `sites`, or of others, whose states on `ids` are those of whole texts.
 
-        None if they are so at no site that depends on the tokens before: a step would spare no work.
+        None if this is so at none of `sites` that depends on the tokens before: a step would spare no work.
         """
         other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
+        known = self.same(ids, sites)
+        served = [site for site, same in known.items() if same]
         with torch.no_grad():
-            expected, changed = whole(ids), whole(other)
+            before, after = self._whole(ids, served), self._whole(other, served)
+            if all(torch.equal(before[site][:, -1], after[site][:, -1]) for site in served):
+                return None
+            _, carried = self.run(ids, None, served)
+        width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
+        layers, weights = max(len(carried) // 2, 1), self._weights()
+        overhead = LAUNCHES if self.inputs.matrix.device.type != "cpu" else min(LEAST + PARTED * layers // weights, MOST)
+        serves = _Trial(self, ids, known).serves
+        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, overhead, COPIED * width / weights, serves)
+
+    def same(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> dict[str, bool]:
+        """For each of `sites`, whether its states on `ids`, continued token by token, are those of whole texts."""
+        with torch.no_grad():
+            expected = self._whole(ids, sites)
             try:
                 found, carried = self.run(ids[:, :FRONT], None, sites)
                 parts = [found]
@@ -74,23 +89,35 @@ class CachedReader:
                     found, carried = self.run(tokens[:, None], carried, sites)
                     parts.append(found)
             except Exception:  # whatever prevents it
-                return None
+                return dict.fromkeys(sites, False)
         close = CLOSE_HALF if self.inputs.dtype in (torch.float16, torch.bfloat16) else CLOSE
-        served = frozenset(
-            site
-            for site, state in expected.items()
-            if (torch.cat([found[site] for found in parts], 1) - state).abs().max() <= close * state.abs().max()
-        )
-        if all(torch.equal(expected[site][:, -1], changed[site][:, -1]) for site in served):
-            return None
-        width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
-        layers, weights = max(len(carried) // 2, 1), self._weights()
-        overhead = LAUNCHES if self.inputs.matrix.device.type != "cpu" else min(LEAST + PARTED * layers // weights, MOST)
-        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, overhead, COPIED * width / weights, served)
+        distances = {site: (torch.cat([found[site] for found in parts], 1) - state).abs().max() for site, state in expected.items()}
+        return {site: bool(distances[site] <= close * state.abs().max()) for site, state in expected.items()}
+
+    def _whole(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> States:
+        embeds, shape = self.inputs.matrix[ids], (ids.shape[0], ids.shape[1])
+        with self.frozen:
+            states = read_points(self.module, self.points(sites), lambda: self.inputs.take_embeds(embeds), shape)
+        return {site: state.to(ids.device) for site, state in states.items()}
 
     def _weights(self) -> int:
         """How many weights a token is multiplied with."""
         return sum(part.numel() for part in self.module.parameters() if part.ndim > 1 and len(part) != len(self.inputs.matrix)) or 1
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What is known of sites that were tried on `ids`; others are tried when they are asked for."""
+
+    reader: CachedReader
+    ids: Int[Tensor, "b s"]
+    known: dict[str, bool]
+
+    def serves(self, sites: Collection[str]) -> bool:
+        """Whether texts can be continued for all of these sites."""
+        if unknown := [site for site in sites if site not in self.known]:
+            self.known.update(self.reader.same(self.ids, unknown))
+        return all(self.known[site] for site in sites)
 
 
 def _parts(layer: Any) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:

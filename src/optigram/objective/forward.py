@@ -63,7 +63,7 @@ def read(
     else:
         step = _within_memory(step, s)
         levels, work = cheapest_ends(step, prefix_counts(rows[order].unflatten(0, (k1, c)), ends), ends)
-    shares = torch.tensor([own * k1 <= whole_cost(step, len(rows), block, s) for own in work], device=rows.device)
+    shares = torch.tensor([own * k1 < whole_cost(step, len(rows), block, s) for own in work], device=rows.device)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found, numbers = [], []
     if chosen.any():

@@ -67,11 +67,10 @@ def _climb(step: Step, tree: list[Level], parts: Sequence[TargetGroup], shared: 
     carried: States | None = None
     pooled: list[Tensor | None] = [None] * len(parts)
     sites = sites_of(parts, surprisal)
-    nats, before, position = torch.zeros(1, device=tree[0].words.device), None, 0
+    nats, before, position = torch.zeros(len(tree[0].words), device=tree[0].words.device), None, 0
     for level in tree:
         if position:
-            pooled = [None if values is None else values[level.parents] for values in pooled]
-        nats = nats[level.parents]
+            pooled, nats = [None if values is None else values[level.parents] for values in pooled], nats[level.parents]
         states, carried = _step_on(step, level, carried, sites, last=level is tree[-1])
         members = None if shared else level.owners
         joined = [part.joined(states) for part in parts]
