@@ -15,7 +15,7 @@ from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.plan import plan_of
+from optigram.runs.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 DENSE, DEFAULT = "gbl over all words", "gbl by default"
@@ -38,7 +38,7 @@ def one_search(settings: Settings, unit: Unit, what: str, seed: int) -> None:
     model = _model(settings.option("words", 256_000))
     objective = Objective(model, f"mlp_act.1:0-{settings.targets - 1}@max", settings.length)
     dense = functools.partial(modern, "gbl")
-    method = dense(unit["budget"]) if what == DENSE else plan_of("gbl", objective, None, unit["budget"]).method
+    method = dense(unit["budget"]) if what == DENSE else Plan.of("gbl", objective, None, unit["budget"]).method
     assert method is not None
     before, begun = _peak(), time.process_time()
     result = search(objective, method.with_block(4), Budget(forwards=unit["budget"]), seed=seed)

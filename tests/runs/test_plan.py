@@ -7,7 +7,8 @@ from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs import plan, run
 from optigram.runs.options import FindOptions
-from optigram.runs.run import prepare
+from optigram.runs.plan import Plan
+from optigram.runs.run import Prepared
 
 
 @pytest.fixture
@@ -18,12 +19,12 @@ def large(monkeypatch):
 
 
 def built(tiny, name: str, **more) -> Ascent:
-    return plan.plan_of(name, Objective(tiny, "visual:dog", 3, **more), None, 1000).method
+    return Plan.of(name, Objective(tiny, "visual:dog", 3, **more), None, 1000).method
 
 
 def test_gbl_keeps_a_shortlist_where_there_are_many_words(tiny, large):
     assert built(tiny, "gbl") == built(tiny, "sgbl")
-    assert plan.plan_of("gbl", Objective(tiny, "visual:dog", 3), None, 1000).name == "gbl"
+    assert Plan.of("gbl", Objective(tiny, "visual:dog", 3), None, 1000).name == "gbl"
     for other in "smx", "gbl:fair/200":
         assert built(tiny, other).shortlist is None
     assert built(tiny, "gbl", fluency=Fluency(0.1)).shortlist is None  # surprisal needs all words
@@ -35,8 +36,8 @@ def test_it_keeps_all_words_where_there_are_fewer(tiny):
 
 def test_it_is_said(tiny, large):
     told = []
-    prepare(tiny, "visual:dog", FindOptions(by="gbl", length=3), remark=told.append)
-    assert any("gbl runs as sgbl" in text and "more than 3 words (7)" in text for text in told)
+    Prepared.of(tiny, "visual:dog", FindOptions(by="gbl", length=3), remark=told.append)
+    assert any("gbl runs as sgbl" in text and "over 3 words (7)" in text for text in told)
     told.clear()
-    prepare(tiny, "visual:dog", FindOptions(by="coordinate", length=3), remark=told.append)
+    Prepared.of(tiny, "visual:dog", FindOptions(by="coordinate", length=3), remark=told.append)
     assert not any("sgbl" in text for text in told)

@@ -88,14 +88,6 @@ class Start:
         return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
 
 
-def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
-    """Weighted sums of the words of a table."""
-    if table.dim() == 2:
-        return weights @ table
-    lists = table if weights.dim() == 4 else table[:, :, None]
-    return (weights[..., None, :] @ lists)[..., 0, :]
-
-
 def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
     """The nearest words by cosine, and the cosines."""
     normed = torch.nn.functional.normalize
@@ -155,7 +147,7 @@ class Logits:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=1.0)
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
-        return SoftText(mixed(theta, table), theta)
+        return SoftText(SoftText.mixed(theta, table), theta)
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
@@ -181,7 +173,7 @@ class Softmax:
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         weights = theta.softmax(dim=-1)
-        return SoftText(mixed(weights, table), weights)
+        return SoftText(SoftText.mixed(weights, table), weights)
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
@@ -264,14 +256,14 @@ class _GumbelMixture(torch.autograd.Function):
         if relaxation.straight:
             rows = weights.argmax(dim=-1)
             heaviest = torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
-            return table[rows] if table.dim() == 2 else mixed(heaviest, table), heaviest
-        return mixed(weights, table), weights
+            return table[rows] if table.dim() == 2 else SoftText.mixed(heaviest, table), heaviest
+        return SoftText.mixed(weights, table), weights
 
     @staticmethod
     def backward(ctx, *slopes: Tensor | None):
         of_embeds, of_weights = slopes
         theta, table, weights = ctx.saved_tensors
-        slope = None if of_embeds is None else mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
+        slope = None if of_embeds is None else SoftText.mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
         if of_weights is not None:
             slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
         slope = _softmax_backward(slope, weights)

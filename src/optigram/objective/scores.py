@@ -13,6 +13,14 @@ class SoftText(NamedTuple):
     embeds: Float[Tensor, "k1 c t d"]
     weights: Float[Tensor, "k1 c t v"] | None
 
+    @staticmethod
+    def mixed(weights: Float[Tensor, "k c *n t v"], table: Tensor) -> Float[Tensor, "k c *n t d"]:
+        """Weighted sums of the words of a table."""
+        if table.dim() == 2:
+            return weights @ table
+        lists = table if weights.dim() == 4 else table[:, :, None]
+        return (weights[..., None, :] @ lists)[..., 0, :]
+
 
 class Scores(NamedTuple):
     """Scores of texts, float32 [k c].
