@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from optigram.errors import InputError
-from optigram.files import Cache, cache_folder, writable_folder, written_whole
+from optigram.files import Cache, writable_folder, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -94,6 +94,6 @@ def test_the_cache_is_where_the_platform_keeps_such_things(monkeypatch, tmp_path
     monkeypatch.delenv("OPTIGRAM_CACHE", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "optigram"
+    assert Cache.base() == tmp_path / "optigram"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "optigram"
+    assert Cache.base() == Path.home() / ".cache" / "optigram"

@@ -55,16 +55,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
 
 
-def cache_folder() -> Path:
-    """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, else `optigram` in the platform's cache folder."""
-    if named := os.environ.get("OPTIGRAM_CACHE"):
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "optigram" / "Cache"
-    usual = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return Path(os.environ.get("XDG_CACHE_HOME") or usual) / "optigram"
-
-
 @dataclass(frozen=True)
 class Cache:
     """Folders of one `kind` in the cache, by key, of `room` bytes in all. Several processes may use it at once.
@@ -76,10 +66,20 @@ class Cache:
     kind: str
     room: int
 
+    @staticmethod
+    def base() -> Path:
+        """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, else `optigram` in the platform's cache folder."""
+        if named := os.environ.get("OPTIGRAM_CACHE"):
+            return Path(named)
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "optigram" / "Cache"
+        usual = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+        return Path(os.environ.get("XDG_CACHE_HOME") or usual) / "optigram"
+
     @property
     def path(self) -> Path:
         """The folder of folders."""
-        return cache_folder() / self.kind
+        return self.base() / self.kind
 
     def find(self, key: str) -> Path | None:
         """The folder of this key, if it is there."""

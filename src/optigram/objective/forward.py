@@ -14,7 +14,7 @@ from torch import Tensor
 from optigram.models.base import Model, Step, in_blocks
 from optigram.objective.functions import Groups
 from optigram.objective.prefix_forward import read_by_prefix, sites_of
-from optigram.objective.prefix_tree import cheapest_ends, prefix_counts, sorted_order, whole_cost
+from optigram.objective.prefix_tree import cheapest_ends, prefix_counts, sorted_order
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Float, Int
 
@@ -63,7 +63,8 @@ def read(
     else:
         step = _within_memory(step, s)
         levels, work = cheapest_ends(step, prefix_counts(rows[order].unflatten(0, (k1, c)), ends), ends)
-    shares = torch.tensor([own * k1 < whole_cost(step, len(rows), block, s) for own in work], device=rows.device)
+    whole = -(-len(rows) // block) * (step.overhead + block * s) / k1  # of an owner, counted as in `cheapest_ends`
+    shares = torch.tensor([own < whole for own in work], device=rows.device)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found, numbers = [], []
     if chosen.any():

@@ -74,11 +74,6 @@ def prefix_counts(rows: Int[Tensor, "k c w"], ends: Sequence[int]) -> Int[Tensor
     return 1 + fresh[:, :, list(ends)].sum(1)
 
 
-def whole_cost(step: Step, texts: int, block: int, length: int) -> float:
-    """What it costs to read texts of `length` tokens whole in blocks of one size, in tokens; a measure for `cheapest_ends`."""
-    return -(-texts // block) * (step.overhead + block * length)
-
-
 def cheapest_ends(step: Step, counts: Int[Tensor, "k e"], ends: Sequence[int]) -> tuple[list[tuple[int, ...]], Float[np.ndarray, " k"]]:
     """For each owner those of `ends` at which its texts' prefixes are shared at the least cost, and that cost, in tokens.
 

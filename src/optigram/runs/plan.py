@@ -46,21 +46,21 @@ class Plan:
         Raises InputError for what is unknown, or cannot be had of this objective.
         """
         chain = chains.Chain.parse(by, corpus is not None)
-        if is_shortened(chain, objective):
+        if cls.shortens(chain, objective):
             chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
         if chain.corpus and corpus is None:
             raise InputError("corpus search needs a corpus; give one")
         return cls(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
 
+    @staticmethod
+    def shortens(chain: chains.Chain, objective: Objective) -> bool:
+        """Whether a method of the chain runs over a shortlist because of the size of the vocabulary; surprisal needs all words."""
+        return len(objective.lexicon) > LARGE and DENSE in chain.links and not objective.penalises_surprisal
+
 
 def reads_corpus(by: Sequence[str | Method], corpus: bool = True) -> bool:
     """Whether any of these methods begins with a corpus search; `corpus` tells whether there is one, for `auto`."""
     return any(chains.Chain.parse(name, corpus).corpus for name in by)
-
-
-def is_shortened(chain: chains.Chain, objective: Objective) -> bool:
-    """Whether a method of the chain runs over a shortlist because of the size of the vocabulary; surprisal needs all words."""
-    return len(objective.lexicon) > LARGE and DENSE in chain.links and not objective.penalises_surprisal
 
 
 def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
