@@ -67,6 +67,8 @@ class CachedReader:
         other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
         known = self.same(ids, sites)
         served = [site for site, same in known.items() if same]
+        if not served:
+            return None
         with torch.no_grad():
             before, after = self._whole(ids, served), self._whole(other, served)
             if all(torch.equal(before[site][:, -1], after[site][:, -1]) for site in served):
