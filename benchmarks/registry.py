@@ -302,6 +302,19 @@ QUALITY = (
         rows=("gradient",),
         columns=("model", "site"),
     ),
+    Case(
+        "quality/kept_slopes",
+        "coordinate ascent that keeps the slopes of a text until it changes, to one that takes them anew at each position",
+        steps.one_model,
+        slopes.kept,
+        metrics(
+            "median: median ratio .3f; mean: mean ratio .4f; better: better .0f; worse: worse .0f; neurons*: neurons .0f; "
+            "time: processor time .2f",
+        ),
+        Settings(targets=40, budgets=(1000,), seeds=3),
+        by_budget,
+        rows=("site",),
+    ),
 )
 PEERS = (
     Case(

@@ -45,6 +45,7 @@ TINY: dict[str, dict] = {
     "quality/ablations": {"by": ("no noise (",), "sites": ("visual",), "budgets": (60,)},
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
+    "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
     "peers/contest": {
         "by": ("optigram:random",),
         "budgets": (20,),
