@@ -6,7 +6,6 @@ import os
 import platform
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Cache:
+class FolderCache:
     """Folders of one `kind` in the cache, by key, of `room` bytes in all. Several processes may use it at once.
 
     A folder is complete as soon as it can be found, for it is renamed to its key when it is. Those that were used least recently make
@@ -68,13 +67,9 @@ class Cache:
 
     @staticmethod
     def base() -> Path:
-        """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, else `optigram` in the platform's cache folder."""
-        if named := os.environ.get("OPTIGRAM_CACHE"):
-            return Path(named)
-        if sys.platform == "win32":
-            return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "optigram" / "Cache"
-        usual = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-        return Path(os.environ.get("XDG_CACHE_HOME") or usual) / "optigram"
+        """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, or `optigram` in `XDG_CACHE_HOME` or `~/.cache`."""
+        named = os.environ.get("OPTIGRAM_CACHE")
+        return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram"
 
     @property
     def path(self) -> Path:

@@ -7,7 +7,7 @@ import transformers
 from tiny_gguf import write_gguf
 
 from optigram.errors import InputError
-from optigram.files import Cache
+from optigram.files import FolderCache
 from optigram.models import gguf as converting
 from optigram.models.loading import load
 
@@ -63,7 +63,7 @@ def test_another_file_of_the_same_name_is_another_model(cache, file):
 def test_a_model_that_is_not_kept_is_converted_all_the_same(cache, file, hindrance, monkeypatch):
     kept = load(str(file), dtype="bfloat16")
     if hindrance == "too large":
-        monkeypatch.setattr(converting, "CACHE", Cache("others", 1000))
+        monkeypatch.setattr(converting, "CACHE", FolderCache("others", 1000))
     else:
         monkeypatch.setenv("OPTIGRAM_CACHE", str(file / "below"))
     again = load(str(file), dtype="bfloat16")

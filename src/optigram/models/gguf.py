@@ -19,9 +19,9 @@ from unittest import mock
 import numpy as np
 import torch
 
-from optigram.files import Cache
+from optigram.files import FolderCache
 
-CACHE = Cache("gguf", 8 << 30)
+CACHE = FolderCache("gguf", 8 << 30)
 PACKAGES = "gguf", "transformers"  # what the converted numbers depend on
 _patching = threading.Lock()
 

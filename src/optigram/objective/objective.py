@@ -20,6 +20,7 @@ from optigram.objective.forward import by_group, members_of, read, read_soft, re
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
+from optigram.objective.whole_site import Whole
 from optigram.shapes import Bool, Float, Int, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
@@ -90,6 +91,8 @@ class Objective:
         """Set the fields that depend on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
+        self._answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]] | None = None
+        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
         self.cost = Cost.at_zero(len(self.targets))
@@ -163,6 +166,30 @@ class Objective:
         """The same objective, whose score of a text depends on the text alone, to the last bit, at a slightly higher cost."""
         part = self.subset(range(len(self.targets)))
         part._deterministic = True
+        return part
+
+    def beside(self, wholes: Sequence[Whole], see: Callable[[Tensor], None]) -> "Objective":
+        """The same objective, which reads whole sites too: `see` gets the activations [m c] of all their units, one site after another.
+
+        It gets them for texts that all targets share. They are not charged, and they change nothing for the targets.
+        """
+        part = self.subset(range(len(self.targets)))
+        part._beside = [whole.group(self.model, self._looked) for whole in wholes], see
+        return part
+
+    @property
+    def places(self) -> list[Whole]:
+        """The states that activations are computed from, as whole sites at single positions; none where functions read whole texts."""
+        groups = [group for part in self._groups if (group := part.by_prefix) is not None]
+        if len(groups) < len(self._groups):
+            return []
+        read = {(site, position) for group in groups for site in group.sites for position in group.positions}
+        return [Whole(site, 1.0, position) for site, position in sorted(read)]
+
+    def answered(self, answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]]) -> "Objective":
+        """The same objective, for which `answer` says what activations [m c] of groups on texts [1 c s] are, and their cost [1]."""
+        part = self.subset(range(len(self.targets)))
+        part._answer = answer
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
@@ -280,8 +307,21 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c o"]:
         """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic, self._joint)
+        own, others, see = members_of(parts), (), None
+        if self._beside is not None and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
+            others, see = self._beside
+        together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
+        if self._answer is None:
+            asked = [*parts, *others] if together else parts
+            values, cost = read(self.model, inputs, asked, self._ends, self._deterministic, self._joint)
+        else:
+            values, cost = self._answer(inputs, parts)
+            nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
+            values = torch.stack([values, *nats], dim=-1)
         costs = torch.zeros(len(self.targets))
-        costs[members_of(parts)] = cost
+        costs[own] = cost
         self.cost.charge(forwards=costs)
-        return values
+        if see is not None:
+            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._deterministic)[0]
+            see(seen[..., 0])
+        return values[: len(own)]

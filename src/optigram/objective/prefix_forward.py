@@ -10,6 +10,7 @@ from optigram.models.base import States, Step
 from optigram.objective.activations import TargetGroup
 from optigram.objective.prefix_tree import Level, in_sizes, prefix_counts, prefix_tree
 from optigram.objective.surprisal import Surprisal
+from optigram.objective.whole_site import UnitGroup
 from optigram.shapes import Float, Int
 
 CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold at once
@@ -18,7 +19,7 @@ CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold a
 def read_by_prefix(
     step: Step,
     rows: Int[Tensor, "n w"],
-    parts: Sequence[TargetGroup],
+    parts: Sequence[TargetGroup | UnitGroup],
     levels: Sequence[tuple[int, ...]],
     shared: bool,
     surprisal: Surprisal | None,
@@ -62,7 +63,9 @@ def _chunks(step: Step, rows: Int[Tensor, "n w"], owners: Sequence[Int[Tensor, "
         yield torch.cat(together)
 
 
-def _climb(step: Step, tree: list[Level], parts: Sequence[TargetGroup], shared: bool, surprisal: Surprisal | None) -> Float[Tensor, "n o"]:
+def _climb(
+    step: Step, tree: list[Level], parts: Sequence[TargetGroup | UnitGroup], shared: bool, surprisal: Surprisal | None
+) -> Float[Tensor, "n o"]:
     """The values of the texts at the leaves of a tree; o as above."""
     carried: States | None = None
     pooled: list[Tensor | None] = [None] * len(parts)
