@@ -245,9 +245,10 @@ class Objective:
         joint = None if told is None else self._joint
 
         def run(texts: Tensor, parts: Groups) -> Tensor:
-            some = len(texts) < len(embeds)
-            shown, mixed = (part.index_select(0, texts) if some and part is not None else part for part in (embeds, weights))
-            return read_soft(self.model, shown, parts, mixed, joint)
+            if len(texts) == len(embeds):
+                return read_soft(self.model, embeds, parts, weights, joint)
+            mixed = None if weights is None else weights.index_select(0, texts)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, mixed, joint)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
         activation, passes = values[..., 0], 1

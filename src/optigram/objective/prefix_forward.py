@@ -83,7 +83,7 @@ def _climb(
                 if position in part.positions:
                     values = part.at(joined[number][:, column], members)
                     pooled[number] = part.pool_on(pooled[number], values, position, members)
-            if surprisal is not None and surprisal.counted[position]:
+            if surprisal is not None and before is not None and surprisal.counted[position]:
                 nats = nats + surprisal.language.nats(before, level.words[:, column], None if column else level.parents)
             before = None if heard is None else heard[:, column]
             position += 1

@@ -83,7 +83,7 @@ def cheapest_ends(step: Step, counts: Int[Tensor, "k e"], ends: Sequence[int]) -
     """
     distinct, which = np.unique(counts.cpu().numpy(), axis=0, return_inverse=True)
     per_size = [part.numpy() for part in blocks_of(torch.from_numpy(distinct), step.blocks)]
-    calls, texts = sum(per_size), sum(blocks * size for size, blocks in zip(step.blocks, per_size, strict=True))
+    calls, texts = np.sum(per_size, 0), np.tensordot(step.blocks, per_size, 1)
     begins = np.array([0, *ends[:-1]])
     best, before = np.zeros((len(distinct), len(ends) + 1)), np.zeros((len(distinct), len(ends)), dtype=int)
     for level, end in enumerate(ends):
