@@ -1,4 +1,4 @@
-"""Files are written whole: to a temporary name beside the target, then renamed over it."""
+"""Files are written whole: to a temporary name beside the target, then renamed over it. So are the folders of the cache."""
 
 import contextlib
 import errno
@@ -7,7 +7,10 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 REMEDY = dict.fromkeys(NO_ROOM, "make room and run the same again") | dict.fromkeys(NO_RIGHT, "allow writing there, or name another place")
 OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust, such as safetensors, write it into errors of their own
 LONGEST = 50  # characters of a name, which is to be no longer with what is put around it than file systems allow
+ABANDONED = 24 * 3600  # seconds after which a temporary folder of the cache is nobody's
 
 
 @contextlib.contextmanager
@@ -143,3 +147,66 @@ def parse_json(text: str | bytes) -> Any:
 def versions() -> dict[str, str]:
     """Versions of all that numbers depend on."""
     return {name: version(name) for name in ("optigram", "torch", "numpy")} | {"python": platform.python_version()}
+
+
+@dataclass(frozen=True)
+class FolderCache:
+    """Folders of one `kind` in the cache, by key, of `room` bytes in all. Several processes may use it at once.
+
+    A folder is complete as soon as it can be found, for it is renamed to its key when it is. Those that were used least recently make
+    room for new ones.
+    """
+
+    kind: str
+    room: int
+
+    @staticmethod
+    def base() -> Path:
+        """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, or `optigram` in `XDG_CACHE_HOME` or `~/.cache`."""
+        named = os.environ.get("OPTIGRAM_CACHE")
+        return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram"
+
+    @property
+    def path(self) -> Path:
+        """The folder of folders."""
+        return self.base() / self.kind
+
+    def find(self, key: str) -> Path | None:
+        """The folder of this key, if it is there."""
+        found = self.path / key
+        try:
+            os.utime(found)
+        except OSError:
+            return found if found.is_dir() else None  # a cache that may only be read
+        return found
+
+    def keep(self, key: str, size: int, write: Callable[[Path], None]) -> Path | None:
+        """The folder of this key, of about `size` bytes, which `write` fills. None if it is too large, or cannot be written."""
+        if size > self.room:
+            return None
+        final, temporary = self.path / key, self.path / f".{key}.{secrets.token_hex(6)}.tmp"
+        try:
+            temporary.mkdir(parents=True)
+            write(temporary)
+            self._make_room(_size(temporary))
+            with contextlib.suppress(OSError):  # another process was first: its folder is as good
+                temporary.rename(final)
+        except OSError:
+            return None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return self.find(key)
+
+    def _make_room(self, size: int) -> None:
+        for left in self.path.glob(".*.tmp"):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        kept = sorted(self.path.glob("[!.]*"), key=lambda folder: folder.stat().st_mtime)
+        taken = [_size(folder) for folder in kept]
+        while kept and sum(taken) + size > self.room:
+            shutil.rmtree(kept.pop(0), ignore_errors=True)
+            del taken[0]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

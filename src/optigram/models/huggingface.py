@@ -19,6 +19,7 @@ from optigram.errors import InputError
 from optigram.models.adapters import base_of, merged
 from optigram.models.bodies import body_of
 from optigram.models.checkpoint import open_checkpoint, quiet
+from optigram.models.gguf import read_gguf
 from optigram.models.network import Network
 from optigram.models.tokenizers import vocabulary_of
 
@@ -29,31 +30,23 @@ TOKENIZER_FILES = "tokenizer.json", "tokenizer_config.json", "tokenizer.model", 
 
 @dataclass(frozen=True)
 class _Opening:
-    """The arguments of `from_pretrained`: `where` is a Hub id or a folder, `file` a GGUF file in it."""
+    """The arguments of `from_pretrained`: `where` is a Hub id or a folder."""
 
     where: str
     revision: str | None = None
-    file: str | None = None
     trust_remote_code: bool = False
 
     @classmethod
     def of(cls, source: str, revision: str | None, trust_remote_code: bool) -> "_Opening":
-        """Read `gpt2`, `gpt2@REVISION`, `folder` or `folder/model.gguf`."""
-        path = Path(source)
-        if path.suffix == GGUF:
-            if not path.is_file():
-                raise InputError(f"there is no file {source}; give the path of a GGUF file")
-            return cls(str(path.parent), None, path.name)
-        if not path.exists() and "@" in source:
+        """Read `gpt2`, `gpt2@REVISION` or `folder`."""
+        if not Path(source).exists() and "@" in source:
             source, _, revision = source.partition("@")
-        return cls(source, revision, None, trust_remote_code)
+        return cls(source, revision, trust_remote_code)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The keyword arguments for `from_pretrained`."""
-        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code} | (
-            {} if self.file is None else {"gguf_file": self.file}
-        )
+        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
 
 
 def open_model(
@@ -69,20 +62,28 @@ def open_model(
 
     `dtype` None: as it was saved; of a GGUF file, float32. Raises InputError for what cannot be opened.
     """
-    library = _transformers()
-    opening = _Opening.of(source, revision, trust_remote_code)
-    for package in ("gguf", "accelerate") if opening.file is not None else ():
-        _need(package, "gguf")
-    base = base_of(opening.where)
-    where = opening.where if base is None else base
-    with quiet(library, opening.file is not None), _in_one_line(source, MODELS):
-        config = library.AutoConfig.from_pretrained(where, **opening.settings)
-        if tokenizer is None and words is None:
-            own = base is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
-            tokenizer = library.AutoTokenizer.from_pretrained(opening.where if own else where, **opening.settings)
-        asked = torch.float32 if dtype is None and opening.file else dtype or "auto"
-        model, remark = open_checkpoint(library, where, config, asked, opening.settings)
-        model = model if base is None else merged(model, opening.where)
+    library, path = _transformers(), Path(source)
+    packed = path.suffix == GGUF
+    if packed:
+        if not path.is_file():
+            raise InputError(f"there is no file {source}; give the path of a GGUF file")
+        for package in "gguf", "accelerate":
+            _need(package, "gguf")
+    with quiet(library, packed), _in_one_line(source, MODELS):
+        if packed:
+            model, own_tokenizer = read_gguf(library, path, dtype)
+            tokenizer = own_tokenizer() if tokenizer is None and words is None else tokenizer
+            remark = ""
+        else:
+            opening = _Opening.of(source, revision, trust_remote_code)
+            base = base_of(opening.where)
+            where = opening.where if base is None else base
+            config = library.AutoConfig.from_pretrained(where, **opening.settings)
+            if tokenizer is None and words is None:
+                own = base is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
+                tokenizer = library.AutoTokenizer.from_pretrained(opening.where if own else where, **opening.settings)
+            model, remark = open_checkpoint(library, where, config, dtype or "auto", opening.settings)
+            model = model if base is None else merged(model, opening.where)
     return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words, remark)
 
 

@@ -102,7 +102,7 @@ class Network:
 
     @property
     def step(self) -> Step | None:
-        """Continuing with a KV cache, where a trial shows that this gives the states of whole texts."""
+        """Continuing with a KV cache, for the sites where a trial shows that this gives the states of whole texts."""
         return self._step
 
     @functools.cached_property
@@ -112,7 +112,7 @@ class Network:
         ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
         sites = [site for site in self.sites.canonical if self.sites[site].linear is None]
         reader = CachedReader(self.module, self.inputs, self.frozen, self._points, self._new_cache)
-        return reader.step(ids, sites, lambda: self.read(self._matrix[ids], sites))
+        return reader.step(ids, sites) if sites else None
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States {site: [b s h]} of texts [b s d]; the network stops after the deepest of `sites`.

@@ -16,6 +16,7 @@ from optigram.models.sites import LOGITS, Sites
 SHAPE = 4, 9  # texts, and tokens of each
 SHARE = 0.33  # of the ordinary tokens that survive re-tokenization alone; pieces that continue a word cannot
 SAMPLE = 2000  # tokens tried
+NAMED = 5  # sites that are named at most
 STOPS = 10  # points, from the first block to the last, at which a forward is stopped
 EXACT, HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights in single and in half precision
 
@@ -44,8 +45,7 @@ def _checks(model: Model, network: Network | None) -> Iterator[_Check]:
     sites = _read_sites(model)
     if network is not None:
         yield from _of_network(network, ids, sites, allowed)
-    if model.step is not None:
-        yield _near("token by token equals read whole", _read(model, ids, sites), _stepped(model, ids, sites), max(allowed, CLOSE))
+    yield from _continued(model, ids, sites, max(allowed, CLOSE))
     yield _batch(model, ids, sites, allowed)
     yield _company(model, ids, sites)
     yield _padding(model, ids, sites, allowed)
@@ -70,6 +70,17 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
         yield _near("logits are the projection of their source", {LOGITS: values}, {LOGITS: given}, max(allowed, 1e-3))
     left = -_hooks(model) + _hooks_after_an_error(model, ids)
     yield _Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
+
+
+def _continued(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Iterator[_Check]:
+    """What texts with a common prefix may share, and whether it is right. That a site is read whole is no fault, but takes longer."""
+    served = [] if model.step is None else [site for site in sites if model.step.serves([site])]
+    if served:
+        whole = {site: state for site, state in _read(model, ids, sites).items() if site in served}
+        yield _near("token by token equals read whole", whole, _stepped(model, ids, served), allowed)
+    others = [site for site in sites if site not in served]
+    left = "" if not others else f"; read whole: {', '.join(others[:NAMED])}" + (", ..." if len(others) > NAMED else "")
+    yield _Check("texts share the work on a common prefix", True, len(served) / len(sites), f"share of {len(sites)} sites" + left)
 
 
 def _read_sites(model: Model) -> list[str]:
