@@ -10,7 +10,7 @@ from optigram.methods import Beam, Corpus, Epo, Gcg, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
-from optigram.methods.coordinate import Coordinate, _Windows
+from optigram.methods.coordinate import Coordinate, _Slopes, _Windows
 from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
@@ -229,3 +229,20 @@ def test_a_class_or_an_incomplete_method_is_refused_by_what_it_lacks():
 def test_a_method_that_ends_spends_what_it_says(method, objective):
     for found in search(objective, method).found:
         assert found.forwards + found.backwards == pytest.approx(method.cost(math.inf), rel=0.1)
+
+
+def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
+    k, draw = len(objective.targets), torch.Generator().manual_seed(0)
+    texts = objective.lexicon[torch.randint(len(objective.lexicon), (k, 3, objective.length), generator=draw)]
+    slopes, forwards = _Slopes(objective, texts), torch.zeros(k, dtype=torch.float64)
+    for changed in ([(i, j) for i in range(k) for j in range(3)], [], [(0, 1)], [(0, 2), (0, 0), (k - 1, 1)]):
+        for i, j in changed:
+            texts[i, j] = texts[i, j].roll(1).flip(0)
+            texts[i, j, 0] = objective.lexicon[(int(texts[i, j, 0]) + i + j) % len(objective.lexicon)]
+        before = slopes.of.clone()
+        for place in range(objective.length):
+            expected = objective.subset(range(k)).gradient(texts, [place])[:, :, 0]
+            torch.testing.assert_close(slopes.at(texts, place), expected)
+        forwards += (texts != before).any(-1).sum(1)
+        assert torch.equal(objective.cost.forwards, forwards)
+        assert torch.equal(objective.cost.backwards, 2 * forwards)

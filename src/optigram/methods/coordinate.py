@@ -15,9 +15,10 @@ from optigram.methods.moves import initial_texts, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
-from optigram.shapes import Bool, Int
+from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
@@ -74,11 +75,12 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
+        slopes = _Slopes(objective, texts)
         best_end, windows = TopK.empty(len(texts), 1, length), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes)
             scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
@@ -93,17 +95,23 @@ class Coordinate:
             values = values.masked_fill(ended, -torch.inf)
 
     def _ranked(
-        self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
+        self,
+        objective: Objective,
+        texts: Int[Tensor, "k c t"],
+        place: int,
+        streams: Streams,
+        window: Int[Tensor, "k c"],
+        slopes: "_Slopes",
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
-        slope = objective.gradient(texts, [place])[:, :, 0]
+        slope = slopes.at(texts, place)
         if self.blend:
             words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
-            slope += objective.gradient(texts, [place], words)[:, :, 0]
+            slope = slope + objective.gradient(texts, [place], words)[:, :, 0]
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
-            slope += objective.gradient(near, [place])[:, :, 0]
+            slope = slope + objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
@@ -124,6 +132,38 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
+
+
+class _Slopes:
+    """The gradient at each chain's text: one backward gives it for all positions, and it is kept until the text changes.
+
+    The i-th of the changed texts of all targets are a batch, whose shape does not depend on how many have changed. With a penalty for
+    surprisal the gradient has a part for each word, which would be too much to keep: it is then taken anew.
+    """
+
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
+        self.objective, self.of = objective, torch.full_like(texts, -1)
+        self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
+
+    def at(self, texts: Int[Tensor, "k c t"], place: int) -> Float[Tensor, "k c v"]:
+        """The gradient for the words at a position."""
+        if self.objective.penalises_surprisal:
+            return self.objective.gradient(texts, [place])[:, :, 0]
+        changed = (texts != self.of).any(-1)
+        first, count = changed.int().argsort(dim=1, descending=True, stable=True), changed.sum(1)
+        targets = torch.arange(len(texts), device=texts.device)
+        for number in range(int(count.max())):
+            chain, due = first[:, number], count > number
+            with self.objective.cost.charged(due):
+                found = self._slope(texts[targets, chain][:, None])[:, 0]
+            self.kept[targets[due], chain[due]] = found[due]
+        self.of = texts.clone()
+        return self.kept[:, :, place] @ self.objective.table.T
+
+    def _slope(self, texts: Int[Tensor, "k 1 t"]) -> Float[Tensor, "k 1 t d"]:
+        embeds = self.objective.model.embedding.detach()[texts].float().requires_grad_()
+        (slope,) = torch.autograd.grad(self.objective.relax(SoftText(embeds, None)).value.sum(), embeds)
+        return slope
 
 
 class _Windows:

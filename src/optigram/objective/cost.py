@@ -1,5 +1,7 @@
 """The cost of scoring per target, in forward-equivalents."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -35,3 +37,13 @@ class Cost:
         """Add a cost to the active targets."""
         self.forwards += self.active * forwards
         self.backwards += self.active * backwards
+
+    @contextlib.contextmanager
+    def charged(self, targets: Bool[torch.Tensor, " k"]) -> Iterator[None]:
+        """Within the block, only these of the active targets are charged: the others' texts fill a batch up, and are not used."""
+        active = self.active
+        self.active = active & targets.cpu()
+        try:
+            yield
+        finally:
+            self.active = active

@@ -16,7 +16,7 @@ from optigram.models.base import Model
 from optigram.objective.activations import View
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import by_group, members_of, read, read_soft
+from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
@@ -115,8 +115,13 @@ class Objective:
 
     @property
     def passes(self) -> int:
-        """Forwards per text: 1, and 1 more for its surprisal."""
-        return 1 if self._surprisal is None else 2
+        """Forwards per text: 1, and 1 more for its surprisal if that is another model's."""
+        return 1 if self._surprisal is None or self._surprisal.same_model else 2
+
+    @property
+    def _joint(self) -> Surprisal | None:
+        """The surprisal that the forward for the activations gives too."""
+        return self._surprisal if self._surprisal is not None and self._surprisal.same_model else None
 
     @property
     def penalises_surprisal(self) -> bool:
@@ -191,11 +196,13 @@ class Objective:
         """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency."""
         with torch.no_grad():
             inputs = self._whole(ids)
-            activation = by_group(inputs, self._groups, self._exactly, apart=self.model.step is not None)
-            penalised, surprisal = activation, None
+            values = by_group(inputs, self._groups, self._exactly, functools.partial(reads_on, self.model))
+            activation = penalised = values[..., 0]
+            surprisal = None if self._joint is None else values[..., 1]
             if self._surprisal is not None:
-                surprisal = self._surprisal.hard(inputs).expand_as(activation)
-                self.cost.charge(forwards=float(inputs.shape[1]))
+                if surprisal is None:
+                    surprisal = self._surprisal.hard(inputs).expand_as(activation)
+                    self.cost.charge(forwards=float(inputs.shape[1]))
                 penalised = self._surprisal.penalised(activation, surprisal, ids.to(self.device))
             if self.has_constraints:
                 penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
@@ -233,13 +240,24 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model))
-        scores, passes = Scores(activation), 1
-        if self._surprisal is not None and self._penalises(penalty):
-            surprisal = self._surprisal.soft(embeds, text.weights).expand_as(activation)
-            assert text.weights is not None
-            penalised = self._surprisal.penalised_soft(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
-            scores, passes = Scores(activation, surprisal, penalised), 2
+        told = self._surprisal if self._penalises(penalty) else None
+        weights = None if told is None else told.need_mixtures(text.weights)
+        joint = None if told is None else self._joint
+
+        def run(texts: Tensor, parts: Groups) -> Tensor:
+            if len(texts) == len(embeds):
+                return read_soft(self.model, embeds, parts, weights, joint)
+            mixed = None if weights is None else weights.index_select(0, texts)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, mixed, joint)
+
+        values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
+        activation, passes = values[..., 0], 1
+        scores = Scores(activation)
+        if told is not None and weights is not None:
+            passes = self.passes
+            surprisal = told.soft(weights).expand_as(activation) if joint is None else values[..., 1]
+            penalised = told.penalised_soft(activation, surprisal, weights, 0.0 if penalty is None else penalty)
+            scores = Scores(activation, surprisal, penalised)
         texts = float(activation.shape[1] * passes)
         self.cost.charge(forwards=texts)
         if scores.value.requires_grad:
@@ -288,18 +306,23 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
-        """Activations of the members of `parts`, which are charged for it."""
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c o"]:
+        """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
         own, others, see = members_of(parts), (), None
         if self._beside is not None and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
+        together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
         if self._answer is None:
-            values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._deterministic)
+            asked = [*parts, *others] if together else parts
+            values, cost = read(self.model, inputs, asked, self._ends, self._deterministic, self._joint)
         else:
             values, cost = self._answer(inputs, parts)
+            nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
+            values = torch.stack([values, *nats], dim=-1)
         costs = torch.zeros(len(self.targets))
         costs[own] = cost
         self.cost.charge(forwards=costs)
         if see is not None:
-            see(values[len(own) :])
+            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._deterministic)[0]
+            see(seen[..., 0])
         return values[: len(own)]
