@@ -60,15 +60,15 @@ def test_large_values_have_finite_moments(tiny):
 
 
 @pytest.fixture(scope="module")
-def infinite(tiny):
-    """A model whose logit of the word "a" is infinite on every text."""
+def half_broken(tiny):
+    """A model whose language path gives NaN on every text."""
     model = copy.deepcopy(tiny)
-    model.projections["language"].bias.data[3] = torch.inf
+    model.paths["language"].weight_hh_l0.data[:] = torch.nan
     return model
 
 
-def test_a_target_without_a_finite_place_is_left_out_of_the_page(infinite, tmp_path):
-    found = scan(infinite, ["visual:dog", "language:a"], ["a b"], skipped=0, out=tmp_path / "scan")
+def test_a_target_without_a_finite_place_is_left_out_of_the_page(half_broken, tmp_path):
+    found = scan(half_broken, ["visual:dog", "language:a"], ["a b"], skipped=0, out=tmp_path / "scan")
     assert found.targets["broken"].to_pylist() == [0, 2]
     assert found.targets["highest"].to_pylist()[1] is None
     assert found["language:a"] == []
@@ -89,8 +89,8 @@ def test_a_model_of_nan_alone_is_told_so(run, broken, tmp_path):
         assert re.search("visual:dog is (NaN|not finite)", err)
 
 
-def test_a_score_that_is_infinite_is_refused(run, infinite, tmp_path):
-    save(infinite, tmp_path / "model", {})
+def test_a_score_that_is_not_finite_is_refused(run, half_broken, tmp_path):
+    save(half_broken, tmp_path / "model", {})
     for command in ("score", "explain"):
         code, out, err = run(command, tmp_path / "model", "language:a", "--text", "b c", "--json")
         assert (code, out, err.count("\n")) == (2, "", 1)
