@@ -21,7 +21,7 @@ from optigram.scanning.scan import plan_of, scan
 from optigram.scanning.state import State
 from optigram.scanning.worker import Worker
 from optigram.targets.target import resolve
-from optigram.text.documents import documents
+from optigram.text.documents import Document
 from optigram.text.shards import shards
 from optigram.text.sources import open_corpus, sources
 
@@ -72,7 +72,7 @@ def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tup
     forward = Forward(model, part.sites)
     queue = Queue(how.tokens, forward.spare)
     found: dict[str, dict] = {str(target): {} for target in part.targets}
-    for number, text, _ in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
+    for number, text, _ in itertools.chain.from_iterable(Document.all_of(known, part) for part in shards(known, 1, 0)[0]):
         ids = model.vocabulary.encode(text)
         for chunk in read.chunks(number, ids):
             width = _rounded(len(chunk.ids) + forward.spare)
@@ -177,17 +177,17 @@ def test_500_targets_with_ties_in_full(tmp_path):
     from optigram.scanning.top_places import Entries, TopPlaces
 
     rng = np.random.default_rng(1)
-    documents, m = 300, 500
-    scores = rng.integers(0, 6, (m, documents)).astype(np.float32)
-    positions, folds = rng.integers(0, 9, (m, documents)), rng.integers(1, 60, (m, documents))
+    Document.all_of, m = 300, 500
+    scores = rng.integers(0, 6, (m, Document.all_of)).astype(np.float32)
+    positions, folds = rng.integers(0, 9, (m, Document.all_of)), rng.integers(1, 60, (m, Document.all_of))
     top_places = TopPlaces.empty(m, TOP)
-    order = rng.permutation(documents)
+    order = rng.permutation(Document.all_of)
     for some in np.array_split(order, 17):
         target, document = np.repeat(np.arange(m), len(some)), np.tile(some, m)
         top_places.add(Entries(target, scores[target, document], document, positions[target, document], folds[target, document]))
     for row in range(m):
         kept: dict[int, tuple] = {}
-        for score, document, position, fold in sorted(zip(-scores[row], range(documents), positions[row], folds[row], strict=True)):
+        for score, document, position, fold in sorted(zip(-scores[row], range(Document.all_of), positions[row], folds[row], strict=True)):
             kept.setdefault(int(fold), (-score, document, position))
         expected = list(kept.values())[:TOP]
         got = list(zip(top_places.score[row], top_places.document[row], top_places.position[row], strict=True))

@@ -10,10 +10,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 from optigram.errors import InputError
-from optigram.text.documents import documents, fetch, place_of
+from optigram.text.documents import Document
 from optigram.text.lines import LONGEST
 from optigram.text.shards import shards
-from optigram.text.sources import changed, sources
+from optigram.text.sources import Corpus, sources
 
 TEXTS = [f"text {i}, {'wörter ' * (i % 7)}" for i in range(200)]
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -42,7 +42,7 @@ def read_all(known, cut, tell=None):
     found = []
     for shard in cut:
         for part in shard:
-            found += documents(known, part) if tell is None else documents(known, part, tell)
+            found += Document.all_of(known, part) if tell is None else Document.all_of(known, part, tell)
     return found
 
 
@@ -57,7 +57,7 @@ def test_every_format_gives_each_document_once_in_any_shards(tmp_path, kind):
         assert len(cut) == count
         assert read_all(known, cut) == whole
     wanted = whole[5::31]
-    assert list(fetch(known, [document.number for document in reversed(wanted)])) == wanted
+    assert list(Document.fetch(known, [document.number for document in reversed(wanted)])) == wanted
 
 
 def test_many_files_and_globs_make_one_corpus(tmp_path):
@@ -80,7 +80,7 @@ def test_a_line_of_50_mb_is_read_in_pieces(tmp_path, kind):
     assert all(len(document.text) <= LONGEST for document in found)
     assert [found[0].text, found[-1].text] == ["before", "after"]
     assert len({document.number for document in found}) == len(found)
-    assert list(fetch(known, [found[2].number])) == [found[2]]
+    assert list(Document.fetch(known, [found[2].number])) == [found[2]]
 
 
 def test_a_word_longer_than_a_document_is_cut_between_characters(tmp_path):
@@ -121,17 +121,17 @@ def test_invalid_utf8_is_named_by_its_byte(tmp_path):
 def test_a_changed_file_is_noticed(tmp_path):
     path = write(tmp_path, "txt")
     (source,) = sources([str(path)])
-    assert not changed(source)
+    assert not Corpus.changed(source)
     path.write_text(path.read_text().replace("text 100", "TEXT 100"))
-    assert changed(source)
+    assert Corpus.changed(source)
     path.unlink()
-    assert changed(source)
+    assert Corpus.changed(source)
 
 
 def test_numbers_say_where_a_document_stands(tmp_path):
     path = write(tmp_path, "txt")
     known = sources([str(path)])
     document = read_all(known, shards(known, 1, 0))[150]
-    source, place = place_of(document.number)
+    source, place = Document.place_of(document.number)
     assert source == 0
     assert path.read_bytes()[place:].startswith(document.text.encode())

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from optigram.errors import InputError
 from optigram.models.adapters import base_of, merged
-from optigram.models.bodies import body_of
+from optigram.models.bodies import Body
 from optigram.models.checkpoint import open_checkpoint, quiet
 from optigram.models.gguf import read_gguf
 from optigram.models.network import Network
@@ -101,7 +101,7 @@ def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words
     """
     if tokenizer is None and words is None:
         tokenizer = _own_tokenizer(model)
-    body = body_of(model)
+    body = Body.of(model)
     vocabulary = vocabulary_of(len(body.embedding.weight), tokenizer, words)
     cache = None if model.config.is_encoder_decoder else _transformers().DynamicCache
     network = Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, cache)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from optigram.errors import InputError
 from optigram.models.base import Linear, Site, States, Step, in_blocks, pack_left
-from optigram.models.module_state import Frozen, weights_fingerprint
+from optigram.models.module_state import Frozen
 from optigram.shapes import Bool, Float, Int
-from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
+from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
 PATHS = ("language", "visual")
 HELD = 8  # numbers for each unit that a step holds at once: state, gates, candidate
@@ -45,7 +45,7 @@ class Imaginet(nn.Module):
         self.name = name
         self.sizes = sizes or Sizes()
         self.words, self.labels = words, labels
-        self.vocabulary: Vocabulary = word_vocabulary(words)
+        self.vocabulary: Vocabulary = Vocabulary.of_words(words)
         v, d, h = len(self.vocabulary), self.sizes.embedding, self.sizes.hidden
         self.word_embedding = nn.Embedding(v, d)
         nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
@@ -66,7 +66,7 @@ class Imaginet(nn.Module):
 
     @functools.cached_property
     def _fingerprint(self) -> str:
-        return weights_fingerprint(self)
+        return Frozen.weights_fingerprint(self)
 
     def __getstate__(self) -> dict:
         """A copy computes afresh what depends on the weights, for its own may be changed."""

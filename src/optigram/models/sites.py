@@ -79,19 +79,19 @@ class Sites(Mapping[str, Site]):
         kind = "sites" if self.canonical else "module paths"
         return f"<{len(names)} {kind} ({', '.join(names[:SHOWN])}{more}){logits}{paths}>"
 
+    @staticmethod
+    def aliases(model: Model, site: str) -> dict[str, str]:
+        """The names of a site in other tools: `point`, `module`, `transformer_lens`; only those that exist.
 
-def aliases(model: Model, site: str) -> dict[str, str]:
-    """The names of a site in other tools: `point`, `module`, `transformer_lens`; only those that exist.
-
-    The point name is the one that stands for the place alone: where no norm follows, `mlp_out_post.5` is `mlp_out.5`.
-    """
-    if not isinstance(model.sites, Sites) or site == LOGITS:
-        return {}
-    point = model.sites.point(site)
-    name = next((name for name, known in model.sites.canonical.items() if known == point), None)
-    found = {} if name is None else {"point": name}
-    if point.half is None and not point.run:
-        found["module"] = str(point)
-    if name is not None and lens_names(name):
-        found["transformer_lens"] = lens_names(name)[0]
-    return found
+        The point name is the one that stands for the place alone: where no norm follows, `mlp_out_post.5` is `mlp_out.5`.
+        """
+        if not isinstance(model.sites, Sites) or site == LOGITS:
+            return {}
+        point = model.sites.point(site)
+        name = next((name for name, known in model.sites.canonical.items() if known == point), None)
+        found = {} if name is None else {"point": name}
+        if point.half is None and not point.run:
+            found["module"] = str(point)
+        if name is not None and lens_names(name):
+            found["transformer_lens"] = lens_names(name)[0]
+        return found

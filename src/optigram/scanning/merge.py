@@ -25,7 +25,7 @@ from optigram.scanning.state import State
 from optigram.scanning.statistics import EDGES, ZERO
 from optigram.scanning.worker import Worker
 from optigram.targets.target import Target
-from optigram.text.documents import place_of
+from optigram.text.documents import Document
 from optigram.text.formats import CUT_BITS
 from optigram.text.shards import SPLITTABLE
 
@@ -107,7 +107,7 @@ def _rows(worker: Worker, state: State, found: Examples) -> Iterator[dict]:
 
 def _row(plan: Plan, state: State, found: Examples, number: int, context: Context) -> dict:
     document = int(found.document[number])
-    number_of_source, place = place_of(document)
+    number_of_source, place = Document.place_of(document)
     source = plan.sources[number_of_source]
     return {
         "target": state.targets[found.target[number]],
@@ -134,7 +134,7 @@ def _refuse_nothing(state: State) -> None:
 def _named(plan: Plan, state: State) -> Iterator[str]:
     """Where the first documents with values that are not finite stand."""
     for document in state.statistics.broken_in.tolist():
-        number, place = place_of(document)
+        number, place = Document.place_of(document)
         source = plan.sources[number]
         lines = source.kind in SPLITTABLE
         yield f"{source.path} at {'byte' if lines else 'row'} {place if lines else place >> CUT_BITS}"

@@ -14,7 +14,7 @@ from optigram.errors import InputError
 from optigram.files import parse_json
 from optigram.text.columns import TextColumn
 from optigram.text.hub import HUB, hub_rows
-from optigram.text.lines import LONGEST, Line, lines
+from optigram.text.lines import LONGEST, Line
 from optigram.text.packed import BOM, BROKEN, PACKED, PackedFile
 from optigram.text.tables import Row, TableFile, Tell
 
@@ -40,6 +40,19 @@ class Source(NamedTuple):
     column: str | None = None
     others: str = ""
 
+    @staticmethod
+    def format_of(path: Path) -> tuple[str, str]:
+        """The format and compression of a file, by its ending in any case; unknown ones are plain text. Raises InputError for binary files."""
+        packed = PACKED.get(path.suffix.lower(), "")
+        suffix = path.with_suffix("").suffix if packed else path.suffix
+        kind = KINDS.get(suffix.lower(), "lines")
+        first = b"" if kind == "parquet" else PackedFile(str(path), packed).first()
+        if first.startswith(WIDE):
+            raise InputError(f"{str(path)!r} is text in UTF-16 or UTF-32; save it as UTF-8")
+        if b"\0" in first:
+            raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
+        return kind, packed
+
 
 class Part(NamedTuple):
     """Part of the source with number `source`: lines that begin at bytes [begin, end), row groups, or shards of a Hub data set."""
@@ -55,19 +68,6 @@ class _Row(NamedTuple):
     place: int
     text: str
     image: str | None = None
-
-
-def file_format(path: Path) -> tuple[str, str]:
-    """The format and compression of a file, by its ending in any case; an unknown one is plain text. Raises InputError for binary files."""
-    packed = PACKED.get(path.suffix.lower(), "")
-    suffix = path.with_suffix("").suffix if packed else path.suffix
-    kind = KINDS.get(suffix.lower(), "lines")
-    first = b"" if kind == "parquet" else PackedFile(str(path), packed).first()
-    if first.startswith(WIDE):
-        raise InputError(f"{str(path)!r} is text in UTF-16 or UTF-32; save it as UTF-8")
-    if b"\0" in first:
-        raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
-    return kind, packed
 
 
 def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[_Row]:
@@ -116,7 +116,7 @@ def _lines(source: Source, part: Part, tell: Tell, longest: int | None) -> Itera
     read = 0
     try:
         with PackedFile(source.path, source.packed).open() as file:
-            for line in lines(file, part.begin, end, longest):
+            for line in Line.all_in(file, part.begin, end, longest):
                 read = line.offset + len(line.data)
                 yield line
     except BROKEN as error:

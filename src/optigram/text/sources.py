@@ -12,8 +12,8 @@ from typing import Any
 from optigram.errors import InputError
 from optigram.files import is_file
 from optigram.text.columns import TextColumn
-from optigram.text.documents import Document, documents
-from optigram.text.formats import KINDS, Source, file_format
+from optigram.text.documents import Document
+from optigram.text.formats import KINDS, Source
 from optigram.text.hub import HUB, hub_shards
 from optigram.text.in_memory import held_texts
 from optigram.text.packed import PACKED
@@ -70,8 +70,26 @@ class Corpus:
 
     def _documents(self) -> Iterator[Document]:
         for part in shards(self.sources, 1, 1)[0]:
-            yield from documents(self.sources, part)
+            yield from Document.all_of(self.sources, part)
         yield from (Document(number, text) for number, text in enumerate(self.held) if text.strip())
+
+    @staticmethod
+    def changed(source: Source) -> bool:
+        """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
+        if source.kind == HUB:
+            return False
+        path = Path(source.path)
+        return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
+
+    @staticmethod
+    def sampled_count(source: Any) -> int | None:
+        """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
+        if not isinstance(source, str) or not source.startswith(SAMPLED):
+            return None
+        count = source.removeprefix(SAMPLED)
+        if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
+            raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
+        return int(count)
 
 
 def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
@@ -113,24 +131,6 @@ def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ..
     return tuple(found.values())
 
 
-def sampled_count(source: Any) -> int | None:
-    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
-    if not isinstance(source, str) or not source.startswith(SAMPLED):
-        return None
-    count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
-        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
-    return int(count)
-
-
-def changed(source: Source) -> bool:
-    """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
-    if source.kind == HUB:
-        return False
-    path = Path(source.path)
-    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
-
-
 def _names_a_file(text: str) -> bool:
     if len(text) > 1024 or "\n" in text or "\0" in text:
         return False
@@ -161,7 +161,7 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
 
 def _file(path: Path, column: str | None) -> Source:
     try:
-        kind, packed = file_format(path)
+        kind, packed = Source.format_of(path)
         source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
