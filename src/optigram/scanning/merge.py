@@ -18,7 +18,6 @@ from optigram.files import written_whole
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.contexts import Context, Contexts
 from optigram.scanning.examples import SPLITS, Examples
-from optigram.scanning.merging import merge_states
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
@@ -58,7 +57,7 @@ def merged(plan: Plan, folder: Path) -> State:
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
     states = (_part(plan, folder, shard) for shard in done)  # one by one, for a state may be large
-    return merge_states(states, plan.settings.sample)
+    return State.merged(states, plan.settings.sample)
 
 
 def _part(plan: Plan, folder: Path, shard: int) -> State:

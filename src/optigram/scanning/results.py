@@ -101,6 +101,12 @@ class ScanResults:
         return [rows[target] for target in self if target in rows]
 
     @property
+    def question(self) -> str:
+        """The question of the scan, in a few words."""
+        settings = self.about["scan"]["settings"]
+        return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
+
+    @property
     def left_out(self) -> str:
         """How many activations were NaN or infinite, and where the first of them are; empty for none."""
         broken = self.about["broken"]

@@ -29,7 +29,7 @@ from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document
 from optigram.text.formats import Source
 from optigram.text.shards import shards as split
-from optigram.text.sources import Corpus, open_corpus, sources
+from optigram.text.sources import Corpus, open_corpus
 
 SHARD = 1 << 26  # bytes of text in a shard by default
 ALONE = Place()
@@ -190,7 +190,7 @@ def _on_disk(corpus: Corpus, folder: Path) -> tuple[Source, ...]:
     if not path.exists():
         with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"text": text}) + "\n" for text in corpus.texts())
-    return sources([str(path)])
+    return Corpus.of([str(path)]).sources
 
 
 def _refuse_empty(known: Sequence[Source], name: str) -> None:

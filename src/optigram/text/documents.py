@@ -8,9 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from optigram.errors import InputError
-from optigram.text.formats import CUT_BITS, PLACE_BITS, ROW_BITS, WHOLE, Part, Source, Tell, read_rows
+from optigram.text.formats import CUT_BITS, PLACE_BITS, ROW_BITS, WHOLE, Part, Source, Tell
 from optigram.text.hub import HUB
 from optigram.text.shards import SPLITTABLE
+
+
+def _refuse(bad: str) -> None:
+    raise InputError(f"cannot read {bad}; repair or remove it")
 
 
 class Document(NamedTuple):
@@ -41,13 +45,9 @@ class Document(NamedTuple):
         Raises InputError by default.
         """
         first = part.source << PLACE_BITS
-        for row in read_rows(known[part.source], part, tell):
+        for row in known[part.source].read(part, tell):
             if row.text.strip():
                 yield Document(first | row.place, row.text, row.image)
-
-
-def _refuse(bad: str) -> None:
-    raise InputError(f"cannot read {bad}; repair or remove it")
 
 
 def _of_source(known: Sequence[Source], source: int, numbers: set[int]) -> Iterator[Document]:

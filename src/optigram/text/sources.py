@@ -14,7 +14,7 @@ from optigram.files import is_file
 from optigram.text.columns import TextColumn
 from optigram.text.documents import Document
 from optigram.text.formats import KINDS, Source
-from optigram.text.hub import HUB, hub_shards
+from optigram.text.hub import HUB, HubData
 from optigram.text.in_memory import held_texts
 from optigram.text.packed import PACKED
 from optigram.text.shards import shards
@@ -41,7 +41,7 @@ class Corpus:
     @classmethod
     def of(cls, names: Sequence[str], column: str | None = None) -> "Corpus":
         """The corpus of files, globs and `hf:NAME`. Raises InputError where there are none."""
-        found = sources(names, column)
+        found = _sources(names, column)
         shown = " + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else "")
         chosen = {(source.column, source.others): source for source in reversed(found) if source.column is not None and source.others}
         remarks = [TextColumn(str(text), (others,)).remarks(repr(source.path)) for (text, others), source in chosen.items()]
@@ -120,7 +120,7 @@ def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
     return Corpus(f"{len(texts):,} texts", held=texts, remarks=tuple(remarks))
 
 
-def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
+def _sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
     """The sources that names, globs and `hf:NAME` stand for, in order, each once. Raises InputError where there are none.
 
     `column` holds the texts in all that do not name their own with `::COLUMN`.
@@ -145,9 +145,9 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
     if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
-        count, mark, names = hub_shards(name)
-        text = None if names is None else TextColumn.among(names, column, repr(name))
-        yield _with_column(Source(name, HUB, "", count, mark, column), text)
+        data = HubData(name)
+        text = None if data.columns is None else TextColumn.among(data.columns, column, repr(name))
+        yield _with_column(Source(name, HUB, "", data.shards, data.mark, column), text)
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
     paths = [name] if is_file(name) else sorted(filter(is_file, globbed))

@@ -125,11 +125,9 @@ def _work(
     place = place if rank is None or world is None else Place(rank, world)
     made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        Record.read = sum(
-            1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch, allow_imports), run, show, place)
-        )
+        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch, allow_imports), run, show, place))
     if not quiet:
-        tell(f"{Record.read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
+        tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
 @app.command("merge", rich_help_panel=PANEL)
