@@ -188,7 +188,7 @@ def test_where_some_sites_differ_the_others_still_share(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(CachedReader, "run", off)
-        partly = type(model)("partly", model.module, model.vocabulary, model.inputs.body, model.inputs.embedding, None, model._new_cache)
+        partly = type(model)("partly", model.module, model.vocabulary, Body(model.inputs.body, model.inputs.embedding), model._new_cache)
         assert partly.step is not None
         assert [partly.step.serves([site]) for site in ("mlp_act.0", "mlp_act.1")] == [True, False]
     texts = every_text()[None]
