@@ -110,7 +110,8 @@ def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words
     if tokenizer is None and words is None:
         tokenizer = _own_tokenizer(model)
     body = Body.of(model)
-    vocabulary = vocabulary_of(len(body.embedding.weight), tokenizer, words)
+    weight: Any = body.embedding.weight
+    vocabulary = vocabulary_of(len(weight), tokenizer, words)
     cache = None if model.config.is_encoder_decoder else _transformers().DynamicCache
     network = Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, cache)
     network.remark = "; ".join(text for text in (remark, body.remark or _unused_head(model, network)) if text)
@@ -167,7 +168,8 @@ def _quiet(library: ModuleType, gguf: bool = False) -> Iterator[None]:
     bars = library.utils.logging.is_progress_bar_enabled()
     logger = logging.getLogger(library.__name__)
     heard = _Heard(logging.WARNING)
-    handlers, logger.handlers = logger.handlers, [heard]
+    handlers = logger.handlers
+    logger.handlers = [heard]
     library.utils.logging.disable_progress_bar()
     try:
         with _without_bar(library.__name__) if gguf else contextlib.nullcontext():
