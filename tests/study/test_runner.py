@@ -17,7 +17,7 @@ from optigram.models import loading
 from optigram.models.imaginet import Imaginet
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
-from optigram.runs.records import Record
+from optigram.runs.records import RecordFile
 from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, run_study
@@ -59,7 +59,7 @@ def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
     assert len(records) == units * (1 + 2 + 2) + 2 * (1 + 2)  # corpus search needs one seed only
     assert ("plain", "crp", 1) not in found
     assert ("random", "smx:fair/200", 1) in found
-    assert timeless(Record.read(out / "records.parquet")) == records
+    assert timeless(RecordFile.read(out / "records.parquet")) == records
 
 
 def test_records_are_those_of_find(study, undisturbed):

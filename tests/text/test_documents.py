@@ -13,7 +13,7 @@ from optigram.errors import InputError
 from optigram.text.documents import Document
 from optigram.text.lines import LONGEST
 from optigram.text.shards import shards
-from optigram.text.sources import Corpus
+from optigram.text.sources import Corpus, changed
 
 TEXTS = [f"text {i}, {'wörter ' * (i % 7)}" for i in range(200)]
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -121,11 +121,11 @@ def test_invalid_utf8_is_named_by_its_byte(tmp_path):
 def test_a_changed_file_is_noticed(tmp_path):
     path = write(tmp_path, "txt")
     (source,) = Corpus.of([str(path)]).sources
-    assert not Corpus.changed(source)
+    assert not changed(source)
     path.write_text(path.read_text().replace("text 100", "TEXT 100"))
-    assert Corpus.changed(source)
+    assert changed(source)
     path.unlink()
-    assert Corpus.changed(source)
+    assert changed(source)
 
 
 def test_numbers_say_where_a_document_stands(tmp_path):

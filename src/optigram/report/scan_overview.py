@@ -13,7 +13,7 @@ from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanFolder, ScanResults
 from optigram.study.statistics import grouped, site_of
 
 
@@ -51,7 +51,7 @@ def _facts(found: ScanResults) -> dict[str, str]:
         "documents": f"{about['documents']:,}",
         "tokens": f"{about['tokens']:,}",
         "targets": f"{len(found):,}",
-        "question": found.question,
+        "question": ScanFolder.question(found.about["scan"]["settings"]),
         "shards": "" if len(shards["done"]) == shards["of"] else f"{len(shards['done'])} of {shards['of']}",
         "left out": found.left_out,
         "time": f"{duration(about['seconds'])} of one process",

@@ -10,7 +10,7 @@ from rich.text import Text
 from optigram.report.colours import INK, lit
 from optigram.report.escape import visible
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanFolder, ScanResults
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def summary(found: ScanResults) -> str:
     special = "counted" if settings["special"] else "left out"
     broken = f" {found.left_out}." if found.left_out else ""
     return (
-        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {found.question}."
+        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {ScanFolder.question(settings)}."
         f"{left} special tokens {special}.{part}{broken} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
 

@@ -114,20 +114,24 @@ class Record:
         """One line of JSON."""
         return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
 
+
+class RecordFile:
+    """Records as an Arrow table, and as the Parquet file of a run."""
+
     @staticmethod
-    def table(records: "Iterable[Record]") -> pa.Table:
+    def table(records: Iterable[Record]) -> pa.Table:
         """Records as an Arrow table. `notes` become a JSON string."""
         rows = [asdict(record) | {"notes": json.dumps(record.notes)} for record in records]
         return pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS))
 
     @staticmethod
-    def write(records: "Iterable[Record]", path: Path) -> None:
+    def write(records: Iterable[Record], path: Path) -> None:
         """Write `table` as a Parquet file, whole."""
         with written_whole(path) as temporary:
-            parquet.write_table(Record.table(records), temporary, compression="zstd")
+            parquet.write_table(RecordFile.table(records), temporary, compression="zstd")
 
     @staticmethod
-    def read(path: Path) -> "list[Record]":
+    def read(path: Path) -> list[Record]:
         """The records that `write` wrote."""
         rows = parquet.read_table(path).to_pylist()
         return [Record(**row | {"notes": json.loads(row["notes"])}) for row in rows]

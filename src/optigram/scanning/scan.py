@@ -29,7 +29,7 @@ from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document
 from optigram.text.formats import Source
 from optigram.text.shards import shards as split
-from optigram.text.sources import Corpus, open_corpus
+from optigram.text.sources import Corpus, open_corpus, sampled_count
 
 SHARD = 1 << 26  # bytes of text in a shard by default
 ALONE = Place()
@@ -169,7 +169,7 @@ def _chosen(model: Model, targets: str | Target | Iterable[str | Target]) -> tup
 
 
 def _texts(model: Model, corpus: Any, column: str | None, seed: int) -> Corpus:
-    count = Corpus.sampled_count(corpus)
+    count = sampled_count(corpus)
     if count is None:
         return open_corpus(corpus, column)
     return Corpus(f"{count:,} texts sampled from the model (seed {seed})", held=tuple(sample_texts(model, count, seed)))

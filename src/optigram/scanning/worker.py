@@ -22,7 +22,7 @@ from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document
 from optigram.text.formats import Part
 from optigram.text.hub import HUB
-from optigram.text.sources import Corpus
+from optigram.text.sources import changed
 
 Watch = Callable[[float], None]  # called with the share of a shard that has been read
 
@@ -82,7 +82,7 @@ class Worker:
                 raise InputError(
                     f"{source.path} is not there; put it back, or give its new place: `optigram scan ... --corpus` with this --out"
                 )
-            if Corpus.changed(source):
+            if changed(source):
                 raise InputError(f"{source.path} is not what it was when the scan was planned; put it back, or plan anew in another folder")
         skipped: list[str] = []
         texts = _Texts(plan, plan.shards[shard], skipped.append if plan.skip_bad else _refuse)

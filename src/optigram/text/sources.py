@@ -73,23 +73,23 @@ class Corpus:
             yield from Document.all_of(self.sources, part)
         yield from (Document(number, text) for number, text in enumerate(self.held) if text.strip())
 
-    @staticmethod
-    def changed(source: Source) -> bool:
-        """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
-        if source.kind == HUB:
-            return False
-        path = Path(source.path)
-        return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
-    @staticmethod
-    def sampled_count(source: Any) -> int | None:
-        """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
-        if not isinstance(source, str) or not source.startswith(SAMPLED):
-            return None
-        count = source.removeprefix(SAMPLED)
-        if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
-            raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
-        return int(count)
+def sampled_count(source: Any) -> int | None:
+    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
+    if not isinstance(source, str) or not source.startswith(SAMPLED):
+        return None
+    count = source.removeprefix(SAMPLED)
+    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
+        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
+    return int(count)
+
+
+def changed(source: Source) -> bool:
+    """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
+    if source.kind == HUB:
+        return False
+    path = Path(source.path)
+    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
 def open_corpus(corpus: Any, column: str | None = None) -> Corpus:

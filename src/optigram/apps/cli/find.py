@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets
 from optigram.apps.cli.output import INTERRUPTED, console, print_records, tell
 from optigram.errors import Interrupted
-from optigram.runs.options import FindOptions
+from optigram.runs.options import FindOptions, flag_of
 
 PANEL = "Search"
 
@@ -35,7 +35,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     help_ = f"{field.description}; one of {', '.join(map(str, choices))}" if choices else field.description
     default = ",".join(field.default) or None if isinstance(field.default, tuple) else field.default
     shown = extra["shown"] or not (default is None or isinstance(default, bool))
-    option = typer.Option(FindOptions.flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
+    option = typer.Option(flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
     annotation = Annotated[_kind(field.annotation), option]
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
 
@@ -56,9 +56,8 @@ def _with_find_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def call(**values: Any) -> None:
         given = {name: values.pop(name) for name in FindOptions.model_fields}
-        command(
-            options=FindOptions.checked({name: value for name, value in given.items() if value is not None}, FindOptions.flag_of), **values
-        )
+        chosen = {name: value for name, value in given.items() if value is not None}
+        command(options=FindOptions.checked(chosen, flag_of), **values)
 
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
     made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]

@@ -223,9 +223,9 @@ def _curve(
     """Plot the highest activation against the size of the corpus, with the level of each search."""
     from optigram.report.figures import require_matplotlib, save
     from optigram.report.scan_tables import corpus_curve
-    from optigram.runs.records import Record
+    from optigram.runs.records import RecordFile
     from optigram.scanning.results import ScanResults
 
     require_matplotlib()
-    found = [record for each in records or () for record in Record.read(each / "records.parquet")]
+    found = [record for each in records or () for record in RecordFile.read(each / "records.parquet")]
     save(corpus_curve(ScanResults.load(folder), target, found), out)
