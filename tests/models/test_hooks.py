@@ -6,7 +6,7 @@ from tiny_models import network, pretrained
 from torch import nn
 
 from optigram.errors import InputError
-from optigram.models.hooks import Point, replaced
+from optigram.models.hooks import Point
 
 
 def hooks_in(module: nn.Module) -> int:
@@ -68,7 +68,7 @@ def test_a_module_that_runs_twice_is_no_site():
 def test_an_output_is_replaced_within_the_with_only():
     layer, ids = nn.Embedding(5, 4), torch.tensor([[1, 2]])
     other = torch.randn(1, 2, 4)
-    with replaced(layer, other):
+    with Point.replaced(layer, other):
         assert torch.equal(layer(ids), other)
     assert torch.equal(layer(ids), layer.weight[ids])
 

@@ -100,20 +100,20 @@ class Point(NamedTuple):
                 raise InputError(f"the forward does not reach {missing}; choose a module that it runs")
         return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
 
+    @staticmethod
+    @contextlib.contextmanager
+    def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
+        """Within this, `module` gives `output` to this thread, whatever it is given."""
+        thread = threading.get_ident()
+        handle = module.register_forward_hook(lambda *_: output if threading.get_ident() == thread else None)
+        try:
+            yield
+        finally:
+            handle.remove()
+
 
 class _AllRead(BaseException):
     """Raised within a forward to end it. It is no Exception, so no network catches it by mistake."""
-
-
-@contextlib.contextmanager
-def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
-    """Within this, `module` gives `output` to this thread, whatever it is given."""
-    thread = threading.get_ident()
-    handle = module.register_forward_hook(lambda *_: output if threading.get_ident() == thread else None)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.hooks import replaced
+from optigram.models.hooks import Point
 from optigram.shapes import Bool, Float, Int
 
 CHUNK = 4096  # rows of the effective matrix that are computed at a time
@@ -60,7 +60,7 @@ class Inputs:
         settings = self._settings(mask) if cache is None else {"past_key_values": cache, "use_cache": True}
         if self.direct:
             return self.body(inputs_embeds=embeds, **settings)
-        with replaced(self.embedding, embeds):
+        with Point.replaced(self.embedding, embeds):
             return self.body(self._ids_beside(embeds, mask), **settings)
 
     def output(self, ids: Int[Tensor, "b s"]) -> Tensor:

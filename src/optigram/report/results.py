@@ -14,7 +14,7 @@ from optigram.files import versions
 from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
 from optigram.report.colours import INK, shade
-from optigram.report.escape import Word, visible
+from optigram.report.escape import Word
 from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder
 from optigram.runs.records import Record, RecordFile
@@ -211,7 +211,7 @@ def _text(record: Record, heat: Heat | None) -> str:
     pieces = record.pieces()
     if heat is None:
         bold = len(pieces) > 1
-        shown = [(html.escape(visible(piece)), free and bold) for piece, free in pieces]
+        shown = [(html.escape(Word.visible(piece)), free and bold) for piece, free in pieces]
         return "".join(f"<bdi><b>{piece}</b></bdi>" if free else f"<bdi>{piece}</bdi>" for piece, free in shown)
     words = Word.of_record(record, heat)
     shades, top = shade(record.activation, [word.without for word in words])
@@ -221,5 +221,5 @@ def _text(record: Record, heat: Heat | None) -> str:
         style += ";font-weight:bold" if word.free and len(pieces) > 1 else ""
         style += ";text-decoration:underline 2px" if i == top else ""
         change = "" if word.without is None else f' title="{record.activation - word.without:+.3f}"'
-        made.append(f'<bdi style="{style}"{change}>{html.escape(visible(word.text))}</bdi>')
+        made.append(f'<bdi style="{style}"{change}>{html.escape(Word.visible(word.text))}</bdi>')
     return " ".join(made)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as compute
 
 from optigram.errors import InputError
-from optigram.report.escape import visible
+from optigram.report.escape import Word
 from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import Neuron
@@ -97,7 +97,7 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
     for i, word in enumerate(tokens):
         value = None if values is None or row["spans"] is None else values[i]
         if word or not words:
-            words.append(visible(word))
+            words.append(Word.visible(word))
             kept += [] if value is None else [value]
         elif value is not None and abs(value) > abs(kept[-1]):  # a further piece of the same character
             kept[-1] = value

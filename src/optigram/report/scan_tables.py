@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.report.colours import INK, lit
-from optigram.report.escape import visible
+from optigram.report.escape import Word
 from optigram.runs.records import Record
 from optigram.scanning.results import ScanFolder, ScanResults
 
@@ -45,13 +45,13 @@ def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _marked(row: Mapping[str, Any]) -> Text:
     """The text of a window, its tokens in the colour of their activations; the token of the place is bold and underlined."""
     if row["spans"] is None:
-        return Text(visible(row["text"]))
+        return Text(Word.visible(row["text"]))
     colours = [None] * len(row["ids"]) if row["activations"] is None else lit(row["activations"])
     text, place = Text(), 0
     for number, (begin, end) in enumerate(zip(row["spans"][::2], row["spans"][1::2], strict=True)):
         style = [f"{INK} on {colours[number]}"] * bool(colours[number]) + ["bold underline"] * (number == row["position"] - row["begin"])
         for part, shown in ((row["text"][place:begin], ""), (row["text"][max(begin, place) : end], " ".join(style))):
-            text.append(visible(part) if part else "", shown)
+            text.append(Word.visible(part) if part else "", shown)
         place = max(place, end)
     return text
 

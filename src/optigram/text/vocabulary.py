@@ -81,14 +81,14 @@ class Vocabulary:
         """The tokens with these ids, separated by spaces."""
         return " ".join(tokens[i] for i in chosen)
 
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
-    return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
+    @staticmethod
+    def words_of(text: str) -> list[str]:
+        """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
+        return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
 
 
 def _encode_words(ids: dict[str, int], unknown: int, text: str) -> list[int]:
-    return [ids.get(word, unknown) for word in words_of(text)]
+    return [ids.get(word, unknown) for word in Vocabulary.words_of(text)]
 
 
 def _word_spans(text: str) -> list[tuple[int, int]]:

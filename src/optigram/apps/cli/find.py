@@ -71,9 +71,10 @@ def _with_find_options(command: Callable[..., None]) -> Callable[..., None]:
 @app.command("demo", rich_help_panel=PANEL)
 def _demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
     """Run the paper's five methods on six neurons of the bundled model (about two minutes)."""
-    from optigram.papers.poerner2018.demo import MODEL, TARGETS, options, summary
+    from optigram.papers.poerner2018.demo import ALL_METHODS, BUDGET, MODEL, TARGETS, summary
 
-    found = _found(MODEL, list(TARGETS), options(seed, device), out, as_json, quiet)
+    options = FindOptions(by=ALL_METHODS, budget=BUDGET, seed=seed, device=device)
+    found = _found(MODEL, list(TARGETS), options, out, as_json, quiet)
     if not as_json:
         typer.echo(f"\n{summary(found)}")
 

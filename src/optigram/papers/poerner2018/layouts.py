@@ -18,7 +18,7 @@ from optigram.errors import InputError, nearest
 from optigram.papers.poerner2018.data import SPLITS, Captions, Dataset
 from optigram.papers.poerner2018.features import Features, Images
 from optigram.shapes import Float
-from optigram.text.vocabulary import words_of
+from optigram.text.vocabulary import Vocabulary
 
 CAPTIONS_PER_IMAGE = 5  # authors' code: five lines of text per row of features
 VENDROV = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
@@ -131,7 +131,7 @@ def _read_matlab(path: Path) -> Float[np.ndarray, "n f"]:
 
 def _words(text: str) -> tuple[str, ...]:
     """The words of a caption, interned: the paper's captions have six million."""
-    return tuple(map(intern, words_of(text)))
+    return tuple(map(intern, Vocabulary.words_of(text)))
 
 
 def _reason(error: Exception) -> str:
