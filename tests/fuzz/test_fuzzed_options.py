@@ -8,7 +8,7 @@ from inputs import assert_one_line, numbered, odd, one_of
 
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.runs.options import FindOptions, flag_of
+from optigram.runs.options import FindOptions
 from optigram.runs.run import Prepared
 from optigram.scanning.plan import LEAST, MOST, QUESTIONS, ScanSettings
 
@@ -46,7 +46,7 @@ def test_a_search_is_prepared_as_asked_or_refused(tiny):
     for number, chance in numbered(2_000, 150):
         values = values_of(chance)
         try:
-            options = FindOptions.checked(values, flag_of)
+            options = FindOptions.checked(values, FindOptions.flag_of)
             ready = Prepared.of(tiny, "visual:dog", options)
         except InputError as error:
             assert_one_line(error)

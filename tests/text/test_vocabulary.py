@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from optigram.errors import InputError
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.template import Template
-from optigram.text.vocabulary import word_vocabulary, words_of
+from optigram.text.vocabulary import Vocabulary, words_of
 from toy import vocabulary
 
-VOCABULARY = word_vocabulary(("a", "man", "citys", "2"))
+VOCABULARY = Vocabulary.of_words(("a", "man", "citys", "2"))
 
 
 def test_words_are_lower_case_letters_and_digits():

@@ -8,7 +8,7 @@ from typing import Any
 from optigram.optimize.baseline import BASELINE
 from optigram.report.escape import Word, visible
 from optigram.runs.folder import RunFolder
-from optigram.runs.options import FindOptions, flag_of
+from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Example, Heat
 from optigram.study.statistics import grouped, site_of
@@ -151,7 +151,7 @@ def _command(record: Record, manifest: Mapping[str, Any]) -> str | None:
     words = ["optigram", "find", settings["model"], record.target, "--by", record.method]
     for name, field in FindOptions.model_fields.items():
         if name not in OWN:
-            words += _option(flag_of(name), settings.get(name, field.default), field.default)
+            words += _option(FindOptions.flag_of(name), settings.get(name, field.default), field.default)
     words += [] if budget is None or record.method == BASELINE else ["--budget", f"{budget:g}"]
     return shlex.join(words + _option("--seed", record.seed, 0))
 

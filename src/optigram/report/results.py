@@ -17,7 +17,7 @@ from optigram.report.colours import INK, shade
 from optigram.report.escape import Word, visible
 from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder
-from optigram.runs.records import Record, table
+from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
 from optigram.study.statistics import site_of
 
@@ -109,7 +109,7 @@ class Results(Sequence[Record]):
 
     def to_arrow(self) -> pa.Table:
         """One row per record, with the columns of `records.parquet`."""
-        return table(self.records)
+        return Record.table(self.records)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The rows of `to_arrow` as a pandas data frame; pandas must be installed."""

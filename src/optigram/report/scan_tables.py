@@ -66,14 +66,9 @@ def summary(found: ScanResults) -> str:
     special = "counted" if settings["special"] else "left out"
     broken = f" {found.left_out}." if found.left_out else ""
     return (
-        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}."
+        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {found.question}."
         f"{left} special tokens {special}.{part}{broken} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
-
-
-def question(settings: Mapping[str, Any]) -> str:
-    """The question of a scan, in a few words."""
-    return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
 
 def corpus_curve(found: ScanResults, target: str, records: Iterable[Record] = ()) -> "Figure":

@@ -9,7 +9,7 @@ from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.models.sampling import SITES, can_sample, sample_texts
 from optigram.runs.cache import Cache
-from optigram.text.sources import Corpus, open_corpus, sampled_count
+from optigram.text.sources import Corpus, open_corpus
 
 COUNT = 1000  # texts that a causal model samples where no corpus is given
 KIND = "sampled"  # of files in the cache
@@ -25,7 +25,7 @@ def corpus_for(
     for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time, and of a column that
     was chosen among several.
     """
-    count = sampled_count(source)
+    count = Corpus.sampled_count(source)
     if source is None and model.name == BUNDLED:
         read = open_corpus(bundled() / CAPTIONS)
         return Corpus(f"{sum(1 for _ in read.texts()):,} texts sampled from the model (bundled)", read.sources)

@@ -109,11 +109,11 @@ class FindOptions(ObjectiveOptions):
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
     no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
 
-
-def flag_of(name: str) -> str:
-    """The name of an option of `find` on the command line."""
-    extra: Any = FindOptions.model_fields[name].json_schema_extra
-    return extra["flag"] or f"--{name.replace('_', '-')}"
+    @staticmethod
+    def flag_of(name: str) -> str:
+        """The name of an option of `find` on the command line."""
+        extra: Any = FindOptions.model_fields[name].json_schema_extra
+        return extra["flag"] or f"--{name.replace('_', '-')}"
 
 
 def _brief(value: Any, most: int = 60) -> str:

@@ -51,7 +51,7 @@ class ScanResults:
         folder = Path(folder)
         try:
             about = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
-            refuse_other_format(folder, about["scan"])
+            ScanResults.refuse_other_format(folder, about["scan"])
             found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
             for table, columns in zip(found, COLUMNS, strict=True):
                 table.select(columns)
@@ -99,6 +99,12 @@ class ScanResults:
         first = (compute.field("rank") == 1) & (compute.field("split") == "top")
         rows = {row["target"]: row for row in self.examples.filter(first).to_pylist()}
         return [rows[target] for target in self if target in rows]
+
+    @property
+    def question(self) -> str:
+        """The question of the scan, in a few words."""
+        settings = self.about["scan"]["settings"]
+        return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
     @property
     def left_out(self) -> str:
@@ -161,7 +167,7 @@ class ScanResults:
     def save(self, folder: Path | str) -> None:
         """Write the tables and the manifest to a folder, which `load` and the commands read. Raises InputError if it holds a scan."""
         folder = Path(folder)
-        if is_scan(folder):
+        if ScanResults.is_in(folder):
             raise InputError(f"{folder} already holds a scan; name another folder, or remove it")
         writable_folder(folder)
         for name in TABLES:
@@ -169,6 +175,20 @@ class ScanResults:
                 parquet.write_table(getattr(self, name), path, compression="zstd")
         with written_whole(folder / MANIFEST) as path:
             path.write_text(json.dumps(self.about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder is that of a scan, finished or not."""
+        return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
+
+    @staticmethod
+    def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
+        """Raise InputError if another version of optigram made the scan in a folder."""
+        if (made := scan.get("format", "an older format")) != FORMAT:
+            version = (scan.get("versions") or {}).get("optigram", "another version")
+            raise InputError(
+                f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
+            )
 
 
 def _check_manifest(about: Mapping[str, Any]) -> None:
@@ -181,20 +201,6 @@ def _check_manifest(about: Mapping[str, Any]) -> None:
     names = {name: scan["settings"][name] for name in ("question", "length", "context", "skipped", "special")}
     if not all(isinstance(path, str) for path in paths) or not names or not read or (broken["values"] and not broken["in"]):
         raise ValueError(f"{MANIFEST} was changed")
-
-
-def is_scan(folder: Path) -> bool:
-    """Whether a folder is that of a scan, finished or not."""
-    return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
-
-
-def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
-    """Raise InputError if another version of optigram made the scan in a folder."""
-    if (made := scan.get("format", "an older format")) != FORMAT:
-        version = (scan.get("versions") or {}).get("optigram", "another version")
-        raise InputError(
-            f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
-        )
 
 
 def _shortened(row: Mapping[str, Any]) -> str:

@@ -19,10 +19,10 @@ from optigram.scanning.plan import PARTS, Plan
 from optigram.scanning.prefetch import prefetch
 from optigram.scanning.state import State
 from optigram.targets.target import Target, resolve
-from optigram.text.documents import Document, documents, place_of
+from optigram.text.documents import Document
 from optigram.text.formats import Part
 from optigram.text.hub import HUB
-from optigram.text.sources import changed
+from optigram.text.sources import Corpus
 
 Watch = Callable[[float], None]  # called with the share of a shard that has been read
 
@@ -82,7 +82,7 @@ class Worker:
                 raise InputError(
                     f"{source.path} is not there; put it back, or give its new place: `optigram scan ... --corpus` with this --out"
                 )
-            if changed(source):
+            if Corpus.changed(source):
                 raise InputError(f"{source.path} is not what it was when the scan was planned; put it back, or plan anew in another folder")
         skipped: list[str] = []
         texts = _Texts(plan, plan.shards[shard], skipped.append if plan.skip_bad else _refuse)
@@ -120,9 +120,9 @@ class _Texts:
         sizes = [max(part.end - part.begin, 1) for part in self.shard]
         before, whole = 0, sum(sizes)
         for part, size in zip(self.shard, sizes, strict=True):
-            for text in documents(self.plan.sources, part, self.tell):
+            for text in Document.all_of(self.plan.sources, part, self.tell):
                 self.count += 1
-                self.share = (before + min(place_of(text.number)[1] - part.begin, size)) / whole
+                self.share = (before + min(Document.place_of(text.number)[1] - part.begin, size)) / whole
                 yield text
             before += size
 

@@ -16,7 +16,7 @@ from scipy.io.matlab import MatReadError
 
 from optigram.errors import InputError, nearest
 from optigram.papers.poerner2018.data import SPLITS, Captions, Dataset
-from optigram.papers.poerner2018.features import Features, Images, read_lines
+from optigram.papers.poerner2018.features import Features, Images
 from optigram.shapes import Float
 from optigram.text.vocabulary import words_of
 
@@ -58,7 +58,7 @@ def _read_vendrov(folder: Path) -> Dataset:
 
 def _captions_of(path: Path, first: int, images: int) -> Captions:
     """Captions of `images` images, whose features start at row `first`."""
-    lines = read_lines(path)
+    lines = Features.read_lines(path)
     expected = CAPTIONS_PER_IMAGE * images
     if len(lines) != expected:
         raise InputError(
