@@ -31,7 +31,7 @@ QUOTED = r'"(?:[^"\\]|\\.)*"'
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 JOIN = re.compile(r"\s+([+-])\s+")
 POOL = re.compile(r"@([a-z]+|\d+)$")
-TERM = re.compile(rf'(?:({NUMBER})\*)?([^\s:@,"*]+(?:@in)?):\s*(?:({QUOTED}|[^\s"#]+)#(?=.))?(.+)', re.DOTALL)
+TERM = re.compile(rf'(?:({NUMBER})\*)?((?!-)[^\s:@,"*]+(?:@in)?):\s*(?:({QUOTED}|[^\s"#]+)#(?=.))?(.+)', re.DOTALL)
 UNITS = re.compile(rf'\s*({QUOTED}|[^",]+)\s*(?:,|$)')
 PLAIN_UNIT = re.compile(r"[\w.'/ ]+")
 PLAIN_FILE = re.compile(r"[\w./~:+-]+")
