@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from optigram.errors import InputError
 from optigram.files import versions, written_whole
 from optigram.models.base import Model
-from optigram.models.network import ordinary_ids
+from optigram.models.network import Network
 
 FORMAT = 1
 KINDS = ("ngrams", "states", "sampled")  # of files: a folder for each
@@ -50,7 +50,7 @@ class Cache:
         The states of one text at `site` are part of it: they tell two networks with the same weights apart, such as one with a hook.
         """
         device = model.embedding.device
-        ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
+        ids = Network.ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
         with torch.no_grad():
             states = model.read(model.embedding[ids], [site])[site].float().cpu().numpy().tobytes()
         computed: Mapping[str, Any] = {
