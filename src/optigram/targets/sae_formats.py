@@ -42,7 +42,8 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
     path = Path(source)
     for name, layout in FORMATS.items():
         weights = path if path.name == name else path / name
-        if is_file(weights):
+        plain = weights == path and layout.config is not None and layout.needs_config and not is_file(path.parent / layout.config)
+        if is_file(weights) and not plain:  # a plain file may have the name that a library gives
             config = {} if layout.config is None else _config(weights.parent / layout.config, layout.needs_config)
             found = layout.read(weights)
             for tensor in layout.needed:
