@@ -12,7 +12,7 @@ from torch import Tensor
 
 from optigram.models.base import Model
 from optigram.models.network import Network
-from optigram.objective.forward import _read_whole, read
+from optigram.objective.forward import read, read_whole
 from optigram.objective.objective import Objective
 from optigram.papers.poerner2018.data import SHARES, Dataset
 from optigram.papers.poerner2018.trainer import Trainer, Training
@@ -62,7 +62,7 @@ def _by_prefix(objective: Objective, ids: Tensor) -> dict[str, Any]:
 
     def whole() -> Tensor:
         with torch.no_grad():
-            return torch.cat([_read_whole(objective.model, inputs, [part]) for part in groups])
+            return torch.cat([read_whole(objective.model, inputs, [part]) for part in groups])
 
     ratio = least(whole, 2) / least(lambda: objective.score(ids[None]), 2)
     return {"cells": len(ids) / spent, "time": ratio, "spent": spent, "difference": float((whole() - shared).abs().max())}
@@ -95,7 +95,7 @@ def _by_read(objective: Objective, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 def _all_whole(objective: Objective, inputs: Tensor) -> Tensor:
     with torch.no_grad():
-        return _read_whole(objective.model, inputs, objective._groups)
+        return read_whole(objective.model, inputs, objective._groups)
 
 
 def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
-from optigram.files import versions, written_whole
+from optigram.files import FolderCache, versions, written_whole
 from optigram.models.base import Model
 from optigram.models.network import Network
 
@@ -24,7 +24,6 @@ FORMAT = 1
 KINDS = ("ngrams", "states", "sampled")  # of files: a folder for each
 MOST = 2 << 30  # bytes of all files together
 PROBED = 8  # tokens of the text whose states tell networks apart
-FOLDER = "OPTIGRAM_CACHE"  # the environment variable that names another folder
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ class Cache:
     @classmethod
     def usual(cls) -> "Cache":
         """The user's own: `OPTIGRAM_CACHE`, or `optigram` in `XDG_CACHE_HOME` or `~/.cache`."""
-        named = os.environ.get(FOLDER)
-        return cls(Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram")
+        return cls(FolderCache.base())
 
     @staticmethod
     def key(model: Model, site: str, **parts: Any) -> str:

@@ -14,7 +14,7 @@ from optigram.shapes import Bool, Float, Int
 
 HELD, HELD_FAR = 1 << 28, 1 << 31  # bytes of activations that may wait, on a CPU and on other devices
 MOST = 64  # batches that may wait
-SPARE = 8  # one place in so many beyond those that are kept is taken at first, since places with equal folds are kept once
+SPARE = 8  # one more place for every 8 that are kept is taken at first, since places with equal folds are kept once
 
 
 @dataclass(frozen=True)
