@@ -1,0 +1,128 @@
+"""Verify: is a description of a neuron right? Prediction, counterexamples, sensitivity, each beside its placebo."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optigram.errors import InputError
+from optigram.explaining.counterexamples import Question, firing, members, paraphrases, searched, silent
+from optigram.explaining.evidence import Evidence, Example
+from optigram.explaining.ground import FIRES, Ground
+from optigram.explaining.judges import YES, Judge, open_judges
+from optigram.explaining.prediction import predict
+from optigram.explaining.texts import content_words
+from optigram.explaining.verification import Verification
+from optigram.models.base import Model
+from optigram.runs.corpus import corpus_for
+from optigram.targets.target import Target
+
+BUDGET = 4000.0  # forward-equivalents per description
+LEAST, DRAWN, MOST = 200, 0.4, 4000  # windows of the corpus: at least, as a share of the budget, at most
+SEARCH = 0.4  # the share of the budget for searches, a fourth of which is for one without constraints
+TOPS, SHUFFLED = 4, 6
+
+Pair = tuple[Target, str]  # a target and its description
+
+
+def verify(
+    model: Model,
+    pairs: Sequence[Pair],
+    judge: Any = None,
+    corpus: Any = None,
+    budget: float | None = None,
+    seed: int = 0,
+    evidence: Evidence | None = None,
+    prompts: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Iterator[Verification]:
+    """Test descriptions one after the other; the corpus is scored once for all of their targets. Raises InputError."""
+    budget = BUDGET if budget is None else budget
+    if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= LEAST):
+        raise InputError(f"budget: expected at least {LEAST} forward-equivalents, got {budget!r}")
+    for _, description in pairs:
+        if not isinstance(description, str) or not content_words(description):
+            raise InputError(f"expected a description with at least one word that says something, got {description!r:.80}")
+    texts = corpus_for(model, corpus, seed, tell)
+    targets = tuple(dict.fromkeys(target for target, _ in pairs))
+    ground = Ground.of(model, targets, texts, int(min(MOST, max(LEAST, DRAWN * budget))), seed)
+    if not ground.windows:
+        raise InputError(f"the corpus {texts.name} has no text of two words that {model.name} knows; give corpus= one of its own")
+    judges = open_judges(judge, ground.windows, ground.phrases(24, 2, 1), prompts)
+    for number, (target, description) in enumerate(pairs):
+        row = targets.index(target)
+        others = [other for at, (one, other) in enumerate(pairs) if at != number and one != target and other != description]
+        shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(content_words(description))), number + 2)][:SHUFFLED]
+        yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
+
+
+def _verified(question: Question, shuffled: Sequence[str], budget: float, shared: int) -> Verification:
+    begun = time.perf_counter()
+    ground, number, description, evidence = question.ground, question.number, question.description, question.evidence
+    scorer, values = ground.scorer(number), ground.values[number]
+    before = scorer.forwards
+    known = [one for concept in (evidence.concepts if evidence else ()) for one in concept.examples if ground.readable(one.text)]
+    rescored = [Example(one.text, float(value), one.source) for one, value in zip(known, scorer([e.text for e in known])[0], strict=True)]
+    tops = [Example(ground.windows[at], float(values[at]), "corpus") for at in np.argsort(-values, kind="stable")[:TOPS].tolist()]
+    free = searched(question, budget * SEARCH / 4, seed=ground.seed)
+    best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
+    fires, quiet = ground.levels(number, best[0].activation)
+    if not best[0].activation > ground.usual(number):
+        raise InputError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
+    predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
+    high = [one for one in best if one.activation >= fires]
+    fitting = question.fits([one.text for one in high]).mean(0) > YES
+    found = firing(question, fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1) + silent(question, quiet, high)
+    return Verification(
+        model=ground.model.name,
+        target=str(ground.targets[number]),
+        description=description,
+        best=best[0],
+        fires=fires,
+        silent=quiet,
+        predictions=tuple(predictions),
+        counterexamples=tuple(found),
+        paraphrases=_firing_paraphrases(question, best[: 2 * TOPS]),
+        members=_firing_members(question),
+        fitting=float(fitting.mean()),
+        fitting_shuffled=_fitting(question.judges, shuffled[:2], [one.text for one in high]),
+        corpus=ground.corpus.name,
+        seed=ground.seed,
+        forwards=scorer.forwards - before + len(ground.windows) / shared + budget * SEARCH,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _fitting(judges: Sequence[Judge], descriptions: Sequence[str], texts: Sequence[str]) -> float:
+    """The share of texts that the judges accept for descriptions of something else."""
+    said = [np.mean([judge.scores(other, texts) for judge in judges], axis=0) > YES for other in descriptions]
+    return float(np.mean(said)) if said else math.nan
+
+
+def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[int, int]:
+    """How many paraphrases that the judges accept keep half of the activation of the text that they are made of, and how many there are."""
+    pairs = paraphrases(question, texts)
+    pairs = [pairs[at] for at in np.linspace(0, len(pairs) - 1, min(len(pairs), 48)).astype(int).tolist()]
+    fits = (question.fits([text for _, text in pairs]) > YES).all(0)
+    return _kept(question, [pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit])
+
+
+def _firing_members(question: Question) -> tuple[int, int]:
+    """The same for texts drawn from the patterns of the evidence; half of the activation of the highest core."""
+    evidence, ground = question.evidence, question.ground
+    drawn = [text for text in members(evidence, ground.seed + 1) if ground.readable(text)]
+    if evidence is None or not drawn:
+        return 0, 0
+    return _kept(question, [(max((c.pattern.core for c in evidence.concepts), key=lambda core: core.activation), text) for text in drawn])
+
+
+def _kept(question: Question, pairs: Sequence[tuple[Example, str]]) -> tuple[int, int]:
+    if not pairs:
+        return 0, 0
+    usual = question.ground.usual(question.number)
+    values = question.ground.scorer(question.number)([text for _, text in pairs])[0]
+    needed = np.array([usual + FIRES * (one.activation - usual) for one, _ in pairs])
+    return int((values >= needed).sum()), len(pairs)
