@@ -13,8 +13,9 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from optigram import methods
-    from optigram.api import explain, find, open, scan, score
+    from optigram.api import explain, find, open, scan, score, verify
     from optigram.errors import InputError, Interrupted
+    from optigram.explaining.verification import Verification
     from optigram.methods import relaxations
     from optigram.models.base import Model, Site
     from optigram.models.loading import load
@@ -50,6 +51,7 @@ __all__ = [
     "Target",
     "TargetResult",
     "Template",
+    "Verification",
     "custom",
     "direction",
     "explain",
@@ -67,10 +69,12 @@ __all__ = [
     "scan",
     "score",
     "search",
+    "verify",
 ]
 
 _HOMES = {
-    "api": "explain find open scan score",
+    "api": "explain find open scan score verify",
+    "explaining.verification": "Verification",
     "errors": "InputError Interrupted",
     "models.base": "Model Site",
     "models.loading": "load",

@@ -22,7 +22,12 @@ METHOD, LENGTH, STARTS = "coordinate", 5, 8  # of the searches: free words, and 
 ROUNDS = 3  # searches with more and more words denied
 MOST = 3  # counterexamples of a kind and source
 JUDGED, FEW_JUDGED = 96, 16  # candidates that a judge reads at most; a slow one
-MENTIONS, MEMBERS, EDITED, INSERTED = 200, 32, 6, 24  # windows with words of the description, members of a pattern, texts edited, words tried
+MENTIONS, MEMBERS, EDITED, INSERTED = (
+    200,
+    32,
+    6,
+    24,
+)  # windows with words of the description, members of a pattern, texts edited, words tried
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ LEXICAL = "lexical"
 MARKS = "«", "»"  # around the words in question
 NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the other
 WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
+OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question
 MIDDLE = 1.0  # standard deviations above what other descriptions get, at which an embedding is undecided
 
 
@@ -131,7 +132,7 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
     if can_sample(model):
         from optigram.explaining.language import LanguageJudge, LocalModel
 
-        return LanguageJudge(LocalModel(model), prompts)
+        return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
     return _Vectors(f"embeddings of {Path(model.name).name if '/' in model.name else model.name}", _encoder(model), others)
 
 

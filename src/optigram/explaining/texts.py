@@ -41,7 +41,7 @@ class Scorer:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Activations float32 [k n] of texts that are `readable`."""
         found = np.empty((len(self.targets), len(texts)), dtype=np.float32)
-        rows = [self.model.vocabulary.encode(text) for text in texts]
+        rows = [self._ids(text) for text in texts]
         for length in sorted(set(map(len, rows))):
             chosen = [number for number, row in enumerate(rows) if len(row) == length]
             for start in range(0, len(chosen), BLOCK):
@@ -50,6 +50,11 @@ class Scorer:
                 found[:, part] = self._objective(length).score(ids).activation.cpu().numpy()
         self.forwards += len(texts)
         return found
+
+    def _ids(self, text: str) -> list[int]:
+        """The ids of a text, without what the model expects before every text: a chat template has it already."""
+        ids, prefix = self.model.vocabulary.encode(text), self.model.vocabulary.prefix
+        return ids[len(prefix) :] if prefix and tuple(ids[: len(prefix)]) == prefix else ids
 
     def again(self, text: str) -> float:
         """The activation of a text for the first target, by the scoring of records: what is shown of a counterexample."""
@@ -136,9 +141,7 @@ class Neighbours:
             return []
         alike = self._table @ self._table[row]
         best = alike.topk(min(4 * count, len(self.words)))
-        named = dict.fromkeys(
-            self.words[i] for i, near in zip(best.indices.tolist(), best.values.tolist(), strict=True) if near >= NEAR
-        )
+        named = dict.fromkeys(self.words[i] for i, near in zip(best.indices.tolist(), best.values.tolist(), strict=True) if near >= NEAR)
         return [other for other in named if other != word][:count]
 
     def known(self, words: Iterable[str]) -> list[str]:
