@@ -187,11 +187,10 @@ class Verification:
         return f"Verification of {self.target}: {self.description!r}\n" + "\n".join(f"  {name}: {one_line(v)}" for name, v in self.rows())
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f'<tr><td style="text-align:left">{html.escape(name)}</td><td style="text-align:left"><bdi>{html.escape(one_line(value))}</bdi></td></tr>'
-            for name, value in self.rows()
-        )
-        return f"<p><b>{html.escape(self.target)}</b> <bdi>{html.escape(one_line(self.description))}</bdi></p><table>{cells}</table>"
+        title = f"<p><b>{html.escape(one_line(self.target))}</b> <bdi>{html.escape(one_line(self.description))}</bdi></p>"
+        left = ' style="text-align:left"'
+        cells = ((html.escape(name), html.escape(one_line(value))) for name, value in self.rows())
+        return title + "<table>" + "".join(f"<tr><td{left}>{name}</td><td{left}><bdi>{v}</bdi></td></tr>" for name, v in cells) + "</table>"
 
 
 def _prediction(given: Mapping[str, Any]) -> Prediction:
