@@ -87,7 +87,13 @@ def test_a_server_that_cannot_be_reached_is_one_line(address):
 
 @pytest.mark.parametrize(
     "judge",
-    [lambda d, t: [2.0] * len(t), lambda d, t: [0.5], lambda d, t: ["yes"] * len(t), lambda d, t: [float("nan")] * len(t), lambda d, t: None],
+    [
+        lambda d, t: [2.0] * len(t),
+        lambda d, t: [0.5],
+        lambda d, t: ["yes"] * len(t),
+        lambda d, t: [float("nan")] * len(t),
+        lambda d, t: None,
+    ],
 )
 def test_nonsense_of_a_function_is_one_line(judge):
     with pytest.raises(InputError, match="judge"):

@@ -44,8 +44,8 @@ class Labels:
         return target, description
 
     @staticmethod
-    def finished(out: Path | None, model: str, seed: int) -> dict[tuple[str, str], Verification]:
-        """What a file holds of this model and seed, by target and description; a last line that was cut off is tested again."""
+    def finished(out: Path | None, model: str | None = None, seed: int | None = None) -> dict[tuple[str, str], Verification]:
+        """What a file holds (of this model and seed), by target and description; a last line that was cut off is tested again."""
         if out is None or not out.is_file():
             return {}
         found: dict[tuple[str, str], Verification] = {}
@@ -57,7 +57,7 @@ class Labels:
                 if number == len(lines) - 1 and not line.endswith("\n"):
                     break
                 raise InputError(f"line {number + 1} of {out} is none that optigram verify wrote; name another file as --out") from error
-            if one.model == model and one.seed == seed:
+            if model in (None, one.model) and seed in (None, one.seed):
                 found[one.target, one.description] = one
         return found
 
