@@ -103,19 +103,21 @@ class Planted:
     def read(self, embeds, sites, keep=None):
         before = torch.nn.functional.pad(embeds, (0, 0, 1, 0))[:, :-1]
         sofar = before.cumsum(1).clamp(max=1)
-        columns = []
-        for unit in UNITS:
-            one, two = NAMES.index(unit.one), NAMES.index(unit.two)
-            columns.append(
-                {
-                    "class": lambda: embeds[..., one],
-                    "bigram": lambda: before[..., one] * embeds[..., two],
-                    "after": lambda: sofar[..., one] * embeds[..., two],
-                    "either": lambda: embeds[..., one] + embeds[..., two],
-                    "negation": lambda: embeds[..., one] * (1 - sofar[..., len(NAMES)]),
-                }[unit.kind]()
-            )
-        return {"act": torch.stack(columns, -1)} if "act" in sites else {}
+        return {"act": torch.stack([self.state(unit, embeds, before, sofar) for unit in UNITS], -1)} if "act" in sites else {}
+
+    @staticmethod
+    def state(unit, embeds, before, sofar):
+        one, two = NAMES.index(unit.one), NAMES.index(unit.two)
+        match unit.kind:
+            case "class":
+                return embeds[..., one]
+            case "bigram":
+                return before[..., one] * embeds[..., two]
+            case "after":
+                return sofar[..., one] * embeds[..., two]
+            case "either":
+                return embeds[..., one] + embeds[..., two]
+        return embeds[..., one] * (1 - sofar[..., len(NAMES)])
 
 
 def corpus(count: int = 400, seed: int = 0) -> list[str]:

@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-import toy
 
+import toy
 from optigram.errors import InputError
 from optigram.explaining.descriptions import describe
 from optigram.explaining.evidence import Concept, Contrast, Evidence, Example, Pattern, Slot
@@ -71,7 +71,7 @@ def test_a_model_that_cannot_be_reached_loses_nothing(writer):
 def test_a_model_without_chat_template_writes():
     model = toy.Toy()
     model.vocabulary = dataclasses.replace(model.vocabulary, chat=None)
-    plain, written = describe(SIMPLE, model)
+    _, written = describe(SIMPLE, model)
     assert written.by == "toy"
     assert written.text or written.problem
 

@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-import toy
 from planted import Planted, corpus, knowing
 
+import toy
 from optigram.errors import InputError
 from optigram.explaining.judges import open_judges
 from optigram.explaining.language import LocalModel, RemoteModel, prompt
@@ -74,7 +74,7 @@ def test_a_key_is_sent_only_if_it_is_set(server, monkeypatch):
 def test_nonsense_of_a_server_is_one_line(server):
     server.answer = lambda text: "banana"
     (judge,) = open_judges(server.address, [], [])
-    with pytest.raises(InputError, match="expected yes or no from the judge .*, got 'banana'"):
+    with pytest.raises(InputError, match=r"expected yes or no from the judge .*, got 'banana'"):
         judge.scores("animals", ["a dog", "a car"])
 
 

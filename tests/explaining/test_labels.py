@@ -46,7 +46,7 @@ def test_a_line_that_was_cut_off_is_tested_again(found, tmp_path):
 @pytest.mark.parametrize("line", ["{}\n", "nothing\n", '{"model": 1}\n', "[]\n"])
 def test_another_file_is_refused(tmp_path, line):
     (tmp_path / "other.jsonl").write_text(line)
-    with pytest.raises(InputError, match="line 1 of .* name another file"):
+    with pytest.raises(InputError, match=r"line 1 of .* name another file"):
         Labels.finished(tmp_path / "other.jsonl", "planted", 0)
 
 

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ OTHERS = 2  # descriptions that a language model on this machine is asked about 
 MIDDLE = 1.0  # standard deviations above what other descriptions get, at which an embedding is undecided
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Says how well texts fit a description: a number from 0 (no) to 1 (yes) per text.
 

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,13 +24,13 @@ from optigram.targets.target import resolve
 KEY = "OPTIGRAM_API_KEY"  # the environment variable with the key of a server that wants one
 PATIENCE = 60.0  # seconds that a server may take for an answer
 ANSWERS = {"yes": ("yes", "Yes", " yes", " Yes"), "no": ("no", "No", " no", " No")}
-LONGEST = 300  # characters of a description
 MARGIN = 1.5  # nats by which the description must be ahead of the others for an even chance
 FIELD = re.compile(r"\{(description|text|evidence)\}")
 DESCRIBE, DETECT, FUZZ = "describe", "detect", "fuzz"
 FIELDS = {DESCRIBE: ("evidence",), DETECT: ("description", "text"), FUZZ: ("description", "text")}
 
 
+@runtime_checkable
 class Writer(Protocol):
     """A language model that answers prompts."""
 
@@ -57,6 +57,7 @@ class LocalModel:
         )
 
     def write(self, prompt: str, most: int) -> str:
+        """The likeliest answer, up to a line break."""
         vocabulary = self._model.vocabulary
         ids = vocabulary.encode(self._asked(prompt))
         begun = tuple(ids[: len(vocabulary.prefix)]) == vocabulary.prefix
@@ -92,6 +93,7 @@ class RemoteModel:
         self.name = f"{self._model or 'the model'} at {self._base}"
 
     def write(self, prompt: str, most: int) -> str:
+        """Its answer at temperature 0. Raises InputError where there is none."""
         model = self._model or self._first()
         asked = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": most}
         found = self._answer("/chat/completions", asked)

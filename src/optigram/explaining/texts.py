@@ -17,7 +17,8 @@ from optigram.text.vocabulary import Vocabulary
 WINDOW = 12  # tokens of a window of a corpus at most
 READ = 20_000  # texts of a corpus that windows are taken from
 BLOCK = 512  # texts scored at once
-COMMON = """a an the this that these those some any no not each every all both many more most few other such own same i me my we our you your
+COMMON = """
+    a an the this that these those some any no not each every all both many more most few other such own same i me my we our you your
     he him his she her it its they them their who which what whose of in on at by for with without from to into onto over under up down
     out off and or but if so as than then when where while that be is are was were been being am do does did have has had can could will
     would shall should may might must there here very just only also too about word words text texts token tokens phrase phrases mention
