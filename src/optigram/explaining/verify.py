@@ -87,7 +87,10 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
     high = [one for one in best if one.activation >= fires]
     fitting = question.fits([one.text for one in high]).mean(0) > YES
-    found = firing(question, fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1) + silent(question, quiet, high)
+    against = firing(question, fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
+    best = sorted([*best, *(Example(one.text, one.activation, one.source) for one in against)], key=lambda one: -one.activation)
+    fires, quiet = ground.levels(number, best[0].activation)  # a search for a counterexample may find a higher maximum
+    found = [*(one for one in against if one.activation >= fires), *silent(question, quiet, high)]
     return Verification(
         model=ground.model.name,
         target=str(ground.targets[number]),
