@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optigram import methods
     from optigram.api import explain, find, open, scan, score, verify
     from optigram.errors import InputError, Interrupted
+    from optigram.explaining.descriptions import Description, describe
     from optigram.explaining.verification import Verification
     from optigram.methods import relaxations
     from optigram.models.base import Model, Site
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Budget",
     "Corpus",
+    "Description",
     "Explanations",
     "FindOptions",
     "InputError",
@@ -53,6 +55,7 @@ __all__ = [
     "Template",
     "Verification",
     "custom",
+    "describe",
     "direction",
     "explain",
     "find",
@@ -74,6 +77,7 @@ __all__ = [
 
 _HOMES = {
     "api": "explain find open scan score verify",
+    "explaining.descriptions": "Description describe",
     "explaining.verification": "Verification",
     "errors": "InputError Interrupted",
     "models.base": "Model Site",

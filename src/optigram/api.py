@@ -10,6 +10,7 @@ from torch import Tensor
 
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
+from optigram.explaining.descriptions import describe as describe
 from optigram.explaining.evidence import Evidence
 from optigram.explaining.verification import Verification
 from optigram.explaining.verify import verify as verify_all

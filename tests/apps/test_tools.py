@@ -18,7 +18,7 @@ def ask(tiny, tmp_path):
     async def called(name, arguments):
         async with Client(made) as client:
             found = await client.call_tool(name, arguments)
-        return found.content[0].text if found.is_error else [*found.structured_content.values()][0]
+        return found.content[0].text if found.is_error else next(iter(found.structured_content.values()))
 
     return lambda name, **arguments: asyncio.run(called(name, arguments))
 

@@ -20,6 +20,7 @@ from optigram.shapes import Int
 
 METHOD, LENGTH, STARTS = "coordinate", 5, 8  # of the searches: free words, and windows of the corpus that they start from
 ROUNDS = 3  # searches with more and more words denied
+SOURCES = "corpus", "pattern", "edit"  # of texts that fit and may be silent
 MOST = 3  # counterexamples of a kind and source
 JUDGED, FEW_JUDGED = 96, 16  # candidates that a judge reads at most; a slow one
 MENTIONS, MEMBERS, EDITED, INSERTED = (
@@ -132,25 +133,25 @@ def _strongest(question: Question, text: str) -> list[str]:
     return [words[kept[int(values.argmin())]].lower()]
 
 
-def silent(question: Question, quiet: float, tops: Sequence[Example]) -> list[Counterexample]:
+def silent(question: Question, quiet: float, tops: Sequence[Example], most: int) -> list[Counterexample]:
     """Texts that are silent, and of which all judges say that they fit.
 
-    Tried are windows of the corpus, those with words of the description first; members of the patterns of the evidence; and the highest
-    texts with a word replaced by one that is alike, or with a frequent word put in.
+    Tried are windows of the corpus with words of the description, members of the patterns of the evidence, and of the highest texts
+    with a word replaced by one that is alike, or with a frequent word put in, `most` drawn at random. Then all other windows.
     """
     ground, number = question.ground, question.number
+    rng = np.random.default_rng([ground.seed, number, 2])
     words = [form for word in content_words(question.description) for form in forms(word)]
-    mentions = mentioning(ground.corpus.texts(), words, ground.model.vocabulary, MENTIONS)
-    asked = dict.fromkeys(mentions, "corpus") | dict.fromkeys(members(question.evidence, ground.seed), "pattern")
-    asked |= dict.fromkeys((text for _, text in paraphrases(question, tops)), "edit")
-    asked |= dict.fromkeys(_inserted(question, tops), "edit")
-    asked = {text: source for text, source in asked.items() if ground.readable(text)}
-    texts = list(asked)
+    asked = dict.fromkeys(mentioning(ground.corpus.texts(), words, ground.model.vocabulary, MENTIONS), "corpus")
+    edited = [*(text for _, text in paraphrases(question, tops)), *_inserted(question, tops)]
+    drawn = rng.permutation(len(edited))[:most].tolist()
+    asked |= dict.fromkeys(members(question.evidence, ground.seed), "pattern") | {edited[at]: "edit" for at in drawn}
+    texts = [text for text in asked if ground.readable(text)]
     values = ground.scorer(number)(texts)[0] if texts else np.zeros(0)
     low = [(texts[at], asked[texts[at]]) for at in np.argsort(values, kind="stable").tolist() if values[at] <= quiet]
-    found = [one for source in ("corpus", "pattern", "edit") for one in question.first(FITS, (pair for pair in low if pair[1] == source))]
+    found = [one for source in SOURCES for one in question.first(FITS, (pair for pair in low if pair[1] == source))]
     if not found:
-        others = np.random.default_rng([ground.seed, number, 2]).permutation(len(ground.windows)).tolist()
+        others = rng.permutation(len(ground.windows)).tolist()
         found = question.first(FITS, ((ground.windows[at], "corpus") for at in others if ground.values[number][at] <= quiet))
     return found
 

@@ -22,8 +22,8 @@ from optigram.runs.corpus import corpus_for
 from optigram.targets.target import Target
 
 BUDGET = 4000.0  # forward-equivalents per description
-LEAST, DRAWN, MOST = 200, 0.4, 4000  # windows of the corpus: at least, as a share of the budget, at most
-SEARCH = 0.4  # the share of the budget for searches, a fourth of which is for one without constraints
+LEAST, MOST = 100, 4000  # windows of the corpus at least and at most
+DRAWN, SEARCH, EDITS = 0.35, 0.4, 0.15  # shares of the budget: windows; searches, a fourth without constraints; texts with other words
 TOPS, SHUFFLED = 4, 6
 
 Pair = tuple[Target, str]  # a target and its description
@@ -46,8 +46,8 @@ def verify(
     `known` has results by target and description, which are given back as they are. Raises InputError.
     """
     budget = BUDGET if budget is None else budget
-    if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= LEAST):
-        raise InputError(f"budget: expected at least {LEAST} forward-equivalents, got {budget!r}")
+    if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= 1):
+        raise InputError(f"budget: expected at least 1 forward-equivalent, got {budget!r}")
     for _, description in pairs:
         if not isinstance(description, str) or not content_words(description):
             raise InputError(f"expected a description with at least one word that says something, got {description!r:.80}")
@@ -90,7 +90,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     against = firing(question, fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
     best = sorted([*best, *(Example(one.text, one.activation, one.source) for one in against)], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)  # a search for a counterexample may find a higher maximum
-    found = [*(one for one in against if one.activation >= fires), *silent(question, quiet, high)]
+    found = [*(one for one in against if one.activation >= fires), *silent(question, quiet, high, int(budget * EDITS))]
     return Verification(
         model=ground.model.name,
         target=str(ground.targets[number]),
