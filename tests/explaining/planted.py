@@ -65,7 +65,7 @@ UNITS = [
 def rule(description: str) -> Rule:
     """What a description says about the words of a text, in plain Python."""
     match description.split():
-        case [one]:
+        case [one] if one in GROUPS:
             return lambda words: any(word in GROUPS[one] for word in words)
         case [one, "directly", "before", two]:
             return lambda words: any(a in GROUPS[one] and b in GROUPS[two] for a, b in itertools.pairwise(words))
@@ -126,3 +126,8 @@ def corpus(count: int = 400, seed: int = 0) -> list[str]:
     chance = np.array([1.0] * (len(WORDS) - len(FILLERS)) + [3.0] * len(FILLERS))
     chance /= chance.sum()
     return [" ".join(rng.choice(WORDS, rng.integers(4, 9), p=chance)) for _ in range(count)]
+
+
+def planted() -> Planted:
+    """What `optigram verify planted:planted` opens."""
+    return Planted()
