@@ -6,14 +6,14 @@ import json
 import pytest
 from mcp import Client
 
-from optigram.apps.tools import Toolbox, server
+from optigram.apps.tools import Toolbox
 
 
 @pytest.fixture
 def ask(tiny, tmp_path):
     """Call a tool: what it gives, or the text of its error."""
     (tmp_path / "texts.txt").write_text("a b c\nd e f\n" * 3)
-    made = server(Toolbox(tiny, tmp_path, "lexical", 500))
+    made = Toolbox(tiny, tmp_path, "lexical", 500).server()
 
     async def called(name, arguments):
         async with Client(made) as client:
@@ -25,7 +25,7 @@ def ask(tiny, tmp_path):
 
 def test_every_tool_is_listed_with_what_it_takes(tiny):
     async def listed():
-        async with Client(server(Toolbox(tiny, None))) as client:
+        async with Client(Toolbox(tiny, None).server()) as client:
             return (await client.list_tools()).tools
 
     found = {tool.name: tool for tool in asyncio.run(listed())}

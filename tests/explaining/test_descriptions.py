@@ -53,7 +53,7 @@ class Answers:
     [('"Animals that poke."\nMore', "Animals that poke."), ("", ""), ("\n\n- animals", "animals"), ("1234", ""), ("the " * 60, "")],
 )
 def test_an_answer_is_cleaned_or_named_as_a_problem(monkeypatch, answer, text):
-    monkeypatch.setattr("optigram.explaining.descriptions.open_writer", lambda source: Answers(answer))
+    monkeypatch.setattr("optigram.explaining.descriptions._writer", lambda source: Answers(answer))
     plain, written = describe(SIMPLE, "any")
     assert (written.text, written.by, bool(written.problem)) == (text, "stand-in", not text)
     assert plain.text
@@ -90,7 +90,7 @@ def test_the_likeliest_words_are_written():
 
 def test_a_prompt_of_ones_own(tmp_path, monkeypatch):
     asked = Answers("animals")
-    monkeypatch.setattr("optigram.explaining.descriptions.open_writer", lambda source: asked)
+    monkeypatch.setattr("optigram.explaining.descriptions._writer", lambda source: asked)
     (tmp_path / "describe.txt").write_text("Say: {evidence}", encoding="utf-8")
     describe(SIMPLE, "any", tmp_path)
     assert asked.prompt.startswith("Say: giraffe poking (5.0)")

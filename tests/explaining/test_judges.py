@@ -11,7 +11,7 @@ from planted import Planted, corpus, knowing
 import toy
 from optigram.errors import InputError
 from optigram.explaining.judges import open_judges
-from optigram.explaining.language import LocalModel, RemoteModel, prompt
+from optigram.explaining.language import LanguageJudge, LocalModel, RemoteModel
 from optigram.explaining.verify import verify
 from optigram.targets.target import resolve
 
@@ -137,8 +137,8 @@ def test_a_model_without_yes_and_no_cannot_judge():
 
 def test_prompts_are_read_and_replaced(tmp_path):
     (tmp_path / "detect.txt").write_text("{text} / {description}", encoding="utf-8")
-    assert prompt("detect", tmp_path, description="d", text="{description}") == "{description} / d"
-    assert "Description: d" in prompt("fuzz", tmp_path, description="d", text="t")
+    assert LanguageJudge.prompt("detect", tmp_path, description="d", text="{description}") == "{description} / d"
+    assert "Description: d" in LanguageJudge.prompt("fuzz", tmp_path, description="d", text="t")
     (tmp_path / "fuzz.txt").write_text("{text}", encoding="utf-8")
     with pytest.raises(InputError, match="description"):
-        prompt("fuzz", tmp_path, description="d", text="t")
+        LanguageJudge.prompt("fuzz", tmp_path, description="d", text="t")

@@ -35,6 +35,17 @@ class Toolbox:
         """The functions that are offered, each with its docstring."""
         return [self.find, self.score, self.explain, self.verify, self.scan]
 
+    def server(self) -> "MCPServer":
+        """A server of the `mcp` package with these tools; an error of the input is told to the agent in one line."""
+        from mcp.server.mcpserver import MCPServer
+
+        made = MCPServer(
+            "optigram", instructions="What text makes a neuron fire? Targets are addresses such as mlp_act.5:137 or visual:pizza."
+        )
+        for function in self.tools:
+            made.add_tool(function)
+        return made
+
     def find(
         self,
         targets: list[str],
@@ -135,13 +146,3 @@ def _row(record: Record) -> dict[str, Any]:
     activation = record.activation if math.isfinite(record.activation) else None
     cost = {} if record.method == GIVEN.name else {"method": record.method, "forwards": record.total_forwards}
     return {"target": record.target, "text": record.text, "activation": activation, "survives": record.survives, **cost}
-
-
-def server(tools: Toolbox) -> "MCPServer":
-    """A server of the `mcp` package with these tools; an error of the input is told to the agent in one line."""
-    from mcp.server.mcpserver import MCPServer
-
-    made = MCPServer("optigram", instructions="What text makes a neuron fire? Targets are addresses such as mlp_act.5:137 or visual:pizza.")
-    for function in tools.tools:
-        made.add_tool(function)
-    return made

@@ -7,7 +7,9 @@ from typing import Any
 
 from optigram.errors import InputError, one_line
 from optigram.explaining.evidence import Concept, Contrast, Evidence, Pattern
-from optigram.explaining.language import DESCRIBE, open_writer, prompt
+from optigram.explaining.language import DESCRIBE, LanguageJudge, LocalModel, RemoteModel
+from optigram.models.loading import load
+from optigram.models.sampling import can_sample
 
 TEMPLATE = "template"
 NAMED, OPEN = 3, 40  # words of a slot that a sentence names; from how many words on a slot takes nearly anything
@@ -56,15 +58,25 @@ def describe(evidence: Evidence, writer: Any = None, prompts: str | Path | None 
 def _written(evidence: Evidence, writer: Any, prompts: Path | None) -> Description:
     lines = tuple(_lines(evidence))
     try:
-        model = open_writer(writer)
+        model = _writer(writer)
     except InputError as error:
         return Description("", str(writer), evidence, lines, str(error))
     try:
-        answer = model.write(prompt(DESCRIBE, prompts, evidence="\n".join(lines)), WRITTEN)
+        answer = model.write(LanguageJudge.prompt(DESCRIBE, prompts, evidence="\n".join(lines)), WRITTEN)
     except InputError as error:
         return Description("", model.name, evidence, lines, str(error))
     text = _cleaned(answer)
     return Description(text, model.name, evidence, lines, "" if text else f"{model.name} gave no description, but {one_line(answer)!r:.80}")
+
+
+def _writer(source: Any) -> LocalModel | RemoteModel:
+    """The language model that a name, an address, or a loaded `Model` stands for. Raises InputError for one that cannot write."""
+    if RemoteModel.is_address(source):
+        return RemoteModel(source)
+    model = load(source)
+    if not can_sample(model):
+        raise InputError(f"expected a causal language model, but {model.name} cannot write; give one, or the address of a server")
+    return LocalModel(model)
 
 
 def _cleaned(answer: str) -> str:

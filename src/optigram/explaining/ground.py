@@ -1,18 +1,23 @@
 """What all tests of descriptions of a model share: windows of a corpus, and their activations for targets and random directions."""
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from optigram.explaining.texts import Neighbours, Scorer, content_words, readable, windows
+from optigram.explaining.texts import Scorer, Words
 from optigram.models.base import Model
 from optigram.targets.build import direction
 from optigram.targets.custom import Custom
 from optigram.targets.target import Target, resolve
 from optigram.text.sources import Corpus
+from optigram.text.vocabulary import Vocabulary
+
+WINDOW = 12  # tokens of a window of a corpus at most
+READ = 20_000  # texts of a corpus that windows are taken from
 
 FIRES, SILENT = 0.5, 0.1  # of the way from the usual activation to the highest: at least the one fires, at most the other is silent
 DIRECTIONS = 2  # random directions for each site
@@ -37,9 +42,9 @@ class Ground:
     @classmethod
     def of(cls, model: Model, targets: Sequence[Target], corpus: Corpus, count: int, seed: int) -> "Ground":
         """Draw `count` windows and score them once, for all targets."""
-        asked = tuple(at_peak(target) for target in targets)
+        asked = tuple(cls.peak(target) for target in targets)
         rng = np.random.default_rng(seed)
-        drawn = windows(corpus.texts(), model.vocabulary, count, rng)
+        drawn = _windows(corpus.texts(), model.vocabulary, count, rng)
         sites, placebos = dict[str, list[int]](), list[Target]()
         for target in asked:
             found = _site(target, model)
@@ -48,6 +53,25 @@ class Ground:
                 placebos += [_random(*found, seed, row) for row in range(DIRECTIONS)]
         scorer = Scorer(model, (*asked, *resolve(placebos, model))) if placebos else Scorer(model, asked)
         return cls(model, corpus, asked, drawn, scorer(drawn), sites, seed)
+
+    @staticmethod
+    def peak(target: Target) -> Target:
+        """The target read at its highest position where it reads the last one: a text fires if it fires anywhere."""
+        return replace(target, pool="max") if target.pool == "last" else target
+
+    def mentioning(self, words: Iterable[str], most: int) -> list[str]:
+        """Up to `most` windows of the corpus around one of some words."""
+        wanted, found = set(words), dict[str, None]()
+        for text in itertools.islice(self.corpus.texts(), READ):
+            if len(found) >= most:
+                break
+            parts = text.split()
+            place = next((at for at, part in enumerate(parts) if part.lower().strip(".,;:!?\"'") in wanted), None)
+            if place is not None:
+                window = " ".join(parts[max(0, place - WINDOW // 3) : place + WINDOW // 2])
+                if self.readable(window) and len(self.model.vocabulary.encode(window)) <= 2 * WINDOW:
+                    found[window] = None
+        return list(found)
 
     def placebos(self, number: int) -> list[int]:
         """The rows of random directions of the site that a target reads; none for a sum or a function."""
@@ -60,7 +84,7 @@ class Ground:
 
     def readable(self, text: str) -> bool:
         """Whether the model can score a text."""
-        return readable(text, self.model.vocabulary)
+        return _readable(text, self.model.vocabulary)
 
     def usual(self, number: int) -> float:
         """The median of the windows; 0 where that is below 0 and the highest is above."""
@@ -74,16 +98,16 @@ class Ground:
         return usual + FIRES * (highest - usual), usual + SILENT * (highest - usual)
 
     @functools.cached_property
-    def neighbours(self) -> Neighbours:
-        """Which words are alike to the model."""
-        return Neighbours(self.model)
+    def lexis(self) -> Words:
+        """The words of the model, and which of them are alike to it."""
+        return Words(self.model)
 
     @functools.cached_property
     def words(self) -> list[str]:
         """The content words of all windows, the most frequent first."""
         counts: dict[str, int] = {}
         for window in self.windows:
-            for word in content_words(window):
+            for word in Words.content(window):
                 counts[word] = counts.get(word, 0) + 1
         return sorted(counts, key=lambda word: (-counts[word], word))
 
@@ -92,11 +116,6 @@ class Ground:
         rng = np.random.default_rng([self.seed, seed])
         words = self.words or ["text"]
         return [", ".join(words[i] for i in rng.choice(len(words), min(length, len(words)), replace=False)) for _ in range(count)]
-
-
-def at_peak(target: Target) -> Target:
-    """The target read at its highest position where it reads the last one: a text fires if it fires anywhere."""
-    return replace(target, pool="max") if target.pool == "last" else target
 
 
 def _site(target: Target, model: Model) -> tuple[str, int] | None:
@@ -111,3 +130,33 @@ def _site(target: Target, model: Model) -> tuple[str, int] | None:
 def _random(site: str, width: int, seed: int, row: int) -> Target:
     vector = torch.randn(width, generator=torch.Generator().manual_seed(1000 * seed + row))
     return direction(site, vector / vector.norm(), name=f"random {row}").max()
+
+
+def _readable(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a model knows all words of a text that has two tokens or more, the fewest that every model can pool over."""
+    ids = vocabulary.encode(text)
+    return len(ids) > 1 and not vocabulary.special.intersection(ids)
+
+
+def _windows(texts: Iterable[str], vocabulary: Vocabulary, count: int, rng: np.random.Generator) -> list[str]:
+    """`count` different windows of at most 12 tokens, from texts drawn at random; fewer if there are no more."""
+    read = list(itertools.islice(texts, READ))
+    found: dict[str, None] = {}
+    for _ in range(3):  # short corpora give several windows of a text
+        for number in rng.permutation(len(read)).tolist():
+            if len(found) >= count:
+                return list(found)
+            window = _window(read[number], vocabulary, rng)
+            if window is not None:
+                found[window] = None
+    return list(found)
+
+
+def _window(text: str, vocabulary: Vocabulary, rng: np.random.Generator) -> str | None:
+    """A random window of the longest part of a text whose words the model knows."""
+    ids, special = vocabulary.encode(text), vocabulary.special
+    runs = [list(run) for known, run in itertools.groupby(ids, lambda id_: id_ not in special) if known]
+    run = max(runs, key=len, default=[])
+    start = int(rng.integers(max(1, len(run) - WINDOW + 1)))
+    window = vocabulary.decode(run[start : start + WINDOW]).strip()
+    return window if _readable(window, vocabulary) else None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from optigram.errors import InputError
-from optigram.explaining.texts import content_words
+from optigram.explaining.texts import Words
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sampling import can_sample
@@ -168,7 +168,7 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
     import scipy.sparse as sparse
     from scipy.sparse.linalg import svds
 
-    texts = [content_words(text) for text, _ in zip(corpus, range(ROWS), strict=False)]
+    texts = [Words.content(text) for text, _ in zip(corpus, range(ROWS), strict=False)]
     counts: dict[str, int] = {}
     for words in texts:
         for word in words:
@@ -193,7 +193,7 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
     def encode(given: list[str]) -> np.ndarray:
         found = np.zeros((len(given), vectors.shape[1]))
         for number, text in enumerate(given):
-            known = [place[word] for word in content_words(text) if word in place]
+            known = [place[word] for word in Words.content(text) if word in place]
             if known:
                 found[number] = (vectors[known] / np.sqrt(total[known])[:, None]).sum(0)
         return found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-9)

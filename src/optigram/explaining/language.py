@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -28,20 +28,6 @@ MARGIN = 1.5  # nats by which the description must be ahead of the others for an
 FIELD = re.compile(r"\{(description|text|evidence)\}")
 DESCRIBE, DETECT, FUZZ = "describe", "detect", "fuzz"
 FIELDS = {DESCRIBE: ("evidence",), DETECT: ("description", "text"), FUZZ: ("description", "text")}
-
-
-@runtime_checkable
-class Writer(Protocol):
-    """A language model that answers prompts."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in results."""
-        ...
-
-    def write(self, prompt: str, most: int) -> str:
-        """Its answer, of at most `most` tokens, without blanks around it."""
-        ...
 
 
 class LocalModel:
@@ -136,7 +122,7 @@ class LanguageJudge:
 
     slow = True
 
-    def __init__(self, model: LocalModel | RemoteModel, prompts: Path | None = None, others: Sequence[str] = ()) -> None:
+    def __init__(self, model: "LocalModel | RemoteModel", prompts: Path | None = None, others: Sequence[str] = ()) -> None:
         self.name, self._model, self._prompts, self._others = model.name, model, prompts, tuple(others)
         self._kept: dict[tuple[str, str], float] = {}
 
@@ -147,6 +133,19 @@ class LanguageJudge:
         others = [other for other in self._others if other != description]
         mean = np.mean([self._odds(self._model, other, texts) for other in others], axis=0) if others else 0.0
         return 1 / (1 + np.exp(-np.clip(self._odds(self._model, description, texts) - mean - MARGIN * bool(others), -50, 50)))
+
+    @staticmethod
+    def prompt(name: str, folder: Path | None = None, **fields: str) -> str:
+        """The prompt of this name, filled in: NAME.txt in the folder if it is there, else the package's. Raises InputError."""
+        own = None if folder is None else folder / f"{name}.txt"
+        try:
+            found = own if own is not None and own.is_file() else resources.files("optigram.explaining") / "prompts" / f"{name}.txt"
+            text = found.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the prompt {own} ({error}); write it as UTF-8 text") from error
+        if lacking := [field for field in FIELDS[name] if f"{{{field}}}" not in text]:
+            raise InputError(f"expected {{{lacking[0]}}} in the prompt {own}; write it where the {lacking[0]} is to stand")
+        return FIELD.sub(lambda match: fields.get(match[1], match[0]), text)
 
     def _odds(self, model: LocalModel, description: str, texts: Sequence[str]) -> np.ndarray:
         fresh = [text for text in dict.fromkeys(texts) if (description, text) not in self._kept]
@@ -168,33 +167,7 @@ class LanguageJudge:
         return np.array([self._kept[description, text] for text in texts])
 
     def _asked(self, description: str, text: str) -> str:
-        return prompt(FUZZ if MARKS[0] in text else DETECT, self._prompts, description=description, text=text)
-
-
-def prompt(name: str, folder: Path | None = None, **fields: str) -> str:
-    """The prompt of this name, filled in: NAME.txt in the folder if it is there, else the package's. Raises InputError."""
-    own = None if folder is None else folder / f"{name}.txt"
-    try:
-        found = own if own is not None and own.is_file() else resources.files("optigram.explaining") / "prompts" / f"{name}.txt"
-        text = found.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the prompt {own} ({error}); write it as UTF-8 text") from error
-    if lacking := [field for field in FIELDS[name] if f"{{{field}}}" not in text]:
-        raise InputError(f"expected {{{lacking[0]}}} in the prompt {own}; write it where the {lacking[0]} is to stand")
-    return FIELD.sub(lambda match: fields.get(match[1], match[0]), text)
-
-
-def open_writer(source: Any) -> Writer:
-    """The language model that a name, an address, or a loaded `Model` stands for. Raises InputError for one that cannot write."""
-    from optigram.models.loading import load
-    from optigram.models.sampling import can_sample
-
-    if RemoteModel.is_address(source):
-        return RemoteModel(source)
-    model = load(source)
-    if not can_sample(model):
-        raise InputError(f"expected a causal language model, but {model.name} cannot write; give one, or the address of a server")
-    return LocalModel(model)
+        return self.prompt(FUZZ if MARKS[0] in text else DETECT, self._prompts, description=description, text=text)
 
 
 def _verdict(answer: str) -> float:

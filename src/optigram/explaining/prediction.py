@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from optigram.explaining.ground import Ground
 from optigram.explaining.judges import MARKS, Judge
-from optigram.explaining.texts import content_words
-from optigram.explaining.verification import Auc, Prediction
+from optigram.explaining.texts import Words
+from optigram.explaining.verification import FEWEST, Auc, Prediction
 
-EXAMPLES, FEWEST = 5, 4  # corpus texts that stand for a description; held-out texts that fire, fewer of which give no figure
+EXAMPLES = 5  # corpus texts that stand for a description
 FIRING, SILENT, MARKED = 30, 60, 12  # held-out texts at most, and texts with marked words
 FEW_FIRING, FEW_SILENT, FEW_MARKED = 12, 16, 6  # the same for a slow judge
 SHUFFLED, FEW_SHUFFLED = 6, 2  # other descriptions
-RESAMPLES, CONFIDENCE = 1000, 0.95
 
 
 class _Texts(NamedTuple):
@@ -26,25 +24,6 @@ class _Texts(NamedTuple):
     examples: list[str]
 
 
-def auc(positive: np.ndarray, negative: np.ndarray, seed: int = 0) -> Auc:
-    """The area under the ROC curve of two samples of scores, with a 95% bootstrap interval (percentile); NaN of too few."""
-    if len(positive) < FEWEST or len(negative) < FEWEST:
-        return Auc(np.nan, np.nan, np.nan)
-    value = float(_area(positive, negative))
-    if np.ptp(np.concatenate([positive, negative])) == 0:
-        return Auc(value, value, value)
-    found = stats.bootstrap(
-        (positive, negative),
-        _area,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return Auc(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
-
-
 def predict(ground: Ground, number: int, description: str, shuffled: Sequence[str], judge: Judge, left_out: Sequence[str]) -> Prediction:
     """Detection and fuzzing of a target by one judge, beside shuffled descriptions, random directions and examples alone.
 
@@ -53,7 +32,7 @@ def predict(ground: Ground, number: int, description: str, shuffled: Sequence[st
     few = judge.slow
     texts = _held_out(ground, number, few, left_out)
     silent = judge.scores(description, texts.silent)
-    detection = auc(judge.scores(description, texts.firing), silent, ground.seed)
+    detection = Auc.of(judge.scores(description, texts.firing), silent, ground.seed)
     others = [_detected(judge, other, texts) for other in shuffled[: FEW_SHUFFLED if few else SHUFFLED]]
     directions = [_detected(judge, description, _held_out(ground, row, few, ())) for row in ground.placebos(number)]
     examples = "texts such as: " + "; ".join(texts.examples)
@@ -71,15 +50,8 @@ def predict(ground: Ground, number: int, description: str, shuffled: Sequence[st
 
 def _detected(judge: Judge, description: str, texts: _Texts) -> float:
     """The area alone."""
-    if len(texts.firing) < FEWEST or len(texts.silent) < FEWEST:
-        return np.nan
-    return float(_area(judge.scores(description, texts.firing), judge.scores(description, texts.silent)))
-
-
-def _area(positive: np.ndarray, negative: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The share of pairs in which a positive is above a negative; ties count half. Vectorised over all axes but the last."""
-    above = positive[..., :, None] - negative[..., None, :]
-    return ((above > 0) + 0.5 * (above == 0)).mean((-1, -2))
+    firing, silent = judge.scores(description, texts.firing), judge.scores(description, texts.silent)
+    return Auc.area(firing, silent)
 
 
 def _held_out(ground: Ground, number: int, few: bool, left_out: Sequence[str]) -> _Texts:
@@ -125,13 +97,13 @@ def _fuzzed(ground: Ground, number: int, description: str, texts: Sequence[str],
             continue
         most = min(left, key=lambda place: left[place])
         others = [place for place in left if place != most and words[place].lower() != words[most].lower()]
-        others = [place for place in others if content_words(words[place])] or others
+        others = [place for place in others if Words.content(words[place])] or others
         if others:
             right.append(_marking(words, most))
             wrong.append(_marking(words, int(rng.choice(others))))
     if not right:
         return Auc(np.nan, np.nan, np.nan)
-    return auc(judge.scores(description, right), judge.scores(description, wrong), ground.seed)
+    return Auc.of(judge.scores(description, right), judge.scores(description, wrong), ground.seed)
 
 
 def _marking(words: Sequence[str], place: int) -> str:

@@ -1,7 +1,6 @@
 """Texts and their activations: windows of a corpus, texts with other words in them, and one scorer for all lengths."""
 
 import functools
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,10 +11,7 @@ from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.runs.find import score_texts
 from optigram.targets.target import Target
-from optigram.text.vocabulary import Vocabulary
 
-WINDOW = 12  # tokens of a window of a corpus at most
-READ = 20_000  # texts of a corpus that windows are taken from
 BLOCK = 512  # texts scored at once
 COMMON = """
     a an the this that these those some any no not each every all both many more most few other such own same i me my we our you your
@@ -62,68 +58,8 @@ class Scorer:
         return score_texts(Objective(self.model, self.targets[:1], len(ids)), [ids])[ids][0].activation
 
 
-def readable(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether a model knows all words of a text that has two tokens or more, the fewest that every model can pool over."""
-    ids = vocabulary.encode(text)
-    return len(ids) > 1 and not vocabulary.special.intersection(ids)
-
-
-def windows(texts: Iterable[str], vocabulary: Vocabulary, count: int, rng: np.random.Generator) -> list[str]:
-    """`count` different windows of at most 12 tokens, from texts drawn at random; fewer if there are no more."""
-    read = list(itertools.islice(texts, READ))
-    found: dict[str, None] = {}
-    for _ in range(3):  # short corpora give several windows of a text
-        for number in rng.permutation(len(read)).tolist():
-            if len(found) >= count:
-                return list(found)
-            window = _window(read[number], vocabulary, rng)
-            if window is not None:
-                found[window] = None
-    return list(found)
-
-
-def mentioning(texts: Iterable[str], words: Iterable[str], vocabulary: Vocabulary, count: int) -> list[str]:
-    """Up to `count` windows of texts around one of some words."""
-    wanted, found = set(words), dict[str, None]()
-    for text in itertools.islice(texts, READ):
-        if len(found) >= count:
-            break
-        parts = text.split()
-        place = next((i for i, part in enumerate(parts) if part.lower().strip(".,;:!?\"'") in wanted), None)
-        if place is not None:
-            window = " ".join(parts[max(0, place - WINDOW // 3) : place + WINDOW // 2])
-            if readable(window, vocabulary) and len(vocabulary.encode(window)) <= 2 * WINDOW:
-                found[window] = None
-    return list(found)
-
-
-def _window(text: str, vocabulary: Vocabulary, rng: np.random.Generator) -> str | None:
-    """A random window of the longest part of a text whose words the model knows."""
-    ids, special = vocabulary.encode(text), vocabulary.special
-    runs = [list(run) for known, run in itertools.groupby(ids, lambda id_: id_ not in special) if known]
-    run = max(runs, key=len, default=[])
-    start = int(rng.integers(max(1, len(run) - WINDOW + 1)))
-    window = vocabulary.decode(run[start : start + WINDOW]).strip()
-    return window if readable(window, vocabulary) else None
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a text that say something, in lower case, each once."""
-    return [word for word in dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower())) if word not in STOP_WORDS and len(word) > 1]
-
-
-def forms(word: str) -> Iterator[str]:
-    """A word and what its plural, singular and simple inflections would be."""
-    yield from (word, f"{word}s", f"{word}es", f"{word}ed", f"{word}ing")
-    for ending in ("ies", "es", "s", "ing", "ed"):
-        if word.endswith(ending) and len(word) > len(ending) + 2:
-            stem = word.removesuffix(ending)
-            yield from (stem, f"{stem}e", f"{stem}y") if ending != "s" else (stem,)
-    yield f"{word.removesuffix('e')}ing"
-
-
-class Neighbours:
-    """The words that a model's embedding holds for alike. Tokens in lower case, without blanks."""
+class Words:
+    """The words of a model in lower case, without blanks, and which of them its embedding holds for alike."""
 
     def __init__(self, model: Model) -> None:
         vocabulary = model.vocabulary
@@ -134,7 +70,7 @@ class Neighbours:
         self.words = [vocabulary.tokens[i].strip().lower() for i in kept]
         self._rows = {word: row for row, word in reversed(list(enumerate(self.words)))}
 
-    def of(self, word: str, count: int = NEIGHBOURS) -> list[str]:
+    def like(self, word: str, count: int = NEIGHBOURS) -> list[str]:
         """The nearest words, best first; none for a word that is no token."""
         row = self._rows.get(word)
         if row is None:
@@ -147,3 +83,18 @@ class Neighbours:
     def known(self, words: Iterable[str]) -> list[str]:
         """Those words that are tokens, each once."""
         return [word for word in dict.fromkeys(words) if word in self._rows]
+
+    @staticmethod
+    def content(text: str) -> list[str]:
+        """The words of a text that say something, in lower case, each once."""
+        return [word for word in dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower())) if word not in STOP_WORDS and len(word) > 1]
+
+    @staticmethod
+    def forms(word: str) -> Iterator[str]:
+        """A word and what its plural, singular and simple inflections would be."""
+        yield from (word, f"{word}s", f"{word}es", f"{word}ed", f"{word}ing")
+        for ending in ("ies", "es", "s", "ing", "ed"):
+            if word.endswith(ending) and len(word) > len(ending) + 2:
+                stem = word.removesuffix(ending)
+                yield from (stem, f"{stem}e", f"{stem}y") if ending != "s" else (stem,)
+        yield f"{word.removesuffix('e')}ing"

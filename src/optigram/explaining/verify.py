@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from optigram.errors import InputError
-from optigram.explaining.counterexamples import Question, firing, members, paraphrases, searched, silent
 from optigram.explaining.evidence import Evidence, Example
-from optigram.explaining.ground import FIRES, Ground, at_peak
+from optigram.explaining.ground import FIRES, Ground
 from optigram.explaining.judges import YES, Judge, open_judges
 from optigram.explaining.prediction import predict
-from optigram.explaining.texts import content_words
+from optigram.explaining.question import Question
+from optigram.explaining.texts import Words
 from optigram.explaining.verification import Verification
 from optigram.models.base import Model
 from optigram.runs.corpus import corpus_for
@@ -49,9 +49,9 @@ def verify(
     if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= 1):
         raise InputError(f"budget: expected at least 1 forward-equivalent, got {budget!r}")
     for _, description in pairs:
-        if not isinstance(description, str) or not content_words(description):
+        if not isinstance(description, str) or not Words.content(description):
             raise InputError(f"expected a description with at least one word that says something, got {description!r:.80}")
-    done = [known.get((str(at_peak(target)), description)) for target, description in pairs]
+    done = [known.get((str(Ground.peak(target)), description)) for target, description in pairs]
     if all(done):
         yield from (one for one in done if one is not None)
         return
@@ -67,7 +67,7 @@ def verify(
             continue
         row = targets.index(target)
         others = [other for at, (one, other) in enumerate(pairs) if at != number and one != target and other != description]
-        shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(content_words(description))), number + 2)][:SHUFFLED]
+        shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(Words.content(description))), number + 2)][:SHUFFLED]
         yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
 
 
@@ -79,7 +79,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     known = [one for concept in (evidence.concepts if evidence else ()) for one in concept.examples if ground.readable(one.text)]
     rescored = [Example(one.text, float(value), one.source) for one, value in zip(known, scorer([e.text for e in known])[0], strict=True)]
     tops = [Example(ground.windows[at], float(values[at]), "corpus") for at in np.argsort(-values, kind="stable")[:TOPS].tolist()]
-    free = searched(question, budget * SEARCH / 4, seed=ground.seed)
+    free = question.searched(budget * SEARCH / 4, seed=ground.seed)
     best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)
     if not best[0].activation > ground.usual(number):
@@ -87,10 +87,10 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
     high = [one for one in best if one.activation >= fires]
     fitting = question.fits([one.text for one in high]).mean(0) > YES
-    against = firing(question, fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
+    against = question.firing(fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
     best = sorted([*best, *(Example(one.text, one.activation, one.source) for one in against)], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)  # a search for a counterexample may find a higher maximum
-    found = [*(one for one in against if one.activation >= fires), *silent(question, quiet, high, int(budget * EDITS))]
+    found = [*(one for one in against if one.activation >= fires), *question.silent(quiet, high, int(budget * EDITS))]
     return Verification(
         model=ground.model.name,
         target=str(ground.targets[number]),
@@ -119,7 +119,7 @@ def _fitting(judges: Sequence[Judge], descriptions: Sequence[str], texts: Sequen
 
 def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[int, int]:
     """How many paraphrases that the judges accept keep half of the activation of the text that they are made of, and how many there are."""
-    pairs = paraphrases(question, texts)
+    pairs = question.paraphrases(texts)
     pairs = [pairs[at] for at in np.linspace(0, len(pairs) - 1, min(len(pairs), 48)).astype(int).tolist()]
     fits = (question.fits([text for _, text in pairs]) > YES).all(0)
     return _kept(question, [pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit])
@@ -128,7 +128,7 @@ def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[i
 def _firing_members(question: Question) -> tuple[int, int]:
     """The same for texts drawn from the patterns of the evidence; half of the activation of the highest core."""
     evidence, ground = question.evidence, question.ground
-    drawn = [text for text in members(evidence, ground.seed + 1) if ground.readable(text)]
+    drawn = question.members(ground.seed + 1)
     if evidence is None or not drawn:
         return 0, 0
     return _kept(question, [(max((c.pattern.core for c in evidence.concepts), key=lambda core: core.activation), text) for text in drawn])

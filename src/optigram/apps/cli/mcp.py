@@ -26,9 +26,9 @@ def _mcp(
 
     if importlib.util.find_spec("mcp") is None:
         raise InputError("the tools for agents need the package mcp; install it with: pip install 'optigram[mcp]'")
-    from optigram.apps.tools import Toolbox, server
+    from optigram.apps.tools import Toolbox
     from optigram.models.loading import load
 
     if files is not None and not files.is_dir():
         raise InputError(f"--files: expected a folder, got {str(files)!r}")
-    server(Toolbox(load(model, device=device), files, judge, budget)).run()
+    Toolbox(load(model, device=device), files, judge, budget).server().run()

@@ -39,7 +39,7 @@ def _verify(
     quiet: Quiet = False,
 ) -> None:
     """Test a description of a neuron: prediction, counterexamples, sensitivity, each beside its placebo."""
-    from optigram.explaining.ground import at_peak
+    from optigram.explaining.ground import Ground
     from optigram.explaining.labels import Labels
     from optigram.explaining.verify import verify
     from optigram.models.loading import load
@@ -60,7 +60,7 @@ def _verify(
     if several := next((target for (target, _), pair in zip(asked.pairs, pairs, strict=True) if len(pair) != 2), None):
         raise InputError(f"expected one neuron per description, got {several!r}; give each a row of its own")
     kept = Labels.finished(out, network.name, seed)
-    if not quiet and (done := sum((str(at_peak(target)), text) in kept for target, text in pairs)):
+    if not quiet and (done := sum((str(Ground.peak(target)), text) in kept for target, text in pairs)):
         tell(f"{done} of {len(pairs)} descriptions were tested before and stand in {out}")
     remark = (lambda text: None) if quiet else tell
     with progress(quiet) as show:

@@ -33,46 +33,46 @@ class Added:
         """Descriptions of a target."""
         return (one for one in self.descriptions if _plain(one["target"]) == _plain(target))
 
+    @staticmethod
+    def explanation(given: Mapping[str, Any], model: str, source: str, neuron: Neuron, made: Mapping[str, Any]) -> dict[str, Any]:
+        """A row of `explanations`: the fields of Neuronpedia's Explanation; `notes` holds in JSON all that the tests found."""
+        name = f"{model} {source} {neuron.unit} {given['description']}"
+        return {
+            "id": _digest(name),
+            "modelId": model,
+            "layer": source,
+            "index": str(neuron.unit),
+            "description": given["description"],
+            "authorId": made["creatorId"],
+            "triggeredByUserId": None,
+            "notes": json.dumps(given, ensure_ascii=False),
+            "scoreV1": 0,
+            "scoreV2": given.get("gain"),
+            "typeName": TESTED,
+            "explanationModelName": None,
+            "createdAt": made["createdAt"],
+            "updatedAt": made["createdAt"],
+        }
 
-def explanation(given: Mapping[str, Any], model: str, source: str, neuron: Neuron, made: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `explanations`: the fields of Neuronpedia's Explanation; `notes` holds in JSON all that the tests found."""
-    name = f"{model} {source} {neuron.unit} {given['description']}"
-    return {
-        "id": _digest(name),
-        "modelId": model,
-        "layer": source,
-        "index": str(neuron.unit),
-        "description": given["description"],
-        "authorId": made["creatorId"],
-        "triggeredByUserId": None,
-        "notes": json.dumps(given, ensure_ascii=False),
-        "scoreV1": 0,
-        "scoreV2": given.get("gain"),
-        "typeName": TESTED,
-        "explanationModelName": None,
-        "createdAt": made["createdAt"],
-        "updatedAt": made["createdAt"],
-    }
-
-
-def optimized(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as a row of a scan's examples: the activation at its last token, and none at the others, which were not read."""
-    tokens = list(record["tokens"])
-    ends: list[int] = []
-    for token in tokens:
-        ends += [ends[-1] if ends else 0, (ends[-1] if ends else 0) + len(token)]
-    return {
-        "target": record["target"],
-        "split": OPTIMIZED,
-        "rank": record.get("rank", 1),
-        "document": record.get("method", ""),
-        "position": len(tokens) - 1,
-        "begin": 0,
-        "text": "".join(tokens),
-        "ids": list(range(len(tokens))),
-        "spans": ends,
-        "activations": [None] * (len(tokens) - 1) + [record["activation"]],
-    }
+    @staticmethod
+    def example(record: Mapping[str, Any]) -> dict[str, Any]:
+        """A record as a row of a scan's examples: the activation at its last token, and none at the others, which were not read."""
+        tokens = list(record["tokens"])
+        ends: list[int] = []
+        for token in tokens:
+            ends += [ends[-1] if ends else 0, (ends[-1] if ends else 0) + len(token)]
+        return {
+            "target": record["target"],
+            "split": OPTIMIZED,
+            "rank": record.get("rank", 1),
+            "document": record.get("method", ""),
+            "position": len(tokens) - 1,
+            "begin": 0,
+            "text": "".join(tokens),
+            "ids": list(range(len(tokens))),
+            "spans": ends,
+            "activations": [None] * (len(tokens) - 1) + [record["activation"]],
+        }
 
 
 def _plain(target: str) -> str:

@@ -20,7 +20,7 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.added import Added, explanation, optimized
+from optigram.scanning.export.added import Added
 from optigram.scanning.export.rows import Neuron
 from optigram.scanning.results import ScanResults
 
@@ -112,7 +112,7 @@ def _write_neuronpedia(found: ScanResults, out: Path, added: Added) -> None:
             some = names[start : start + BATCH]
             features = (_feature(statistics[target], model, source, neurons[target], now) for target in some)
             shown = ((target, row) for target in some for split in ("top", "bottom") for row in rows[target].get(split, []))
-            optimal = ((target, optimized(record)) for target in some for record in added.texts_of(target))
+            optimal = ((target, Added.example(record)) for target in some for record in added.texts_of(target))
             both = itertools.chain(optimal, shown)
             activations = (_activation(row, model, source, neurons[target], now) for target, row in both)
             _lines(folder / "features" / f"batch-{number}.jsonl.gz", features)
@@ -120,7 +120,7 @@ def _write_neuronpedia(found: ScanResults, out: Path, added: Added) -> None:
             made = {"creatorId": CREATOR, "createdAt": now}
             pairs = [(target, one) for target in some for one in added.explanations_of(target)]
             if pairs:
-                told = (explanation(one, model, source, neurons[target], made) for target, one in pairs)
+                told = (Added.explanation(one, model, source, neurons[target], made) for target, one in pairs)
                 _lines(folder / "explanations" / f"batch-{number}.jsonl.gz", told)
 
 
