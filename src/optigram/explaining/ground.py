@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -78,6 +79,11 @@ class Ground:
         found = _site(self.targets[number], self.model)
         return [] if found is None else self.random[found[0]]
 
+    def rng(self, number: int, what: str) -> np.random.Generator:
+        """Random numbers that depend on the seed, the target and what they are for: not on the other targets."""
+        name = str(self.targets[number]) if number < len(self.targets) else f"random {number - len(self.targets)}"
+        return np.random.default_rng([self.seed, zlib.crc32(name.encode()), zlib.crc32(what.encode())])
+
     def scorer(self, number: int) -> Scorer:
         """Scores texts for one target."""
         return self._scorers.setdefault(number, Scorer(self.model, [self.targets[number]]))
@@ -111,9 +117,8 @@ class Ground:
                 counts[word] = counts.get(word, 0) + 1
         return sorted(counts, key=lambda word: (-counts[word], word))
 
-    def phrases(self, count: int, length: int, seed: int = 0) -> list[str]:
+    def phrases(self, count: int, length: int, rng: np.random.Generator) -> list[str]:
         """`count` descriptions that mean nothing here: `length` words of the corpus at random."""
-        rng = np.random.default_rng([self.seed, seed])
         words = self.words or ["text"]
         return [", ".join(words[i] for i in rng.choice(len(words), min(length, len(words)), replace=False)) for _ in range(count)]
 

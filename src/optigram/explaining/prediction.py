@@ -65,7 +65,7 @@ def _held_out(ground: Ground, number: int, few: bool, left_out: Sequence[str]) -
             break
         if not any(text in other or other in text for other in left_out) and all(_apart(text, other) for other in firing):
             firing.append(text)
-    rng = np.random.default_rng([ground.seed, number])
+    rng = ground.rng(number, "silent")
     quiet = np.flatnonzero(values <= silent)
     rng.shuffle(quiet)
     spare = EXAMPLES if len(firing) >= 2 * EXAMPLES + FEWEST else 0
@@ -82,7 +82,7 @@ def _apart(text: str, other: str) -> bool:
 
 def _fuzzed(ground: Ground, number: int, description: str, texts: Sequence[str], judge: Judge) -> Auc:
     """Of each firing text the word that adds most is marked, and another one: the judge should prefer the first."""
-    scorer, rng = ground.scorer(number), np.random.default_rng([ground.seed, number, 1])
+    scorer, rng = ground.scorer(number), ground.rng(number, "marks")
     split = [text.split() for text in texts]
     split = [words for words in split if len(words) > 2]
     without = [(words, place, " ".join(words[:place] + words[place + 1 :])) for words in split for place in range(len(words))]

@@ -109,7 +109,7 @@ class Question:
         with a word replaced by one that is alike, or with a frequent word put in, `most` drawn at random. Then all other windows.
         """
         ground, number = self.ground, self.number
-        rng = np.random.default_rng([ground.seed, number, 2])
+        rng = ground.rng(number, "edits")
         words = [form for word in Words.content(self.description) for form in Words.forms(word)]
         asked = dict.fromkeys(ground.mentioning(words, MENTIONS), "corpus")
         edited = [*(text for _, text in self.paraphrases(tops)), *self._inserted(tops)]

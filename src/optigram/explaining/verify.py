@@ -24,7 +24,7 @@ from optigram.targets.target import Target
 BUDGET = 4000.0  # forward-equivalents per description
 LEAST, MOST = 100, 4000  # windows of the corpus at least and at most
 DRAWN, SEARCH, EDITS = 0.35, 0.4, 0.15  # shares of the budget: windows; searches, a fourth without constraints; texts with other words
-TOPS, SHUFFLED = 4, 6
+TOPS, SHUFFLED, OTHERS = 4, 6, 24  # highest windows, other descriptions, and those that a judge compares with
 
 Pair = tuple[Target, str]  # a target and its description
 
@@ -60,14 +60,14 @@ def verify(
     ground = Ground.of(model, targets, texts, int(min(MOST, max(LEAST, DRAWN * budget))), seed)
     if not ground.windows:
         raise InputError(f"the corpus {texts.name} has no text of two words that {model.name} knows; give corpus= one of its own")
-    judges = open_judges(judge, ground.windows, ground.phrases(24, 2, 1), prompts)
+    judges = open_judges(judge, ground.windows, ground.phrases(OTHERS, 2, np.random.default_rng(seed)), prompts)
     for number, (target, description) in enumerate(pairs):
         if (kept := done[number]) is not None:
             yield kept
             continue
         row = targets.index(target)
         others = [other for at, (one, other) in enumerate(pairs) if at != number and one != target and other != description]
-        shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(Words.content(description))), number + 2)][:SHUFFLED]
+        shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(Words.content(description))), ground.rng(row, description))][:SHUFFLED]
         yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
 
 
