@@ -48,6 +48,8 @@ def verify(
     budget = BUDGET if budget is None else budget
     if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= 1):
         raise InputError(f"budget: expected at least 1 forward-equivalent, got {budget!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: expected an integer from 0, got {seed!r}")
     for _, description in pairs:
         if not isinstance(description, str) or not Words.content(description):
             raise InputError(f"expected a description with at least one word that says something, got {description!r:.80}")
