@@ -122,11 +122,11 @@ def test_words_that_occur_together_judge():
     assert np.isfinite(fits).all()
 
 
-def test_the_log_odds_are_those_of_yes_against_no():
+@pytest.mark.parametrize(("chat", "asked"), [(None, "a dog, a dog\nAnswer:"), (lambda message: f"<s> a{message},", " aa dog, a dog,")])
+def test_the_log_odds_are_those_of_yes_against_no(chat, asked):
     tokens = tuple({" cat": " yes", "dog": " no"}.get(token, token) for token in toy.TOKENS)
-    model = toy.Toy(tokens=tokens)
-    ids = [0, *toy.encode("a dog, a dog\nAnswer:")]
-    logits = model.logits(ids)[-1]
+    model = toy.Toy(tokens=tokens).with_vocabulary(chat=chat)
+    logits = model.logits([0, *toy.encode(asked)])[-1]
     assert LocalModel(model).log_odds(["a dog, a dog"]) == pytest.approx([logits[9] - logits[10]], abs=1e-4)
 
 

@@ -21,6 +21,7 @@ WINDOW = 12  # tokens of a window of a corpus at most
 READ = 20_000  # texts of a corpus that windows are taken from
 
 FIRES, SILENT = 0.5, 0.1  # of the way from the usual activation to the highest: at least the one fires, at most the other is silent
+QUIET = 0.05  # the quantile of the windows' activations that counts as usual
 DIRECTIONS = 2  # random directions for each site
 
 
@@ -93,9 +94,9 @@ class Ground:
         return _readable(text, self.model.vocabulary)
 
     def usual(self, number: int) -> float:
-        """The median of the windows; 0 where that is below 0 and the highest is above."""
-        middle, highest = float(np.median(self.values[number])), float(self.values[number].max())
-        return max(0.0, middle) if highest > 0 else middle
+        """What a target gives on a text that means nothing to it: the 5% quantile of the windows; 0 if that is below 0 and the highest above."""
+        low, highest = float(np.quantile(self.values[number], QUIET)), float(self.values[number].max())
+        return max(0.0, low) if highest > 0 else low
 
     def levels(self, number: int, maximum: float | None = None) -> tuple[float, float]:
         """From where on a text fires, and up to where it is silent. `maximum`: the highest known; None: of the corpus."""

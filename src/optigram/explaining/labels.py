@@ -52,7 +52,8 @@ class Labels:
         lines = out.read_text(encoding="utf-8").splitlines(keepends=True)
         for number, line in enumerate(lines):
             try:
-                one = Verification.of_json(parse_json(line))
+                given = parse_json(line)
+                one = Verification.of_json(given if isinstance(given, dict) else {})
             except ValueError as error:
                 if number == len(lines) - 1 and not line.endswith("\n"):
                     break

@@ -211,7 +211,7 @@ class Verification:
         return title + "<table>" + "".join(f"<tr><td{left}>{name}</td><td{left}><bdi>{v}</bdi></td></tr>" for name, v in cells) + "</table>"
 
 
-def _area(positive: np.ndarray, negative: np.ndarray, axis: int = -1) -> np.ndarray:
+def _area(positive: np.ndarray, negative: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """The share of pairs in which a positive is above a negative. Vectorised over all axes but the last, which `axis` is."""
     above = positive[..., :, None] - negative[..., None, :]
     return ((above > 0) + 0.5 * (above == 0)).mean((-1, -2))
