@@ -1,5 +1,6 @@
 """Tools for agents over the Model Context Protocol: find, score, explain, verify and scan of one model, with bounded budgets."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -38,12 +39,23 @@ class Toolbox:
     def server(self) -> "MCPServer":
         """A server of the `mcp` package with these tools; an error of the input is told to the agent in one line."""
         from mcp.server.mcpserver import MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+
+        def told(function: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(function)
+            def call(*args: Any, **options: Any) -> Any:
+                try:
+                    return function(*args, **options)
+                except InputError as error:  # of any other the agent is told nothing but that there was one
+                    raise ToolError(str(error)) from error
+
+            return call
 
         made = MCPServer(
             "optigram", instructions="What text makes a neuron fire? Targets are addresses such as mlp_act.5:137 or visual:pizza."
         )
         for function in self.tools:
-            made.add_tool(function)
+            made.add_tool(told(function))
         return made
 
     def find(

@@ -130,7 +130,7 @@ class Question:
         for one in texts[:EDITED]:
             words = one.text.split()
             for place, word in enumerate(words):
-                near = self.ground.lexis.of(word.lower(), 3) if Words.content(word) else []
+                near = self.ground.lexis.like(word.lower(), 3) if Words.content(word) else []
                 made = (" ".join([*words[:place], other, *words[place + 1 :]]) for other in near)
                 found += [(one, text) for text in made if self.ground.readable(text)]
         return found
@@ -179,4 +179,4 @@ def _denied(description: str, ground: Ground) -> Iterator[str]:
     for word in Words.content(description):
         for form in Words.forms(word):
             yield form
-            yield from ground.lexis.of(form)
+            yield from ground.lexis.like(form)
