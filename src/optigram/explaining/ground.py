@@ -94,7 +94,7 @@ class Ground:
         return _readable(text, self.model.vocabulary)
 
     def usual(self, number: int) -> float:
-        """What a target gives on a text that means nothing to it: the 5% quantile of the windows, or 0 where only the highest are above 0."""
+        """What a target gives on a text that means nothing to it: the 5% quantile of the windows; 0 if only the highest are above 0."""
         low, highest = float(np.quantile(self.values[number], QUIET)), float(self.values[number].max())
         return max(0.0, low) if highest > 0 else low
 
