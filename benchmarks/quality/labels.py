@@ -67,4 +67,4 @@ def _label(ground: Ground, row: int) -> str:
     for at in np.argsort(-ground.values[row], kind="stable")[:TOP].tolist():
         for word in Words.content(ground.windows[at]):
             counts[word] = counts.get(word, 0) + 1
-    return " or ".join(sorted(counts, key=lambda word: -counts[word])[:NAMED]) or "text"
+    return " or ".join(sorted(counts, key=lambda word: -counts[word])[:NAMED]) or "nothing"

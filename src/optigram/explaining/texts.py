@@ -87,7 +87,11 @@ class Words:
     @staticmethod
     def content(text: str) -> list[str]:
         """The words of a text that say something, in lower case, each once."""
-        return [word for word in dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower())) if word not in STOP_WORDS and len(word) > 1]
+        return [
+            word
+            for word in dict.fromkeys(re.findall(r"[^\W\d_]+", text.lower()))
+            if word not in STOP_WORDS and (len(word) > 1 or not word.isascii())
+        ]
 
     @staticmethod
     def forms(word: str) -> Iterator[str]:
