@@ -17,7 +17,7 @@ from optigram.targets.target import Target, resolve
 from optigram.text.sources import Corpus
 from optigram.text.vocabulary import Vocabulary
 
-WINDOW = 12  # tokens of a window of a corpus at most
+WINDOW = 10  # words of a window of a corpus at most, or tokens where there are no words
 READ = 20_000  # texts of a corpus that windows are taken from
 
 FIRES, SILENT = 0.5, 0.1  # of the way from the usual activation to the highest: at least the one fires, at most the other is silent
@@ -145,7 +145,7 @@ def _readable(text: str, vocabulary: Vocabulary) -> bool:
 
 
 def _windows(texts: Iterable[str], vocabulary: Vocabulary, count: int, rng: np.random.Generator) -> list[str]:
-    """`count` different windows of at most 12 tokens, from texts drawn at random; fewer if there are no more."""
+    """`count` different windows of at most 10 words, from texts drawn at random; fewer if there are no more."""
     read = list(itertools.islice(texts, READ))
     found: dict[str, None] = {}
     for _ in range(3):  # short corpora give several windows of a text
@@ -159,10 +159,14 @@ def _windows(texts: Iterable[str], vocabulary: Vocabulary, count: int, rng: np.r
 
 
 def _window(text: str, vocabulary: Vocabulary, rng: np.random.Generator) -> str | None:
-    """A random window of the longest part of a text whose words the model knows."""
-    ids, special = vocabulary.encode(text), vocabulary.special
-    runs = [list(run) for known, run in itertools.groupby(ids, lambda id_: id_ not in special) if known]
+    """Random words of the longest part of a text that the model knows; tokens, where a text is not written in words."""
+    special = vocabulary.special
+    runs = [list(run) for known, run in itertools.groupby(text.split(), lambda word: special.isdisjoint(vocabulary.encode(word))) if known]
     run = max(runs, key=len, default=[])
     start = int(rng.integers(max(1, len(run) - WINDOW + 1)))
-    window = vocabulary.decode(run[start : start + WINDOW]).strip()
+    window = " ".join(run[start : start + WINDOW])
+    ids = [id_ for id_ in vocabulary.encode(window) if id_ not in special]
+    if len(ids) > 2 * WINDOW:
+        start = int(rng.integers(len(ids) - WINDOW + 1))
+        window = vocabulary.decode(ids[start : start + WINDOW]).strip()
     return window if _readable(window, vocabulary) else None
