@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
 MOST_TARGETS, MOST_TEXTS, LONGEST_TEXT, LONGEST = 64, 200, 2000, 32  # targets and texts of a call; characters; free words of a search
+FIND, VERIFY = 2000.0, 4000.0  # budgets of a call, unless the largest one is smaller
 
 
 class Toolbox:
@@ -63,7 +64,7 @@ class Toolbox:
         targets: list[str],
         by: str = "auto",
         length: int = 5,
-        budget: float = 2000,
+        budget: float | None = None,
         n: int = 1,
         corpus: str | list[str] | None = None,
         seed: int = 0,
@@ -71,10 +72,11 @@ class Toolbox:
         """Find the texts that make neurons fire most: the text, its activation, the method and the cost, best first per target.
 
         targets: addresses such as "mlp_act.5:137", "-visual:pizza" (lowest) or "resid_post.8:3@max". by: methods separated by commas (auto,
-        crp for the corpus alone, coordinate, gbl, ...). length: free words. budget: forward-equivalents per target and method.
+        crp for the corpus alone, coordinate, gbl, ...). length: free words. budget: forward-equivalents per target and method (2000).
         n: texts per target. corpus: a file in the folder given at start, or a list of texts.
         """
-        self._check(targets, budget)
+        budget = self._bounded(budget, FIND)
+        self._check(targets)
         if imports(by) or any(imports(one) for one in by.split(",")):
             raise InputError(f"expected names of optigram's own methods, got {by!r:.60}; use auto")
         if not 1 <= length <= LONGEST or not 1 <= n <= MOST_TARGETS:
@@ -96,10 +98,11 @@ class Toolbox:
         return [asdict(one) for one in og.explain(self._model, target, text, n=n)]
 
     def verify(
-        self, target: str, description: str, budget: float = 4000, corpus: str | list[str] | None = None, seed: int = 0
+        self, target: str, description: str, budget: float | None = None, corpus: str | list[str] | None = None, seed: int = 0
     ) -> list[dict[str, Any]]:
         """Test a description of a neuron: how well it predicts held-out texts, beside placebos, and texts that contradict it."""
-        self._check([target], budget)
+        budget = self._bounded(budget, VERIFY)
+        self._check([target])
         found = og.verify(
             self._model, target, description, judge=self._judge, budget=budget, corpus=self._corpus(corpus), seed=seed, quiet=True
         )
@@ -114,12 +117,17 @@ class Toolbox:
         names = "target", "rank", "activation", "text", "document", "position"
         return [{name: row[name] for name in names} for target in found for row in found.of(target)]
 
-    def _check(self, targets: Sequence[str], budget: float = 1) -> None:
+    def _bounded(self, budget: float | None, default: float) -> float:
+        """A budget within that of the start."""
+        found = min(default, self._budget) if budget is None else budget
+        if not 0 < found <= self._budget:
+            raise InputError(f"expected a budget of more than 0 and at most {self._budget:,.0f} forward-equivalents, got {found:g}")
+        return found
+
+    def _check(self, targets: Sequence[str]) -> None:
         """Refuse what is too large, and targets that name code, or files outside the folder."""
         if not 1 <= len(targets) <= MOST_TARGETS:
             raise InputError(f"expected 1 to {MOST_TARGETS} targets, got {len(targets)}")
-        if not 0 < budget <= self._budget:
-            raise InputError(f"expected a budget of more than 0 and at most {self._budget:,.0f} forward-equivalents, got {budget:g}")
         for term in (term for target in targets for term in Address.parse(target).terms):
             if term.site == CUSTOM:
                 raise InputError("these tools run no code that an address names; name a unit of a site")
