@@ -58,7 +58,7 @@ def test_the_tools_give_what_the_functions_give(ask, tiny):
         ("find", {"targets": ["visual:dog"], "by": "crp", "corpus": "/etc/passwd"}, "in the folder that the tools were started with"),
         ("find", {"targets": ["visual.hidden:/etc/passwd#x"]}, "in the folder that the tools were started with"),
         ("find", {"targets": ["custom:os.path.join#visual"]}, "run no code"),
-        ("find", {"targets": ["visual:dog"] * 65}, "1 to 64 targets"),
+        ("find", {"targets": []}, "no target"),
         ("score", {"targets": ["visual:dog"], "texts": ["a"] * 201}, "1 to 200 texts"),
         ("score", {"targets": ["visual:dgo"], "texts": ["a"]}, "dog"),
         ("verify", {"target": "visual:dog", "description": ""}, "a description"),
@@ -69,6 +69,12 @@ def test_what_is_too_much_or_outside_is_one_line(ask, name, arguments, said):
     found = ask(name, **arguments)
     assert said in found
     assert "\n" not in found
+
+
+def test_a_wildcard_is_counted_by_what_it_stands_for(tiny, monkeypatch):
+    monkeypatch.setattr(Toolbox._check, "__defaults__", (2,))
+    with pytest.raises(ValueError, match="expected 1 to 2 targets, got 3"):
+        Toolbox(tiny, None).find(["visual:*"])
 
 
 def test_no_file_without_a_folder(tiny):

@@ -14,11 +14,13 @@ from optigram.models.base import Model
 from optigram.runs.find import GIVEN
 from optigram.runs.records import Record
 from optigram.targets.address import CUSTOM, Address
+from optigram.targets.target import resolve
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
 MOST_TARGETS, MOST_TEXTS, LONGEST_TEXT, LONGEST = 64, 200, 2000, 32  # targets and texts of a call; characters; free words of a search
+MOST_SCANNED = 5000  # targets of a scan
 FIND, VERIFY = 2000.0, 4000.0  # budgets of a call, unless the largest one is smaller
 
 
@@ -110,7 +112,7 @@ class Toolbox:
 
     def scan(self, targets: list[str], corpus: str | list[str], top: int = 10, context: int = 64) -> list[dict[str, Any]]:
         """Find the positions of a corpus where neurons fire most, with the text around them."""
-        self._check(targets)
+        self._check(targets, MOST_SCANNED)
         if not 1 <= top <= LONGEST or not 2 <= context <= LONGEST_TEXT:
             raise InputError(f"expected top from 1 to {LONGEST} and context from 2 to {LONGEST_TEXT}, got {top} and {context}")
         found = og.scan(self._model, targets, self._corpus(corpus), top=top, context=context, quiet=True)
@@ -124,15 +126,15 @@ class Toolbox:
             raise InputError(f"expected a budget of more than 0 and at most {self._budget:,.0f} forward-equivalents, got {found:g}")
         return found
 
-    def _check(self, targets: Sequence[str]) -> None:
-        """Refuse what is too large, and targets that name code, or files outside the folder."""
-        if not 1 <= len(targets) <= MOST_TARGETS:
-            raise InputError(f"expected 1 to {MOST_TARGETS} targets, got {len(targets)}")
+    def _check(self, targets: Sequence[str], most: int = MOST_TARGETS) -> None:
+        """Refuse too many targets, and those that name code, or files outside the folder."""
         for term in (term for target in targets for term in Address.parse(target).terms):
             if term.site == CUSTOM:
                 raise InputError("these tools run no code that an address names; name a unit of a site")
             if term.file is not None:
                 self._inside(Path(term.file), term.file)
+        if not 1 <= (count := len(resolve(targets, self._model))) <= most:
+            raise InputError(f"expected 1 to {most:,} targets, got {count:,}")
 
     def _corpus(self, corpus: str | list[str] | None) -> Any:
         if corpus is None:
