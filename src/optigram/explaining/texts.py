@@ -32,7 +32,9 @@ class Scorer:
 
     def __init__(self, model: Model, targets: Sequence[Target]) -> None:
         self.model, self.targets, self.forwards = model, tuple(targets), 0
-        self._objective = functools.cache(lambda length: Objective(model, self.targets, length).viewed("exact"))
+        ordinary = next(id_ for id_ in range(len(model.vocabulary)) if id_ not in model.vocabulary.special)
+        self._words = np.array([ordinary])  # nothing is proposed here, and a table of all words would be large
+        self._objective = functools.cache(lambda length: Objective(model, self.targets, length, words=self._words).viewed("exact"))
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Activations float32 [k n] of texts that are `readable`."""
@@ -55,7 +57,7 @@ class Scorer:
     def again(self, text: str) -> float:
         """The activation of a text for the first target, by the scoring of records: what is shown of a counterexample."""
         ids = tuple(self.model.vocabulary.encode(text))
-        return score_texts(Objective(self.model, self.targets[:1], len(ids)), [ids])[ids][0].activation
+        return score_texts(Objective(self.model, self.targets[:1], len(ids), words=self._words), [ids])[ids][0].activation
 
 
 class Words:
