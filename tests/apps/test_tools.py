@@ -71,10 +71,10 @@ def test_what_is_too_much_or_outside_is_one_line(ask, name, arguments, said):
     assert "\n" not in found
 
 
-def test_a_wildcard_is_counted_by_what_it_stands_for(tiny, monkeypatch):
-    monkeypatch.setattr(Toolbox._check, "__defaults__", (2,))
-    with pytest.raises(ValueError, match="expected 1 to 2 targets, got 3"):
-        Toolbox(tiny, None).find(["visual:*"])
+def test_a_wildcard_is_counted_by_what_it_stands_for(tiny):
+    units = [f"{site}:*@{pool}" for site in ("visual", "visual.hidden", "language", "language.hidden") for pool in ("last", "max", "mean")]
+    with pytest.raises(ValueError, match="expected 1 to 64 targets, got 87"):
+        Toolbox(tiny, None).find(units)
 
 
 def test_no_file_without_a_folder(tiny):
