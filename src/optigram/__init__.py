@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from optigram.optimize.search import Budget, SearchResult, TargetResult, search
     from optigram.report.explanations import Explanations
     from optigram.report.results import Results
+    from optigram.report.scan_results import ScanResults
     from optigram.runs.options import FindOptions
     from optigram.runs.records import Record
-    from optigram.scanning.results import ScanResults
     from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
     from optigram.targets.target import Target, resolve
     from optigram.text.sources import Corpus, open_corpus
@@ -79,9 +79,9 @@ _HOMES = {
     "optimize.search": "Budget SearchResult TargetResult search",
     "report.explanations": "Explanations",
     "report.results": "Results",
+    "report.scan_results": "ScanResults",
     "runs.options": "FindOptions",
     "runs.records": "Record",
-    "scanning.results": "ScanResults",
     "targets.build": "custom direction latent log_prob logit neuron",
     "targets.target": "Target resolve",
     "text.sources": "Corpus open_corpus",

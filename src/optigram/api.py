@@ -8,13 +8,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from torch import Tensor
 
+from optigram.engine.imports import is_import_path
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
-from optigram.imports import is_import_path
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.report.explanations import Explanations
 from optigram.report.results import Results
+from optigram.report.scan_results import ScanResults
 from optigram.runs.explain import SWEPT
 from optigram.runs.explain import explain as explain_text
 from optigram.runs.find import score_texts
@@ -22,8 +23,9 @@ from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, ObjectiveOptions
 from optigram.runs.run import Prepared
-from optigram.scanning.results import ScanFolder, ScanResults
-from optigram.scanning.scan import scan as scan
+from optigram.scanning.results import ScanFolder
+from optigram.scanning.scan import scan as scan_tables
+from optigram.targets.target import Target
 
 P = ParamSpec("P")
 O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a function
@@ -184,6 +186,68 @@ def explain(
     ids = _ids(text, network)
     found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
     return Explanations(tuple(found))
+
+
+def scan(
+    model: Any,
+    targets: str | Target | Iterable[str | Target],
+    corpus: Any = None,
+    *,
+    question: str = "context",
+    length: int = 5,
+    top: int = 20,
+    context: int = 256,
+    skipped: int | None = None,
+    special: bool = False,
+    per_document: int = 1,
+    fold: int = 8,
+    sample: int = 200,
+    tokens: int | None = None,
+    seed: int = 0,
+    column: str | None = None,
+    out: Path | str | None = None,
+    shards: int | None = None,
+    skip_bad: bool = False,
+    device: str | None = None,
+    tokenizer: Any = None,
+    quiet: bool | None = None,
+) -> ScanResults:
+    """Find the best places of many targets in a corpus, in one pass in this process.
+
+    Args:
+        model: as in `find`.
+        targets: as in `find`.
+        corpus: as in `find`; by default the texts that come with the bundled model.
+        question: "context": the best positions in their documents; "alone": the best n-grams of `length` tokens, each by itself.
+        length: the length of the n-grams of "alone".
+        top: the number of highest and of lowest places to keep per target.
+        context: tokens read at a time.
+        skipped: first positions of them that do not count; by default 1, in recurrent models 0.
+        special: let special tokens count.
+        per_document: the largest number of places kept per document.
+        fold: of places that end in the same `fold` tokens keep the first (0: keep all).
+        sample: the number of random places, kept with all their values.
+        tokens: tokens per forward pass, on which the last bits of results depend; by default 512 on a CPU, else 16384.
+        seed: the seed of the random places, and of a `sampled:N` corpus.
+        column: the column of the corpus that holds the texts.
+        out: a folder that keeps everything; a scan that was interrupted goes on there with the shards that are missing.
+        shards: the number of shards; by default one per 64 MB of text.
+        skip_bad: skip what cannot be read, and list it in `about["skipped"]`.
+        device: the device of a model opened by name.
+        tokenizer: the tokenizer of a loaded model that does not know its own.
+        quiet: True for no progress and no remarks; by default they are shown on a terminal and in a notebook.
+
+    Returns:
+        `ScanResults`: the places of every target, best first, and the statistics of its activations.
+
+    Raises:
+        InputError: one line that says what was expected.
+    """
+    asked: dict[str, Any] = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped}
+    asked |= {"special": special, "per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
+    asked |= {"column": column, "out": out, "shards": shards, "skip_bad": skip_bad, "device": device, "tokenizer": tokenizer}
+    found = scan_tables(model, targets, corpus, quiet=quiet, **asked)
+    return ScanResults(found.about, found.examples, found.targets, found.curve)
 
 
 def open(folder: str | Path) -> Results | ScanResults:

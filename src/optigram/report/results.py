@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
+    from optigram.report.scan_results import ScanResults
     from optigram.runs.find import MethodResult
-    from optigram.scanning.results import ScanResults
 
 
 LINES, SHOWN = 6, 60  # records in a repr; rows of a table in a notebook

@@ -14,7 +14,7 @@ from optigram.report.escape import Word
 from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import Neuron
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.study.statistics import grouped, site_of
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
@@ -27,7 +27,7 @@ MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
 
-def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
+def scan_contents(found: ScanTables, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = _places(found, targets)
     neurons = [
@@ -38,7 +38,7 @@ def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
+def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanTables) -> dict[str, str]:
     """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
@@ -56,7 +56,7 @@ def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanRes
     return names
 
 
-def _places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _places(found: ScanTables, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of each of some targets, by target."""
     wanted = compute.field("target").isin(list(targets))
     rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
@@ -71,7 +71,7 @@ def _bare(target: str) -> str:
 
 
 def _of(
-    found: ScanResults, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]
+    found: ScanTables, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     splits = grouped(rows, lambda row: row["split"])
     titles = ["top", *sorted((name for name in splits if name.startswith("quantile")), reverse=True), "random", "bottom"]
