@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from optigram.errors import InputError
+from optigram.methods import paper
 from optigram.models import loading
 from optigram.models.imaginet import Imaginet
 from optigram.runs.find import run_methods
@@ -19,6 +20,13 @@ from optigram.study.runner import CELLS, run_study
 from optigram.study.spec import Arm, Study
 
 TIMES = ("seconds",)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_fair_runs():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paper, "EPOCHS", 50)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def study(folder, tmp_path_factory) -> Study:
     corpus = tmp_path_factory.mktemp("corpus") / "corpus.txt"
     corpus.write_text("a b c d\ne f g a b\nc c c\nd a g e\n")
     plain = Arm(name="plain", targets=("language:3-5", "visual:*"), methods=("crp", "emb", "gbl"), budget=100)
-    random = Arm(name="random", targets=("language:a,b",), methods=("crp", "smx:fair/200"), budget=600, placebo="directions")
+    random = Arm(name="random", targets=("language:a,b",), methods=("crp", "smx:fair/200"), budget=300, placebo="directions")
     return Study(name="s", model=str(folder), corpus=str(corpus), length=3, seeds=(0, 1), arms=(plain, random))
 
 

@@ -38,16 +38,22 @@ def scan_contents(found: ScanTables, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanTables) -> dict[str, str]:
-    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+def names_in_scan(kept: RunFolder, scan: ScanTables) -> dict[str, str]:
+    """The scan's names of those targets of a run that it has. Raises InputError for a scan of another model, and if it has none."""
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
     known, model = {row["target"] for row in scan.best}, kept.records[0].model
-    wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
+    wanted = {one.target: one.target if alone else _bare(one.target) for one in kept.records if one.model == model}
     names = {target: name for target, name in wanted.items() if name in known}
     if not names:
-        raise InputError(f"none of the run's neurons was scanned, such as {neurons[0]['target']}; name them to `optigram scan`")
+        raise InputError(f"none of the run's neurons was scanned, such as {kept.records[0].target}; name them to `optigram scan`")
+    return names
+
+
+def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanTables) -> dict[str, str]:
+    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+    names, model = names_in_scan(kept, scan), kept.records[0].model
     seen = _places(scan, list(names.values()))
     for neuron in neurons:
         if neuron["model"] == model and neuron["target"] in names:

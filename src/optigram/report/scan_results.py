@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.errors import one_line
+from optigram.report.frames import pandas_of, polars_of
 from optigram.scanning.results import ScanTables
 
 if TYPE_CHECKING:
@@ -76,15 +77,11 @@ class ScanResults(ScanTables):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row per place, as a pandas data frame."""
-        return self.examples.to_pandas()
+        return pandas_of(self.examples)
 
     def to_polars(self) -> "polars.DataFrame":
         """One row per place, as a polars data frame."""
-        import polars
-
-        found = polars.from_arrow(self.examples)
-        assert isinstance(found, polars.DataFrame)
-        return found
+        return polars_of(self.examples)
 
 
 def _shortened(row: Mapping[str, Any]) -> str:

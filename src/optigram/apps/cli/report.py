@@ -81,10 +81,13 @@ def _report_run(
     folder: Path, out: Path, scan: "ScanTables | None", title: str | None, plain: bool, device: str, allow_imports: bool, quiet: bool
 ) -> None:
     from optigram.report.html import write_report
+    from optigram.report.scan_data import names_in_scan
     from optigram.runs.folder import RunFolder
     from optigram.study.evidence import EVIDENCE, Evidence
 
     kept = RunFolder.open(folder)
+    if scan is not None:
+        names_in_scan(kept, scan)  # what does not go together is refused before the evidence is computed
     if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
