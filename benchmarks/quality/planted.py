@@ -38,7 +38,7 @@ CLASSES = {
 }
 FUNCTION = ("a", "the", "of", "in", "on", "with", "at", "by", "and", "his", "its", "near", "under", "over", "to", "from")
 WORDS = tuple(word for words in CLASSES.values() for word in words.split()) + FUNCTION
-WIDTH, SPREAD, SHARPNESS = 48, 0.45, 0.25
+WIDTH, SPREAD, SHARPNESS = 48, 0.45, 0.5
 HIGH, LOWER = 4.0, 3.2  # of a unit that fires, and of the second of two concepts
 SENTENCES, FRESH, LENGTH = 2500, 300, 7
 KINDS = ("class", "bigram", "after", "two", "negation")

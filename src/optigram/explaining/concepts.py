@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from optigram.explaining.clusters import Kinds, clustered
 from optigram.explaining.contrasts import Contrasts
-from optigram.explaining.cores import cores
+from optigram.explaining.cores import KEPT, cores
 from optigram.explaining.evidence import Concept, Evidence, Example
 from optigram.explaining.judge import Ids, Judge, Scale
 from optigram.explaining.pool import check_varies, high_places, optima, unlike, usual_texts
@@ -19,7 +20,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.cache import Cache
 
 OPTIMA, PLACES = 5, 8  # examples of each source in a concept
-TRIED = 3  # cores from which the pattern of a concept is chosen
+LEVELS, MUCH = (KEPT, 0.6), 0.8  # shares of the activation that cores keep; of the second's value the first is worth, to be taken
 ORDERS = 24  # orders of the words of a text that are judged
 Look = Callable[[str], None]
 
@@ -51,12 +52,12 @@ def concepts(
     own = cores(judge, texts, scale)
     cluster, stability = clustered(patterns.kinds.likeness(own), seed)
     searched = set(found.texts)
+    members = [[row for row, one in enumerate(cluster) if one == number] for number in range(int(cluster.max()) + 1)]
     made = []
-    members = [[(texts[row], own[row]) for row in np.nonzero(cluster == number)[0]] for number in range(int(cluster.max()) + 1)]
-    for number, pairs in enumerate(members):
+    for number, rows in enumerate(members):
         look(f"pattern {number + 1}")
-        others = [[core for _, core in one] for one in members if one is not pairs]
-        made.append(_concept(patterns, pairs, searched, places, others))
+        others = [[own[row] for row in one] for one in members if one is not rows]
+        made.append(_concept(patterns, [texts[row] for row in rows], searched, set(places), others))
     made.sort(key=lambda pair: -pair[0].height)
     look("contrasts")
     texts.sort(key=lambda text: -judge.score([text])[0])
@@ -87,39 +88,42 @@ def _fillers(judge: Judge, usual: Sequence[Ids]) -> Sequence[int]:
 
 
 def _concept(
-    patterns: Patterns,
-    members: Sequence[tuple[Ids, Ids]],
-    searched: set[Ids],
-    places: Sequence[Ids],
-    others: Sequence[Sequence[Ids]],
+    patterns: Patterns, texts: Sequence[Ids], searched: set[Ids], places: set[Ids], others: Sequence[Sequence[Ids]]
 ) -> tuple[Concept, Built]:
-    """A concept of texts with their cores. Its pattern is made from the best text, the best corpus place and the commonest core.
+    """A concept of some texts, beside `others`, the cores of other concepts; and its pattern in ids."""
+    judge = patterns.judge
+    ordered = [texts[row] for row in (-judge.score(texts)).argsort(kind="stable")]
+    own = [text for text in ordered if text in places]
+    built = _pattern(patterns, ordered, searched, own, others)
+    share, order = len(own) / len(places) if places else None, _order(judge, patterns.scale, ordered[0])
+    return Concept(_examples(judge, ordered, searched), built.pattern, share, order), built
 
-    Of these it is the one that fires and catches most.
+
+def _pattern(
+    patterns: Patterns, ordered: Sequence[Ids], searched: set[Ids], places: Sequence[Ids], others: Sequence[Sequence[Ids]]
+) -> Built:
+    """The pattern that fires and catches most, of those around the cores of the best text and place, and around the commonest core.
+
+    Cores keep 90% of their text's activation; such that keep 60% are taken if their pattern does much better.
     """
     judge, scale = patterns.judge, patterns.scale
-    values = judge.score([text for text, _ in members])
-    ordered = [members[row] for row in (-values).argsort(kind="stable").tolist()]
-    own_places = [text for text in places if text in {text for text, _ in members}]
-    total: dict[Ids, float] = {}
-    for (_, core), value in zip(members, values, strict=True):
-        total[core] = total.get(core, 0.0) + value - scale.base
-    best_place = next((core for text, core in ordered if text in own_places), None)
-    tried = dict.fromkeys(filter(None, [ordered[0][1], best_place, *sorted(total, key=lambda core: -total[core])]))
-    made = []
-    for core in list(tried)[:TRIED]:
-        near = [other for other in total if len(other) <= len(core)]
-        source = "search" if any(text in searched for text, own in ordered if own == core) else "corpus"
-        built = patterns.of(core, source, near, others)
-        assert built.pattern is not None
-        caught = [built.pattern.find(judge.tokens(text)) is not None for text in own_places]
-        recall = float(np.mean(caught)) if caught else None
-        made.append((built.pattern.firing + (recall or 0.0), replace(built, pattern=replace(built.pattern, recall=recall))))
-    built = max(made, key=lambda pair: pair[0])[1]
-    assert built.pattern is not None
-    examples = _examples(judge, [text for text, _ in ordered], searched)
-    share = len(own_places) / len(places) if places else None
-    return Concept(examples, built.pattern, share, _order(judge, scale, ordered[0][0])), built
+    best: dict[float, tuple[float, Built]] = {}
+    for kept in LEVELS:
+        own = cores(judge, ordered, scale, kept)
+        total: Counter[Ids] = Counter()
+        for core, value in zip(own, judge.score(ordered), strict=True):
+            total[core] += value - scale.base
+        firsts = [own[0], *(core for text, core in zip(ordered, own, strict=True) if text in places[:1])]
+        for core in dict.fromkeys([*firsts, *(core for core, _ in total.most_common(1))]):
+            source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
+            built = patterns.of(core, source, [one for one in total if len(one) <= len(core)], others, kept)
+            caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
+            recall = float(np.mean(caught)) if caught else None
+            value = built.pattern.firing * (1.0 if recall is None else recall)
+            if kept not in best or value > best[kept][0]:
+                best[kept] = value, replace(built, pattern=replace(built.pattern, recall=recall))
+    (long, first), (short, second) = (best[kept] for kept in LEVELS)
+    return first if long >= MUCH * short else second
 
 
 def _examples(judge: Judge, ordered: Sequence[Ids], searched: set[Ids]) -> list[Example]:

@@ -149,6 +149,6 @@ class Contrasts:
 
     def _surprises(self, built: Sequence[Built], high: Sequence[Ids], searched: set[Ids]) -> list[Ids]:
         """High corpus places that contain none of the patterns."""
-        patterns = [one.pattern for one in built if one.pattern is not None]
+        patterns = [one.pattern for one in built]
         outside = [text for text in high if text not in searched and not any(pattern.find(self.judge.tokens(text)) for pattern in patterns)]
         return unlike(outside, PER_KIND)

@@ -9,12 +9,12 @@ KEPT = 0.9
 EXHAUSTIVE = 8  # words up to which all parts of a text are tried
 
 
-def cores(judge: Judge, texts: Sequence[Ids], scale: Scale) -> list[Ids]:
-    """The core of each text: of the shortest parts that keep 90% of its activation, the highest one.
+def cores(judge: Judge, texts: Sequence[Ids], scale: Scale, kept: float = KEPT) -> list[Ids]:
+    """The core of each text: of the shortest parts that keep 90% of its activation, or another share, the highest one.
 
     A part has the words of the text in their order. Of texts of more than 8 words, one word after the other is left out instead.
     """
-    levels = [scale.level(KEPT, value) for value in judge.score(texts)]
+    levels = [scale.level(kept, value) for value in judge.score(texts)]
     found: dict[int, Ids] = {row: _greedy(judge, text, levels[row]) for row, text in enumerate(texts) if len(text) > EXHAUSTIVE}
     for size in range(1, EXHAUSTIVE + 1):
         open_ = [row for row in range(len(texts)) if row not in found]

@@ -105,7 +105,7 @@ def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: in
     method = Plan.of("coordinate", objective, None, budget).method
     assert method is not None
     begin = torch.tensor(starts[:STARTS])[None] if starts else None
-    outcome = search(objective, method, Budget(forwards=budget), seed, LISTED, start=begin)
+    outcome = search(objective, method.with_block(1), Budget(forwards=budget), seed, LISTED, start=begin)
     (one,) = outcome.found
     if one is None or outcome.interrupted:
         raise KeyboardInterrupt

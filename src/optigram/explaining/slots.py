@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optigram.explaining.clusters import UNLIKE, Kinds
+from optigram.explaining.cores import KEPT
 from optigram.explaining.judge import Ids, Judge, Scale
 from optigram.explaining.pattern import MOST_GAP, Example, Pattern, Slot
 
@@ -26,7 +27,7 @@ class Patterns:
     fillers: Sequence[int]
     seed: int
 
-    def of(self, core: Ids, source: str, near: Sequence[Ids] = (), others: Sequence[Sequence[Ids]] = ()) -> "Built":
+    def of(self, core: Ids, source: str, near: Sequence[Ids] = (), others: Sequence[Sequence[Ids]] = (), kept: float = KEPT) -> "Built":
         """The pattern around a core; words of `near` texts, which are cores of the same concept, are tried in its slots too.
 
         A word that makes the core one of `others`, the cores of other concepts, is left out.
@@ -36,19 +37,22 @@ class Patterns:
         words = [self._of_kind(core, place, self._words(core, place, own, near), [[core, *near], *others]) for place in range(len(core))]
         open_ = [self._is_open(core, place, own) for place in range(len(core) + 1)]
         without = self._lowering(core, open_, own)
-        pattern = Built(core, words, open_, without)
-        drawn = self._drawn(pattern)
-        firing = float((judge.score(drawn) >= self.scale.level(FIRES, own)).mean())
-        name = judge.vocabulary.tokens
-        slots = [
-            Slot(tuple((name[word], value) for word, value in found), gap and place > 0)
-            for place, (found, gap) in enumerate(zip(words, open_, strict=False))
-        ]
-        lowering = tuple((name[word], value) for word, value in without)
-        made = Pattern(
-            Example(judge.text(core), own, source), tuple(slots), firing, len(drawn), None, not open_[0], not open_[-1], lowering
+        drawn = self._drawn(words, open_, {word for word, _ in without})
+        pattern = Pattern(
+            core=Example(judge.text(core), own, source),
+            slots=[Slot(self._named(found), gap and place > 0) for place, (found, gap) in enumerate(zip(words, open_, strict=False))],
+            firing=float((judge.score(drawn) >= self.scale.level(FIRES, own)).mean()),
+            drawn=len(drawn),
+            recall=None,
+            begins=not open_[0],
+            ends=not open_[-1],
+            without=self._named(without),
+            kept=kept,
         )
-        return Built(core, words, open_, without, made)
+        return Built(core, open_, without, pattern)
+
+    def _named(self, words: Sequence[tuple[int, float]]) -> tuple[tuple[str, float], ...]:
+        return tuple((self.judge.vocabulary.tokens[word], value) for word, value in words)
 
     def alike(self, core: Ids, place: int) -> set[int]:
         """The words at a place of a core that keep 75% of its activation, and of which the model makes the same."""
@@ -89,16 +93,15 @@ class Patterns:
         low = [(word, float(value)) for word, value in zip(tried, values, strict=True) if value < self.scale.level(FIRES, own)]
         return sorted(low, key=lambda pair: pair[1])[:NOTED]
 
-    def _drawn(self, pattern: "Built") -> list[Ids]:
-        """Different texts from a pattern, with other words in its gaps."""
+    def _drawn(self, slots: Sequence[Sequence[tuple[int, float]]], open_: Sequence[bool], denied: set[int]) -> list[Ids]:
+        """Different texts of words of the slots, with other words in gaps."""
         rng, found = np.random.default_rng(self.seed), dict[Ids, None]()
-        denied = {word for word, _ in pattern.without}
         for _ in range(2 * DRAWN):
             text: list[int] = []
-            for place, words in enumerate(pattern.words):
-                if place and pattern.open[place]:
+            for place, words in enumerate(slots):
+                if place and open_[place]:
                     text += [word for word in self._filling(rng, int(rng.integers(MOST_GAP + 1))) if word not in denied]
-                text.append(words[rng.integers(len(words))][0])
+                text.append(words[int(rng.integers(len(words)))][0])
             found[tuple(text)] = None
         return list(found)[:DRAWN]
 
@@ -108,13 +111,12 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Built:
-    """A pattern in ids: the `words` of each slot, whether other words may stand before each and after the last, words that lower."""
+    """A pattern and its ids: the core, whether other words may stand before each of its words and after the last, words that lower it."""
 
     core: Ids
-    words: Sequence[Sequence[tuple[int, float]]]
     open: Sequence[bool]
     without: Sequence[tuple[int, float]]
-    pattern: Pattern | None = None
+    pattern: Pattern
 
 
 def _replaced(text: Ids, place: int, word: int) -> Ids:

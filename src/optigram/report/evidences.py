@@ -161,8 +161,8 @@ def _concepts(one: Evidence) -> Table:
 
 def _contrasts(one: Evidence) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("contrast", "left"), ("activation", "right"), ("text", "left"), ("activation", "right"), ("other text", "left")):
-        table.add_column(name, justify=justify, overflow="fold")
+    for name in ("contrast", "activation", "text", "activation", "other text"):
+        table.add_column(name, justify="right" if name == "activation" else "left", overflow="fold")
     for contrast in one.contrasts:
         both = [(f"{each.activation:.2f}", Text(Word.visible(each.text))) for each in (contrast.text, contrast.other)]
         table.add_row(KINDS.get(contrast.kind, contrast.kind), *both[0], *both[1])
