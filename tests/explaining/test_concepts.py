@@ -1,14 +1,10 @@
 """Concepts of a model whose rules are known; every activation is the judge's; bad input is refused in one line."""
 
-import math
 
 import pytest
-import torch
+from benchmarks.quality.planted import Planted, evidence_of, quality
 
 import optigram as og
-from benchmarks.quality.planted import Planted, evidence_of, quality
-from optigram.errors import InputError
-from optigram.models.base import Site
 
 UNITS = (0, 8, 14, 21, 26, 27)  # a class, a bigram, "A after B", two pairs of concepts, a negation
 
