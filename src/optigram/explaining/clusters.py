@@ -1,5 +1,6 @@
 """Texts by what the model makes of them, clustered; the number of clusters is the largest that random halves reproduce."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ MOST = 5  # clusters
 UNLIKE = 2.0  # standard deviations by which two clusters may be more alike than unrelated texts
 LARGEST, TENTH, TENTH_NORMAL = 6.0, 10, 1.2816  # most of a likeness; a percentile, and how far below the median of a normal it is
 STABLE, HALVES = 0.8, 20  # agreement of halves that is asked for; pairs of random halves
+FAINT = 0.2  # norm below which a standardised state is not scaled up, per square root of its width
 LONGEST = 3  # words of an unrelated text
 SMALLEST = 0.04  # share of all texts that a cluster has at least
 
@@ -40,10 +42,11 @@ def likeness(parts: Sequence[Float[np.ndarray, "n h"]], usual: Sequence[Float[np
 
 
 def _cosines(states: Float[np.ndarray, "n h"], usual: Float[np.ndarray, "m h"]) -> Float[np.ndarray, "n n"]:
-    """Cosines of standardised states."""
+    """Cosines of states less the median, in standard deviations of usual ones; a state near the median has small ones."""
     spread = usual.std(0)
-    scaled = (states - usual.mean(0)) / np.where(spread > 1e-6 * max(spread.max(), 1e-12), spread, np.inf)
-    scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-9)
+    scaled = (states - np.median(usual, axis=0)) / np.where(spread > 1e-6 * max(spread.max(), 1e-12), spread, np.inf)
+    least = FAINT * math.sqrt(max(int((spread > 0).sum()), 1))
+    scaled /= np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), least)
     return scaled @ scaled.T
 
 
