@@ -1,4 +1,4 @@
-"""The functions that most users need: find, score, explain, scan and open."""
+"""The functions that most users need: find, score, explain, concepts, scan and open."""
 
 import functools
 import inspect
@@ -11,17 +11,22 @@ from torch import Tensor
 from optigram.engine.imports import is_import_path
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
+from optigram.explaining.concepts import concepts as found_concepts
+from optigram.explaining.evidence import Evidence
 from optigram.models.base import Model
 from optigram.models.loading import load
+from optigram.report.evidences import Evidences
 from optigram.report.explanations import Explanations
 from optigram.report.results import Results
 from optigram.report.scan_results import ScanResults
+from optigram.runs.cache import Cache
 from optigram.runs.explain import SWEPT
 from optigram.runs.explain import explain as explain_text
 from optigram.runs.find import score_texts
 from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
-from optigram.runs.options import FindOptions, ObjectiveOptions
+from optigram.runs.options import ConceptOptions, FindOptions, ObjectiveOptions
+from optigram.runs.plan import corpus_search
 from optigram.runs.run import Prepared
 from optigram.scanning.results import ScanFolder
 from optigram.scanning.scan import scan as scan_tables
@@ -37,6 +42,13 @@ class _FindCall(FindOptions):
 
     tokenizer: Any = None
     out: Any = None
+    quiet: bool | None = None
+
+
+class _ConceptsCall(ConceptOptions):
+    """The keyword arguments of `concepts`."""
+
+    tokenizer: Any = None
     quiet: bool | None = None
 
 
@@ -188,6 +200,49 @@ def explain(
     return Explanations(tuple(found))
 
 
+@_with_options(_ConceptsCall)
+def concepts(model: Any, targets: Any, options: _ConceptsCall) -> Evidences:
+    """Explain targets: the kinds of texts to which each responds, a pattern for each kind, and contrasts.
+
+    Many different optima are searched, each without the words of those before, and the highest n-grams of the corpus are added. They
+    are clustered by what the model makes of the words that matter in them. For each cluster a pattern is made: the shortest core
+    that keeps 90% of the activation, and the words that keep 75% in each of its places. Every activation is computed in float32 from
+    the discrete text.
+
+    Args:
+        model: as in `find`.
+        targets: as in `find`.
+        tokenizer: as in `find`.
+        corpus: as in `find`.
+        quiet: as in `find`.
+
+    Returns:
+        `Evidences`: an `Evidence` per target, and two with `poles="both"`.
+
+    Raises:
+        InputError: one line that says what was expected; also for a target that no text raises.
+        Interrupted: after Ctrl-C; its `results` hold the targets that were done.
+    """
+    if options.dtype != "float32":
+        raise InputError(f"dtype: expected float32, got {options.dtype}; concepts are judged in float32")
+    remark = tell if shown(options.quiet) else (lambda text: None)
+    prepared = Prepared.of(_opened(model, options, "float32"), targets, options.as_find(), remark=remark)
+    objective, cache = prepared.objective, None if options.no_cache else Cache.usual()
+    read = None if prepared.corpus is None else corpus_search(objective, prepared.corpus)
+    poles = ("max", "min") if options.poles == "both" else (options.poles,)
+    made: list[Evidence] = []
+    asked = [(target, pole) for target in objective.targets for pole in poles]
+    with progress(options.quiet) as show:
+        try:
+            for done, (target, pole) in enumerate(asked):
+                one = make_objective(objective.model, [target if pole == "max" else target.negative()], options)
+                watch = functools.partial(show, done, len(asked))
+                made.append(found_concepts(one, read, options.budget, options.seed, cache, pole, watch))
+        except KeyboardInterrupt as error:
+            raise Interrupted(Evidences(tuple(made))) from error
+    return Evidences(tuple(made))
+
+
 def scan(
     model: Any,
     targets: str | Target | Iterable[str | Target],
@@ -265,7 +320,7 @@ def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
     return watch
 
 
-def _opened(model: Any, options: _FindCall, dtype: str) -> Model:
+def _opened(model: Any, options: _FindCall | _ConceptsCall, dtype: str) -> Model:
     """The model in `dtype` where it is opened by name; a loaded object keeps its own."""
     if isinstance(model, str | Path) and not is_import_path(str(model)):
         return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)
