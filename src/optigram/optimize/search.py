@@ -12,12 +12,12 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.method import Method, Proposal, check_method
+from optigram.optimize.notes import ENDS, SOFT
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.rescore import Rescored, rescore
 from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
-SOFT, ENDS = "soft", ("soft_at_end", "hard_at_end")  # notes: a method's of its soft text, and two of the end of a search
 Watch = Callable[[int, Tensor], None]  # called after every round: targets done, and the best activations [k] of the running batch
 
 

@@ -13,7 +13,6 @@ from optigram.files import written_whole
 
 CORPUS_SECONDS = "corpus_seconds"  # and the part of `seconds` that was spent on it
 CORPUS_FORWARDS = "corpus_forwards"  # the note on what the corpus search cost that a search started from
-
 COLUMNS = {
     "model": pa.string(),
     "target": pa.string(),
