@@ -137,8 +137,8 @@ class OmissionTable:
                 "1 - cosine between a path's final states with and without a word (Kadar et al. 2017), "
                 f"over {self.words:,} words of {self.sentences:,} corpus sentences. Intervals are 95%, over sentences.\n",
                 _classes_grid(self.rows).markdown(),
-                f"Log ratio of function words minus that of content words: {self.contrast.show()} ({self.contrast.side()}). Above zero, the "
-                "language path depends on function words more than the visual path does. Optimal n-grams of visual neurons should then "
+                f"Log ratio of function words minus that of content words: {self.contrast.show()} ({self.contrast.side()}). Above zero, "
+                "the language path depends on function words more than the visual path does. Optimal n-grams of visual neurons should then "
                 "have fewer of them:\n",
                 *(f"- {line}" for line in _agreement(self.contrast, optimised)),
                 "",

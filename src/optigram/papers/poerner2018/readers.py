@@ -32,8 +32,8 @@ def page(records: Sequence[Record], measures: Measures, growth: Growth | None) -
     larger = [] if growth is None else Larger.all_of(records, growth)
     parts = [
         "# The paper's claims, for readers\n",
-        f"Poerner, Roth and Schütze (2018) asked which five words make a neuron of a language model fire most. {measures.about} Numbers are "
-        "medians over neurons with 95% intervals. Tables are on the page of [claims](claims.md).\n",
+        f"Poerner, Roth and Schütze (2018) asked which five words make a neuron of a language model fire most. {measures.about} Numbers "
+        "are medians over neurons with 95% intervals. Tables are on the page of [claims](claims.md).\n",
         *_above(modern, larger, growth),
         *_others(modern, larger),
         *_best_gradient(modern),
@@ -78,8 +78,8 @@ def _above(modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | 
         *added,
         f"*How sure:* {_verdicts(_compared(modern, 'gbl'), 'above')} But random directions and an untrained model gain as much "
         "([placebos](claims.md#placebos)): a higher activation says that the search is good, and nothing about what the neuron means.\n",
-        "*What would change our mind:* a corpus whose best 5-grams reach gbl's level; at the rise of a doubling that we measured that would "
-        "take a corpus far larger than the paper's.\n",
+        "*What would change our mind:* a corpus whose best 5-grams reach gbl's level; at the rise of a doubling that we measured that "
+        "would take a corpus far larger than the paper's.\n",
     ]
 
 
@@ -95,8 +95,8 @@ def _others(modern: Sequence[Record], larger: Sequence[Larger]) -> list[str]:
         *lines,
         "",
         *(["With larger corpora:\n", *sizes, ""] if sizes else []),
-        "*How sure:* the claim about logit is not in doubt. Those about emb and smx depend on settings, budget and corpus: with a higher rate, "
-        "restarts and a score every few steps they gain on the authors' own, and every doubling of the corpus takes some of it back.\n",
+        "*How sure:* the claim about logit is not in doubt. Those about emb and smx depend on settings, budget and corpus: with a higher "
+        "rate, restarts and a score every few steps they gain on the authors' own, and every doubling of the corpus takes some back.\n",
         "*What would change our mind:* the same comparison against all of the paper's captions.\n",
     ]
 
@@ -113,9 +113,9 @@ def _best_gradient(modern: Sequence[Record]) -> list[str]:
         "*Found,* at equal budgets:\n",
         *lines,
         "",
-        "*How sure:* as the intervals say. The authors gave gbl 64 texts a step and the others one, so their own comparison mixes the method "
-        "with its budget. That ours comes out alike does not tell how much of their distance was budget and how much were settings: both "
-        "were changed at once.\n",
+        "*How sure:* as the intervals say. The authors gave gbl 64 texts a step and the others one, so their own comparison mixes the "
+        "method with its budget. That ours comes out alike does not tell how much of their distance was budget and how much were settings: "
+        "both were changed at once.\n",
         "*What would change our mind:* settings of smx that reach gbl at the same budget for language neurons.\n",
     ]
 
@@ -142,12 +142,12 @@ def _words(records: Sequence[Record], measures: Measures) -> list[str]:
     return [
         "## 4. Optimised embeddings are far from words\n",
         f"*Claimed:* their cosine with the nearest word is {COSINE} on average, too low to read them as words.\n",
-        f"*Found:* a random direction already has a largest cosine of {measures.cosine.show()} with the {measures.words:,} words of this model "
-        f"in its {measures.width} dimensions. emb's embeddings:\n",
+        f"*Found:* a random direction already has a largest cosine of {measures.cosine.show()} with the {measures.words:,} words of this "
+        f"model in its {measures.width} dimensions. emb's embeddings:\n",
         *lines,
         "",
-        "*How sure:* of the numbers, very. The paper's number has no such beside: for its 27,409 words in 1,024 dimensions a random direction "
-        "gives about half of that here, so its embeddings too are nearer to words than chance.\n",
+        "*How sure:* of the numbers, very. The paper's number has no such beside: for its 27,409 words in 1,024 dimensions a random "
+        "direction gives about half of that here, so its embeddings too are nearer to words than chance.\n",
         "*What would change our mind:* the authors' embeddings.\n",
     ]
 
@@ -161,8 +161,8 @@ def _syntax(syntax: Syntax, measures: Measures) -> list[str]:
     paired = [f"- {one.site}: {one.difference.show(percent=True)} ({one.neurons} neurons)" for one in syntax.paired if one.method == "gbl"]
     return [
         "## 5. Language neurons know syntax, visual neurons do not, contrary to what corpus search suggests\n",
-        '*Claimed,* from examples: gbl\'s 5-grams for language neurons lead up to a word with function words ("under an" umbrella); those for '
-        "visual neurons are content words only. Corpus search hides the difference, because every 5-gram of a corpus has function words.\n",
+        '*Claimed,* from examples: gbl\'s 5-grams for language neurons lead up to a word with function words ("under an" umbrella); those '
+        "for visual neurons are content words. Corpus search hides the difference, because every 5-gram of a corpus has function words.\n",
         f"*Found:* the share of function words in the best 5-grams ({measures.corpus.ngrams:.0%} in the corpus's 5-grams, "
         f"{measures.corpus.vocabulary:.0%} of the vocabulary):\n",
         *lines,
@@ -170,8 +170,8 @@ def _syntax(syntax: Syntax, measures: Measures) -> list[str]:
         "gbl's share less corpus search's share for the same neuron:\n",
         *paired,
         "",
-        "*How sure:* of visual neurons, very: the omission scores, which involve no search, say the same. Of language neurons the claim needs "
-        "two words more: their optimal 5-grams have *fewer* function words than running text, and most at the last positions.\n",
+        "*How sure:* of visual neurons, very: the omission scores, which involve no search, say the same. Of language neurons the claim "
+        "needs two words more: their optimal 5-grams have *fewer* function words than running text, and most at the last positions.\n",
         "*What would change our mind:* a model whose visual path reacts to function words when they are left out, and optimal 5-grams "
         "without them.\n",
     ]

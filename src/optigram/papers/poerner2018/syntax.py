@@ -112,8 +112,8 @@ class Syntax:
                 "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the "
                 "corpus's.\n",
                 _contrasts_grid(self).markdown(),
-                "The paper says that this is contrary to what corpus search suggests. So each neuron's n-gram beside the best n-gram of the "
-                "corpus for the same neuron:\n",
+                "The paper says that this is contrary to what corpus search suggests. So each neuron's n-gram beside the best n-gram of "
+                "the corpus for the same neuron:\n",
                 _paired_grid(self).markdown(),
                 "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: "
                 "the same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",

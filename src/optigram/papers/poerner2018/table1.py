@@ -11,10 +11,10 @@ _SHOWN = {"visual": 2, "language": 3}
 _BEST = "gbl"
 RULE = (
     'First the neurons of the paper\'s Table 1: the words "umbrella", "windshield" and "left" of the language path, and the object classes '
-    'nearest to its two visual neurons, whose 5-grams name pizzas and planes. "crp+coordinate" is auto. Then neurons of each path at equally '
-    "spaced quantiles of the ratio of gbl to crp: two visual and three language neurons. Of several seeds the best text is shown. Activations "
-    "are in the model's own units; compare them within a neuron only. In the paper's table, of another model, language neurons have 10 to 18 "
-    "and visual neurons 31 to 64."
+    'nearest to its two visual neurons, whose 5-grams name pizzas and planes. "crp+coordinate" is auto. Then neurons of each path at '
+    "equally spaced quantiles of the ratio of gbl to crp: two visual and three language neurons. Of several seeds the best text is shown. "
+    "Activations are in the model's own units; compare them within a neuron only. In the paper's table, of another model, language neurons "
+    "have 10 to 18 and visual neurons 31 to 64."
 )
 
 
