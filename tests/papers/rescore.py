@@ -68,4 +68,4 @@ def differences(records: Path, model: Path, every: int = 1) -> list[float]:
 
 if __name__ == "__main__":
     found = differences(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))
-    print(f"{len(found):,} activations found again; the largest difference is {max(found):.1e}")
+    sys.stdout.write(f"{len(found):,} activations found again; the largest difference is {max(found):.1e}\n")

@@ -12,16 +12,18 @@ from optigram.papers.poerner2018 import claims, recipe, reproduce, show
 from optigram.papers.poerner2018.claims import FAILS, FEW, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.growth import Growth
 from optigram.papers.poerner2018.larger import FALLS, Larger
-from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, GUMBEL, MODERN, TABLE1, WEIGHTS, WHOLE
+from optigram.papers.poerner2018.recipe import DIRECTIONS, FAITHFUL, MODERN, TABLE1, WEIGHTS, WHOLE
 from optigram.papers.poerner2018.stored import read_records
 from optigram.papers.poerner2018.table1 import _quantiles, grid
+from optigram.report import figures
 from optigram.runs.records import Record, RecordFile
 from optigram.study import statistics
+from optigram.study.estimate import estimate
 
 faithful = presets.faithful
 BLANK = Record("m", "language:a", "crp", "", 0, 1, "a b", ["a", "b"], [3, 4], 1.0, None, True, 10.0, 5.0, 0.0, {})
-FIGURES = ("figure1", "figure1-normalised", "figure1-faithful", "figure1-fair", "budget", "corpus-size")
-FILES = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
+FIGURES = ("figure1", "figure1-normalised", "figure1-faithful", "budget", "corpus-size")
+FILES = {f"{name}.svg" for name in FIGURES}
 FILES |= {"table1.md", "table1.tex", "table1.txt", "table1.html", "claims.md", "readers.md", "manifest.json", "records.parquet"}
 FILES |= {"records.jsonl.xz", "measures.json", "growth.json"}
 
@@ -42,15 +44,15 @@ def asked(tiny, tmp_path_factory):
 def run(asked, tmp_path_factory):
     """The medium study in little: all its arms and methods with smaller budgets, and nothing left out for few neurons."""
     patch = pytest.MonkeyPatch()
-    little = {"budget": 80, "seeds": 2, "few": 2, "fair": 2, "placebos": 2, "whole": 2, "gumbel": 1}
+    little = {"budget": 60, "seeds": 2, "modern": 2, "few": 1, "fair": 0, "placebos": 1, "whole": 1, "gumbel": 0}
     patch.setitem(recipe.RECIPES, "medium", dataclasses.replace(recipe.RECIPES["medium"], **little))
     patch.setattr(recipe, "SHOWN", {"language": ("a",), "visual": ("dog",)})
-    patch.setattr(recipe, "_equal_budget", lambda shorter: 120.0)
-    patch.setattr(presets, "BUDGET", 80)
-    patch.setattr(presets, "EPOCHS", 20)
-    patch.setattr(claims, "LEAST", 2)
-    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=20))
-    patch.setattr(statistics, "RESAMPLES", 500)
+    patch.setattr(presets, "BUDGET", 60)
+    patch.setattr(reproduce, "estimate", lambda context, todo: estimate(context, todo[:1]))
+    patch.setattr(claims, "LEAST", 1)
+    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
+    patch.setattr(statistics, "RESAMPLES", 200)
+    patch.setattr(figures, "SUFFIXES", ("svg",))
     said: list[str] = []
     out = asked[1] / "out"
     records = asked[0].run(out, said.append, lambda done, total, what: None)
@@ -62,7 +64,7 @@ def test_all_files_are_there_and_the_records_are_those_on_disk(run):
     records, out, said = run
     assert {path.name for path in out.iterdir()} >= FILES
     assert RecordFile.read(out / "records.parquet") == records
-    assert {record.arm for record in records} == {MODERN, FAITHFUL, FAIR, WHOLE, GUMBEL, TABLE1, DIRECTIONS, WEIGHTS}
+    assert {record.arm for record in records} == {MODERN, FAITHFUL, WHOLE, TABLE1, DIRECTIONS, WEIGHTS}
     assert any("forward-equivalents" in line for line in said)
 
 
@@ -79,7 +81,7 @@ def test_the_claims_page_has_every_part(run):
     heads = ("Which method finds", "Every method against", "Shortened runs", "How near emb's", "Placebos", "Corpus search in larger")
     for head in (*heads, "Function words", "Omission scores", "What was run"):
         assert f"## {head}" in page
-    assert page.count("| gbl is above crp") == 6 + 2  # three settings, two paths; and in larger corpora
+    assert page.count("| gbl is above crp") == 4 + 2  # two settings, two paths; and in larger corpora
     readers = (run[1] / "readers.md").read_text()
     assert readers.count("*Claimed") == readers.count("*How sure") == readers.count("*What would change our mind") == 5
 
@@ -144,6 +146,7 @@ def of(method, values, arm=MODERN):
 
 def test_verdicts_are_the_intervals_and_the_corrected_p(monkeypatch):
     monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+    monkeypatch.setattr(claims, "LEAST", 40)
     base = [1.0 + i for i in range(40)]
     records = of("crp", base) + of("gbl", [x + 1 for x in base]) + of("smx", [x + 0.5 for x in base])
     records += of("logit", [x / 2 for x in base]) + of("emb", [x + (-1) ** i for i, x in enumerate(base)])

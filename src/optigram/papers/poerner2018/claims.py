@@ -7,10 +7,10 @@ neurons gets no verdict.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from optigram.methods import paper as presets
 from optigram.papers.poerner2018.measures import Measures
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS, WHOLE
 from optigram.report.comparisons import methods_grid
@@ -60,13 +60,20 @@ def verdict(comparison: Comparison, side: str) -> str:
     return HOLDS if found == side else UNDECIDED if found == UNDECIDED else FAILS
 
 
+def label_of(method: str) -> str:
+    """The method of a name such as "emb:faithful/200", without its variant."""
+    return method.partition(":")[0]
+
+
 def page(records: Sequence[Record], measures: Measures) -> list[str]:
     """The claims of the paper beside what these records show, as lines of Markdown."""
     orders = [f"- {arm}, {site}: {' > '.join(order)}" for arm in ARMS for site in PATHS if (order := _ranking(records, arm, site))]
     return [
         "# The paper's claims, measured\n",
         measures.about,
+        *_training(measures.model),
         SETTINGS,
+        "![Activations by method, divided by the best of the corpus](figure1-normalised.svg)\n",
         "## Which method finds the highest activations\n",
         _claims_grid(_claims(records)).markdown(),
         "The paper's ranking is gbl > crp > the others. Here, by median ratio to crp:\n",
@@ -87,13 +94,28 @@ def page(records: Sequence[Record], measures: Measures) -> list[str]:
     ]
 
 
+def _training(model: dict[str, Any]) -> list[str]:
+    """How well the model was trained, as a sentence per split; empty where nothing is known of it."""
+    lines = []
+    for split in ("validation", "test"):
+        found = model.get(split) or {}
+        if found.get("visual") is not None:  # the visual path was trained
+            recall = ", ".join(f"{share:.2f} at {k}" for k, share in found["recall"].items())
+            lines.append(
+                f"\n{split.capitalize()} ({model['captions'][split]:,} captions; {model['captions']['train']:,} were trained on; epoch "
+                f"{found['epoch']}): language {found['language']:.3f} nats per word (perplexity {found['perplexity']:.1f}), visual cosine "
+                f"{found['visual']:.3f}, recall of the image {recall}."
+            )
+    return lines
+
+
 def _claims(records: Sequence[Record]) -> list[_Claim]:
     """gbl above crp; smx, logit and emb below crp; gbl above each of them: for each arm and path, as far as there are records."""
     made = []
     for arm in ARMS:
         for site in PATHS:
             here = [record for record in records if record.arm == arm and site_of(record.target) == site]
-            names = {presets.parse(name).label: name for name in dict.fromkeys(record.method for record in here)}
+            names = {label_of(name): name for name in dict.fromkeys(record.method for record in here)}
             for label in SIDES:
                 if label in names and BASELINE in names:
                     compared = Comparison.of(here, names[label], BASELINE)
@@ -127,7 +149,7 @@ def _claims_grid(claims: Sequence[_Claim]) -> Grid:
 
 def _ranking(records: Sequence[Record], arm: str, site: str) -> list[str]:
     """Labels of an arm's methods, crp among them, by median ratio to crp, highest first; empty where there is no method."""
-    ratios = {presets.parse(one.method).label: one.ratio.value for one in Comparison.all_of(records) if (one.arm, one.site) == (arm, site)}
+    ratios = {label_of(one.method): one.ratio.value for one in Comparison.all_of(records) if (one.arm, one.site) == (arm, site)}
     return sorted({BASELINE: 1.0} | ratios, key=lambda label: -({BASELINE: 1.0} | ratios)[label]) if ratios else []
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optigram.methods import paper as presets
-from optigram.papers.poerner2018.claims import FEW, SIDES, verdict
+from optigram.papers.poerner2018.claims import FEW, SIDES, label_of, verdict
 from optigram.papers.poerner2018.growth import PAPER, Growth
 from optigram.papers.poerner2018.recipe import MODERN, PATHS, WHOLE
 from optigram.report import figures
@@ -37,7 +36,7 @@ class Larger:
     @property
     def claim(self) -> str:
         """The claim in words."""
-        return f"{presets.parse(self.method).label} is {self.claimed} crp"
+        return f"{label_of(self.method)} is {self.claimed} crp"
 
     @property
     def overall(self) -> str:
@@ -57,11 +56,10 @@ class Larger:
                 targets, levels = growth.levels(site)
                 bases = [dict(zip(targets, levels[part].tolist(), strict=True)) for part in SHOWN] + [growth.extrapolated(site)]
                 here = [record for record in records if record.arm == arm and site_of(record.target) == site]
-                for method in dict.fromkeys(record.method for record in here if record.method != BASELINE):
-                    label = presets.parse(method).label
+                for method in dict.fromkeys(record.method for record in here if label_of(record.method) in SIDES):
                     ours = [record for record in here if record.method == method and record.target in bases[0]]
                     found = [Comparison.of([*ours, *_as_records(ours, base)], method, BASELINE) for base in bases]
-                    made.append(cls(arm, site, method, SIDES[label], sizes, found))
+                    made.append(cls(arm, site, method, SIDES[label_of(method)], sizes, found))
         corrected = Comparison.with_holm([one for row in made for one in row.compared])
         count = len(sizes)
         return [dataclasses.replace(row, compared=corrected[i * count : (i + 1) * count]) for i, row in enumerate(made)]
@@ -135,9 +133,12 @@ def figure(records: Sequence[Record], growth: Growth, titles: dict[str, str]) ->
         base = dict(zip(targets, levels[-1].tolist(), strict=True))
         here = [record for record in records if site_of(record.target) == site and record.arm in (MODERN, WHOLE)]
         for number, method in enumerate(dict.fromkeys(record.method for record in here if record.method != BASELINE)):
-            ratios = [value / base[target] for target, value in activations(here, method).items() if base.get(target, 0) > 0]
-            panel.axhline(float(np.median(ratios)), color="grey", linewidth=1, linestyle=figures.LINES[number % len(figures.LINES)])
-            panel.annotate(method, (growth.sizes[0], float(np.median(ratios))), fontsize=7, va="bottom")
+            middle_ratio = Interval.median(
+                [value / base[one] for one, value in activations(here, method).items() if base.get(one, 0) > 0]
+            ).value
+            if np.isfinite(middle_ratio):
+                panel.axhline(middle_ratio, color="grey", linewidth=1, linestyle=figures.LINES[number % len(figures.LINES)])
+                panel.annotate(method, (growth.sizes[0], middle_ratio), fontsize=7, va="bottom")
         panel.set_xscale("log")
         panel.set_xlabel("captions of the corpus; dotted: extrapolated")
         panel.set_title(f"{title} ({int(kept.sum())} neurons)")
