@@ -15,11 +15,10 @@ TEXTS = ["a b c d e f", "g f e d c", "a a b b c", "g a c e b d f", "f f g a zebr
 
 @pytest.fixture(scope="module")
 def grown(tiny) -> Growth:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(growth, "PARTS", 3)
-    patch.setattr(growth, "CHUNK", 5)
-    yield Growth.measure(tiny, TARGETS, TEXTS, "eight texts")
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growth, "PARTS", 3)
+        patch.setattr(growth, "CHUNK", 5)
+        return Growth.measure(tiny, TARGETS, TEXTS, "eight texts")
 
 
 def test_every_level_is_the_best_of_its_part(tiny, grown):

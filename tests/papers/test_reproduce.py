@@ -43,21 +43,20 @@ def asked(tiny, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(asked, tmp_path_factory):
     """The medium study in little: all its arms and methods with smaller budgets, and nothing left out for few neurons."""
-    patch = pytest.MonkeyPatch()
-    little = {"budget": 60, "seeds": 2, "modern": 2, "few": 1, "fair": 0, "placebos": 1, "whole": 1, "gumbel": 0}
-    patch.setitem(recipe.RECIPES, "medium", dataclasses.replace(recipe.RECIPES["medium"], **little))
-    patch.setattr(recipe, "SHOWN", {"language": ("a",), "visual": ("dog",)})
-    patch.setattr(presets, "BUDGET", 60)
-    patch.setattr(reproduce, "estimate", lambda context, todo: estimate(context, todo[:1]))
-    patch.setattr(claims, "LEAST", 1)
-    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
-    patch.setattr(statistics, "RESAMPLES", 200)
-    patch.setattr(figures, "SUFFIXES", ("svg",))
-    said: list[str] = []
-    out = asked[1] / "out"
-    records = asked[0].run(out, said.append, lambda done, total, what: None)
-    yield records, out, said
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        little = {"budget": 60, "seeds": 2, "few": 1, "fair": 0, "placebos": 1, "whole": 1, "gumbel": 0}
+        patch.setitem(recipe.RECIPES, "medium", dataclasses.replace(recipe.RECIPES["medium"], **little))
+        patch.setattr(recipe, "SHOWN", {"language": ("a",), "visual": ("dog",)})
+        patch.setattr(presets, "BUDGET", 60)
+        patch.setattr(reproduce, "estimate", lambda context, todo: estimate(context, todo[:1]))
+        patch.setattr(claims, "LEAST", 1)
+        patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
+        patch.setattr(statistics, "RESAMPLES", 200)
+        patch.setattr(figures, "SUFFIXES", ("svg",))
+        said: list[str] = []
+        out = asked[1] / "out"
+        records = asked[0].run(out, said.append, lambda done, total, what: None)
+        yield records, out, said
 
 
 def test_all_files_are_there_and_the_records_are_those_on_disk(run):

@@ -123,6 +123,9 @@ def figure(records: Sequence[Record], growth: Growth, titles: dict[str, str]) ->
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
         targets, levels = growth.levels(site)
         kept = levels[-1] > 0
+        panel.set_title(f"{title} ({int(kept.sum())} neurons)")
+        if not kept.any():
+            continue
         shares = levels[:, kept] / levels[-1, kept]
         far = np.array([growth.extrapolated(site)[target] for target, use in zip(targets, kept, strict=True) if use]) / levels[-1, kept]
         low, middle, high = (np.array(part) for part in zip(*(_interval(row) for row in [*shares, far]), strict=True))
@@ -141,7 +144,6 @@ def figure(records: Sequence[Record], growth: Growth, titles: dict[str, str]) ->
                 panel.annotate(method, (growth.sizes[0], middle_ratio), fontsize=7, va="bottom")
         panel.set_xscale("log")
         panel.set_xlabel("captions of the corpus; dotted: extrapolated")
-        panel.set_title(f"{title} ({int(kept.sum())} neurons)")
     axes[0].set_ylabel(f"activation / best of {growth.sizes[-1]:,} captions")
     return drawn
 
