@@ -8,7 +8,7 @@ import pytest
 from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.models import loading
-from optigram.papers.poerner2018 import claims, recipe, reproduce, show
+from optigram.papers.poerner2018 import claims, omission, recipe, reproduce, show, syntax
 from optigram.papers.poerner2018.claims import FAILS, FEW, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.growth import Growth
 from optigram.papers.poerner2018.larger import FALLS, Larger
@@ -51,7 +51,8 @@ def run(asked, tmp_path_factory):
         patch.setattr(reproduce, "estimate", lambda context, todo: estimate(context, todo[:1]))
         patch.setattr(claims, "LEAST", 1)
         patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
-        patch.setattr(statistics, "RESAMPLES", 200)
+        for module in (statistics, syntax, omission):
+            patch.setattr(module, "RESAMPLES", 200)
         patch.setattr(figures, "SUFFIXES", ("svg",))
         said: list[str] = []
         out = asked[1] / "out"
