@@ -13,6 +13,7 @@ from optigram.explaining.ground import Ground
 from optigram.explaining.judges import NO, YES, Judge
 from optigram.explaining.texts import Words
 from optigram.explaining.verification import FIRES, FITS, Counterexample
+from optigram.methods.chains import method_named
 from optigram.runs.find import run_methods
 from optigram.runs.objective import make_objective
 from optigram.runs.options import FindOptions
@@ -57,8 +58,9 @@ class Question:
         """The best text of a search that starts from the highest windows; words `without` are not proposed. None if no word is left."""
         ground, number = self.ground, self.number
         target = ground.targets[number]
+        method = method_named(METHOD, budget, ground.model.attends, block=1)  # one target alone, and not one of a batch
         for words in ("whole", "any"):
-            options = FindOptions(by=(METHOD,), budget=budget, length=LENGTH, without=tuple(without), words=words, seed=seed, no_cache=True)
+            options = FindOptions(by=(method,), budget=budget, length=LENGTH, without=tuple(without), words=words, seed=seed, no_cache=True)
             try:
                 objective = make_objective(ground.model, [target], options)
             except InputError:
