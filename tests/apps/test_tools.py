@@ -1,7 +1,6 @@
 """The tools for agents, through the client of the package that carries them."""
 
 import asyncio
-import json
 
 import pytest
 from mcp import Client
@@ -29,7 +28,7 @@ def test_every_tool_is_listed_with_what_it_takes(tiny):
             return (await client.list_tools()).tools
 
     found = {tool.name: tool for tool in asyncio.run(listed())}
-    assert set(found) == {"find", "score", "explain", "verify", "scan"}
+    assert set(found) == {"find", "score", "explain", "concepts", "verify", "scan"}
     assert all(tool.description for tool in found.values())
     assert set(found["find"].input_schema["properties"]) >= {"targets", "by", "length", "budget", "corpus"}
 
@@ -46,7 +45,9 @@ def test_the_tools_give_what_the_functions_give(ask, tiny):
     assert [place["rank"] for place in places] == [1, 2]
     (tested,) = ask("verify", target="visual:dog", description="animal", budget=200, corpus=["a b c", "d e f", "g a b c"])
     assert tested["target"] == "visual:dog@max"
-    json.dumps(tested)
+    (known,) = ask("concepts", target="visual:dog", budget=300, corpus=["a b c", "d e f", "g a b c"])
+    assert known["concepts"]
+    assert known["description"]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
         predictions=tuple(predictions),
         counterexamples=tuple(found),
         paraphrases=_firing_paraphrases(question, best[: 2 * TOPS]),
-        members=_firing_members(question),
+        members=_kept(question, question.members(ground.seed + 1)),
         fitting=float(fitting.mean()),
         fitting_shuffled=_fitting(question.judges, shuffled[:2], [one.text for one in high]),
         corpus=ground.corpus.name,
@@ -127,16 +127,8 @@ def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[i
     return _kept(question, [pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit])
 
 
-def _firing_members(question: Question) -> tuple[int, int]:
-    """The same for texts drawn from the patterns of the evidence; half of the activation of the highest core."""
-    evidence, ground = question.evidence, question.ground
-    drawn = question.members(ground.seed + 1)
-    if evidence is None or not drawn:
-        return 0, 0
-    return _kept(question, [(max((c.pattern.core for c in evidence.concepts), key=lambda core: core.activation), text) for text in drawn])
-
-
 def _kept(question: Question, pairs: Sequence[tuple[Example, str]]) -> tuple[int, int]:
+    """How many texts keep half of the activation of the example that they belong to, and how many there are."""
     if not pairs:
         return 0, 0
     usual = question.ground.usual(question.number)
