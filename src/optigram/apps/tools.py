@@ -102,7 +102,7 @@ class Toolbox:
     def concepts(
         self, target: str, budget: float | None = None, corpus: str | list[str] | None = None, seed: int = 0
     ) -> list[dict[str, Any]]:
-        """Find the kinds of texts to which a neuron responds: each with its best texts and a pattern; contrasts; and a description of all."""
+        """Find the kinds of texts to which a neuron responds, each with its best texts and a pattern; contrasts; a description."""
         budget = self._bounded(budget, CONCEPTS)
         self._check([target], 1)
         (found,) = og.concepts(self._model, target, corpus=self._corpus(corpus), budget=budget, seed=seed, quiet=True)

@@ -93,9 +93,9 @@ def _describe(
     as_json: Json = False,
 ) -> None:
     """Describe neurons in a sentence each: by a template over their patterns, and by a language model."""
-    from optigram.models.loading import load
     from optigram.explaining.descriptions import describe
     from optigram.explaining.language import RemoteModel
+    from optigram.models.loading import load
     from optigram.report.evidences import Evidences
 
     opened = by if by is None or RemoteModel.is_address(by) else load(by)  # once for all of them
