@@ -73,13 +73,13 @@ def verify(
         shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(Words.content(description))), ground.rng(row, description))][:SHUFFLED]
         try:
             yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
-        except _SameEverywhere as error:
+        except _ConstantError as error:
             if len(pairs) == 1:
                 raise
             tell(f"left out: {error}")
 
 
-class _SameEverywhere(InputError):
+class _ConstantError(InputError):
     """A target that no text raises: it says nothing about its description, and nothing about those of other targets."""
 
 
@@ -95,7 +95,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)
     if not best[0].activation > ground.usual(number):
-        raise _SameEverywhere(
+        raise _ConstantError(
             f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget="
         )
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
