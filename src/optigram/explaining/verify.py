@@ -95,9 +95,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)
     if not best[0].activation > ground.usual(number):
-        raise _ConstantError(
-            f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget="
-        )
+        raise _ConstantError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
     high = [one for one in best if one.activation >= fires]
     fitting = question.fits([one.text for one in high]).mean(0) > YES
