@@ -177,14 +177,15 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
     place = {word: number for number, word in enumerate(words)}
     rows = [number for number, found in enumerate(texts) for _ in found]
     columns = [place[word] for found in texts for word in found]
-    present = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(max(len(texts), 1), max(len(words), 1)))
+    size = max(len(words), 1)
+    present = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(max(len(texts), 1), size))
     together = (present.T @ present).tocoo()
     total = np.array([counts[word] for word in words] or [1.0])
     mutual = np.log(together.data * max(len(texts), 1) / (total[together.row] * total[together.col]))
-    table = sparse.csr_matrix((np.maximum(mutual, 0), (together.row, together.col)), shape=together.shape)
-    width = min(WIDTH, min(table.shape) - 1)
+    table = sparse.csr_matrix((np.maximum(mutual, 0), (together.row, together.col)), shape=(size, size))
+    width = min(WIDTH, size - 1)
     if width >= 1:
-        left, sizes, _ = svds(table, k=width, v0=np.ones(table.shape[0]), return_singular_vectors="u")
+        left, sizes, _ = svds(table, k=width, v0=np.ones(size))
         vectors = left * np.sqrt(sizes)
     else:
         vectors = np.ones((len(words), 1))
