@@ -12,6 +12,7 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.method import Method, Proposal, check_method
+from optigram.optimize.notes import ENDS, SOFT
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.rescore import Rescored, rescore
 from optigram.optimize.topk import TopK
@@ -58,7 +59,8 @@ class TargetResult:
     token, with a fluency. `remarks`: notes [n] of the final re-scoring. `notes`: what the method believed of its best text.
     `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN or infinity.
     `trace`: (forward-equivalents, activation, value) of the best text so far, after every round; the value is the activation
-    less penalties, and both are -inf while no text has a value.
+    less penalties, and both are -inf while no text has a value. Of a method with soft texts, `notes` also hold the activation
+    of the best soft text at the end of the search, and that of the discrete text that it becomes (`ENDS`).
     """
 
     ids: Tensor
@@ -140,6 +142,7 @@ class _Run:
         self.front = ParetoFront.empty(k, objective.length) if front else None
         self.activation = torch.full((k,), -torch.inf)  # of the best text
         self.notes: dict[str, Tensor] = {}
+        self.end = {name: torch.full((k,), torch.nan) for name in ENDS}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
         self.trace: list[list[tuple[float, float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
@@ -182,9 +185,17 @@ class _Run:
         for name, note in proposal.notes.items():
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
             self.notes[name] = torch.where(better, note.cpu()[rows, first], old)
+        self._keep_end(proposal, activation)
         for row in torch.nonzero(active).flatten().tolist():
             point = (self.objective.cost.spent[row], self.activation[row], self.best.value[row, 0])
             self.trace[row].append((float(point[0]), float(point[1]), float(point[2])))
+
+    def _keep_end(self, proposal: Proposal, activation: Tensor) -> None:
+        """Note, for the active targets, the soft text that is best now and the discrete text that it becomes."""
+        if SOFT in proposal.notes:
+            soft, now = proposal.notes[SOFT].cpu().max(1)
+            for name, values in zip(ENDS, (soft, activation.gather(1, now[:, None])[:, 0]), strict=True):
+                self.end[name] = torch.where(self.objective.cost.active, values, self.end[name])
 
     def found(self) -> Iterator[TargetResult]:
         """The result of each target of the batch, after the final re-scoring."""
@@ -201,7 +212,7 @@ class _Run:
             forwards=float(cost.forwards[row]),
             backwards=float(cost.backwards[row]),
             seconds=self.seconds / self.members,
-            notes={name: float(note[row]) for name, note in self.notes.items() if not note[row].isnan()},
+            notes={name: float(note[row]) for name, note in (self.notes | self.end).items() if not note[row].isnan()},
             broken=int(self.broken[row]),
             trace=self.trace[row],
         )
