@@ -40,7 +40,7 @@ def judged(tiny, monkeypatch):
     """An objective whose judge is a fake: a text scores its first id, or NaN for id 9, or Ctrl-C for id 8."""
     objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny), 1)
 
-    def score(self, ids):
+    def score(self, ids, owned=False):
         if (ids == 8).any():
             raise KeyboardInterrupt
         self.cost.charge(forwards=1.0)
@@ -101,7 +101,7 @@ def test_at_least_one_text_is_kept(judged):
 def test_the_trace_has_the_activation_of_the_text_with_the_best_value(tiny, monkeypatch):
     objective = Objective(tiny, resolve(["visual:dog"], tiny), 1)
 
-    def score(self, ids):
+    def score(self, ids, owned=False):
         """The value prefers smaller ids, which have smaller activations; id 9 is not allowed."""
         self.cost.charge(forwards=1.0)
         activation = ids[..., 0].float()

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.methods.moves import propose_start
@@ -17,6 +18,7 @@ from optigram.optimize.method import Ids, Proposal, Proposals
 
 BLOCK = 32  # soft texts per batch; large enough for matrix products at full speed, small enough to stay in cache
 PROBED = 3  # steps of a probe
+LANES = 64  # numbers that a processor takes at once, or a multiple of them
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,7 @@ class Ascent:
         if self.shortlist is not None:
             words = Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
-        theta = self.relaxation.start(streams, objective.length, table, given).requires_grad_()
-        optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
-        notes = {}
+        theta, optimizer, notes = *self._optimized(self.relaxation.start(streams, objective.length, table, given)), {}
         for step in range(self.steps + 1):
             if step % self.every == 0 or step == self.steps:
                 rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
@@ -87,8 +87,21 @@ class Ascent:
                 embeds, weights = self.relaxation.soften(theta, table, step, streams)
                 samples = objective.relax(SoftText(embeds, weights if words is None else None)).value
                 soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
-                optimizer.zero_grad()
-                soft.sum().neg().backward()
-                optimizer.step()
+                (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
+                _step(optimizer, slope)
                 self.relaxation.settle(theta.data, step + 1)
                 notes = {"soft": soft.detach()}
+
+    def _optimized(self, start: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
+        """Theta, and Adam on the memory that it lies in: a multiple of `LANES` numbers, since what is left over is rounded otherwise."""
+        whole = torch.nn.functional.pad(start.flatten(), (0, -start.numel() % LANES))
+        theta = whole[: start.numel()].view_as(start).requires_grad_()
+        fused = whole.device.type in ("cpu", "cuda")
+        return theta, torch.optim.AdamW([whole], lr=self.rate, weight_decay=self.decay, fused=fused)
+
+
+def _step(optimizer: torch.optim.Optimizer, slope: Tensor) -> None:
+    """A step down a slope of theta's shape."""
+    (whole,) = optimizer.param_groups[0]["params"]
+    whole.grad = torch.nn.functional.pad(slope.flatten(), (0, len(whole) - slope.numel()))
+    optimizer.step()

@@ -96,10 +96,8 @@ class Coordinate:
         self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
-        slope = objective.gradient(texts, [place])[:, :, 0]
-        if self.blend:
-            words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
-            slope += objective.gradient(texts, [place], words)[:, :, 0]
+        words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
+        slope = objective.gradient(texts, [place], words, beside=True)[:, :, 0]
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from optigram.methods.settings import check_settings
+from optigram.objective.mixtures import cosines, mixed, per_word
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float, Int
@@ -88,18 +89,9 @@ class Start:
         return theta.scatter_add(-1, given.clamp(min=0)[..., None], (given >= 0)[..., None] * lead)
 
 
-def mixed(weights: Float[Tensor, "k c *n t v"], table: Table) -> Float[Tensor, "k c *n t d"]:
-    """Weighted sums of the words of a table."""
-    if table.dim() == 2:
-        return weights @ table
-    lists = table if weights.dim() == 4 else table[:, :, None]
-    return (weights[..., None, :] @ lists)[..., 0, :]
-
-
 def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
     """The nearest words by cosine, and the cosines."""
-    normed = torch.nn.functional.normalize
-    cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
+    cosine, rows = cosines(theta, table).max(dim=-1)
     return rows, cosine
 
 
@@ -271,7 +263,7 @@ class _GumbelMixture(torch.autograd.Function):
     def backward(ctx, *slopes: Tensor | None):
         of_embeds, of_weights = slopes
         theta, table, weights = ctx.saved_tensors
-        slope = None if of_embeds is None else mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
+        slope = None if of_embeds is None else per_word(of_embeds.contiguous() / ctx.temperature, table)
         if of_weights is not None:
             slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
         slope = _softmax_backward(slope, weights)

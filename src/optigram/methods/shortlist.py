@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from optigram.methods.relaxations import Given
+from optigram.objective.mixtures import per_word
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
@@ -30,7 +31,7 @@ class Shortlist:
         table = objective.table
         texts = table[streams.integers(len(table), TEXTS, objective.length)].requires_grad_()
         (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
-        liked = slope.mean(dim=2) @ table.T
+        liked = per_word(slope.mean(dim=2), table)
         if given is not None:
             wanted = torch.where(given < 0, -torch.inf, torch.inf)[..., None]
             liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from optigram.methods.relaxations import Given, Rows, Start, Table, Theta, mixed
+from optigram.methods.relaxations import Given, Rows, Start, Table, Theta
 from optigram.methods.settings import check_settings
+from optigram.objective.mixtures import mixed
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from optigram.models.base import Model, States, Step, in_blocks
+from optigram.models.base import Model, States, Step
 from optigram.objective.activations import TargetGroup
+from optigram.objective.blocks import Blocks
 from optigram.objective.functions import Groups
 from optigram.objective.prefix_tree import Level, blocks_of, in_sizes, prefix_tree, sorted_order
 from optigram.shapes import Bool, Float, Int
@@ -22,31 +23,42 @@ FEWEST = 4
 CHUNK = 1 << 25  # numbers of state that texts sharing their prefixes may hold at once
 
 
-def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: Groups) -> Float[Tensor, "m c"]:
+def read_soft(model: Model, embeds: Float[Tensor, "k1 c s d"], parts: Groups, blocks: Blocks) -> Float[Tensor, "m c"]:
     """Differentiable activations of texts given as embeddings."""
     k1, c = embeds.shape[:2]
-    states = model.read(embeds.flatten(0, 1).to(model.embedding.dtype), _sites(parts))
-    members = None if k1 < len(members_of(parts)) else torch.arange(k1, device=embeds.device).repeat_interleave(c)
-    values = torch.cat([part.activations(states, members) for part in parts], dim=1)
-    return values.T if members is None else values.view(k1, c)
+    sites, owned = _sites(parts), k1 == len(members_of(parts))
+
+    def run(embeds: Tensor, owners: Tensor) -> Tensor:
+        states = model.read(embeds.to(model.embedding.dtype), sites)
+        return torch.cat([part.activations(states, owners if owned else None) for part in parts], dim=1)
+
+    owners = torch.arange(k1, device=embeds.device).repeat_interleave(c)
+    values = blocks.run(("soft", *sites, owned), run, embeds.flatten(0, 1), owners)
+    return values.view(k1, c) if owned else values.T
 
 
 def read(
-    model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups, ends: Sequence[int], steady: bool = False
+    model: Model,
+    ids: Int[Tensor, "k1 c s"],
+    parts: Groups,
+    ends: Sequence[int],
+    blocks: Blocks,
+    steady: bool = False,
+    owned: bool = False,
 ) -> tuple[Float[Tensor, "m c"], Float[Tensor, " k1"]]:
     """Activations of texts, and what they cost each owner in forwards.
 
     An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole. If `steady`, they are
     read by prefix wherever possible, and in blocks of one size: then a text's activation depends on the text alone, to the last bit.
-    `ends` are where each free word of a text ends with the fixed ones after it (`Template.ends`).
+    `ends` are where each free word of a text ends with the fixed ones after it (`Template.ends`). If `owned`, one owner has one text.
     """
-    (k1, c, s), shared = ids.shape, len(ids) == 1
+    (k1, c, s), shared = ids.shape, len(ids) == 1 and not owned
     groups = [group for part in parts if (group := part.by_prefix) is not None]
     rows, step = _with_owners(ids), model.step if len(groups) == len(parts) else None
     if steady and step is not None:
         step, shares = dataclasses.replace(step, blocks=step.blocks[:1]), torch.ones(k1, dtype=torch.bool, device=rows.device)
     else:
-        shares = _shares(step, rows, ends, k1)
+        shares = _shares(step, rows, ends, k1, c)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found: list[Tensor] = []
     if step is not None and chosen.any():
@@ -54,7 +66,7 @@ def read(
         found.append(values)
         cost = torch.where(shares.cpu(), cells / s, cost)
     if not chosen.all():
-        found.append(_whole(model, rows[~chosen], parts, shared, _block(len(rows))))
+        found.append(_whole(model, rows[~chosen], parts, shared, blocks))
     values = torch.cat(found)[torch.cat([torch.nonzero(chosen), torch.nonzero(~chosen)]).flatten().argsort()]
     return values.T if shared else values.view(k1, c), cost
 
@@ -62,7 +74,7 @@ def read(
 def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
     """Activations of texts, each read from its first word, at a cost of one forward per text."""
     rows, shared = _with_owners(ids), len(ids) == 1
-    values = _whole(model, rows, parts, shared, _block(len(rows)))
+    values = _whole(model, rows, parts, shared, Blocks())
     return values.T if shared else values.view(ids.shape[:2])
 
 
@@ -86,21 +98,22 @@ def by_group(inputs: Tensor, parts: Groups, run: Callable[[Tensor, Groups], Tens
 
 
 def _block(texts: int) -> int:
-    """How many of this number of texts are read whole at once."""
+    """How many of an owner's texts are thought of as read whole at once."""
     return min(ROWS, 1 << (max(texts, FEWEST) - 1).bit_length())
 
 
-def _whole(model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, block: int) -> Tensor:
+def _whole(model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, blocks: Blocks) -> Tensor:
     """Activations of rows of texts, each with its owner in front: [n m] if all members score each text, else [n 1]."""
+    sites = _sites(parts)
 
     def run(rows: Tensor) -> Tensor:
-        states = model.read(model.embedding[rows[:, 1:]], _sites(parts))
+        states = model.read(model.embedding[rows[:, 1:]], sites)
         return torch.cat([part.activations(states, None if shared else rows[:, 0]) for part in parts], dim=1)
 
-    return in_blocks(run, rows, block)
+    return blocks.run(("whole", *sites, shared), run, rows)
 
 
-def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int) -> Bool[Tensor, " k1"]:
+def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int, c: int) -> Bool[Tensor, " k1"]:
     """Whether each owner's texts are read by prefix, which does not depend on the texts of others."""
     if step is None or not step.blocks:
         return torch.full((k1,), step is not None, device=rows.device)
@@ -110,8 +123,8 @@ def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1
         counts = torch.bincount(level.owners, minlength=k1)
         for size, blocks in zip(step.blocks, blocks_of(counts, step.blocks), strict=True):
             work += blocks * (step.overhead + size * level.words.shape[1])
-    block = _block(len(rows))
-    return work * k1 <= -(-len(rows) // block) * (step.overhead + block * ends[-1])
+    block = _block(c)
+    return work <= -(-c // block) * (step.overhead + block * ends[-1])
 
 
 def _by_prefix(

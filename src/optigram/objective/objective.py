@@ -14,10 +14,12 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.objective.activations import View
+from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import by_group, members_of, read, read_soft
 from optigram.objective.functions import Groups, all_groups
+from optigram.objective.mixtures import per_word
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Bool, Float, Int, unchecked
@@ -96,6 +98,7 @@ class Objective:
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._groups = all_groups(model, self.targets, self._looked, view)
+        self._blocks = Blocks()
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
@@ -160,11 +163,17 @@ class Objective:
         part._deterministic = True
         return part
 
-    def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
-        """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency."""
+    def score(self, ids: Int[Tensor, "k1 c t"], owned: bool = False) -> Scores:
+        """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency.
+
+        Texts [1 c t] are shared by all targets, unless they are `owned`: then each target scores them as its own, with the bits that
+        it gives them when other targets score other texts.
+        """
+        if owned and len(ids) < len(self.targets):
+            ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
-            inputs = self._whole(ids)
-            activation = by_group(inputs, self._groups, self._exactly, apart=self.model.step is not None)
+            inputs, run = self._whole(ids), functools.partial(self._exactly, owned=owned)
+            activation = by_group(inputs, self._groups, run, apart=self.model.step is not None)
             penalised, surprisal = activation, None
             if self._surprisal is not None:
                 surprisal = self._surprisal.hard(inputs).expand_as(activation)
@@ -206,10 +215,10 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model))
+        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model, blocks=self._blocks))
         scores, passes = Scores(activation), 1
         if self._surprisal is not None and self._penalises(penalty):
-            surprisal = self._surprisal.soft(embeds, text.weights).expand_as(activation)
+            surprisal = self._soft_surprisal(self._surprisal, embeds, text.weights).expand_as(activation)
             assert text.weights is not None
             penalised = self._surprisal.penalised_soft(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
             scores, passes = Scores(activation, surprisal, penalised), 2
@@ -219,32 +228,46 @@ class Objective:
             scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
         return scores
 
+    def _soft_surprisal(self, surprisal: Surprisal, embeds: Float[Tensor, "k1 c s d"], weights: Tensor | None) -> Float[Tensor, "k1 c"]:
+        """The surprisal of soft texts, in blocks."""
+        if weights is None:
+            return surprisal.soft(embeds, weights)
+        rows = (embeds.flatten(0, 1), weights.flatten(0, 1))
+        found = self._blocks.run("surprisal", lambda *rows: surprisal.soft(*(part[None] for part in rows))[0], *rows)
+        return found.view(embeds.shape[:2])
+
     def gradient(
         self,
         ids: Int[Tensor, "k1 c t"],
         at: Sequence[int] | None = None,
         blend: Int[Tensor, "k1 c m"] | None = None,
         penalty: Float[Tensor, "k1 c"] | None = None,
+        beside: bool = False,
     ) -> Float[Tensor, "k1 c p v"]:
         """The gradient of the sum of values with respect to one-hot texts [k1 c t], for the words of `lexicon`: [k1 c p v].
 
         It is taken at the p free positions `at`, or all. Words of the texts themselves may be outside the lexicon. With a `blend` of
-        m words, their even mixture replaces the text's own word at each of these positions. `penalty` is that of `relax`.
+        m words, their even mixture replaces the text's own word at each of these positions; with `beside`, the gradient at the text
+        itself is added. `penalty` is that of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        embeds = self.model.embedding.detach()[ids].float()
+        table = self.model.embedding.detach()
+        embeds, weights = table[ids].float(), (ids[..., None] == self.lexicon).float() if self._penalises(penalty) else None
+        c = ids.shape[1]
         if blend is not None:
-            embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
-        embeds.requires_grad_()
-        if not self._penalises(penalty):
-            (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
-            return slope[:, :, places] @ self.table.T
-        weights = (ids[..., None] == self.lexicon).float()
-        if blend is not None:
-            weights[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
-        weights.requires_grad_()
-        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
-        return slope[:, :, places] @ self.table.T + own[:, :, places]
+            mixed, shares = embeds.clone() if beside else embeds, weights
+            mixed[:, :, places] = table[blend].float().mean(2, keepdim=True)
+            if weights is not None:
+                shares = weights.clone() if beside else weights
+                shares[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
+            if beside:
+                embeds, weights = torch.cat([embeds, mixed], 1), None if shares is None or weights is None else torch.cat([weights, shares], 1)
+                penalty = None if penalty is None else penalty.repeat(1, 2)
+        leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
+        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
+        slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
+        found = per_word(slope, self.table)
+        return found + own[0] if own else found
 
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
         """Texts with the template's ids around them."""
@@ -261,9 +284,9 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._deterministic)
+        values, cost = read(self.model, inputs, parts, self._ends, self._blocks, self._deterministic, owned)
         costs = torch.zeros(len(self.targets))
         costs[members_of(parts)] = cost
         self.cost.charge(forwards=costs)

@@ -95,8 +95,7 @@ def search(
 
     With `front`, the Pareto front of all scored texts (`ParetoFront`) in place of the n best.
 
-    Targets run in batches of one shape, the last one padded with copies, so that the result of a target depends only on
-    the target, the settings and the seed. Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
+    Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed. Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
     Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
@@ -105,9 +104,9 @@ def search(
         raise InputError("a Pareto front needs a surprisal; give the objective a fluency")
     check_method(method)
     result, done = SearchResult([None] * len(objective.targets)), 0
-    for members, batch in _batches(objective, method):
-        run = _Run(objective.subset(batch), budget or Budget(), n, len(members), front)
-        begin = None if start is None else start[batch]
+    for members in _batches(objective, method):
+        run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)
+        begin = None if start is None else start[members]
         result.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
         for member, found in zip(members, run.found(), strict=True):
@@ -117,25 +116,21 @@ def search(
     return result
 
 
-def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], list[int]]]:
-    """Indices of the targets of each batch, and the same padded to the method's batch size."""
-    size = method.batch
-    if size is None:
-        everyone = list(range(len(objective.targets)))
-        yield everyone, everyone
+def _batches(objective: Objective, method: Method) -> Iterator[list[int]]:
+    """The numbers of the targets of each batch: all of them, or as many as the method takes of those that read the same sites."""
+    if method.batch is None:
+        yield list(range(len(objective.targets)))
         return
     for members in objective.target_groups():
-        for start in range(0, len(members), size):
-            batch = members[start : start + size]
-            yield batch, [*batch, *batch[-1:] * (size - len(batch))]
+        yield from (members[start : start + method.batch] for start in range(0, len(members), method.batch))
 
 
 class _Run:
     """The state of one running batch: what it has found and spent. All tensors here are on the CPU."""
 
-    def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool) -> None:
+    def __init__(self, objective: Objective, budget: Budget, n: int, front: bool, owned: bool) -> None:
         k = len(objective.targets)
-        self.objective, self.budget, self.members = objective, budget, members
+        self.objective, self.budget, self.owned = objective, budget, owned
         self.best = TopK.empty(k, n, objective.length)
         self.front = ParetoFront.empty(k, objective.length) if front else None
         self.activation = torch.full((k,), -torch.inf)  # of the best text
@@ -153,11 +148,11 @@ class _Run:
             while cost.active.any():
                 before = cost.spent
                 proposal = next(proposals) if scores is None else proposals.send(scores)
-                scores = self.objective.score(proposal.ids)
+                scores = self.objective.score(proposal.ids, self.owned)
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
                 cost.active &= budget.allows(cost.spent, cost.spent - before, self.seconds, self.rounds, self.stale)
-                watch(self.activation[: self.members])
+                watch(self.activation)
         except StopIteration:
             pass
         except KeyboardInterrupt:
@@ -188,7 +183,7 @@ class _Run:
 
     def found(self) -> Iterator[TargetResult]:
         """The result of each target of the batch, after the final re-scoring."""
-        for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)[: self.members]):
+        for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)):
             yield self._found(row, last)
 
     def _found(self, row: int, last: Rescored) -> TargetResult:
@@ -200,7 +195,7 @@ class _Run:
             remarks=last.notes,
             forwards=float(cost.forwards[row]),
             backwards=float(cost.backwards[row]),
-            seconds=self.seconds / self.members,
+            seconds=self.seconds / len(self.trace),
             notes={name: float(note[row]) for name, note in self.notes.items() if not note[row].isnan()},
             broken=int(self.broken[row]),
             trace=self.trace[row],
