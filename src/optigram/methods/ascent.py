@@ -1,6 +1,8 @@
 """Gradient ascent on a relaxation (paper, section 4): emb, logit, smx and gbl are this loop with four relaxations."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -84,13 +86,30 @@ class Ascent:
                 ids = objective.lexicon[rows if words is None else words.rows(rows)]
                 yield Proposal(ids, beliefs | nearness, self.relaxation.schedule(step))
             if step < self.steps:
-                embeds, weights = self.relaxation.soften(theta, table, step, streams)
-                samples = objective.relax(SoftText(embeds, weights if words is None else None)).value
-                soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
-                (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
-                _step(optimizer, slope)
-                self.relaxation.settle(theta.data, step + 1)
-                notes = {"soft": soft.detach()}
+                with _without_denormals():
+                    soft = self._stepped(objective, theta, table, optimizer, step, streams, words is None)
+                notes = {"soft": soft}
+
+    def _stepped(
+        self,
+        objective: Objective,
+        theta: Tensor,
+        table: Tensor,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        streams: Streams,
+        whole: bool,
+    ) -> Tensor:
+        """One step of theta; the values [k c] of the soft texts before it. `whole`: the table holds all words."""
+        embeds, weights = self.relaxation.soften(theta, table, step, streams)
+        samples = objective.relax(SoftText(embeds, weights if whole else None)).value
+        soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
+        (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
+        (memory,) = optimizer.param_groups[0]["params"]
+        memory.grad = torch.nn.functional.pad(slope.flatten(), (0, len(memory) - slope.numel()))
+        optimizer.step()
+        self.relaxation.settle(theta.data, step + 1)
+        return soft.detach()
 
     def _optimized(self, start: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
         """Theta, and Adam on the memory that it lies in: a multiple of `LANES` numbers, since what is left over is rounded otherwise."""
@@ -100,8 +119,15 @@ class Ascent:
         return theta, torch.optim.AdamW([whole], lr=self.rate, weight_decay=self.decay, fused=fused)
 
 
-def _step(optimizer: torch.optim.Optimizer, slope: Tensor) -> None:
-    """A step down a slope of theta's shape."""
-    (whole,) = optimizer.param_groups[0]["params"]
-    whole.grad = torch.nn.functional.pad(slope.flatten(), (0, len(whole) - slope.numel()))
-    optimizer.step()
+@contextlib.contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Let this thread take numbers below 1e-38 for 0, which are slow to compute with, and be as it was afterwards."""
+    least = torch.full((1,), torch.finfo(torch.float32).tiny)
+    if not (least / 2).item():
+        yield
+        return
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -22,6 +22,7 @@ Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
 Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
 Given = Int[Tensor, "k c t"] | None  # rows to start from, -1 for any word
+NEGLIGIBLE = 1e-30  # weights of gbl at low temperatures that count as 0: a product with denormal numbers takes twenty times as long
 MARGIN = 2.0  # by how much the logit of a word to start from exceeds the log-sum-exp of all others
 
 
@@ -252,6 +253,7 @@ class _GumbelMixture(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
         weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
+        torch.nn.functional.threshold_(weights, NEGLIGIBLE, 0.0)
         ctx.save_for_backward(theta, table, weights)
         if relaxation.straight:
             rows = weights.argmax(dim=-1)

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from optigram.models.products import rows_times, transposed
-from optigram.shapes import Float
+from optigram.shapes import Float, unchecked
+
+LANES, TOGETHER = 32, 8  # numbers that a processor takes at once; texts that make a multiple of them
 
 
 def gru_states(
@@ -19,17 +21,25 @@ def gru_states(
 def gru_step(
     inputs: Float[Tensor, "b w"], recurrent: Float[Tensor, "w h"], bias: Float[Tensor, " w"], state: Float[Tensor, "b h"] | None
 ) -> Float[Tensor, "b h"]:
-    """The next state, without a gradient, from the input's part of all gates; no state is one of zeros."""
-    return _step(inputs, recurrent, bias, inputs.new_zeros(len(inputs), recurrent.shape[1]) if state is None else state, state is None)[0]
+    """The next state, without a gradient, from the input's part of all gates; no state is one of zeros.
+
+    Of widths that are multiples of 8, a text's state is independent of the number of texts.
+    """
+    count, first = len(inputs), state is None
+    state = inputs.new_zeros(count, recurrent.shape[1]) if state is None else state
+    if state.numel() % LANES:  # what is left over of an operation on whole vectors is rounded otherwise
+        inputs, state = (torch.nn.functional.pad(part, (0, 0, 0, -count % TOGETHER)) for part in (inputs, state))
+    return _step(inputs, recurrent, bias, state, first)[0][:count]
 
 
+@unchecked
 def _step(inputs: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor, first: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The next state, and what its gradient needs: reset and update gates, the candidate, the state's part of it."""
     h = recurrent.shape[1]
     gates = bias.expand_as(inputs) if first else rows_times(state, transposed(recurrent)).add_(bias)
     mixed = (inputs[:, : 2 * h] + gates[:, : 2 * h]).sigmoid_()
-    candidate = torch.addcmul(inputs[:, 2 * h :], mixed[:, :h], gates[:, 2 * h :]).tanh_()
-    return torch.addcmul(candidate, mixed[:, h:], state - candidate), mixed, candidate, gates[:, 2 * h :]
+    candidate = (mixed[:, :h] * gates[:, 2 * h :]).add_(inputs[:, 2 * h :]).tanh_()  # `addcmul` rounds the last few numbers otherwise
+    return (state - candidate).mul_(mixed[:, h:]).add_(candidate), mixed, candidate, gates[:, 2 * h :]
 
 
 class _States(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from optigram.models.base import in_blocks
-from optigram.shapes import Float
+from optigram.shapes import Float, unchecked
 
 TERMS = 256  # of a sum at once: as fast as the library's own products of many rows, and faster for few
 ROWS = 256  # of a product at once: its result stays in the cache
@@ -44,11 +44,13 @@ def product(rows: Float[Tensor, "*n k"], matrix: Float[Tensor, "k w"]) -> Float[
     return _Product.apply(flat, matrix, transposed(matrix)).view(*rows.shape[:-1], -1)  # pyright: ignore[reportOptionalMemberAccess]
 
 
+@unchecked
 def transposed(matrix: Float[Tensor, "k w"]) -> Float[Tensor, "w k"]:
     """The transposed matrix, which lies row by row in memory if it is not too large."""
     return matrix.T if matrix.numel() > LARGEST else derived(matrix, "transposed", lambda matrix: matrix.T.contiguous())
 
 
+@unchecked
 def derived(matrix: Float[Tensor, "k w"], name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
     """What `make` makes of a matrix: once for each state of the matrix, and kept as long as the matrix is."""
     state, known = (matrix._version, matrix.data_ptr()), _DERIVED.setdefault(matrix, {})
@@ -57,6 +59,7 @@ def derived(matrix: Float[Tensor, "k w"], name: str, make: Callable[[Tensor], Te
     return known[name][1]
 
 
+@unchecked
 def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "n w"]:
     """`rows @ matrix`, without a gradient."""
     if rows.device.type != "cpu":
@@ -69,6 +72,7 @@ def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Floa
     return torch.cat([_by_parts(part, matrix, fewest) for part in rows.split(ROWS)])
 
 
+@unchecked
 def _by_parts(rows: Tensor, matrix: Tensor, fewest: int) -> Tensor:
     """`rows @ matrix`, `TERMS` terms of each sum at a time where the matrix lies row by row in memory."""
     count = len(rows)

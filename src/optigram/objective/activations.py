@@ -126,8 +126,11 @@ class TargetGroup:
 
     def _sums(self, states: Float[Tensor, "n h"], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n m"]:
         """The sums of the affine terms; shapes as in `at`."""
-        if members is None:
-            m, q, _ = self.weight.shape
+        m, q, _ = self.weight.shape
+        if self._units is not None:
+            read = states[:, self._units.flatten()].unflatten(1, (m, q)) if members is None else states.gather(1, self._units[members])[:, None]
+            before = read + (self.bias if members is None else self.bias[members][:, None])
+        elif members is None:
             before = self._products(states).unflatten(1, (m, q)) + self.bias
         else:
             before = ((states[:, None] * self.weight[members]).sum(-1) + self.bias[members])[:, None]
@@ -172,6 +175,12 @@ class TargetGroup:
     @functools.cached_property
     def _linear(self) -> bool:
         return self.weight.shape[1] == 1 and bool(self.threshold.isneginf().all() and self.cap.isinf().all())
+
+    @functools.cached_property
+    def _units(self) -> Int[Tensor, "m q"] | None:
+        """The unit that each term is, if every term is one unit of the states: then it is read, with no product."""
+        plain = ((self.weight != 0).sum(-1) == 1) & (self.weight.amax(-1) == 1)
+        return self.weight.argmax(-1) if bool(plain.all()) else None
 
     def _products(self, states: Float[Tensor, "n h"]) -> Float[Tensor, "n mq"]:
         """Products of states with the weights of all terms, in blocks of one shape."""

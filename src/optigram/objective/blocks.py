@@ -1,10 +1,9 @@
 """Batches of texts whose results do not depend on how many there are.
 
 A network rounds differently with the number of texts. What counts is what a full block of texts gives; fewer texts run by themselves,
-or with a few copies of the last one, only where that was seen to give the same bits.
+or with a few copies of the last one, only where texts like them were seen to give the same bits.
 """
 
-import itertools
 from collections.abc import Callable, Hashable, Iterator
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from optigram.shapes import Shaped
 
 SOFT, HARD, ELSEWHERE = 32, 128, 1024  # texts of a block with a gradient, without one, and on a device other than a processor
+SAMPLES = 16  # batches that are compared at most
 SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)  # of a batch that is filled up with copies
 
 
@@ -42,21 +42,32 @@ class Blocks:
 
 def _sizes(run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Iterator[int]:
     """The numbers of texts that give the bits of `most` texts, fewest first, and at last `most`."""
-    count = len(rows[0])
-    places = torch.arange(most, device=rows[0].device) % count
-    outcomes = ((size, _outcome(run, rows, places[:size])) for size in (count, *(size for size in SIZES if count < size < most)))
-    first = next(outcomes)
-    whole = _outcome(run, rows, places)
-    if all(torch.equal(part, part[:count][places]) for part in whole):  # wherever a text is
-        for size, found in itertools.chain([first], outcomes):
-            if all(torch.equal(part, other[:size]) for part, other in zip(found, whole, strict=True)):
-                yield size
+    run(*rows)  # what is wrong with these texts is said of these texts
+    made = [_varied(part, most) for part in rows]
+    whole = _outcome(run, made)
+    for size in (len(rows[0]), *(size for size in SIZES if len(rows[0]) < size < most)):
+        begins = range(0, most - size + 1, max(most // SAMPLES, size))
+        if all(_same(run, [part[begin : begin + size] for part in made], [part[begin : begin + size] for part in whole]) for begin in begins):
+            yield size
     yield most
 
 
-def _outcome(run: Callable[..., Tensor], rows: tuple[Tensor, ...], places: Tensor) -> list[Tensor]:
-    """The results of the rows at `places`, and their gradients."""
-    taken = [part.detach()[places].requires_grad_(part.requires_grad) for part in rows]
+def _same(run: Callable[..., Tensor], rows: list[Tensor], expected: list[Tensor]) -> bool:
+    return all(torch.equal(part, other) for part, other in zip(_outcome(run, rows), expected, strict=True))
+
+
+def _varied(part: Tensor, count: int) -> Tensor:
+    """`count` rows, all different, that look like those of `part` [n ...]: numbers in another order, integers that are no larger."""
+    generator = torch.Generator().manual_seed(0)
+    if not part.is_floating_point():
+        return torch.randint(int(part.max()) + 1, (count, *part.shape[1:]), generator=generator).to(part.device)
+    shifts = torch.randint(part.shape[-1], (count,), generator=generator).tolist()
+    return torch.stack([part[row % len(part)].roll(shift, -1) for row, shift in enumerate(shifts)]).requires_grad_(part.requires_grad)
+
+
+def _outcome(run: Callable[..., Tensor], rows: list[Tensor]) -> list[Tensor]:
+    """The results of rows, and their gradients."""
+    taken = [part.detach().requires_grad_(part.requires_grad) for part in rows]
     values = run(*taken)
     climbed = [part for part in taken if part.requires_grad]
     if not (climbed and values.requires_grad):

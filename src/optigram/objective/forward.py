@@ -106,11 +106,11 @@ def _whole(model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, 
     """Activations of rows of texts, each with its owner in front: [n m] if all members score each text, else [n 1]."""
     sites = _sites(parts)
 
-    def run(rows: Tensor) -> Tensor:
-        states = model.read(model.embedding[rows[:, 1:]], sites)
-        return torch.cat([part.activations(states, None if shared else rows[:, 0]) for part in parts], dim=1)
+    def run(ids: Tensor, owners: Tensor) -> Tensor:
+        states = model.read(model.embedding[ids], sites)
+        return torch.cat([part.activations(states, None if shared else owners) for part in parts], dim=1)
 
-    return blocks.run(("whole", *sites, shared), run, rows)
+    return blocks.run(("whole", *sites, shared), run, rows[:, 1:], rows[:, 0])
 
 
 def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int, c: int) -> Bool[Tensor, " k1"]:
