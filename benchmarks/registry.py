@@ -6,7 +6,7 @@ from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, optimum, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
-from benchmarks.speed import passes, scans, steps
+from benchmarks.speed import devices, passes, scans, steps
 from optigram.errors import InputError, nearest
 
 COST = (
@@ -156,6 +156,30 @@ SPEED = (
         rows=("network",),
     ),
 )
+DEVICE = metrics(
+    "ratio: ratio .2f; searched: f.e. or tokens per second ,.0f; bare: bare forward ,.0f; peak: peak, MB ,.0f; neurons: neurons ,.0f"
+)
+GPU = (
+    Case(
+        "gpu/search",
+        "forward-equivalents per second of a search, to texts per second of the bare forward, on a GPU (wall time)",
+        devices.setup,
+        devices.searching,
+        DEVICE,
+        Settings(
+            model="gpt2-small, random", sites=("mlp_act.11",), by=("coordinate", "gcg", "gbl"), budgets=(20_000,), targets=64, length=12
+        ),
+        by_method,
+    ),
+    Case(
+        "gpu/scan",
+        "tokens per second of a scan of all MLP neurons, to the bare forward, on a GPU (wall time)",
+        devices.setup,
+        devices.scanning,
+        DEVICE,
+        Settings(model="gpt2-small, random", sites=()),
+    ),
+)
 QUALITY = (
     Case(
         "quality/search",
@@ -282,7 +306,7 @@ PEERS = (
         derive=peers.derive,
     ),
 )
-CASES = (*API, *SPEED, *QUALITY, *PEERS)
+CASES = (*API, *SPEED, *GPU, *QUALITY, *PEERS)
 
 
 def named(name: str) -> tuple[Case, ...]:

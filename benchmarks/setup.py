@@ -22,7 +22,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, SearchResult, search
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import run_plan
-from optigram.runs.plan import corpus_search, plan_of
+from optigram.runs.plan import Plan, corpus_search
 from optigram.runs.records import Record
 from optigram.targets.target import Target, resolve
 from optigram.text.sources import Corpus
@@ -190,7 +190,7 @@ class Searches:
     def records(self, site: str, method: str, budget: float | None = None, seed: int = 0) -> list[Record]:
         """The best text of every neuron of a site by one method. Corpus search has no budget."""
         objective = self.objective(site)
-        plan = plan_of(method, objective, corpus_search(objective, self.corpus), budget)
+        plan = Plan.of(method, objective, corpus_search(objective, self.corpus), budget)
         if plan.corpus is not None and site not in self.known:
             self.known[site] = search(objective, plan.corpus, n=HANDOVER)
         return run_plan(objective, plan, Budget(forwards=budget), seed, known=self.known.get(site)).records

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+NOTEBOOK = re.compile(r"\]\((?!\w+:)([^)]*)\.ipynb\)")  # a link within the documentation
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -28,7 +29,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
 def on_page_markdown(markdown: str, **about: Any) -> str:
     """Link to the pages of notebooks, and fill in what is generated."""
-    return MARK.sub(lambda found: GENERATED[found[1]](), markdown.replace(".ipynb)", ".md)"))
+    return MARK.sub(lambda found: GENERATED[found[1]](), NOTEBOOK.sub(r"](\1.md)", markdown))
 
 
 def markdown_of(notebook: Mapping[str, Any]) -> str:

@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from optigram.runs.folder import RUN_FORMAT, RunFolder
 from optigram.runs.records import Record
+from optigram.scanning.merge import EXAMPLE_COLUMNS
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.results import ScanResults
 from optigram.scanning.statistics import BINS, EDGES
-from optigram.scanning.tables import EXAMPLE_COLUMNS
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
 
 HOSTILE = (

@@ -149,3 +149,15 @@ def test_a_vector_in_memory_is_a_target(tiny):
     vector = np.arange(8.0)
     found = og.find(tiny, og.direction("visual.hidden", vector, name="up"), by="crp", corpus=TEXTS, length=3)
     assert found.best.target.startswith("visual.hidden")
+
+
+def test_a_loaded_model_of_half_precision_is_searched_as_it_is(tmp_path, monkeypatch):
+    model = pretrained("gpt2").to(torch.bfloat16)
+    asked = {"by": "random", "budget": 20, "length": 3}
+    assert len(og.find(model, "mlp_act.0:7", tokenizer=tokenizer("bpe"), **asked)) == 1
+    assert {part.dtype for part in model.parameters()} == {torch.bfloat16}
+    (tmp_path / "half_model.py").write_text(
+        "import torch\nfrom tiny_models import network\n\ndef model():\n    return network('gpt2', torch.bfloat16)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert len(og.find("half_model:model", "mlp_act.0:7", **asked)) == 1

@@ -102,7 +102,7 @@ def test_the_front_door_takes_all_four_at_once(own, tmp_path):
     model, climb = own["bag"].Bag(WORDS), own["climb"].Climb(8)
     relaxed = Ascent(own["sharpening"].Sharpening(), steps=30, rate=0.5, restarts=2, every=10)
     results = og.find(model, custom(own["contrast"].contrast, "act"), by=[climb, relaxed], length=4, budget=300, quiet=True)
-    assert [record.method for record in results] == ["Climb(texts=8)", chains.parse(relaxed).name]
+    assert [record.method for record in results] == ["Climb(texts=8)", chains.Chain.parse(relaxed).name]
     for record in results:
         (again,) = og.score(model, record.target, [record.text], quiet=True)
         assert again.activation == pytest.approx(record.activation)

@@ -146,7 +146,7 @@ def _ours(objective: Objective, method: str, budget: float, seed: int, length: i
     begun = time.process_time()
     (found,) = run_methods(objective, FindOptions(by=(method,), budget=budget, seed=seed))
     (record,) = found.records
-    spent, processor = record.forwards + record.backwards, time.process_time() - begun
+    spent, processor = record.total_forwards, time.process_time() - begun
     return {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "spent": spent, "processor": processor}
 
 
@@ -197,8 +197,8 @@ def derive(rows: Sequence[Row]) -> list[Row]:
 def _with_worth(row: Row, best: Mapping[tuple[str, str], float], ours: Mapping[str, float]) -> Row:
     kind = row.settings["contest"]
     worth = [(text["activation"] - text["floor"]) / (best[kind, text["target"]] - text["floor"]) for text in row.texts]
-    more = {"worth": plain(statistics.median(worth))}
+    more = {"worth": plain(statistics.Interval.median(worth))}
     pairs = [(ours[text["target"]], text["activation"]) for text in row.texts if text["target"] in ours]
     if row.settings["tool"] != AUTO and pairs:
-        more["auto_wins"] = plain(statistics.share(sum(mine > theirs for mine, theirs in pairs), len(pairs)))
+        more["auto_wins"] = plain(statistics.Interval.share(sum(mine > theirs for mine, theirs in pairs), len(pairs)))
     return replace(row, metrics={**row.metrics, **more})

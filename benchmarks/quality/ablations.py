@@ -123,7 +123,11 @@ def ablation(context: Ablation, unit: Unit, seed: int) -> list[Result]:
     (found, spent), (first, _) = context.found(unit["variant"], *where), context.found(FIRST, *where)
     corpus = np.array([*context.searches.corpus_best(unit["site"]).values()])
     above = float((found > first).mean())
-    metrics = {"ratio": plain(statistics.median((found / corpus)[corpus > 0])), "to_first": float(np.median(found / first)), "above": above}
+    metrics = {
+        "ratio": plain(statistics.Interval.median((found / corpus)[corpus > 0])),
+        "to_first": float(np.median(found / first)),
+        "above": above,
+    }
     return [Result(metrics | {"spent": spent})]
 
 
@@ -175,4 +179,9 @@ def shortlist(context: tuple[Imaginet, Settings], unit: Unit, seed: int) -> list
 def _against_dense(name: str, values: Mapping[str, np.ndarray], seconds: Mapping[str, float]) -> dict[str, Any]:
     ratios = values[name] / values[DENSE]
     mean, time_ratio = float(ratios.mean()), seconds[name] / seconds[DENSE]
-    return {"to_gbl": plain(statistics.median(ratios)), "mean_to_gbl": mean, "time": time_ratio, "seconds": seconds[name] / len(ratios)}
+    return {
+        "to_gbl": plain(statistics.Interval.median(ratios)),
+        "mean_to_gbl": mean,
+        "time": time_ratio,
+        "seconds": seconds[name] / len(ratios),
+    }

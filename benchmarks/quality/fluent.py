@@ -24,7 +24,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.study import statistics
 from optigram.text.lexicon import lexicon
-from optigram.text.ngrams import ngrams
+from optigram.text.ngrams import NGrams
 
 CHUNK, SCREENED, AT_ONCE, STARTS, KEPT = 1 << 14, 256, 32, 16, 8
 WITHIN, ANY = "crp", "crp, any surprisal"
@@ -93,7 +93,7 @@ class Contest:
 def setup(settings: Settings) -> Contest:
     """Open the model twice, and find the n-grams of the corpus."""
     exact = open_model(settings.model)
-    grams = ngrams(open_corpus(exact, settings).texts(), exact.vocabulary, settings.length, lexicon(exact.vocabulary)).ids
+    grams = NGrams.read(open_corpus(exact, settings).texts(), exact.vocabulary, settings.length, lexicon(exact.vocabulary)).ids
     return Contest(exact, open_model(settings.model, "bfloat16"), torch.from_numpy(grams), settings)
 
 
@@ -114,7 +114,10 @@ def fluent(contest: Contest, unit: Unit, seed: int) -> list[Result]:
     for name, base in (("within", [within[number][0] for number in numbers]), ("any", [best[number] for number in numbers])):
         won = sum(ours.activation > theirs.activation for ours, theirs in zip(found, base, strict=True))
         ratios = [ours.activation / theirs.activation for ours, theirs in zip(found, base, strict=True) if theirs.activation > 0]
-        metrics |= {f"won_{name}": plain(statistics.share(won, len(found))), f"ratio_{name}": plain(statistics.median(ratios))}
+        metrics |= {
+            f"won_{name}": plain(statistics.Interval.share(won, len(found))),
+            f"ratio_{name}": plain(statistics.Interval.median(ratios)),
+        }
     metrics |= {"nats": float(np.median([row.surprisal for row in found])), "seconds": seconds / len(found)}
     told = contest.exact.vocabulary.decode
     return [Result(metrics, [{"target": str(whole.targets[n]), "text": told(r.ids), "activation": r.activation} for n, (r, _) in rows])]

@@ -19,7 +19,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
 from optigram.optimize.search import Budget, TargetResult, search
 from optigram.runs.find import run_plan
-from optigram.runs.plan import plan_of
+from optigram.runs.plan import Plan
 from optigram.study import statistics
 from optigram.text.lexicon import lexicon
 
@@ -86,13 +86,13 @@ def units(settings: Settings) -> Iterator[Unit]:
 def optimum(optima: Optima, unit: Unit, seed: int) -> list[Result]:
     """How many optima a method finds from random texts: activations that equal the optimum's up to rounding."""
     objective, known = optima.known(unit["texts"], unit["site"])
-    records = run_plan(objective, plan_of(unit["method"], objective, None, unit["budget"]), Budget(forwards=unit["budget"]), seed).records
+    records = run_plan(objective, Plan.of(unit["method"], objective, None, unit["budget"]), Budget(forwards=unit["budget"]), seed).records
     gaps = [1 - record.activation / best for record, best in zip(records, known, strict=True)]
     metrics: dict[str, Any] = {
-        "found": plain(statistics.share(sum(gap < ROUNDING for gap in gaps), len(gaps))),
+        "found": plain(statistics.Interval.share(sum(gap < ROUNDING for gap in gaps), len(gaps))),
         "neurons": len(gaps),
         "gap": max(gaps),
-        "spent": float(np.median([record.forwards + record.backwards for record in records])),
+        "spent": float(np.median([record.total_forwards for record in records])),
         "seconds": float(np.mean([record.seconds for record in records])),
     }
     return [Result(metrics, [{"target": r.target, "text": r.text, "activation": r.activation} for r in records])]

@@ -39,7 +39,12 @@ def _cost(records: Sequence[Record]) -> dict[str, Any]:
     """Forward-equivalents per neuron of the method and, once for all neurons, of the corpus search that it begins from; seconds."""
     corpus = float(max(record.notes.get("corpus_forwards", 0.0) for record in records))
     spent = float(np.median([record.forwards + record.backwards for record in records]))
-    return {"spent": spent, "corpus_search": corpus, "total": spent + corpus, "seconds": float(np.mean([r.seconds for r in records]))}
+    return {
+        "spent": spent,
+        "corpus_search": corpus,
+        "total": float(np.median([r.total_forwards for r in records])),
+        "seconds": float(np.mean([r.seconds for r in records])),
+    }
 
 
 def _quality(records: Sequence[Record], corpus: Mapping[str, float], method: str) -> dict[str, Any]:
@@ -47,9 +52,11 @@ def _quality(records: Sequence[Record], corpus: Mapping[str, float], method: str
     found = {record.target: record.activation for record in records}
     made: dict[str, Any] = {"mean": float(np.mean([*found.values()])), "survive": sum(r.survives for r in records) / len(records)}
     if method != CORPUS:
-        made["ratio"] = plain(statistics.median([value / corpus[target] for target, value in found.items() if corpus[target] > 0]))
-        made["won"] = plain(statistics.share(sum(value > corpus[target] for target, value in found.items()), len(found)))
-    near = statistics.median([record.notes["cosine"] for record in records if record.method == method and "cosine" in record.notes])
+        made["ratio"] = plain(statistics.Interval.median([value / corpus[target] for target, value in found.items() if corpus[target] > 0]))
+        made["won"] = plain(statistics.Interval.share(sum(value > corpus[target] for target, value in found.items()), len(found)))
+    near = statistics.Interval.median(
+        [record.notes["cosine"] for record in records if record.method == method and "cosine" in record.notes]
+    )
     for name, interval in (("soft_gap", statistics.soft_gap(records, method)), ("cosine", near)):
         made[name] = None if np.isnan(interval.value) else interval.value
     return made
@@ -97,7 +104,7 @@ def _with_shares(row: Row, known: Mapping[str, float], auto: Row | None) -> Row:
     if not found:
         return row
     shares = [text["activation"] / known[text["target"]] for text in found]
-    more: dict[str, Any] = {"share": plain(statistics.median(shares)), "lowest": min(shares)}
+    more: dict[str, Any] = {"share": plain(statistics.Interval.median(shares)), "lowest": min(shares)}
     more["area"] = float(np.median([text["area"] / known[text["target"]] for text in found]))
     if auto is not None and auto.texts and auto is not row:
         base = {text["target"]: text["activation"] for text in auto.texts}

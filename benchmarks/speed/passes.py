@@ -12,14 +12,14 @@ from torch import Tensor
 
 from optigram.models.base import Model
 from optigram.models.network import Network, ordinary_ids
-from optigram.objective.forward import read_whole
+from optigram.objective.forward import _read_whole
 from optigram.objective.objective import Objective
-from optigram.papers.poerner2018.data import SHARES, split
-from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
+from optigram.papers.poerner2018.data import SHARES, Dataset
+from optigram.papers.poerner2018.trainer import Trainer, Training
 from optigram.scanning.ngrams import NgramScan
 from optigram.scanning.plan import ScanSettings
 from optigram.text.documents import Document
-from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.ngrams import NGrams
 
 CHAINS, CANDIDATES = 4, 64  # of texts in which one word is replaced
 TIMED = 30_000  # windows that are timed from their first word
@@ -33,7 +33,7 @@ def prefixes(context: Context, unit: Unit, seed: int) -> list[Result]:
     model, settings = context
     objective = objective_of(model, unit["site"], settings.targets, settings.length)
     texts = list(open_corpus(model, settings).texts())
-    grams = torch.from_numpy(ngrams(texts, model.vocabulary, settings.length, objective.lexicon.numpy()).ids)
+    grams = torch.from_numpy(NGrams.read(texts, model.vocabulary, settings.length, objective.lexicon.numpy()).ids)
     windows = sum(max(len(model.vocabulary.encode(text)) - settings.length + 1, 0) for text in texts)
     results = []
     for name, ids in _tried(objective, grams, seed):
@@ -62,7 +62,7 @@ def _by_prefix(objective: Objective, ids: Tensor) -> dict[str, Any]:
 
     def whole() -> Tensor:
         with torch.no_grad():
-            return torch.cat([read_whole(objective.model, inputs, [part]) for part in groups])
+            return torch.cat([_read_whole(objective.model, inputs, [part]) for part in groups])
 
     ratio = least(whole, 2) / least(lambda: objective.score(ids[None]), 2)
     return {"cells": len(ids) / spent, "time": ratio, "spent": spent, "difference": float((whole() - shared).abs().max())}
@@ -152,8 +152,8 @@ def training(context: tuple[list[Document], Training], unit: Unit, seed: int) ->
 
 
 def _epoch(captions: list[Document], settings: Training) -> tuple[float, float]:
-    data = split(captions, None, SHARES, settings.seed)
-    trainer = _Timed(new_model(data.parts["train"], None, settings), data, settings)
+    data = Dataset.split(captions, None, SHARES, settings.seed)
+    trainer = _Timed(Trainer.new_model(data.parts["train"], None, settings), data, settings)
     begun = time.process_time()
     trainer.train_epoch()
     seconds = time.process_time() - begun

@@ -14,9 +14,8 @@ from benchmarks.results import ROOT
 from benchmarks.setup import Result, Settings, Unit, drawn_units, least, objective_of, open_corpus, open_model, targets_at
 
 from optigram.methods import paper as presets
-from optigram.methods.ascent import BLOCK, Ascent
+from optigram.methods.ascent import BLOCK, Ascent, _Shortlist
 from optigram.methods.relaxations import Gumbel
-from optigram.methods.shortlist import Shortlist
 from optigram.models.base import Model
 from optigram.objective.blocks import HARD, SOFT
 from optigram.objective.objective import Objective
@@ -25,7 +24,7 @@ from optigram.objective.scores import SoftText
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
-from optigram.runs.plan import plan_of
+from optigram.runs.plan import Plan
 
 MANY = 9  # steps of the longer of two runs, whose difference is what steps cost
 
@@ -123,7 +122,7 @@ def single_neuron(context: tuple[Model, Settings], unit: Unit, seed: int) -> lis
     """Processor seconds of a search for one neuron, alone and as one of a batch; forward-equivalents are the same in both."""
     model, settings = context
     objective = objective_of(model, unit["site"], settings.targets, settings.length)
-    method = plan_of(unit["method"], objective, None, unit["budget"]).method
+    method = Plan.of(unit["method"], objective, None, unit["budget"]).method
     assert method is not None
 
     def run(targets: int) -> tuple[float, float]:
@@ -195,7 +194,7 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
     assert isinstance(relaxation, Gumbel)
     part = objective.subset(range(size))
     streams = Streams(seed, [str(target) for target in part.targets], method.restarts, part.device)
-    words = None if method.shortlist is None else Shortlist.of(part, streams, method.shortlist, None)
+    words = None if method.shortlist is None else _Shortlist.of(part, streams, method.shortlist, None)
     table = part.table if words is None else words.table(part.table)
     theta = relaxation.start(streams, part.length, table).requires_grad_()
     optimizer = torch.optim.AdamW([theta], lr=method.rate, weight_decay=0.0, fused=True)
@@ -217,5 +216,5 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
         "shortlist": 0.0,
     }
     if words is not None:
-        found["shortlist"] = least(functools.partial(Shortlist.of, part, streams, method.shortlist or 0, None), 2) / method.steps
+        found["shortlist"] = least(functools.partial(_Shortlist.of, part, streams, method.shortlist or 0, None), 2) / method.steps
     return {name: max(seconds, 0.0) / size for name, seconds in found.items()}

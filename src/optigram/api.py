@@ -10,6 +10,7 @@ from torch import Tensor
 
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
+from optigram.imports import is_import_path
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.report.explanations import Explanations
@@ -17,20 +18,19 @@ from optigram.report.results import Results
 from optigram.runs.explain import SWEPT
 from optigram.runs.explain import explain as explain_text
 from optigram.runs.find import score_texts
-from optigram.runs.folder import new_folder
+from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
-from optigram.runs.options import FindOptions, ObjectiveOptions, checked
-from optigram.runs.run import prepare, run
+from optigram.runs.options import FindOptions, ObjectiveOptions
+from optigram.runs.run import Prepared
 from optigram.scanning.results import ScanResults, is_scan
 from optigram.scanning.scan import scan as scan
-from optigram.text.vocabulary import known_ids
 
 P = ParamSpec("P")
 O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a function
 R = TypeVar("R")
 
 
-class FindCall(FindOptions):
+class _FindCall(FindOptions):
     """The keyword arguments of `find`."""
 
     tokenizer: Any = None
@@ -50,7 +50,7 @@ def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]]
         def call(model: Any = None, targets: Any = None, /, *args: P.args, **options: P.kwargs) -> R:
             if args:
                 raise InputError(f"expected keyword arguments after the targets, got {args[0]!r}; write by=..., corpus=..., budget=...")
-            return function(model, targets, checked(kind, options))  # pyright: ignore[reportArgumentType]
+            return function(model, targets, kind.checked(options))  # pyright: ignore[reportFunctionMemberAccess]
 
         first = list(inspect.signature(function).parameters.values())[:2]
         returns = inspect.signature(function).return_annotation
@@ -62,8 +62,8 @@ def _with_options(kind: Callable[P, O]) -> Callable[[Callable[[Any, Any, O], R]]
     return decorate
 
 
-@_with_options(FindCall)
-def find(model: Any, targets: Any, options: FindCall) -> Results:
+@_with_options(_FindCall)
+def find(model: Any, targets: Any, options: _FindCall) -> Results:
     """Find the texts that maximize targets.
 
     Args:
@@ -85,14 +85,15 @@ def find(model: Any, targets: Any, options: FindCall) -> Results:
         InputError: one line that says what was expected.
         Interrupted: after Ctrl-C; its `results` hold what was found until then.
     """
-    folder = None if options.out is None else new_folder(Path(options.out))
+    folder = None if options.out is None else RunFolder.new(Path(options.out))
     reload = functools.cache(lambda: _opened(model, options, "float32"))
     remark = tell if shown(options.quiet) else (lambda text: None)
     plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})
     with progress(options.quiet) as show:
-        prepared = prepare(_opened(model, options, options.dtype), targets, plain, reload, remark)
-        found = run(prepared, _watcher(show, len(prepared.objective.targets)), remark)
-    results = Results([record for one in found for record in one.records], (), prepared.settings, prepared.about)
+        prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
+        found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
+    named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
+    results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)
     if folder is not None:
         results.save(folder)
     if any(one.interrupted for one in found):
@@ -133,8 +134,8 @@ def score(
     Raises:
         InputError: for a text without words, or with words that the model does not know.
     """
-    options = checked(
-        ObjectiveOptions, {"template": template, "chat": chat, "surprisal": "0-" if surprisal else None, "fluency_model": fluency_model}
+    options = ObjectiveOptions.checked(
+        {"template": template, "chat": chat, "surprisal": "0-" if surprisal else None, "fluency_model": fluency_model}
     )
     network = load(model, tokenizer=tokenizer, device=device)
     given = [_ids(text, network) for text in _texts(texts)]
@@ -178,7 +179,7 @@ def explain(
     """
     if not isinstance(n, int) or n < 1:
         raise InputError(f"n: expected an integer of at least 1, got {n!r} (number of substitutions per word)")
-    options = checked(ObjectiveOptions, {"template": template, "chat": chat})
+    options = ObjectiveOptions.checked({"template": template, "chat": chat})
     network = load(model, tokenizer=tokenizer, device=device)
     ids = _ids(text, network)
     found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
@@ -200,9 +201,9 @@ def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:
     return watch
 
 
-def _opened(model: Any, options: FindCall, dtype: str) -> Model:
+def _opened(model: Any, options: _FindCall, dtype: str) -> Model:
     """The model in `dtype` where it is opened by name; a loaded object keeps its own."""
-    if isinstance(model, str | Path):
+    if isinstance(model, str | Path) and not is_import_path(str(model)):
         return load(model, tokenizer=options.tokenizer, device=options.device, dtype=dtype)
     if options.dtype != "float32":
         raise InputError(
@@ -223,7 +224,7 @@ def _texts(texts: Any) -> list[str]:
 
 def _ids(text: Any, model: Model) -> tuple[int, ...]:
     (text,) = _texts(text)
-    ids = known_ids(text, model.vocabulary)
+    ids = model.vocabulary.known_ids(text)
     if not ids:
         raise InputError(f"expected a text with at least one word, got {text!r}")
     return ids

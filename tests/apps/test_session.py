@@ -5,9 +5,9 @@ import time
 import pytest
 
 from optigram.apps.live.session import DONE, WAITING, Session
-from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
 from optigram.methods import method_named
+from optigram.methods.combinators import Watched
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
 from optigram.runs.find import score_texts

@@ -45,7 +45,7 @@ def reports(tmp_path_factory) -> dict[str, str]:
     write_report(with_fronts(runs["small"][0]), [], folder / "fronts.html")
     hostile = {f"hostile {kind}": made_scan(len(HOSTILE), HOSTILE, alone=kind == "alone") for kind in ("scan", "alone")}
     for name, scan in {"scan": made_scan(6), **hostile}.items():
-        write_scan_report(scan, list(scan), folder / f"{name}.html", name)
+        write_scan_report(scan, folder / f"{name}.html", name)
     return {path.stem: path.as_uri() for path in folder.glob("*.html")}
 
 

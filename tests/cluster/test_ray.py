@@ -20,7 +20,7 @@ import ray
 from ray.cluster_utils import Cluster
 from slow_work import fail, slowly
 
-from optigram.engine import local
+from optigram.engine import processes
 from optigram.engine.launch import engine_named
 from optigram.engine.ray_cluster import run
 from optigram.errors import InputError
@@ -70,7 +70,7 @@ def planned(folder: Path, model: str, corpus: str) -> Plan:
 def expected(model, corpus, tmp_path_factory) -> State:
     folder = tmp_path_factory.mktemp("local")
     plan = planned(folder, model, corpus)
-    list(local.run(Worker.job(folder), plan.missing(folder)))
+    list(processes.run(Worker.job(folder), plan.missing(folder), workers=0))
     return merged(plan, folder)
 
 
@@ -139,7 +139,7 @@ list(run(slowly(folder), Plan.read(folder).missing(folder), workers=2))
     left = plan.missing(tmp_path)
     assert 0 < len(left) < SHARDS
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*.parquet")}
-    assert sorted(local.run(Worker.job(tmp_path), left)) == left
+    assert sorted(processes.run(Worker.job(tmp_path), left, workers=0)) == left
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     assert same(merged(plan, tmp_path), expected)
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from optigram.errors import InputError
-from optigram.methods import Ascent, Coordinate, Gcg, Then, chains, method_named
+from optigram.methods import Ascent, Coordinate, Gcg, Then, chains, method_named, registry
 
 WRONG = {
     "": "unknown method",
@@ -63,7 +63,7 @@ def own_methods(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_name_is_refused_in_one_line(name):
     with pytest.raises(InputError, match=WRONG[name]) as caught:
-        chains.parse(name)
+        chains.Chain.parse(name)
     assert "\n" not in str(caught.value)
 
 
@@ -73,7 +73,7 @@ def test_every_name_makes_a_method(name):
 
 
 def test_a_chain_shares_its_budget():
-    made = chains.parse("crp+gbl+coordinate").method(2000, block=8)
+    made = chains.Chain.parse("crp+gbl+coordinate").method(2000, block=8)
     assert isinstance(made, Then)
     assert isinstance(made.first, Ascent)
     assert made.first.forwards <= 1000
@@ -82,9 +82,9 @@ def test_a_chain_shares_its_budget():
 
 
 def test_auto_begins_from_a_corpus_if_there_is_one():
-    assert chains.parse("auto").corpus
-    assert (chains.parse("auto").name, chains.parse("auto").expanded) == ("auto", "crp+coordinate")
-    assert not chains.parse("auto", corpus=False).corpus
+    assert chains.Chain.parse("auto").corpus
+    assert (chains.Chain.parse("auto").name, chains.Chain.parse("auto").expanded) == ("auto", "crp+coordinate")
+    assert not chains.Chain.parse("auto", corpus=False).corpus
     with pytest.raises(InputError, match="needs a corpus"):
         method_named("crp+coordinate")
 
@@ -96,17 +96,17 @@ def test_an_import_path_gives_an_object_or_what_a_class_or_function_makes(path, 
     before = list(sys.path)
     assert method_named(path, 300).texts == texts
     assert sys.path == before
-    assert chains.imports(path)
+    assert registry.imports(path)
 
 
 def test_an_import_path_may_be_part_of_a_chain():
     made = method_named("own_methods.short+gcg", 600)
     assert made.first.cost(float("inf")) <= 300
-    assert not chains.imports("crp+gbl:faithful/2+gcg")
+    assert not registry.imports("crp+gbl:faithful/2+gcg")
 
 
 def test_a_method_object_stays_as_it_is_and_is_labelled_by_its_settings():
     method = Coordinate(4, 32)
     assert method_named(method, 10) is method
-    assert chains.parse(method).links == (method,)
-    assert [chains.parse(by).name for by in ("gbl", method, Gcg())] == ["gbl", "Coordinate(candidates=32)", "Gcg"]
+    assert chains.Chain.parse(method).links == (method,)
+    assert [chains.Chain.parse(by).name for by in ("gbl", method, Gcg())] == ["gbl", "Coordinate(candidates=32)", "Gcg"]

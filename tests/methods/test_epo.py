@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from optigram.methods.epo import Epo, _fittest, _Population, _replaced
-from optigram.objective.fluency import Fluency, expected_repetition, repetition
+from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
+from optigram.objective.surprisal import _expected_repetition, _repetition
 from optigram.targets.target import resolve
 from toy import Toy
 
@@ -120,8 +121,8 @@ def test_a_price_beside_the_weight_is_a_greater_weight():
 @pytest.mark.parametrize(("text", "cost"), [([5, 6, 9], 0), ([5, 5, 9], 1), ([5, 5, 5], 2**1.5), ([5, 5, 9, 9, 9], 1 + 2**1.5)])
 def test_repetition(text, cost):
     words = torch.tensor(text)
-    assert float(repetition(words)) == pytest.approx(cost, abs=1e-5)
-    assert float(expected_repetition(torch.nn.functional.one_hot(words, 12).float())) == pytest.approx(cost, abs=1e-5)
+    assert float(_repetition(words)) == pytest.approx(cost, abs=1e-5)
+    assert float(_expected_repetition(torch.nn.functional.one_hot(words, 12).float())) == pytest.approx(cost, abs=1e-5)
 
 
 def test_repetition_takes_off_merit_of_hard_and_soft_texts():

@@ -20,7 +20,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
 from optigram.optimize.topk import TopK
-from optigram.runs.plan import plan_of
+from optigram.runs.plan import Plan
 from optigram.targets.target import resolve
 
 SMALL = {
@@ -156,7 +156,7 @@ def test_a_shortlist_serves_mixtures_of_at_least_a_word(label, words):
 def test_sparse_gumbel_refuses_surprisal(tiny):
     objective = Objective(tiny, resolve(["language:a"], tiny), 3, fluency=Fluency(weight=1.0))
     with pytest.raises(InputError, match="sgbl"):
-        plan_of("sgbl", objective, None, None)
+        Plan.of("sgbl", objective, None, None)
 
 
 def test_a_budget_stops_an_ascent(objective):

@@ -4,8 +4,8 @@ import torch
 
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
 from optigram.methods.simplex import Simplex
-from optigram.objective.fluency import are_mixtures
 from optigram.objective.rng import Streams
+from optigram.objective.surprisal import _are_mixtures
 
 RELAXATIONS = [
     Embeddings(),
@@ -42,7 +42,7 @@ def test_conformance(relaxation, table):
     assert soft.embeds.shape[2:] == (T, D)
     if soft.weights is not None:
         torch.testing.assert_close(soft.weights @ table, soft.embeds)
-    assert relaxation.mixes == (soft.weights is not None and are_mixtures(soft.weights))
+    assert relaxation.mixes == (soft.weights is not None and _are_mixtures(soft.weights))
     assert all(isinstance(number, float) for number in relaxation.schedule(3).values())
     soft.embeds.sum().backward()
     assert theta.grad is not None

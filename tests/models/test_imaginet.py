@@ -65,3 +65,18 @@ def test_sampled_sentences_hang_on_the_seed_and_hold_no_special_token(tiny):
     assert len(found) == 30
     assert all(set(text.split()) <= set(tiny.words) and 1 <= len(text.split()) <= 6 for text in found)
     assert {len(text.split()) for text in found} != {6}  # some sentences end by themselves
+
+
+def test_cudnn_is_asked_for_no_gradient_in_evaluation_and_for_no_tf32(tiny, monkeypatch):
+    seen = []
+    layer = tiny.gru("visual")
+
+    def forward(embeds):
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+        return type(layer).forward(layer, embeds)
+
+    monkeypatch.setattr(layer, "forward", forward)
+    embeds = tiny.embedding[torch.tensor([IDS])]
+    tiny.read(embeds, ["visual.hidden"])
+    tiny.read(embeds.clone().requires_grad_(), ["visual.hidden"])
+    assert seen == [(True, False), (False, False)]

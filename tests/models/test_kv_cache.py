@@ -7,7 +7,7 @@ import torch
 from tiny_models import ARCHITECTURES, network
 
 from optigram.objective import forward as reading
-from optigram.objective.forward import read_whole
+from optigram.objective.forward import _read_whole
 from optigram.objective.objective import Objective
 from optigram.targets.target import resolve
 from optigram.text.template import Template
@@ -31,7 +31,7 @@ def objective_of(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=tor
 def whole(objective: Objective, texts: torch.Tensor) -> torch.Tensor:
     inputs = torch.tensor([[objective.template.fill(text) for text in own] for own in texts.tolist()])
     with torch.no_grad():
-        values = torch.cat([read_whole(objective.model, inputs, [part]) for part in objective._groups])
+        values = torch.cat([_read_whole(objective.model, inputs, [part]) for part in objective._groups])
     return values[torch.tensor([i for part in objective._groups for i in part.members]).argsort()]
 
 

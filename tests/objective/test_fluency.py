@@ -10,7 +10,7 @@ from test_imaginet import gru_by_hand
 from optigram.errors import InputError
 from optigram.methods import Corpus
 from optigram.methods import paper as presets
-from optigram.objective.fluency import Fluency, parse_band
+from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.objective.scores import SoftText
 from optigram.optimize.search import search
@@ -182,13 +182,13 @@ def test_models_that_do_not_say_what_comes_next_are_refused(tiny):
 
 @pytest.mark.parametrize(("text", "band"), [("2-6", (2, 6)), ("-6.5", (0, 6.5)), ("2-", (2, np.inf))])
 def test_bands(text, band):
-    assert parse_band(text) == band
+    assert Fluency.parse_band(text) == band
 
 
 @pytest.mark.parametrize("text", ["", "2", "a-b", "2..3"])
 def test_bad_bands_are_refused(text):
     with pytest.raises(InputError, match="such as 2-6"):
-        parse_band(text)
+        Fluency.parse_band(text)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from optigram.errors import InputError
-from optigram.papers.poerner2018.archives import folder_made_whole, unpack
 from optigram.papers.poerner2018.layouts import VENDROV_FILES
+from optigram.papers.poerner2018.obtain import _folder_made_whole, _unpack
 from papers.generated import pack, scenes, write_vendrov
 
 PREFIX = "data/coco/vendrov/data/coco"
@@ -31,8 +31,8 @@ def test_what_is_wanted_is_unpacked_and_nothing_else(tmp_path, folder):
     harmless = member("data/latest", tarfile.SYMTYPE, "coco/dataset.words.json")
     archive = pack(tmp_path / "data.tgz", folder, PREFIX, [(harmless, b"")])
     seen = []
-    with folder_made_whole(tmp_path / "out" / "coco") as place:
-        unpack(archive, place, WANTED, lambda done, total, what: seen.append((done, total)))
+    with _folder_made_whole(tmp_path / "out" / "coco") as place:
+        _unpack(archive, place, WANTED, lambda done, total, what: seen.append((done, total)))
     assert files(tmp_path / "out") == {f"coco/{name}": content for name, content in files(folder).items()}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][1] == archive.stat().st_size
@@ -58,8 +58,8 @@ def test_a_hostile_archive_is_one_line_and_leaves_nothing(tmp_path, folder, host
     """The wanted files stand before the hostile member: they are gone too."""
     archive = pack(tmp_path / "data.tgz", folder, PREFIX, [(hostile, b"")])
     before = files(tmp_path)
-    with pytest.raises(InputError, match="refused to unpack") as refused, folder_made_whole(tmp_path / "out" / "coco") as place:
-        unpack(archive, place, WANTED)
+    with pytest.raises(InputError, match="refused to unpack") as refused, _folder_made_whole(tmp_path / "out" / "coco") as place:
+        _unpack(archive, place, WANTED)
     assert "\n" not in str(refused.value)
     assert files(tmp_path) == before
     assert not list((tmp_path / "out").iterdir())
@@ -71,7 +71,7 @@ def test_a_wanted_file_must_be_a_plain_one(tmp_path, folder, kind):
     target = "test.txt" if kind == tarfile.SYMTYPE else f"{PREFIX}/test.txt"
     archive = pack(tmp_path / "data.tgz", folder, PREFIX, [(member(f"{PREFIX}/val.txt", kind, target), b"")])
     with pytest.raises(InputError, match="expected a plain file"):
-        unpack(archive, tmp_path / "out", WANTED)
+        _unpack(archive, tmp_path / "out", WANTED)
 
 
 def test_a_link_does_not_lead_a_wanted_file_astray(tmp_path, folder):
@@ -82,7 +82,7 @@ def test_a_link_does_not_lead_a_wanted_file_astray(tmp_path, folder):
         tar.addfile(member("data/coco/vendrov", tarfile.SYMTYPE, "../inside"))
         for file in files(folder):
             tar.add(folder / file, f"{PREFIX}/{file}")
-    unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
+    _unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
     assert files(tmp_path / "out") == files(folder)
     assert not list((tmp_path / "out").rglob("inside"))
 
@@ -91,8 +91,8 @@ def test_a_torn_archive_is_one_line_wherever_it_is_cut(tmp_path, folder):
     whole = pack(tmp_path / "data.tgz", folder, PREFIX).read_bytes()
     for length in [0, 1, 9, *np.linspace(10, len(whole) - 1, 40).astype(int).tolist(), len(whole) - 4]:
         (tmp_path / "cut.tgz").write_bytes(whole[:length])
-        with pytest.raises(InputError, match=r"unpack|has no") as refused, folder_made_whole(tmp_path / "out") as place:
-            unpack(tmp_path / "cut.tgz", place, WANTED)
+        with pytest.raises(InputError, match=r"unpack|has no") as refused, _folder_made_whole(tmp_path / "out") as place:
+            _unpack(tmp_path / "cut.tgz", place, WANTED)
         assert "\n" not in str(refused.value)
         assert not (tmp_path / "out").exists()
 
@@ -102,27 +102,27 @@ def test_a_changed_byte_is_noticed(tmp_path, folder):
     content[-8] ^= 1  # of the checksum itself
     (tmp_path / "data.tgz").write_bytes(content)
     with pytest.raises(InputError, match="CRC"):
-        unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
+        _unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
 def test_what_is_no_archive_is_one_line(tmp_path, content):
     (tmp_path / "data.tgz").write_bytes(content)
     with pytest.raises(InputError, match=r"cannot unpack|has no"):
-        unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
+        _unpack(tmp_path / "data.tgz", tmp_path / "out", WANTED)
 
 
 def test_an_archive_without_the_files_names_them(tmp_path, folder):
     (folder / "val.txt").unlink()
     archive = pack(tmp_path / "data.tgz", folder, PREFIX)
     with pytest.raises(InputError, match=r"has no vendrov/data/coco/val\.txt"):
-        unpack(archive, tmp_path / "out", WANTED)
+        _unpack(archive, tmp_path / "out", WANTED)
 
 
 def test_what_a_killed_run_left_does_not_count(tmp_path):
     (tmp_path / ".coco.unpacking").mkdir()
     (tmp_path / ".coco.unpacking" / "half").touch()
-    with folder_made_whole(tmp_path / "coco") as place:
+    with _folder_made_whole(tmp_path / "coco") as place:
         assert not (tmp_path / "coco").exists()
         (place / "whole").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["coco", "whole"]

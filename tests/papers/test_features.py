@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from optigram.errors import InputError
-from optigram.papers.poerner2018.data import split
-from optigram.papers.poerner2018.features import Features, map_features, read_images
+from optigram.papers.poerner2018.data import Dataset
+from optigram.papers.poerner2018.features import Features, Images
 from optigram.text.documents import Document
 
 
@@ -24,7 +24,7 @@ def test_an_array_of_the_papers_size_is_never_copied(tmp_path):
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         file.truncate(file.tell() + 4 * shape[0] * shape[1])
     tracemalloc.start()
-    features = Features((map_features(tmp_path / "train.npy"),))
+    features = Features((Features.mapped(tmp_path / "train.npy"),))
     found = features.gather(np.array([0, 50_000, 113_286]))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -44,7 +44,7 @@ def test_an_array_with_a_file_of_row_names(tmp_path):
     array = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float16)
     np.save(tmp_path / "f.npy", array)
     (tmp_path / "names.txt").write_text("b.jpg\na.jpg\r\nc.jpg\n")
-    images = read_images(tmp_path / "f.npy", tmp_path / "names.txt")
+    images = Images.read(tmp_path / "f.npy", tmp_path / "names.txt")
     assert images.rows == {"b.jpg": 0, "a.jpg": 1, "c.jpg": 2}
     assert np.array_equal(images.features.gather(np.array([2, 0])), array[[2, 0]].astype(np.float32))
 
@@ -64,13 +64,13 @@ def test_bad_row_names_are_refused(tmp_path, names, said):
     if path is not None:
         path.write_bytes(names if isinstance(names, bytes) else names.encode())
     with pytest.raises(InputError, match=said):
-        read_images(tmp_path / "f.npy", path)
+        Images.read(tmp_path / "f.npy", path)
 
 
 def test_packed_labels_are_unpacked(tmp_path):
     bits = np.array([[1, 0, 1], [0, 1, 0]], dtype=np.uint8)
     np.savez(tmp_path / "labels.npz", image_ids=[7, 9], labels_packed=np.packbits(bits, axis=1), categories=["a", "b", "c"])
-    images = read_images(tmp_path / "labels.npz")
+    images = Images.read(tmp_path / "labels.npz")
     assert images.features.gather(np.arange(2)).tolist() == bits.tolist()
     assert (images.rows, images.labels) == ({"7": 0, "9": 1}, ("a", "b", "c"))
 
@@ -90,7 +90,7 @@ def test_packed_labels_are_unpacked(tmp_path):
 def test_bad_image_files_are_refused(tmp_path, arrays):
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(InputError):
-        read_images(tmp_path / "bad.npz")
+        Images.read(tmp_path / "bad.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x93NUMPY"])
@@ -98,10 +98,10 @@ def test_bad_image_files_are_refused(tmp_path, arrays):
 def test_torn_image_files_are_refused(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="cannot read"):
-        read_images(tmp_path / name)
+        Images.read(tmp_path / name)
 
 
 def test_features_of_other_images_than_the_captions_are_refused(tmp_path):
     np.savez(tmp_path / "f.npz", image_ids=[7, 9], features=np.eye(2))
     with pytest.raises(InputError, match=r"none in common, such as '0007\.jpg' and '7'"):
-        split([Document(0, "a cat", "0007.jpg")], read_images(tmp_path / "f.npz"), (0.2, 0.2), 0)
+        Dataset.split([Document(0, "a cat", "0007.jpg")], Images.read(tmp_path / "f.npz"), (0.2, 0.2), 0)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of, is_function_word
+from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of
 from optigram.text.vocabulary import words_of
 
 
@@ -28,4 +28,3 @@ def test_words_are_as_models_read_them():
 def test_classes_of_words(text, classes):
     found = [class_of(word) for word in words_of(text)]
     assert found == classes
-    assert [is_function_word(word) for word in words_of(text)] == [name != CONTENT for name in classes]

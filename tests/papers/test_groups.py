@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optigram.errors import InputError
-from optigram.papers.poerner2018 import groups as grouping
-from optigram.papers.poerner2018.groups import _activations_of, _cohesion, _correlations, _drawn, _groups
+from optigram.papers.poerner2018 import recipe
+from optigram.papers.poerner2018.recipe import _activations_of, _cohesion, _correlations, _drawn_ngrams, _groups
 
 RNG = np.random.default_rng(0)
 TOPICS = RNG.normal(size=(500, 3))
@@ -41,7 +41,7 @@ def test_groups_are_those_of_complete_linkage(seed, count):
 
 @pytest.mark.parametrize("block", [7, 1 << 13])
 def test_correlations_are_numpys(monkeypatch, block):
-    monkeypatch.setattr(grouping, "BLOCK", block)
+    monkeypatch.setattr(recipe, "_BLOCK", block)
     np.testing.assert_allclose(_correlations(ACTIVATIONS), np.corrcoef(ACTIVATIONS.T.astype(float)), atol=1e-12)
 
 
@@ -74,8 +74,8 @@ def test_activations_are_the_last_states(tiny, every_text):
 
 
 def test_ngrams_are_drawn_once_each(every_text):
-    found = _drawn(every_text, 50, seed=1)
+    found = _drawn_ngrams(every_text, 50, seed=1)
     assert found.tolist() == sorted(found.tolist())
     assert len(np.unique(found, axis=0)) == 50
-    assert np.array_equal(found, _drawn(every_text, 50, seed=1))
-    assert np.array_equal(_drawn(every_text, 1000), every_text)
+    assert np.array_equal(found, _drawn_ngrams(every_text, 50, seed=1))
+    assert np.array_equal(_drawn_ngrams(every_text, 1000), every_text)

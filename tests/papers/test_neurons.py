@@ -1,6 +1,6 @@
 import pytest
 
-from optigram.papers.poerner2018.neurons import _drawn, sampled
+from optigram.papers.poerner2018.recipe import _drawn, _sampled
 
 # The sets that the authors' rule gives, as an independent run of their code printed them.
 FIRST = """
@@ -23,21 +23,21 @@ def test_the_rule_gives_the_authors_two_sets():
 
 @pytest.mark.parametrize("width", [1024, 4096, 27_409])
 def test_both_layers_of_the_paper_have_the_same_160(width):
-    assert sampled(width) == sorted(FIRST + SECOND)
+    assert _sampled(width) == sorted(FIRST + SECOND)
 
 
 def test_special_ids_are_left_out_and_the_others_stay():
-    assert sampled(27_409, {0, 1, 2}) == sorted({*FIRST, *SECOND} - {0})
+    assert _sampled(27_409, {0, 1, 2}) == sorted({*FIRST, *SECOND} - {0})
 
 
 @pytest.mark.parametrize("width", [1, 80, 160])
 def test_a_small_layer_is_taken_whole(width):
-    assert sampled(width, {0}) == list(range(1, width))
+    assert _sampled(width, {0}) == list(range(1, width))
 
 
 @pytest.mark.parametrize("width", [161, 500])
 def test_between_the_rule_draws_160_of_what_there_is(width):
-    found = sampled(width)
+    found = _sampled(width)
     assert len(set(found)) == 160
     assert found == sorted(found)
     assert found[-1] < width

@@ -63,9 +63,9 @@ def test_the_papers_step_is_36_gigaflop():
 def test_groups_of_hidden_units_are_an_arm_of_means(tiny, every_text, monkeypatch):
     """Eight units make three groups here, where the paper's 1024 make 80."""
     plain = recipe.study("small", tiny)
-    assert recipe.with_groups(plain, "small", tiny, every_text) == plain  # 80 groups of eight units are no groups
-    monkeypatch.setattr(recipe, "groups_of", functools.partial(recipe.groups_of, count=3))
-    found = recipe.with_groups(plain, "small", tiny, every_text)
+    assert recipe._with_groups(plain, "small", tiny, every_text) == plain  # 80 groups of eight units are no groups
+    monkeypatch.setattr(recipe, "_groups_of", functools.partial(recipe._groups_of, count=3))
+    found = recipe._with_groups(plain, "small", tiny, every_text)
     (arm,) = found.arms[len(plain.arms) :]
     assert arm.name == recipe.GROUPS
     for target in resolve(arm.targets, tiny):

@@ -11,7 +11,7 @@ from optigram.models import loading
 from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
-from optigram.papers.poerner2018.table1 import _quantiles, table1
+from optigram.papers.poerner2018.reproduce import _quantiles, _table1
 from optigram.runs.records import Record, read
 from optigram.study import statistics
 
@@ -44,7 +44,7 @@ def run(asked, tmp_path_factory):
     patch.setattr(statistics, "RESAMPLES", 500)
     said: list[str] = []
     out = asked[1] / "out"
-    records = reproduce.reproduce(asked[0], out, said.append, lambda done, total, what: None)
+    records = asked[0].run(out, said.append, lambda done, total, what: None)
     yield records, out, said
     patch.undo()
 
@@ -60,7 +60,7 @@ def test_all_files_are_there_and_the_records_are_those_on_disk(run):
 def test_a_second_run_does_no_cell_again_and_writes_the_same_figures(run, asked):
     records, out, _ = run
     before = (out / "figure1.svg").read_bytes()
-    again = reproduce.reproduce(asked[0], out, lambda text: None, lambda done, total, what: None)
+    again = asked[0].run(out, lambda text: None, lambda done, total, what: None)
     assert again == records
     assert (out / "figure1.svg").read_bytes() == before
 
@@ -74,7 +74,7 @@ def test_the_claims_page_has_every_part(run):
 
 def test_a_plan_does_nothing(asked, tmp_path):
     said: list[str] = []
-    assert reproduce.reproduce(asked[0], tmp_path / "none", said.append, told, plan_only=True) == []
+    assert asked[0].run(tmp_path / "none", said.append, told, plan_only=True) == []
     assert not (tmp_path / "none").exists()
     assert any("GFLOP" in line for line in said)
 
@@ -86,13 +86,13 @@ def test_what_does_not_go_together_is_one_line(asked, tmp_path):
         ({"data": tmp_path}, "expected --data alone"),
     ):
         with pytest.raises(InputError, match=words):
-            reproduce.reproduce(dataclasses.replace(asked[0], **wrong), tmp_path / "x", lambda text: None, told)
+            dataclasses.replace(asked[0], **wrong).run(tmp_path / "x", lambda text: None, told)
 
 
 def test_without_matplotlib_it_says_so_before_the_work(asked, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'optigram\[figures\]'"):
-        reproduce.reproduce(asked[0], tmp_path / "x", lambda text: None, told)
+        asked[0].run(tmp_path / "x", lambda text: None, told)
 
 
 def test_verdicts_are_the_intervals(monkeypatch):
@@ -127,7 +127,7 @@ def test_table1_takes_the_neurons_that_part_the_ratios():
             records.append(dataclasses.replace(BLANK, arm=MODERN, target=f"visual:{i}", method=method, activation=value))
     assert _quantiles(records, 1) == ["visual:3"]
     assert _quantiles(records, 3) == ["visual:1", "visual:3", "visual:5"]
-    grid = table1(records, MODERN)
+    grid = _table1(records, MODERN)
     assert [row[0] for row in grid.rows] == ["crp", "gbl"] * 2
     assert {row[2] for row in grid.rows} == {"visual:2", "visual:4"}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optigram.papers.poerner2018.syntax import (
+    Syntax,
     _bigrams,
     _bigrams_of,
     _contrasts,
@@ -13,9 +14,6 @@ from optigram.papers.poerner2018.syntax import (
     _optimal,
     _predicted_word,
     _shares,
-    measure,
-    section,
-    side,
 )
 from optigram.runs.records import Record
 from optigram.study.statistics import Interval
@@ -82,7 +80,7 @@ def test_the_contrast_is_between_means():
 
 
 def test_sides_of_zero():
-    assert [side(Interval(0, *ends)) for ends in ((-2, -1), (1, 2), (-1, 1), (0, 1))] == ["below", "above", "undecided", "undecided"]
+    assert [Interval(0, *ends).side() for ends in ((-2, -1), (1, 2), (-1, 1), (0, 1))] == ["below", "above", "undecided", "undecided"]
 
 
 def test_the_corpus_is_counted():
@@ -131,17 +129,17 @@ def test_which_word_a_target_predicts(target, word):
 def test_the_section_says_which_way_the_numbers_point():
     dogs = [record(f"visual:{i}", "dog cat dogs") for i in range(20)]
     words = [record(f"language:{word}", "under the a") for word in ["dog", "beach", "cat", "umbrella", "men", "women"]]
-    text = section(measure([*dogs, *words], SENTENCES, np.array([[1, 2, 3], [3, 4, 1]]), TOKENS)).replace("\\", "")
+    text = Syntax.of([*dogs, *words], SENTENCES, np.array([[1, 2, 3], [3, 4, 1]]), TOKENS).section().replace("\\", "")
     row = next(line for line in text.splitlines() if line.startswith("| gbl | -1.00"))
     assert row == "| gbl | -1.00 [-1.00, -1.00] | below | -0.67 [-0.67, -0.67] | below |"
     assert "| visual | gbl | 20 | 0% [0%, 0%] | 0% [0%, 16%] |" in text
 
 
 def test_no_method_but_on_one_path_gives_no_contrast():
-    found = measure([record("visual:dog", "dog cat")], SENTENCES, np.array([[1, 2]]), TOKENS)
+    found = Syntax.of([record("visual:dog", "dog cat")], SENTENCES, np.array([[1, 2]]), TOKENS)
     assert not found.contrasts
     assert not found.bigrams
-    assert section(found)
+    assert found.section()
 
 
 def test_it_needs_no_torch():

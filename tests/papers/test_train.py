@@ -18,11 +18,12 @@ from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
 from optigram.papers.poerner2018.cost import _operations_an_epoch
-from optigram.papers.poerner2018.data import SHARES, Captions, batches, read_captions, split
-from optigram.papers.poerner2018.features import read_images
+from optigram.papers.poerner2018.data import SHARES, Batch, Captions, Dataset
+from optigram.papers.poerner2018.features import Images
 from optigram.papers.poerner2018.layouts import read_folder
 from optigram.papers.poerner2018.train import CHECKPOINT, train
-from optigram.papers.poerner2018.trainer import Trainer, Training, new_model
+from optigram.papers.poerner2018.trainer import Trainer, Training
+from optigram.text.sources import open_corpus
 from papers.generated import ANIMALS, COLOURS, PLACES, SIZES, scene, scenes, write_vendrov
 
 SETTINGS = Training(embedding=12, hidden=16, alpha=0.5, rate=0.02, batch=8, epochs=4, dropout=0.05, rare=0.5, decay=True, seed=1)
@@ -44,7 +45,7 @@ def read(tmp_path, shares=SHARES, by="image"):
     ]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     np.savez(tmp_path / "images.npz", image_ids=np.arange(60), features=np.eye(4)[labels], categories=np.array(ANIMALS))
-    return split(read_captions([str(tmp_path / "captions.jsonl")]), read_images(tmp_path / "images.npz"), shares, 1, by)
+    return Dataset.split(open_corpus(tmp_path / "captions.jsonl").documents(), Images.read(tmp_path / "images.npz"), shares, 1, by)
 
 
 def test_training_learns_and_leaves_a_model(data, tmp_path):
@@ -96,11 +97,11 @@ def test_training_stops_when_validation_no_longer_improves(data, tmp_path, monke
 
 def test_losses_are_the_arithmetic_of_the_definition(data):
     parts, images = data.parts, data.images
-    model = new_model(parts["train"], images, SETTINGS)
+    model = Trainer.new_model(parts["train"], images, SETTINGS)
     trainer = Trainer(model, data, Training(embedding=12, hidden=16))
     model.eval()
     some = Captions(parts["train"].words[:3], np.array([parts["train"].images[0], -1, parts["train"].images[2]]))
-    (batch,) = batches(some.encode(model.vocabulary), some.images, 3)
+    (batch,) = Batch.batches(some.encode(model.vocabulary), some.images, 3)
     language, visual = (loss.detach() for loss in trainer.losses(batch))
     surprises, distances = [], []
     with torch.no_grad():
@@ -130,10 +131,10 @@ def test_no_held_out_caption_or_test_image_is_trained_on(tmp_path, by):
 
 def test_bucketed_batches_hold_every_caption_once_and_little_padding():
     texts = [np.arange(1, 1 + length) for length in np.random.default_rng(0).integers(1, 20, 200)]
-    found = list(batches(texts, np.arange(200), 16, np.random.default_rng(0)))
+    found = list(Batch.batches(texts, np.arange(200), 16, np.random.default_rng(0)))
     assert sorted(int(image) for batch in found for image in batch.images) == list(range(200))
     padding = [
-        sum(int((batch.ids == 0).sum()) for batch in batches(texts, np.arange(200), 16, np.random.default_rng(0), on))
+        sum(int((batch.ids == 0).sum()) for batch in Batch.batches(texts, np.arange(200), 16, np.random.default_rng(0), on))
         for on in (True, False)
     ]
     assert padding[0] < padding[1] / 5
@@ -206,7 +207,7 @@ def test_the_cost_is_told_before_a_run_and_changes_nothing_in_it(data, tmp_path)
 def test_the_operations_of_ten_real_steps_are_those_of_the_plan(tmp_path, settings):
     """By default an Imaginet of the paper's size; torch counts the operations of what it runs."""
     found = read_folder(write_vendrov(tmp_path, scenes(4096, {"train": 32, "val": 1, "test": 1})))
-    trainer = Trainer(new_model(found.parts["train"], found.images, settings), found, settings)
+    trainer = Trainer(Trainer.new_model(found.parts["train"], found.images, settings), found, settings)
     assert trainer.steps == 10
     with FlopCounterMode(display=False) as counter:
         trainer.train_epoch()

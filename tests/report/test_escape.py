@@ -1,6 +1,6 @@
 import pytest
 
-from optigram.report.escape import joined, visible
+from optigram.report.escape import Word, visible
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,13 @@ def test_what_prints_nothing_is_named(word, seen):
 
 def test_pieces_of_one_character_are_shown_as_it():
     words = ["a", "\ufffd", "\ufffd", " b", "\ufffd"]
-    assert joined(words, [1.0, 3.0, 2.0, 4.0, None], "aé bü") == [("a", 1.0, True), ("é", 2.0, True), (" b", 4.0, True), ("ü", None, True)]
+    assert Word.joined(words, [1.0, 3.0, 2.0, 4.0, None], "aé bü") == [
+        ("a", 1.0, True),
+        ("é", 2.0, True),
+        (" b", 4.0, True),
+        ("ü", None, True),
+    ]
 
 
 def test_pieces_of_nothing_stay_a_sign():
-    assert joined(["\ufffd", "a"], [1.0, 2.0], "a") == [("\ufffd", 1.0, True), ("a", 2.0, True)]
+    assert Word.joined(["\ufffd", "a"], [1.0, 2.0], "a") == [("\ufffd", 1.0, True), ("a", 2.0, True)]

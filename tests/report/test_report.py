@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from optigram.report.escape import heat_words
+from optigram.report.escape import Word
 from optigram.report.tables import ngram_table
 from optigram.runs.records import Record, read, write
 from optigram.study.evidence import Evidence, Heat
@@ -91,7 +91,7 @@ def test_words_with_evidence_stand_in_their_template():
     evidence = [Evidence("tiny", "visual:dog", [], [heat], [], 0, [], [], [], [], [])]
     plain = Text.from_ansi(shown(UNDER, evidence=evidence, force_terminal=True, color_system="truecolor")).plain
     assert "a photo of a woman under an umbrella" in plain
-    words = heat_words(replace(UNDER, whole="a woman is under it", free=[[2, 7], [11, 16]]), heat)
+    words = Word.of_record(replace(UNDER, whole="a woman is under it", free=[[2, 7], [11, 16]]), heat)
     assert [word.text.strip() for word in words] == ["a", "woman", "is", "under", "it"]
     assert [word.free for word in words] == [False, True, False, True, False]
 

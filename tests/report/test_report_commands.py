@@ -8,8 +8,8 @@ import pytest
 
 import optigram as og
 from optigram.models.loading import save
-from optigram.report.reproduce import command
-from optigram.runs.folder import open_folder
+from optigram.report.page_data import _command
+from optigram.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +23,23 @@ def folder(tiny, tmp_path_factory):
 
 
 def test_the_command_of_a_record_finds_it_again(run, folder):
-    kept = open_folder(folder)
+    kept = RunFolder.open(folder)
     for record in kept.records:
-        typed = shlex.split(command(record, kept.manifest))
+        typed = shlex.split(_command(record, kept.manifest))
         (again,) = map(json.loads, run(*typed[1:], "--json", "--quiet")[1].splitlines())
         assert (again["text"], again["activation"]) == (record.text, pytest.approx(record.activation))
 
 
 def test_a_study_s_arm_says_the_budget_and_a_placebo_has_no_command(folder):
-    record = open_folder(folder).records[-1]
+    record = RunFolder.open(folder).records[-1]
     arm = {"name": "", "budget": 70.0, "placebo": None}
     study = {"model": "m", "length": 3, "corpus": None, "words": "whole", "chat": True, "top": 2, "arms": [arm]}
-    typed = command(record, {"study": study})
+    typed = _command(record, {"study": study})
     assert "--budget 70" in typed
     assert "--words whole" in typed
     assert "--chat" in typed
     assert "--top 2" in typed
-    assert command(record, {"study": study | {"arms": [arm | {"placebo": "weights"}]}}) is None
+    assert _command(record, {"study": study | {"arms": [arm | {"placebo": "weights"}]}}) is None
 
 
 def test_report_gathers_once_and_writes_the_page(run, folder, tmp_path):

@@ -11,8 +11,8 @@ from elements import Elements
 from made_runs import HOSTILE, made_run, made_scan
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.html import _page, _scan_page
-from optigram.report.scan_data import TARGETS, _bare, _command, _places, chosen
+from optigram.report.html import TARGETS, _chosen, _page, _scan_page
+from optigram.report.scan_data import _bare, _command, _places
 
 
 def data_of(text: str) -> dict:
@@ -83,10 +83,10 @@ def test_a_scan_of_another_model_or_other_neurons_is_refused():
 
 def test_a_page_shows_so_many_targets_and_those_that_are_asked_for():
     found = made_scan(3)
-    assert chosen(found, "*word[12]") == ["visual:word1", "visual:word2"]
-    assert len(chosen(made_scan(TARGETS + 1), None)) == TARGETS
+    assert _chosen(found, "*word[12]") == ["visual:word1", "visual:word2"]
+    assert len(_chosen(made_scan(TARGETS + 1), None)) == TARGETS
     with pytest.raises(InputError, match="such as visual:word0"):
-        chosen(found, "language:*")
+        _chosen(found, "language:*")
 
 
 def test_the_commands_of_a_scan(run, tiny, tmp_path):

@@ -12,7 +12,7 @@ from optigram.models.loading import save
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs.objective import make_objective, remarks
-from optigram.runs.options import FindOptions, checked
+from optigram.runs.options import FindOptions
 from optigram.targets.target import resolve
 from toy import TOKENS, Toy
 
@@ -25,7 +25,7 @@ def folder(tiny, tmp_path_factory):
 
 
 def asked(*targets, model=None, **more) -> Objective:
-    return make_objective(model or Toy(), targets, checked(FindOptions, more))
+    return make_objective(model or Toy(), targets, FindOptions.checked(more))
 
 
 def test_length_comes_from_the_template_or_is_five():

@@ -12,9 +12,8 @@ from optigram.models.tokenizers import vocabulary_of
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.baseline import BASELINE
-from optigram.runs.find import _improvements, run_methods
+from optigram.runs.find import _improvements, _whole_text, run_methods
 from optigram.runs.options import FindOptions
-from optigram.runs.records import whole_text
 from optigram.targets.target import resolve
 from optigram.text.sources import open_corpus
 from optigram.text.template import Template
@@ -24,8 +23,8 @@ AROUND = ("{}", "a woman {}", "a woman {} under", "a woman {2} under {1}")
 
 def test_free_words_of_a_word_vocabulary_are_where_they_stand(tiny):
     template = Template.parse("a b {2} c {1}", tiny.vocabulary)
-    assert whole_text(template, tiny.vocabulary, [6, 7, 8]) == ("a b d e c f", [[4, 5], [6, 7], [10, 11]])
-    assert whole_text(Template(), tiny.vocabulary, [6, 7]) == ("d e", [[0, 1], [2, 3]])
+    assert _whole_text(template, tiny.vocabulary, [6, 7, 8]) == ("a b d e c f", [[4, 5], [6, 7], [10, 11]])
+    assert _whole_text(Template(), tiny.vocabulary, [6, 7]) == ("d e", [[0, 1], [2, 3]])
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
@@ -37,7 +36,7 @@ def test_free_tokens_of_every_tokenizer_are_a_part_of_the_whole_text(kind, aroun
     plain = [i for i in range(len(vocabulary)) if i not in vocabulary.special and vocabulary.decode([i]).strip().isalpha()]
     for seed in range(20):
         free = [plain[i] for i in torch.randint(len(plain), (3,), generator=torch.Generator().manual_seed(seed)).tolist()]
-        whole, places = whole_text(template, vocabulary, free)
+        whole, places = _whole_text(template, vocabulary, free)
         assert [whole[start:end] for start, end in places] == [vocabulary.decode([i]).strip().removeprefix("##") for i in free]
         rest = "".join(whole[end:start] for (_, end), (start, _) in zip([[0, 0], *places], [*places, [len(whole), 0]], strict=True))
         assert "".join(rest.split()) == re.sub(r"[{}12 ]", "", around)
@@ -47,7 +46,7 @@ def test_symbols_around_every_text_are_left_out():
     vocabulary = vocabulary_of(ROWS, tokenizer("wordpiece"))
     assert vocabulary.prefix
     free = vocabulary.encode("a woman")
-    whole, places = whole_text(Template.bare(vocabulary), vocabulary, free)
+    whole, places = _whole_text(Template.bare(vocabulary), vocabulary, free)
     assert whole == vocabulary.decode(free)
     assert [whole[start:end] for start, end in places] == ["a", "woman"]
 
@@ -56,7 +55,7 @@ def test_a_character_of_several_tokens_belongs_to_the_last():
     vocabulary = vocabulary_of(ROWS, tokenizer("bpe"))
     free = vocabulary.encode("日")
     assert len(free) > 1
-    whole, places = whole_text(Template(), vocabulary, free)
+    whole, places = _whole_text(Template(), vocabulary, free)
     assert whole == "日"
     assert places == [[0, 0]] * (len(free) - 1) + [[0, 1]]
 
@@ -86,6 +85,7 @@ def test_a_chain_s_total_cost_is_its_own_and_the_corpus_search_s(tiny):
     for record in auto:
         assert record.corpus_forwards == crp[0].total_forwards > 0
         assert record.total_forwards == record.forwards + record.backwards + crp[0].total_forwards
+        assert record.seconds > record.notes["corpus_seconds"] == crp[0].seconds > 0
     assert auto[0].total_trace[0][0] == auto[0].trace[0][0] + crp[0].total_forwards
     assert set(json.loads(auto[0].to_json())) >= {"forwards", "backwards", "whole", "free"}
 

@@ -5,7 +5,7 @@ import pytest
 
 from optigram.errors import InputError
 from optigram.models.loading import save
-from optigram.report.scan_tables import corpus_curve, levels_of
+from optigram.report.scan_tables import corpus_curve
 from optigram.runs.records import read
 from optigram.scanning.results import ScanResults
 
@@ -25,8 +25,9 @@ def test_the_command_draws_the_curve_which_rises_with_the_corpus_and_searches_as
     assert run("curve", folder / "scan", "visual:dog", "--records", folder / "found", "--out", folder / "curve")[0] == 0
     assert {path.suffix for path in folder.rglob("curve.*")} >= {".svg", ".pdf", ".png"}
     found = ScanResults.load(folder / "scan")
-    levels = levels_of(read(folder / "found" / "records.parquet"), "visual:dog")
-    (axes,) = corpus_curve(found, "visual:dog", levels).axes
+    records = read(folder / "found" / "records.parquet")
+    (axes,) = corpus_curve(found, "visual:dog", records).axes
+    levels = {one.method: one.activation for one in records if one.target == "visual:dog" and one.rank == 1}
     corpus, *lines = axes.get_lines()
     tokens, best = map(list, corpus.get_data())
     assert axes.get_xscale() == "log"

@@ -13,7 +13,7 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
-from optigram.runs.scan_start import starts_from_scan
+from optigram.runs.run import _starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
 from optigram.scanning.scan import scan
@@ -118,12 +118,12 @@ def test_a_folder_is_pushed_with_a_card(folder, monkeypatch):
 def test_a_scan_starts_a_search_that_is_never_worse_than_its_windows(folder):
     model = network("gpt2")
     objective = Objective(model, resolve(["mlp_act.1:3", "mlp_act.1:5"], model), 3)
-    starts = starts_from_scan(str(folder), objective)
+    starts = _starts_from_scan(str(folder), objective)
     alone = objective.score(starts.clamp(min=0)).activation.masked_fill((starts < 0).any(-1), -torch.inf).amax(1)
     (one,) = run_methods(objective, FindOptions(by="gbl", budget=300), start=starts)
     for number, record in enumerate(one.records):
         assert record.activation >= float(alone[number]) - 1e-6
     with pytest.raises(InputError, match="was not scanned"):
-        starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model), 3))
+        _starts_from_scan(str(folder), Objective(model, resolve(["mlp_act.1:9"], model), 3))
     with pytest.raises(InputError, match="other weights"):
-        starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia")), 3))
+        _starts_from_scan(str(folder), Objective(network("pythia"), resolve(["mlp_act.1:3"], network("pythia")), 3))

@@ -8,6 +8,7 @@ import jaxtyping
 import pandas
 import polars
 import pytest
+import torch
 
 from optigram.errors import InputError
 from optigram.models.loading import save
@@ -38,6 +39,27 @@ def test_any_corpus_gives_the_same_places(tiny, corpus, question):
     assert all(expected)
     for given in (str(corpus), TEXTS, (text for text in TEXTS), [{"text": text} for text in TEXTS], pandas.Series(TEXTS)):
         assert tops(scan(tiny, "visual:*", given, question=question, length=3, shards=3)) == expected
+
+
+def test_a_corpus_may_be_sampled_from_the_model(tiny):
+    found = scan(tiny, "visual:dog", "sampled:20", question="alone", length=2)
+    assert found.about["documents"] == 20
+    assert tops(found) == tops(
+        scan(tiny, "visual:dog", list(tiny.sample(20, torch.Generator().manual_seed(0))), question="alone", length=2)
+    )
+
+
+def test_a_report_and_a_table_for_a_notebook(tiny, tmp_path):
+    found = scan(tiny, "visual:*", [*TEXTS, "<b> & a"], question="alone", length=2)
+    found.report(tmp_path / "page.html", only="visual:d*")
+    page = (tmp_path / "page.html").read_text()
+    assert "visual:dog" in page
+    assert "visual:cat" not in page
+    with pytest.raises(InputError, match="no target of the scan fits"):
+        found.report(tmp_path / "page.html", only="language:*")
+    table = found._repr_html_()
+    assert table.count("<tr>") == 1 + len(found)
+    assert "visual:traffic light" in table
 
 
 def test_targets_are_addresses_and_targets_of_any_number(tiny):
@@ -150,7 +172,7 @@ def test_the_share_of_a_shard_that_was_read_grows_to_its_end(tiny, corpus, tmp_p
         ({"corpus": None}, r"expected a corpus; give --corpus FILE \(corpus= in Python\)"),
         ({"corpus": []}, "the corpus '0 texts' is empty"),
         ({"corpus": [" "]}, "the corpus '1 texts' is empty"),
-        ({"corpus": "sampled:10"}, "a scan reads files"),
+        ({"corpus": "sampled:0"}, "expected sampled:N with N at least 1"),
         ({"corpus": "nowhere.txt"}, "no corpus file 'nowhere.txt'"),
         ({"column": "b"}, "has no column 'b', it has text"),
         ({"question": "both"}, "expected the question context or alone, got 'both'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optigram.engine.launch import own_device, place_in_world
+from optigram.engine.launch import Place
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.loading import save
@@ -76,7 +76,7 @@ WORLDS = [
 
 @pytest.mark.parametrize(("environment", "place"), WORLDS)
 def test_the_place_in_the_world_is_read_from_what_started_the_process(environment, place):
-    assert place_in_world(environment) == place
+    assert Place.launched(environment) == (place and Place(*place))
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_the_place_in_the_world_is_read_from_what_started_the_process(environmen
 )
 def test_a_place_that_cannot_be_is_refused(environment, said):
     with pytest.raises(InputError, match=said):
-        place_in_world(environment)
+        Place.launched(environment)
 
 
 def test_each_process_of_a_machine_has_a_device_of_its_own():
-    assert own_device("cuda", 8, {"LOCAL_RANK": "3"}) == "cuda:3"
-    assert own_device("cuda", 1, {"SLURM_LOCALID": "3"}) == "cuda:0"  # where each sees its own alone
-    assert own_device("cuda", 8, {}) == "cuda"
-    assert own_device("cpu", 0, {"LOCAL_RANK": "3"}) == "cpu"
+    assert Place.device("cuda", 8, {"LOCAL_RANK": "3"}) == "cuda:3"
+    assert Place.device("cuda", 1, {"SLURM_LOCALID": "3"}) == "cuda:0"  # where each sees its own alone
+    assert Place.device("cuda", 8, {}) == "cuda"
+    assert Place.device("cpu", 0, {"LOCAL_RANK": "3"}) == "cpu"
 
 
 def started_as(environment: dict[str, str], *words: object) -> subprocess.CompletedProcess:
@@ -154,7 +154,7 @@ def test_processes_find_the_same(run, folder, corpus, tmp_path):
         (("--engine", "spark"), "local, processes, ray"),
         (("--plan",), "--out"),
         (("--corpus", "nowhere.txt"), "no corpus file"),
-        (("--corpus", "sampled:10"), "reads files"),
+        (("--corpus", "sampled:10"), "expected files"),
     ],
 )
 def test_bad_input_is_one_line(run, folder, corpus, words, said):

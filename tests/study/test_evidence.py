@@ -12,15 +12,15 @@ from optigram.models import loading
 from optigram.objective.objective import Objective
 from optigram.runs import ablation as neighbours
 from optigram.runs.ablation import with_others, without_each
-from optigram.runs.corpus_stats import corpus_statistics, in_context
-from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, open_folder
+from optigram.runs.corpus_stats import CorpusStatistics
+from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, RunFolder
 from optigram.study.cells import StudyContext
 from optigram.study.collect import collect
-from optigram.study.evidence import read_evidence, write_evidence
+from optigram.study.evidence import Evidence
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
 from optigram.targets.target import resolve
-from optigram.text.ngrams import ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
@@ -79,7 +79,7 @@ def test_a_large_vocabulary_is_tried_along_the_gradient(objective, monkeypatch):
 
 
 def test_the_corpus_is_judged_whole(objective, every_text):
-    found = corpus_statistics(objective, every_text)
+    found = CorpusStatistics.of(objective, every_text)
     values = objective.score(torch.from_numpy(every_text)[None]).activation.numpy()
     assert found.sizes == [256, 343]
     np.testing.assert_allclose(found.best[:, -1], values.max(1), rtol=1e-5)
@@ -96,8 +96,8 @@ def test_the_corpus_is_judged_whole(objective, every_text):
 
 def test_contexts_are_those_of_the_first_sentence(tiny, objective):
     corpus = open_corpus(["a b", "g a b c d", "a b c"])
-    known = ngrams(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
-    assert in_context([[3, 4, 5]], known, corpus, objective) == {(3, 4, 5): ("g", "d")}
+    known = NGrams.read(corpus.texts(), tiny.vocabulary, 3, objective.lexicon.numpy())
+    assert known.in_context([[3, 4, 5]], corpus.texts(), objective.model.vocabulary) == {(3, 4, 5): ("g", "d")}
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +122,14 @@ def test_evidence_of_a_run_survives_the_disk(model, corpus, tmp_path):
     assert [len(row.heats) for row in rows] == [4, 4]
     for row in rows:
         assert len(row.substitutes) == 15
-        top = max((record for record in open_folder(tmp_path / "run").records if record.target == row.target), key=lambda r: r.activation)
+        top = max(
+            (record for record in RunFolder.open(tmp_path / "run").records if record.target == row.target), key=lambda r: r.activation
+        )
         heat = next(heat for heat in row.heats if (heat.method, heat.rank) == (top.method, top.rank))
         assert " ".join(heat.words) == top.text
-    again = read_evidence(tmp_path / "run")
-    write_evidence(again, tmp_path / "copy")
-    assert read_evidence(tmp_path / "copy") == again
+    again = Evidence.read(tmp_path / "run")
+    Evidence.write(again, tmp_path / "copy")
+    assert Evidence.read(tmp_path / "copy") == again
     assert [row.target for row in again] == [row.target for row in rows]
 
 
@@ -139,7 +141,7 @@ def test_evidence_of_a_study_reads_placebos_too(model, corpus, tmp_path):
     study = Study(name="s", model=model, corpus=corpus, length=3, seeds=(0, 1), arms=arms)
     run_study(study, StudyContext(study), tmp_path / "out", workers=0)
     (tmp_path / "out" / RECORDS).unlink()  # as if it had been killed at the end
-    assert not open_folder(tmp_path / "out").whole
+    assert not RunFolder.open(tmp_path / "out").whole
     rows = collect(tmp_path / "out")
     assert len({row.model for row in rows}) == 2
     assert [row.target for row in rows] == ["visual:cat", "visual:dog", "visual:traffic light", "visual:dog"]
@@ -160,24 +162,24 @@ def test_a_folder_without_a_run_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(InputError):
-        open_folder(tmp_path)
+        RunFolder.open(tmp_path)
 
 
 def test_a_folder_without_records_is_refused(tmp_path):
     (tmp_path / MANIFEST).write_text(json.dumps({"format": STUDY_FORMAT, "study": {"arms": []}}))
     with pytest.raises(InputError, match="no records yet"):
-        open_folder(tmp_path)
+        RunFolder.open(tmp_path)
 
 
 def test_broken_records_are_named(tmp_path):
     (tmp_path / MANIFEST).write_text(json.dumps({"format": RUN_FORMAT, "settings": {}}))
     (tmp_path / RECORDS).write_text("nothing")
     with pytest.raises(InputError, match="cannot read the records"):
-        open_folder(tmp_path)
+        RunFolder.open(tmp_path)
 
 
 @pytest.mark.parametrize("found", [{}, {"format": "optigram-run-1"}])
 def test_a_run_of_another_format_is_refused_with_the_version_that_made_it(tmp_path, found):
     (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}, "versions": {"optigram": "0.1.0"}} | found))
     with pytest.raises(InputError, match=r"written by optigram 0\.1\.0 in .*, not optigram-run-2; run the same again into a new folder"):
-        open_folder(tmp_path)
+        RunFolder.open(tmp_path)

@@ -18,7 +18,7 @@ from optigram.models.placebo import placebo
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.records import read
-from optigram.study.cells import StudyContext, missing
+from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, run_study
 from optigram.study.spec import Arm, Study
@@ -87,7 +87,7 @@ def test_lost_cells_are_done_again_and_no_others(study, undisturbed, tmp_path):
     for path in lost:
         path.unlink()
     before = {path: path.stat().st_mtime_ns for path in (out / CELLS).iterdir()}
-    assert len(missing(cells, out / CELLS)) == len(lost)
+    assert len(context.missing(out / CELLS)) == len(lost)
     assert timeless(run_study(study, StudyContext(study), out, workers=0)) == undisturbed[0]
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 

@@ -4,7 +4,8 @@ import pytest
 
 from optigram.errors import InputError
 from optigram.study.runner import _differences
-from optigram.study.spec import read
+from optigram.study.spec import Study
+from optigram.targets.build import direction
 
 ARM = '[[arms]]\nname = "a"\ntargets = ["language:a"]\nmethods = ["crp", "gbl:fair/200"]\n'
 
@@ -12,7 +13,7 @@ ARM = '[[arms]]\nname = "a"\ntargets = ["language:a"]\nmethods = ["crp", "gbl:fa
 def test_a_study_is_read(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text('name = "x"\nseeds = [0, 3]\n' + ARM + "budget = 100\n")
-    study = read(path)
+    study = Study.read(path)
     assert study.seeds == (0, 3)
     assert study.arms[0].budget == 100
     assert study.length is None
@@ -36,14 +37,14 @@ def test_bad_studies_are_one_line(tmp_path, text, told):
     path = tmp_path / "study.toml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        read(path)
+        Study.read(path)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read the study .*none\.toml"):
-        read(tmp_path / "none.toml")
+        Study.read(tmp_path / "none.toml")
 
 
 def test_differences_are_paths_into_the_settings():
@@ -51,3 +52,9 @@ def test_differences_are_paths_into_the_settings():
     new = {"arms": [{"budget": 2, "name": "a"}], "seeds": [0, 1], "y": 1}
     assert _differences(old, new) == ["arms[0].budget: 1 -> 2", "seeds[1]: None -> 1", "x: 1 -> None", "y: None -> 1"]
     assert _differences(old, old) == []
+
+
+def test_a_target_in_memory_is_refused_with_what_to_do():
+    held = direction("visual.hidden", [1.0] * 8, name="probe")
+    with pytest.raises(InputError, match=r"expected addresses.*FILE\.safetensors#NAME.*or use find"):
+        Study.checked({"arms": [{"name": "a", "targets": [held], "methods": ["crp"]}]})

@@ -50,7 +50,7 @@ def test_arms_and_sites_are_never_mixed():
 
 
 def test_wilson_interval_is_the_formula():
-    found = statistics.share(7, 10)
+    found = statistics.Interval.share(7, 10)
     z = 1.959963984540054
     middle = (0.7 + z * z / 20) / (1 + z * z / 10)
     half = z / (1 + z * z / 10) * math.sqrt(0.7 * 0.3 / 10 + z * z / 400)
@@ -81,11 +81,11 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(ps):
 
 def test_bootstrap_interval_of_a_median():
     """For 99 values the interval lies near the order statistics that the binomial gives."""
-    found = statistics.median(np.arange(99.0))
+    found = statistics.Interval.median(np.arange(99.0))
     assert found.value == 49
     assert found.low == pytest.approx(39, abs=3)
     assert found.high == pytest.approx(59, abs=3)
-    assert math.isnan(statistics.median([]).value)
+    assert math.isnan(statistics.Interval.median([]).value)
 
 
 def test_bca_interval_is_the_formula():
@@ -99,18 +99,18 @@ def test_bca_interval_is_the_formula():
     far = left_out.mean() - left_out
     a = (far**3).sum() / (6 * (far**2).sum() ** 1.5)
     expected = [np.quantile(drawn, phi(z0 + (z0 + z) / (1 - a * (z0 + z)))) for z in (inverse(0.025), inverse(0.975))]
-    assert statistics.median(values)[1:] == pytest.approx(expected, abs=0.15)
+    assert statistics.Interval.median(values)[1:] == pytest.approx(expected, abs=0.15)
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 2.0, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0, 4.0]])
 def test_an_interval_where_no_single_value_moves_the_median_is_the_percentile_one(values):
-    found = statistics.median(values)
+    found = statistics.Interval.median(values)
     assert min(values) <= found.low <= found.value <= found.high <= max(values)
 
 
 def test_one_value_has_no_interval_and_equal_values_a_sharp_one():
-    assert statistics.median([2.0]) == pytest.approx((2.0, math.nan, math.nan), nan_ok=True)
-    assert statistics.median([2.0, 2.0]) == (2.0, 2.0, 2.0)
+    assert statistics.Interval.median([2.0]) == pytest.approx((2.0, math.nan, math.nan), nan_ok=True)
+    assert statistics.Interval.median([2.0, 2.0]) == (2.0, 2.0, 2.0)
 
 
 def test_curve_is_the_best_so_far_over_the_baseline():

@@ -14,7 +14,7 @@ from optigram.objective.objective import Objective
 from optigram.targets.address import Address
 from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
 from optigram.targets.readouts import Term, Unit
-from optigram.targets.sae_objects import convert_autoencoder
+from optigram.targets.sae_formats import _converted
 from optigram.targets.target import Target, resolve
 from optigram.text.template import Template
 from toy import WIDTH, Toy
@@ -151,7 +151,7 @@ def test_autoencoders_in_memory_score_as_those_in_files(tmp_path):
         found = Objective(toy, targets, 3).viewed("exact").score(TEXTS).activation
         assert torch.equal(found[:2], found[2:]), file
         assert resolve(targets[2], toy) == resolve(f"resid:{file}#1", toy)
-        ours = convert_autoencoder(held)
+        ours = _converted(held)
         assert resolve(latent("resid", ours, 1), toy) == resolve(targets[0], toy)
         one, two = resolve(targets[:2], toy)
         assert one.terms[0].readout.autoencoder is two.terms[0].readout.autoencoder

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from optigram.errors import InputError
-from optigram.targets.latent import fit, scaled
+from optigram.targets.latent import scaled
 from optigram.targets.sae_formats import open_autoencoder, read_vector
 
 N, H = 12, 8
@@ -106,7 +106,7 @@ def test_the_fit_is_arithmetic(tmp_path, states):
     found = open_autoencoder(saelens(tmp_path / "sae", {"metadata": {"hook_name": "blocks.0.hook_resid_post"}}))
     latents = relu((states - C) @ E.T + B)
     lost = np.square(states - (latents @ D + C)).sum() / np.square(states - states.mean(0)).sum()
-    measured = fit(found, torch.from_numpy(states))
+    measured = found.fit(torch.from_numpy(states))
     assert measured.unexplained == pytest.approx(lost, rel=1e-4)
     assert measured.active == pytest.approx((latents > 0).sum(-1).mean())
     assert measured.poor
@@ -117,11 +117,11 @@ def test_an_autoencoder_that_rebuilds_its_input_fits(tmp_path, states):
     eye = torch.eye(H)
     save_file({"encoder": torch.cat([eye, -eye]), "decoder": torch.cat([eye, -eye])}, tmp_path / "sae.st")
     found = open_autoencoder(str(tmp_path / "sae.st"))
-    assert fit(found, torch.from_numpy(states)).unexplained == pytest.approx(0, abs=1e-10)
-    assert not fit(found, torch.from_numpy(states)).poor
+    assert found.fit(torch.from_numpy(states)).unexplained == pytest.approx(0, abs=1e-10)
+    assert not found.fit(torch.from_numpy(states)).poor
     dead = dataclasses.replace(found, threshold=torch.full((2 * H,), 99.0), decoder=None)
-    assert fit(dead, torch.from_numpy(states)) == (None, 0)
-    assert fit(dead, torch.from_numpy(states)).poor
+    assert dead.fit(torch.from_numpy(states)) == (None, 0)
+    assert dead.fit(torch.from_numpy(states)).poor
 
 
 def test_a_direction_is_read_by_name(tmp_path):

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from optigram.errors import InputError
 from optigram.text import ngrams as module
-from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.vocabulary import word_vocabulary
 
 WORDS = ("a", "b", "c")
 
 
 def test_ngrams_are_unique_sorted_and_within_a_text():
-    found = ngrams(["a b a b", "b a c", "a zebra b", "c"], word_vocabulary(WORDS), 2, np.array([3, 4, 5]))
+    found = NGrams.read(["a b a b", "b a c", "a zebra b", "c"], word_vocabulary(WORDS), 2, np.array([3, 4, 5]))
     assert found.ids.tolist() == [[3, 4], [3, 5], [4, 3]]
     assert found.text.tolist() == [0, 1, 0]
     assert found.position.tolist() == [0, 1, 1]
@@ -43,9 +43,9 @@ def test_ngrams_are_those_of_plain_python(rows, length, block, large):
         patch.setattr(module, "BLOCK", block)
         if not first:
             with pytest.raises(InputError):
-                ngrams(encode, vocabulary, length, allowed)
+                NGrams.read(encode, vocabulary, length, allowed)
             return
-        found = ngrams(encode, vocabulary, length, allowed)
+        found = NGrams.read(encode, vocabulary, length, allowed)
     assert [(tuple(ids), (t, p)) for ids, t, p in zip(found.ids.tolist(), found.text, found.position, strict=True)] == sorted(first.items())
     shifted = NGrams(found.ids + large, found.text, found.position)
     again, group = shifted.unique()
@@ -59,4 +59,4 @@ def test_ngrams_are_those_of_plain_python(rows, length, block, large):
 )
 def test_a_corpus_without_an_ngram_is_refused(texts, length, said):
     with pytest.raises(InputError, match=said):
-        ngrams(texts, word_vocabulary(("a", "b")), length, np.array([3, 4]))
+        NGrams.read(texts, word_vocabulary(("a", "b")), length, np.array([3, 4]))

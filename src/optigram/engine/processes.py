@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from optigram.engine import local
 from optigram.engine.job import Job, Task, Worker
+from optigram.engine.threads import one_thread
 from optigram.errors import InputError
 
 LOOK = 0.2  # seconds between checks of a worker whether it should end
+_here: list[Any] = []  # job and worker of a worker process: a pool has no other place for them
 
 
 def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator[Task]:
@@ -26,7 +27,7 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator
     Raises InputError if a process was killed; the files of finished tasks remain.
     """
     if workers == 0 or not tasks:
-        yield from local.run(job, tasks)
+        yield from _run_here(job, tasks)
         return
     context = multiprocessing.get_context("spawn")
     unwanted = context.Event()
@@ -44,9 +45,6 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator
             unwanted.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-_here: list[Any] = []  # job and worker of a worker process: a pool has no other place for them
 
 
 def _begin_worker(job: Job[Any, Any], unwanted: Event) -> None:
@@ -69,3 +67,14 @@ def _do(task: Any) -> None:
         _here.append(_here[0].build())
     job, worker = _here
     job.do(worker, task)
+
+
+def _run_here(job: Job[Worker, Task], tasks: Sequence[Task]) -> Iterator[Task]:
+    """Run tasks in order and yield each when it is done. The worker is built only if there is a task."""
+    if not tasks:
+        return
+    with one_thread():
+        worker = job.build()
+        for task in tasks:
+            job.do(worker, task)
+            yield task

@@ -10,17 +10,19 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.methods.moves import propose_start
-from optigram.methods.relaxations import Relaxation
+from optigram.methods.relaxations import Given, Relaxation
 from optigram.methods.settings import check_settings
-from optigram.methods.shortlist import COST, Shortlist
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
+from optigram.shapes import Float, Int
 
 BLOCK = 32  # soft texts per batch; large enough for matrix products at full speed, small enough to stay in cache
 PROBED = 3  # steps of a probe
 LANES = 64  # numbers that a processor takes at once, or a multiple of them
+SHORTLIST_TEXTS = 8  # random texts per restart
+SHORTLIST_COST = 3 * SHORTLIST_TEXTS  # forward-equivalents per restart
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Ascent:
     @property
     def forwards(self) -> float:
         """Forward-equivalents per target if no patience ends it: the steps, and the scores of the nearest discrete texts."""
-        ranked = 0 if self.shortlist is None else COST
+        ranked = 0 if self.shortlist is None else SHORTLIST_COST
         return self.restarts * (ranked + 3 * self.relaxation.samples * self.steps + self.steps // self.every + 1)
 
     def cost(self, budget: float) -> float:
@@ -76,7 +78,7 @@ class Ascent:
             given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
             given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins at random
         if self.shortlist is not None:
-            words = Shortlist.of(objective, streams, self.shortlist, given)
+            words = _Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
         theta, optimizer, notes = *self._optimized(self.relaxation.start(streams, objective.length, table, given)), {}
         for step in range(self.steps + 1):
@@ -131,3 +133,37 @@ def _without_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+@dataclass(frozen=True)
+class _Shortlist:
+    """`words` [k c t m]: rows of the objective's table, m words for each restart and position."""
+
+    words: Int[Tensor, "k c t m"]
+
+    @classmethod
+    def of(cls, objective: Objective, streams: Streams, size: int, given: Given) -> "_Shortlist":
+        """The `size` best words (or all); words that are given are always among them."""
+        table = objective.table
+        texts = table[streams.integers(len(table), SHORTLIST_TEXTS, objective.length)].requires_grad_()
+        (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
+        liked = SoftText.per_word(slope.mean(dim=2), table)
+        if given is not None:
+            wanted = torch.where(given < 0, -torch.inf, torch.inf)[..., None]
+            liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")
+        return cls(liked.topk(min(size, len(table)), dim=-1).indices)
+
+    def table(self, whole: Float[Tensor, "v d"]) -> Float[Tensor, "k c t m d"]:
+        """The embeddings [k c t m d] of the words."""
+        return whole[self.words]
+
+    def places(self, given: Given) -> Given:
+        """Where the given words are in the lists; -1 stays."""
+        if given is None:
+            return None
+        return torch.where(given < 0, given, (self.words == given[..., None]).int().argmax(dim=-1))
+
+    def rows(self, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
+        """Rows of the whole table for places in the lists of c restarts; n is a multiple of c."""
+        lists = self.words.repeat(1, chosen.shape[1] // self.words.shape[1], 1, 1)
+        return lists.gather(-1, chosen[..., None])[..., 0]

@@ -8,11 +8,10 @@ from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
 from optigram.methods import registry
 from optigram.methods.combinators import Then
+from optigram.methods.registry import AUTO, JOIN
 from optigram.optimize.method import Method, check_method
 
-AUTO = "auto"
 WITH_CORPUS, WITHOUT = "crp+coordinate", "coordinate"  # what auto stands for
-JOIN = "+"
 NAMES = (*registry.KNOWN, AUTO)
 
 
@@ -40,36 +39,31 @@ class Chain(NamedTuple):
         built = functools.reduce(Then, [registry.build(link, share, attends) if isinstance(link, str) else link for link in self.links])
         return built if block is None else built.with_block(block)
 
+    @classmethod
+    def parse(cls, by: str | Method, corpus: bool = True) -> "Chain":
+        """Read a name, or take a Method object as it is; `corpus`: whether there is one, for `auto`.
 
-def parse(by: str | Method, corpus: bool = True) -> Chain:
-    """Read a name, or take a Method object as it is; `corpus`: whether there is one, for `auto`.
-
-    Raises InputError for a name that is unknown or cannot be joined, and for an object that is no method.
-    """
-    if not isinstance(by, str):
-        check_method(by)
-        return Chain(_label(by), False, (by,))
-    links = (by if by != AUTO else WITH_CORPUS if corpus else WITHOUT).split(JOIN)
-    for link in links:
-        _check(link, by)
-    begins = links[0] == presets.CORPUS
-    rest = links[1:] if begins else links
-    if presets.CORPUS in rest:
-        raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {by!r}")
-    endless = [link for link in rest[:-1] if not registry.build(link).ends]
-    if endless:
-        raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
-    return Chain(by, begins, tuple(rest))
-
-
-def imports(name: str) -> bool:
-    """Whether a name makes optigram import code from outside: never do that for a name from the network."""
-    return any(registry.is_import_path(link) for link in name.split(JOIN))
+        Raises InputError for a name that is unknown or cannot be joined, and for an object that is no method.
+        """
+        if not isinstance(by, str):
+            check_method(by)
+            return cls(_label(by), False, (by,))
+        links = (by if by != AUTO else WITH_CORPUS if corpus else WITHOUT).split(JOIN)
+        for link in links:
+            _check(link, by)
+        begins = links[0] == presets.CORPUS
+        rest = links[1:] if begins else links
+        if presets.CORPUS in rest:
+            raise InputError(f"corpus search reads its whole corpus whatever was found before; put it first in {by!r}")
+        endless = [link for link in rest[:-1] if not registry.build(link).ends]
+        if endless:
+            raise InputError(f"{endless[0]} runs until the budget ends, so nothing can follow it; put it last in {by!r}")
+        return cls(by, begins, tuple(rest))
 
 
 def method_named(by: str | Method, budget: float = presets.BUDGET, attends: bool = False, block: int | None = None) -> Method:
     """The method of a name, a chain of names or an import path; a Method object stays as it is. `auto` has no corpus here."""
-    chain = parse(by, corpus=False)
+    chain = Chain.parse(by, corpus=False)
     if chain.corpus:
         raise InputError(f"{by!r} begins with a corpus search, which needs a corpus; use Then(Corpus(source, texts), ...)")
     return chain.method(budget, attends, block)
@@ -88,7 +82,7 @@ def _check(link: str, name: str) -> None:
     if head == presets.CORPUS:
         if link != head:
             raise InputError(f"{head} has no variants; expected {head}, got {link!r}")
-    elif head in NAMES or registry.is_import_path(link):
+    elif head in NAMES or registry.imports(link):
         registry.build(link)
     else:
         raise InputError(

@@ -1,16 +1,23 @@
-"""Combinators: one method after another, and one method several times."""
+"""Combinators: one method after another, one method several times, and one method that is watched."""
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from optigram.errors import InputError
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
-from optigram.optimize.method import Ids, Method, Proposals, check_method
+from optigram.objective.scores import Scores
+from optigram.optimize.method import Ids, Method, Proposal, Proposals, check_method
 from optigram.optimize.topk import TopK
+
+Tell = Callable[[int, Proposal, Scores], None]  # round, counted from 0; a KeyboardInterrupt raised in it ends the search
+
+Wrapped = TypeVar("Wrapped", bound="_Around")
 
 HANDOVER = 16  # texts of the first method from which the second may begin
 
@@ -70,17 +77,10 @@ class Then:
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """`method`, `times` times from the same start, each time with random numbers of its own."""
+class _Around:
+    """What a method has of another `method` that it stands around."""
 
     method: Method
-    times: int
-
-    def __post_init__(self) -> None:
-        check_method(self.method)
-        check_settings(self, times=1)
-        if self.times > 1 and not self.method.ends:
-            raise InputError(f"expected a method that ends by itself, got {self.method}; it cannot be repeated")
 
     @property
     def patience(self) -> int | None:
@@ -95,15 +95,55 @@ class Repeat:
         return self.method.batch
 
     def cost(self, budget: float) -> float:
-        return min(budget, self.times * self.method.cost(budget))
+        return self.method.cost(budget)
 
-    def with_block(self, texts: int) -> "Repeat":
+    def with_block(self: Wrapped, texts: int) -> Wrapped:
         return dataclasses.replace(self, method=self.method.with_block(texts))
 
-    def probe(self) -> "Repeat":
+    def probe(self: Wrapped) -> Wrapped:
         return dataclasses.replace(self, method=self.method.probe())
+
+
+@dataclass(frozen=True)
+class Repeat(_Around):
+    """`method`, `times` times from the same start, each time with random numbers of its own."""
+
+    times: int
+
+    def __post_init__(self) -> None:
+        check_method(self.method)
+        check_settings(self, times=1)
+        if self.times > 1 and not self.method.ends:
+            raise InputError(f"expected a method that ends by itself, got {self.method}; it cannot be repeated")
+
+    def cost(self, budget: float) -> float:
+        return min(budget, self.times * self.method.cost(budget))
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The proposals of each run, one after the other."""
         for own in np.random.SeedSequence(seed).generate_state(self.times):
             yield from self.method.propose(objective, int(own), start)
+
+
+@dataclass(frozen=True)
+class Watched(_Around):
+    """`method`, where `tell` is called with each proposal once it is scored.
+
+    If the budget ends the search after a proposal, its scores reach no method, and `tell` neither.
+    """
+
+    tell: Tell
+
+    def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
+        """The method's proposals."""
+        proposals = self.method.propose(objective, seed, start)
+        proposal, number = next(proposals), 0
+        try:
+            while True:
+                scores = yield proposal
+                self.tell(number, proposal, scores)
+                proposal, number = proposals.send(scores), number + 1
+        except StopIteration:
+            return
+        finally:
+            proposals.close()

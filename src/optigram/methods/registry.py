@@ -1,17 +1,15 @@
 """Names of single methods: the paper's five, the others with their best settings for a budget, and import paths."""
 
-import contextlib
 import dataclasses
 import importlib
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from optigram.errors import InputError, nearest
+from optigram.imports import working_directory_first
 from optigram.methods import paper as presets
-from optigram.methods.ascent import Ascent
+from optigram.methods.ascent import SHORTLIST_COST, Ascent
 from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.epo import Epo
@@ -19,7 +17,6 @@ from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
 from optigram.methods.random import Random
 from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation, Start
-from optigram.methods.shortlist import COST
 from optigram.methods.simplex import Simplex
 from optigram.optimize.method import Method, check_method
 
@@ -55,7 +52,7 @@ def _relaxed(name: str, budget: float) -> Ascent:
 def _sparse(budget: float) -> Ascent:
     """gbl over a shortlist of words."""
     restarts = presets.modern("gbl", budget).restarts
-    usual = presets.modern("gbl", max(budget - restarts * COST, 1))
+    usual = presets.modern("gbl", max(budget - restarts * SHORTLIST_COST, 1))
     return dataclasses.replace(usual, shortlist=SHORTLIST, block=BLOCK)
 
 
@@ -94,6 +91,7 @@ SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budge
     "sgbl": lambda budget, attends: _sparse(budget),
 }
 KNOWN = (*presets.LABELS, *SEARCHES)
+AUTO, JOIN = "auto", "+"  # of names of chains
 WITHOUT_SURPRISAL = ("emb", "logit", "pez", "sgbl")  # they have no mixtures over the whole vocabulary, so no soft surprisal
 
 
@@ -110,12 +108,16 @@ def build(name: str, budget: float = presets.BUDGET, attends: bool = False) -> M
         if colon:
             raise InputError(f"{label} has no variants; expected {label}, got {name!r}")
         return SEARCHES[label](budget, attends)
-    return _imported(name, budget) if is_import_path(name) else _papers(name, budget)
+    return _imported(name, budget) if imports(name) else _papers(name, budget)
 
 
-def is_import_path(name: str) -> bool:
-    """Whether a name is an import path such as "package.module.MyMethod" or "module:make", and not one of optigram's own."""
-    return name.partition(":")[0] not in KNOWN and ("." in name or ":" in name)
+def imports(name: str) -> bool:
+    """Whether a name, or a link of a chain of names, is an import path such as "package.module.MyMethod" or "module:make".
+
+    Such a name runs code from outside: never build one that came over a network, or that was found in a folder.
+    """
+    links = ((link, link.partition(":")[0]) for link in name.split(JOIN))
+    return any(head not in (*KNOWN, AUTO) and ("." in link or ":" in link) for link, head in links)
 
 
 def _imported(path: str, budget: float) -> Method:
@@ -139,21 +141,10 @@ def _called(path: str, factory: Any, budget: float) -> Any:
 def _attribute(path: str) -> Any:
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
-        with _working_folder():
+        with working_directory_first():
             return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"unknown method {path!r} ({error}){nearest(path.partition(':')[0], KNOWN)}; expected one of {', '.join(KNOWN)}, "
             "or an importable package.module.Method or module:function"
         ) from error
-
-
-@contextlib.contextmanager
-def _working_folder() -> Iterator[None]:
-    """Let imports find modules in the working folder, which a console script does not have on its path."""
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)

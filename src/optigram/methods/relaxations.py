@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from optigram.methods.settings import check_settings
-from optigram.objective.mixtures import cosines, mixed, per_word
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float, Int
@@ -92,7 +91,7 @@ class Start:
 
 def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
     """The nearest words by cosine, and the cosines."""
-    cosine, rows = cosines(theta, table).max(dim=-1)
+    cosine, rows = SoftText.cosines(theta, table).max(dim=-1)
     return rows, cosine
 
 
@@ -148,7 +147,7 @@ class Logits:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=1.0)
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
-        return SoftText(mixed(theta, table), theta)
+        return SoftText(SoftText.mixed(theta, table), theta)
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
@@ -174,7 +173,7 @@ class Softmax:
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
         weights = theta.softmax(dim=-1)
-        return SoftText(mixed(weights, table), weights)
+        return SoftText(SoftText.mixed(weights, table), weights)
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}
@@ -258,14 +257,14 @@ class _GumbelMixture(torch.autograd.Function):
         if relaxation.straight:
             rows = weights.argmax(dim=-1)
             heaviest = torch.zeros_like(weights).scatter_(-1, rows[..., None], 1.0)
-            return table[rows] if table.dim() == 2 else mixed(heaviest, table), heaviest
-        return mixed(weights, table), weights
+            return table[rows] if table.dim() == 2 else SoftText.mixed(heaviest, table), heaviest
+        return SoftText.mixed(weights, table), weights
 
     @staticmethod
     def backward(ctx, *slopes: Tensor | None):
         of_embeds, of_weights = slopes
         theta, table, weights = ctx.saved_tensors
-        slope = None if of_embeds is None else per_word(of_embeds.contiguous() / ctx.temperature, table)
+        slope = None if of_embeds is None else SoftText.per_word(of_embeds.contiguous() / ctx.temperature, table)
         if of_weights is not None:
             slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
         slope = _softmax_backward(slope, weights)

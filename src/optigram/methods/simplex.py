@@ -9,7 +9,6 @@ from torch import Tensor
 
 from optigram.methods.relaxations import Given, Rows, Start, Table, Theta
 from optigram.methods.settings import check_settings
-from optigram.objective.mixtures import mixed
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.shapes import Float
@@ -43,7 +42,7 @@ class Simplex:
         return self.begin.logits(streams, length, table.shape[-2], given, lead=math.log(table.shape[-2]) + 2).softmax(dim=-1)
 
     def soften(self, theta: Theta, table: Table, step: int, streams: Streams) -> SoftText:
-        return SoftText(mixed(theta, table), theta)
+        return SoftText(SoftText.mixed(theta, table), theta)
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         return theta.argmax(dim=-1), {}

@@ -109,8 +109,13 @@ class Imaginet(nn.Module):
         return {site: torch.stack(after, 1) for site, after in found.items()}, {site: after[-1] for site, after in found.items()}
 
     def states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
-        """States [b s h] of one path over embeddings [b s d], as it is trained; run with time first, for contiguous products."""
-        return self.gru(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
+        """States [b s h] of one path over embeddings [b s d]; run with time first, for contiguous products.
+
+        cuDNN gives no gradient of a layer in evaluation mode, and rounds its products to TF32 unless it is told not to.
+        """
+        differentiable = torch.is_grad_enabled() and embeds.requires_grad
+        with torch.backends.cudnn.flags(enabled=not (differentiable and not self.training), allow_tf32=False):
+            return self.gru(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
 
     def _states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
         """The same with a gradient for the embeddings only, and for each text the same bits in any batch."""

@@ -64,7 +64,7 @@ def load(
     name = str(source) if isinstance(source, str | Path) else None
     found = source if name is None else imported(name)
     if name is not None and found is None:
-        return _open(name, tokenizer, place or best_device(), kind, revision, words, embedding, trust_remote_code)
+        return _open(name, tokenizer, place or device_named(None), kind, revision, words, embedding, trust_remote_code)
     _refuse("a loaded model", revision=revision, trust_remote_code=trust_remote_code or None)
     model = wrap_object(found, tokenizer, words, embedding, name)
     _check_place(model, place, kind)
@@ -109,8 +109,10 @@ def save(model: Imaginet, folder: Path, about: dict[str, Any], dtype: torch.dtyp
         path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
 
 
-def device_named(name: str | torch.device) -> torch.device:
-    """The device of this name, tried; an InputError if it is not available."""
+def device_named(name: str | torch.device | None) -> torch.device:
+    """The device of this name, tried; None: the GPU where there is one, else the CPU. Raises InputError if it is not available."""
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -164,13 +166,6 @@ def _check_place(model: Model, device: torch.device | None, dtype: torch.dtype |
         raise InputError(
             f"expected dtype {_spelled(kind)}, which the loaded model has, got {_spelled(dtype)}; convert it yourself, or leave dtype out"
         )
-
-
-def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _dtype_named(name: Any) -> torch.dtype | None:

@@ -1,18 +1,15 @@
 """Models from objects: any torch module with an embedding layer, objects of other tools, and import paths to one's own."""
 
-import contextlib
 import functools
 import importlib
 import inspect
-import re
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from optigram.errors import InputError, nearest
+from optigram.imports import is_import_path, working_directory_first
 from optigram.models.base import Model
 from optigram.models.heads import Head
 from optigram.models.huggingface import wrap_model
@@ -21,7 +18,6 @@ from optigram.models.tokenizers import NEEDED, vocabulary_of
 
 MEMBERS = "name", "vocabulary", "embedding", "sites", "attends", "step", "fingerprint", "read"
 WRAPPERS = "original_model", "_module", "_model"  # where TransformerLens's bridge and nnsight keep the module that they wrap
-IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def wrap_object(source: Any, tokenizer: Any, words: Sequence[str] | None, embedding: str | None, name: str | None = None) -> Model:
@@ -46,10 +42,10 @@ def imported(source: str) -> Any:
 
     The working directory is searched first. Raises InputError if there is no such module or member.
     """
-    if not IMPORT_PATH.fullmatch(source) or Path(source).exists():
+    if not is_import_path(source):
         return None
     path, _, member = source.partition(":")
-    with _working_directory_first():
+    with working_directory_first():
         try:
             found: Any = importlib.import_module(path)
         except ImportError as error:
@@ -117,14 +113,3 @@ def _unwrapped(source: Any, lacking: list[str]) -> tuple[nn.Module, Any]:
     if "read" not in lacking:
         raise InputError(f"expected a model with {', '.join(MEMBERS)}, got {type(source).__name__} without {', '.join(lacking)}; add them")
     raise InputError(f"expected the name of a model, a folder, or a loaded model, got {type(source).__name__}; see optigram.load")
-
-
-@contextlib.contextmanager
-def _working_directory_first() -> Iterator[None]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):  # the imported code may have removed it
-            sys.path.remove(here)

@@ -21,7 +21,7 @@ EXACT, HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights 
 
 
 @dataclass(frozen=True)
-class Check:
+class _Check:
     """One claim: whether it holds, the figure that decides it, and what the figure means."""
 
     claim: str
@@ -30,14 +30,14 @@ class Check:
     meaning: str
 
 
-def checks(model: Model) -> list[Check]:
+def checks(model: Model) -> list[_Check]:
     """Test all claims that this model makes. The model is left as it was found."""
     network = model if isinstance(model, Network) else None
     with torch.no_grad(), contextlib.nullcontext() if network is None else network.frozen:
         return list(_checks(model, network))
 
 
-def _checks(model: Model, network: Network | None) -> Iterator[Check]:
+def _checks(model: Model, network: Network | None) -> Iterator[_Check]:
     allowed = HALF if network is not None and network.dtype in (torch.float16, torch.bfloat16) else EXACT
     ids = ordinary_ids(model.vocabulary, SHAPE, seed=1).to(model.embedding.device)
     sites = _read_sites(model)
@@ -50,7 +50,7 @@ def _checks(model: Model, network: Network | None) -> Iterator[Check]:
     yield _round_trip(model)
 
 
-def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -> Iterator[Check]:
+def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -> Iterator[_Check]:
     found = model.inputs.effective_matrix()
     yield _near("embedding is the effective one, embed(arange)", {"": model.embedding}, {"": found}, 0)
     hard = _from_ids(model, ids, sites)
@@ -67,7 +67,7 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
         given = model.inputs.output(ids).to(values)
         yield _near("logits are the projection of their source", {LOGITS: values}, {LOGITS: given}, max(allowed, 1e-3))
     left = -_hooks(model) + _hooks_after_an_error(model, ids)
-    yield Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
+    yield _Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
 
 
 def _read_sites(model: Model) -> list[str]:
@@ -96,7 +96,7 @@ def _stepped(model: Model, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
     return {site: torch.cat([states[site] for states in found], dim=1) for site in sites}
 
 
-def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check:
+def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> _Check:
     together = _read(model, ids, sites)
     rows = [_read(model, row[None], sites) for row in ids]
     return _near(
@@ -104,10 +104,10 @@ def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check
     )
 
 
-def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Check:
+def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> _Check:
     """Texts with junk before and after them, left out by `keep`."""
     if isinstance(model, Network) and not model.inputs.masks:
-        return Check("padding changes nothing", True, 0, "not tried: it takes no mask, so its texts have one length")
+        return _Check("padding changes nothing", True, 0, "not tried: it takes no mask, so its texts have one length")
     junk = ids[:, :2].roll(1, 0)
     padded = torch.cat([junk, ids, junk], dim=1)
     keep = torch.ones_like(padded, dtype=torch.bool)
@@ -116,11 +116,11 @@ def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Che
     return _near("padding changes nothing", states, _read(model, ids, sites), allowed)
 
 
-def _round_trip(model: Model) -> Check:
+def _round_trip(model: Model) -> _Check:
     vocabulary = model.vocabulary
     chosen = ordinary_ids(vocabulary, (1, SAMPLE), seed=2)[0].unique().tolist()
     share = sum(vocabulary.survives([i]) for i in chosen) / len(chosen)
-    return Check(
+    return _Check(
         "tokens survive decoding and encoding",
         share >= SHARE,
         share,
@@ -152,7 +152,7 @@ def _fail(*_: object) -> None:
     raise _DrillError
 
 
-def _near(claim: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], allowed: float) -> Check:
+def _near(claim: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], allowed: float) -> _Check:
     """Compare by the largest difference at any site, relative to the largest state there."""
     worst, where = 0.0, ""
     for site, state in theirs.items():
@@ -160,4 +160,6 @@ def _near(claim: str, ours: dict[str, Tensor], theirs: dict[str, Tensor], allowe
         distance = float((ours[site] - state).abs().max()) / size
         if not distance <= worst:  # also when it is NaN
             worst, where = distance, site
-    return Check(claim, worst <= allowed, worst, "largest difference, as a share of the largest state" + (f", at {where}" if where else ""))
+    return _Check(
+        claim, worst <= allowed, worst, "largest difference, as a share of the largest state" + (f", at {where}" if where else "")
+    )

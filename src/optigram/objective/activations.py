@@ -7,15 +7,14 @@ among its latents (TopK), or a soft cap. The linear terms of a target are summed
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from optigram.models.base import Linear, in_blocks
-from optigram.objective.terms import Source
 from optigram.shapes import Bool, Float, Int
-from optigram.targets.latent import SparseAutoencoder, scaled
+from optigram.targets.latent import Scaling, SparseAutoencoder, scaled
 
 ROWS, COLUMNS = 1024, 32  # of matrix products: one shape, whatever the number of targets, so that results do not depend on it
 LEVELS = 128  # states of which all latents of a TopK autoencoder are computed at once
@@ -23,6 +22,13 @@ STATES, TOKENS = 32, 1 << 13  # states and tokens of which logits are held at on
 TIE = 1e-6  # how much a latent that is off counts of its distance to its threshold
 
 View = Literal["search", "exact", "before"]
+
+
+class Source(NamedTuple):
+    """A site whose states are read, and how they are scaled first."""
+
+    site: str
+    scaling: Scaling = "none"
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,11 @@ class TargetGroup:
         """The sums of the affine terms; shapes as in `at`."""
         m, q, _ = self.weight.shape
         if self._units is not None:
-            read = states[:, self._units.flatten()].unflatten(1, (m, q)) if members is None else states.gather(1, self._units[members])[:, None]
+            read = (
+                states[:, self._units.flatten()].unflatten(1, (m, q))
+                if members is None
+                else states.gather(1, self._units[members])[:, None]
+            )
             before = read + (self.bias if members is None else self.bias[members][:, None])
         elif members is None:
             before = self._products(states).unflatten(1, (m, q)) + self.bias

@@ -35,9 +35,9 @@ class Blocks:
         if key not in self._sizes:
             self._sizes[key] = count if count == most else next(_sizes(run, rows, most))
         size = self._sizes[key]
-        return run(*(part if size == count else torch.cat([part, part[-1:].detach().expand(size - count, *part.shape[1:])]) for part in rows))[
-            :count
-        ]
+        return run(
+            *(part if size == count else torch.cat([part, part[-1:].detach().expand(size - count, *part.shape[1:])]) for part in rows)
+        )[:count]
 
 
 def _sizes(run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Iterator[int]:
@@ -47,7 +47,9 @@ def _sizes(run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> I
     whole = _outcome(run, made)
     for size in (len(rows[0]), *(size for size in SIZES if len(rows[0]) < size < most)):
         begins = range(0, most - size + 1, max(most // SAMPLES, size))
-        if all(_same(run, [part[begin : begin + size] for part in made], [part[begin : begin + size] for part in whole]) for begin in begins):
+        if all(
+            _same(run, [part[begin : begin + size] for part in made], [part[begin : begin + size] for part in whole]) for begin in begins
+        ):
             yield size
     yield most
 

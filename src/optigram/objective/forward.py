@@ -71,7 +71,7 @@ def read(
     return values.T if shared else values.view(k1, c), cost
 
 
-def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
+def _read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
     """Activations of texts, each read from its first word, at a cost of one forward per text."""
     rows, shared = _with_owners(ids), len(ids) == 1
     values = _whole(model, rows, parts, shared, Blocks())

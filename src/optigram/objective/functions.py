@@ -17,7 +17,7 @@ from optigram.targets.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionGroup:
+class _FunctionGroup:
     """One target, a weighted sum of `functions` of states and of `affine` terms; its interface is that of `TargetGroup`.
 
     `projections` are the sites that are linear in another. `looked` [s] is the mask that functions are given.
@@ -76,7 +76,7 @@ class FunctionGroup:
         return logits if head.softcap is None else head.softcap * torch.tanh(logits / head.softcap)
 
 
-Groups = Sequence[TargetGroup | FunctionGroup]
+Groups = Sequence[TargetGroup | _FunctionGroup]
 
 
 def all_groups(model: Model, targets: Sequence[Target], looked: Bool[Tensor, " s"], view: View = "search") -> Groups:
@@ -86,10 +86,10 @@ def all_groups(model: Model, targets: Sequence[Target], looked: Bool[Tensor, " s
     return [*target_groups(model, others, looked, view), *functions]
 
 
-def _function_group(model: Model, number: int, target: Target, looked: Bool[Tensor, " s"], view: View) -> FunctionGroup:
+def _function_group(model: Model, number: int, target: Target, looked: Bool[Tensor, " s"], view: View) -> _FunctionGroup:
     looked = looked.to(model.embedding.device)
     functions = tuple((term.readout, term.weight) for term in target.terms if isinstance(term.readout, Custom))
     sites = [site for function, _ in functions for site in function.sites]
     projections = {site: linear for site in sites if (linear := model.sites[site].linear) is not None}
     affine = next(iter(target_groups(model, {number: target}, looked, view)), None)
-    return FunctionGroup([number], target, functions, projections, affine, *pool(target, looked), looked)
+    return _FunctionGroup([number], target, functions, projections, affine, *pool(target, looked), looked)

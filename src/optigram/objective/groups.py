@@ -1,17 +1,52 @@
 """Grouping: targets that read the same sites become one `TargetGroup`, whose activations are computed together."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-from optigram.models.base import Model
-from optigram.objective.activations import Contest, LogSumExp, TargetGroup, View
-from optigram.objective.terms import AffineTerm, Normaliser, Source, affine_terms, normalisers
+from optigram.models.base import Model, Site
+from optigram.objective.activations import Contest, LogSumExp, Source, TargetGroup, View
 from optigram.shapes import Bool, Float
 from optigram.targets.latent import SparseAutoencoder
+from optigram.targets.readouts import Direction, Latent, LogProb, Term, Unit
 from optigram.targets.target import Target
+
+
+class _Normaliser(NamedTuple):
+    """What log probabilities take off a logit: the log-sum-exp of all logits, which are the site `logits`, computed from `source`."""
+
+    source: Source
+    logits: str
+
+
+@dataclass(frozen=True, eq=False)
+class _AffineTerm:
+    """coefficient * f(weight @ state + bias), where f is 0 up to `threshold`, or softcaps at `cap`.
+
+    `contest` is the autoencoder and the index of a latent that must be among its largest (TopK).
+    """
+
+    source: Source
+    weight: Float[Tensor, " h"]
+    bias: float
+    coefficient: float = 1.0
+    threshold: float = -torch.inf
+    cap: float = torch.inf
+    contest: tuple[SparseAutoencoder, int] | None = None
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """Bias, coefficient, threshold, cap."""
+        return self.bias, self.coefficient, self.threshold, self.cap
+
+    @property
+    def linear(self) -> bool:
+        """Whether f changes nothing."""
+        return self.threshold == -torch.inf and self.cap == torch.inf
 
 
 def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tensor, " s"], view: View = "search") -> list[TargetGroup]:
@@ -19,7 +54,7 @@ def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tens
 
     `looked` [s] are the positions that @max and @mean cover. Functions among a target's terms are left out: see `all_groups`.
     """
-    parts = {number: (affine_terms(model, target), normalisers(model, target)) for number, target in targets.items()}
+    parts = {number: (_affine_terms(model, target), _normalisers(model, target)) for number, target in targets.items()}
     groups: dict[tuple, list[int]] = {}
     for number, (terms, taken) in parts.items():
         sources = tuple(dict.fromkeys(term.source for term in terms))
@@ -34,7 +69,7 @@ def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tens
 def _group(
     model: Model,
     sources: tuple[Source, ...],
-    members: Mapping[int, tuple[Target, list[AffineTerm], dict[Normaliser, float]]],
+    members: Mapping[int, tuple[Target, list[_AffineTerm], dict[_Normaliser, float]]],
     looked: Tensor,
     view: View,
 ) -> TargetGroup:
@@ -56,7 +91,7 @@ def _group(
     return TargetGroup(sources, list(members), weight, bias, coefficient, threshold, cap, contests, sums, share, peak, view)
 
 
-def _contests(terms: Sequence[Sequence[AffineTerm]], starts: Mapping[Source, int], device: torch.device) -> tuple[Contest, ...]:
+def _contests(terms: Sequence[Sequence[_AffineTerm]], starts: Mapping[Source, int], device: torch.device) -> tuple[Contest, ...]:
     """The latents of each TopK autoencoder."""
     found: dict[tuple[Source, SparseAutoencoder], Contest] = {}
     for row, parts in enumerate(terms):
@@ -73,7 +108,7 @@ def _contests(terms: Sequence[Sequence[AffineTerm]], starts: Mapping[Source, int
     return tuple(found.values())
 
 
-def _log_sum_exp(model: Model, one: Normaliser, starts: Mapping[Source, int], widths: Sequence[int], share: Sequence[float]) -> LogSumExp:
+def _log_sum_exp(model: Model, one: _Normaliser, starts: Mapping[Source, int], widths: Sequence[int], share: Sequence[float]) -> LogSumExp:
     start, width = starts[one.source], widths[list(starts).index(one.source)]
     return LogSumExp(model.sites[one.logits].linear, start, start + width, torch.tensor(share, device=model.embedding.device))
 
@@ -95,3 +130,60 @@ def pool(target: Target, looked: Bool[Tensor, " s"]) -> tuple[Float[Tensor, " s"
         case int():
             share[target.pool] = 1
     return share, peak
+
+
+def _affine_terms(model: Model, target: Target) -> list[_AffineTerm]:
+    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first."""
+    linear: dict[Source, _AffineTerm] = {}
+    others: list[_AffineTerm] = []
+    for term in target.terms:
+        affine = _affine_term(model, term)
+        if affine is None:
+            continue
+        if not affine.linear:
+            others.append(affine)
+            continue
+        old, times = linear.get(affine.source), affine.coefficient
+        weight, bias = times * affine.weight, times * affine.bias
+        linear[affine.source] = _AffineTerm(
+            affine.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
+        )
+    return [*linear.values(), *others]
+
+
+def _normalisers(model: Model, target: Target) -> dict[_Normaliser, float]:
+    """The log-sum-exps that a target's log probabilities take off, with their weights; those of differences cancel out."""
+    found: dict[_Normaliser, float] = {}
+    for term in target.terms:
+        if isinstance(term.readout, LogProb):
+            head = model.sites[term.site].linear
+            one = _Normaliser(Source(term.site if head is None else head.source), term.site)
+            found[one] = found.get(one, 0.0) + term.weight
+    return {one: weight for one, weight in found.items() if weight}
+
+
+def _affine_term(model: Model, term: Term) -> _AffineTerm | None:
+    """A term as an affine one; None for a function."""
+    device = model.embedding.device
+    match term.readout:
+        case Unit(index) | LogProb(index):
+            return _unit(model.sites[term.site], term, index, device)
+        case Direction(vector=vector):
+            return _AffineTerm(Source(term.site), vector.float().to(device), 0.0, term.weight)
+        case Latent(_, index, autoencoder):
+            row = autoencoder.encoder[index]
+            bias = float(autoencoder.bias[index] - row @ autoencoder.center)
+            contest = None if autoencoder.top is None else (autoencoder, index)
+            threshold = float(autoencoder.threshold[index])
+            return _AffineTerm(Source(term.site, autoencoder.scaling), row.to(device), bias, term.weight, threshold, contest=contest)
+    return None
+
+
+def _unit(site: Site, term: Term, index: int, device: torch.device) -> _AffineTerm:
+    if site.linear is None:
+        row = torch.zeros(site.width, device=device)
+        row[index] = 1
+        return _AffineTerm(Source(term.site), row, 0.0, term.weight)
+    row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
+    cap = torch.inf if site.linear.softcap is None else site.linear.softcap
+    return _AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)

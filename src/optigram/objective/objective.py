@@ -19,7 +19,6 @@ from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import by_group, members_of, read, read_soft
 from optigram.objective.functions import Groups, all_groups
-from optigram.objective.mixtures import per_word
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Bool, Float, Int, unchecked
@@ -261,12 +260,15 @@ class Objective:
                 shares = weights.clone() if beside else weights
                 shares[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
             if beside:
-                embeds, weights = torch.cat([embeds, mixed], 1), None if shares is None or weights is None else torch.cat([weights, shares], 1)
+                embeds, weights = (
+                    torch.cat([embeds, mixed], 1),
+                    None if shares is None or weights is None else torch.cat([weights, shares], 1),
+                )
                 penalty = None if penalty is None else penalty.repeat(1, 2)
         leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
         slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
         slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
-        found = per_word(slope, self.table)
+        found = SoftText.per_word(slope, self.table)
         return found + own[0] if own else found
 
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:

@@ -1,19 +1,10 @@
 """Colours of words in a terminal and in a notebook: orange where a word adds to the activation, blue where it lowers it."""
 
-from collections.abc import Callable, Iterable, Sequence
-
-from optigram.runs.records import Record
-from optigram.study.evidence import Evidence, Heat
+from collections.abc import Sequence
 
 INK = "#1d1c1a"  # of words on a colour
 ADDS, LOWERS = (240, 136, 42), (74, 143, 214)
 FAINTEST = 0.12  # share of the strongest change below which a word has no colour
-
-
-def heat_lookup(evidence: Iterable[Evidence]) -> Callable[[Record], Heat | None]:
-    """A function from a record to its evidence, or None where there is none."""
-    known = {(one.model, one.target, heat.arm, heat.method, heat.seed, heat.rank): heat for one in evidence for heat in one.heats}
-    return lambda record: known.get((record.model, record.target, record.arm, record.method, record.seed, record.rank))
 
 
 def shade(activation: float, without: Sequence[float | None]) -> tuple[list[str | None], int | None]:

@@ -1,34 +1,31 @@
 """Tables of a study: its expected cost, and every method against corpus search."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import Comparison, Interval, compare, median, site_of, soft_gap
+from optigram.study.statistics import Interval, compare, site_of, soft_gap
 
 if TYPE_CHECKING:
     from optigram.study.estimate import Row
-
-FEW = 10  # neurons below which a share is not given as a percentage
 
 
 def methods_grid(records: Sequence[Record]) -> Grid:
     """Every method of every arm against corpus search, with its cost, its soft-to-hard gap and the cosine of emb."""
     rows = []
     for one in compare(records):
-        here = [record for record in records if record.arm == one.arm and site_of(record) == one.site]
+        here = [record for record in records if record.arm == one.arm and site_of(record.target) == one.site]
         cosines = [record.notes["cosine"] for record in here if record.method == one.method and "cosine" in record.notes]
         rows.append(
             [
                 one.arm,
                 one.site,
                 one.method,
-                show(one.ratio),
-                show_wins(one),
-                show(soft_gap(here, one.method)),
-                show(median(cosines)) if cosines else "",
+                one.ratio.show(),
+                one.show_wins(),
+                soft_gap(here, one.method).show(),
+                Interval.median(cosines).show() if cosines else "",
                 f"{one.forwards:,.0f}",
                 str(one.neurons),
             ]
@@ -75,18 +72,3 @@ def duration(seconds: float) -> str:
         if seconds / size < most:
             return f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86400:.0f} days"
-
-
-def show_wins(one: Comparison) -> str:
-    """The neurons on which a method is above the baseline: "68% [62%, 73%]", or "2 of 3 [0.21, 0.94]" for fewer than 10 neurons."""
-    if one.neurons >= FEW:
-        return show(one.wins, percent=True)
-    return f"{round(one.wins.value * one.neurons)} of {one.neurons} [{one.wins.low:.2f}, {one.wins.high:.2f}]" if one.neurons else "-"
-
-
-def show(interval: Interval, percent: bool = False) -> str:
-    """An estimate and its interval, such as "1.18 [1.15, 1.20]"; the estimate alone where it has no interval."""
-    if math.isnan(interval.value):
-        return "-"
-    value, low, high = (f"{number:.0%}" if percent else f"{number:.2f}" for number in interval)
-    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"

@@ -36,7 +36,7 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
     """
     figure, axes = _panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
-        here = [record for record in records if site_of(record) == site]
+        here = [record for record in records if site_of(record.target) == site]
         base = activations(here, BASELINE)
         found = [activations(here, method) for method in methods]
         values = [
@@ -56,7 +56,7 @@ def curves(records: Sequence[Record], methods: Sequence[str], titles: Mapping[st
     """A panel per site, a line per method: activation of the best text so far over the best corpus text, median over neurons."""
     figure, axes = _panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
-        here = [record for record in records if site_of(record) == site]
+        here = [record for record in records if site_of(record.target) == site]
         for number, method in enumerate(methods):
             points = np.array(curve(here, method)).reshape(-1, 4)
             points = points[np.isfinite(points).all(axis=1)]

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.optimize.baseline import BASELINE
 from optigram.report.overview import colours_of, overview
@@ -23,6 +25,7 @@ from optigram.runs.folder import RunFolder
 from optigram.scanning.results import ScanResults
 from optigram.study.evidence import Evidence
 
+TARGETS = 500  # on a page of a scan alone
 STYLES = ("theme.css", "layout.css")
 SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")
 
@@ -38,10 +41,23 @@ def write_report(
         temporary.write_text(_page(kept, evidence, title, scan), encoding="utf-8")
 
 
-def write_scan_report(scan: ScanResults, targets: Sequence[str], path: Path, title: str) -> None:
-    """Write the page of some targets of a scan."""
+def write_scan_report(scan: ScanResults, path: Path, title: str, only: str | None = None) -> int:
+    """Write the page of a scan: of at most 500 targets, those that a pattern such as `visual:p*` fits; returns how many.
+
+    Raises InputError if there are none.
+    """
+    targets = _chosen(scan, only)
     with written_whole(path) as temporary:
         temporary.write_text(_scan_page(scan, targets, title), encoding="utf-8")
+    return len(targets)
+
+
+def _chosen(found: ScanResults, only: str | None) -> list[str]:
+    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
+    names = [target for target in found if only is None or fnmatchcase(target, only)]
+    if not names:
+        raise InputError(f"no target of the scan fits {only!r}; it has {len(found)}, such as {next(iter(found))}")
+    return names[:TARGETS]
 
 
 def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanResults | None = None) -> str:

@@ -8,11 +8,11 @@ from markupsafe import Markup
 
 from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
-from optigram.report.comparisons import FEW, duration, show, show_wins
+from optigram.report.comparisons import duration
 from optigram.runs.folder import RunFolder
-from optigram.runs.records import Record
+from optigram.runs.records import CORPUS_SECONDS, Record
 from optigram.study.evidence import Evidence
-from optigram.study.statistics import Comparison, activations, compare, grouped, site_of
+from optigram.study.statistics import FEW, Comparison, activations, compare, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
 N_GRAMS = "n-grams of the corpus, in a random order"
@@ -94,7 +94,7 @@ def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
         "free words": settings.get("length") or (len(evidence[0].heats[0].words) if evidence and evidence[0].heats else None),
         "template": settings.get("template"),
         "cost": f"{_spent(kept):,.0f} forward-equivalents",
-        "time": f"{duration(sum(record.seconds for record in firsts))} of one process",
+        "time": f"{duration(_seconds(kept))} of one process",
         "made by": ", ".join(f"{name} {kept.manifest['versions'][name]}" for name in ("optigram", "torch")),
     }
     return {name: str(value) for name, value in told.items() if value}
@@ -132,6 +132,17 @@ def _spent(kept: RunFolder) -> float:
     return sum(record.forwards + record.backwards for record in firsts) + sum(read.values())
 
 
+def _seconds(kept: RunFolder) -> float:
+    """Seconds of all searches; as in `_spent`, a corpus search that several methods of a run start from counts once."""
+    firsts = [record for record in kept.records if record.rank == 1]
+    if kept.study is not None:
+        return sum(record.seconds for record in firsts)
+    read = {(record.model, record.target): record.notes.get(CORPUS_SECONDS, 0.0) for record in firsts if record.corpus_forwards}
+    searched = {(record.model, record.target) for record in firsts if record.method == BASELINE}
+    own = sum(record.seconds - record.notes.get(CORPUS_SECONDS, 0.0) for record in firsts)
+    return own + sum(seconds for key, seconds in read.items() if key not in searched)
+
+
 def _searched(records: Sequence[Record]) -> bool:
     return any(record.method == BASELINE for record in records)
 
@@ -151,7 +162,7 @@ def ratios(records: Sequence[Record], methods: Sequence[str], base: Mapping[str,
 def _panels(
     arm: str, records: Sequence[Record], comparisons: Sequence[Comparison], evidence: Sequence[Evidence], colours: Mapping[str, str]
 ) -> Iterator[_Panel]:
-    for site, here in grouped(records, site_of).items():
+    for site, here in grouped(records, lambda record: site_of(record.target)).items():
         mine = [one for one in comparisons if one.arm == arm and one.site == site]
         methods = [method for method in _methods(here) if method != BASELINE]
         levels = {one.method: one.ratio.value for one in mine if one.ratio.value == one.ratio.value}
@@ -173,4 +184,4 @@ def _row(one: Comparison, colours: Mapping[str, str]) -> _Row:
     colour = colours[one.method]
     picture = charts.interval(one.wins.low, one.wins.value, one.wins.high, colour)
     p = "< 0.001" if one.holm < 0.001 else f"{one.holm:.3f}"
-    return _Row(one.method, colour, show_wins(one), picture, show(one.ratio), p, f"{one.forwards:,.0f}", one.neurons)
+    return _Row(one.method, colour, one.show_wins(), picture, one.ratio.show(), p, f"{one.forwards:,.0f}", one.neurons)

@@ -1,13 +1,14 @@
 """The data of a report's page: plain values for its script, from records and, where there is any, evidence."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optigram.optimize.baseline import BASELINE
-from optigram.report.escape import Word, heat_words, joined, visible
-from optigram.report.reproduce import command
+from optigram.report.escape import Word, visible
 from optigram.runs.folder import RunFolder
+from optigram.runs.options import FindOptions, flag_of
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Example, Heat
 from optigram.study.statistics import grouped, site_of
@@ -16,6 +17,7 @@ DIGITS = 5  # significant, of a number on the page
 POINTS = 24  # of a trace, at most
 
 Key = tuple[str, str]  # model and target
+OWN = ("by", "seed", "budget", "device")  # options that each record brings with it, or that change no result
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _neuron(
     made: dict[str, Any] = {
         "model": key[0],
         "target": key[1],
-        "site": site_of(records[0]),
+        "site": site_of(records[0].target),
         "base": short(_best_of_corpus(records)),
         "texts": [
             _text(record, numbers[record.arm, record.method], heats.get((record.arm, record.method, record.seed, record.rank)), manifest)
@@ -83,12 +85,12 @@ def _text(record: Record, number: int, heat: Heat | None, manifest: Mapping[str,
         "text": "".join(piece for piece, _ in record.pieces()),
         "activation": short(record.activation),
         "cost": round(record.total_forwards),
-        "command": command(record, manifest),
+        "command": _command(record, manifest),
     }
     if len(record.pieces()) > 1:
         made["pieces"] = [list(piece) for piece in record.pieces()]
     if heat is not None:
-        made |= _words(heat_words(record, heat))
+        made |= _words(Word.of_record(record, heat))
     optional = {"soft": short(record.notes.get("soft")), "surprisal": short(record.surprisal), "trace": _thinned(record.total_trace)}
     made |= {name: value for name, value in optional.items() if value}
     return made if record.survives else made | {"changes": True}
@@ -121,7 +123,7 @@ def _example(example: Example) -> dict[str, Any]:
     return {
         "share": example.share,
         "activation": short(example.activation),
-        **_words(joined(example.words, example.without, text)),
+        **_words(Word.joined(example.words, example.without, text)),
         **around,
     }
 
@@ -134,3 +136,30 @@ def _thinned(trace: Sequence[Sequence[float]]) -> list[list[float]]:
     if known and picked[0] != known[0]:
         picked = [known[0], *picked]
     return [[round(forwards), float(f"{activation:.4g}")] for forwards, activation, _ in picked]
+
+
+def _command(record: Record, manifest: Mapping[str, Any]) -> str | None:
+    """The command that finds a record again; None for a placebo, a corpus in memory, or where the settings are not known."""
+    study = manifest.get("study")
+    settings = manifest.get("settings") if study is None else {**study, "n": study["top"]}
+    if not settings:
+        return None
+    arm: Mapping[str, Any] = {} if study is None else next(arm for arm in study["arms"] if arm["name"] == record.arm)
+    if arm.get("placebo") or any(isinstance(value, dict) for value in settings.values()):
+        return None
+    budget = arm.get("budget") if study is not None else settings.get("budget")
+    words = ["optigram", "find", settings["model"], record.target, "--by", record.method]
+    for name, field in FindOptions.model_fields.items():
+        if name not in OWN:
+            words += _option(flag_of(name), settings.get(name, field.default), field.default)
+    words += [] if budget is None or record.method == BASELINE else ["--budget", f"{budget:g}"]
+    return shlex.join(words + _option("--seed", record.seed, 0))
+
+
+def _option(flag: str, value: Any, usual: Any) -> list[str]:
+    """An option as typed; nothing where it has its default."""
+    if value is None or value == usual or value == [] or value is False:
+        return []
+    if isinstance(value, list | tuple):
+        return [part for one in value for part in (flag, str(one))]
+    return [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -13,12 +13,12 @@ from optigram.errors import InputError, nearest
 from optigram.files import versions
 from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
-from optigram.report.colours import INK, heat_lookup, shade
-from optigram.report.escape import heat_words, visible
+from optigram.report.colours import INK, shade
+from optigram.report.escape import Word, visible
 from optigram.report.tables import COST, ngram_table, ratio
-from optigram.runs.folder import MANIFEST, RunFolder, open_folder, write_run
+from optigram.runs.folder import MANIFEST, RunFolder
 from optigram.runs.records import Record, table
-from optigram.study.evidence import Evidence, Heat, read_evidence, write_evidence
+from optigram.study.evidence import Evidence, Heat
 from optigram.study.statistics import site_of
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Results(Sequence[Record]):
     @classmethod
     def open(cls, folder: str | Path) -> "Results":
         """The results in the folder of a run or a study. Raises InputError if it holds neither."""
-        kept = open_folder(Path(folder))
+        kept = RunFolder.open(Path(folder))
         about = {name: value for name, value in kept.manifest.items() if name not in ("format", "settings")}
-        return cls(kept.records, read_evidence(Path(folder)), kept.manifest.get("settings"), about)
+        return cls(kept.records, Evidence.read(Path(folder)), kept.manifest.get("settings"), about)
 
     @classmethod
     def of(cls, finds: "Iterable[MethodResult]", settings: Mapping[str, Any] | None = None) -> "Results":
@@ -133,8 +133,8 @@ class Results(Sequence[Record]):
         if (place / MANIFEST).exists():
             raise InputError(f"{place} already holds a run; name another folder, or remove it")
         if self.evidence:
-            write_evidence(self.evidence, place)
-        write_run(place, self.records, self._manifest())
+            Evidence.write(self.evidence, place)
+        RunFolder.write(place, self.records, self._manifest())
 
     def report(self, file: str | Path, title: str | None = None, scan: "ScanResults | None" = None) -> None:
         """Write the one-file page of these results, with their evidence, and with the places of a scan.
@@ -153,7 +153,7 @@ class Results(Sequence[Record]):
         figures.require_matplotlib()
         self._require_records()
         methods = list(dict.fromkeys(record.method for record in self.records))
-        sites = {site: site for site in dict.fromkeys(map(site_of, self.records))}
+        sites = {site: site for site in dict.fromkeys(site_of(record.target) for record in self.records)}
         return figures.by_method(self.records, methods, sites, normalised=BASELINE in methods)
 
     def __repr__(self) -> str:
@@ -168,7 +168,7 @@ class Results(Sequence[Record]):
         """The table, for a notebook: words in the colours of what they add."""
         if not self.records:
             return "<p>Results: no texts</p>"
-        heat_of = heat_lookup(self.evidence)
+        heat_of = Evidence.heat_lookup(self.evidence)
         base = {record.target: record.activation for record in self.records if record.method == BASELINE and record.rank == 1}
         rows = [
             (
@@ -213,7 +213,7 @@ def _text(record: Record, heat: Heat | None) -> str:
         bold = len(pieces) > 1
         shown = [(html.escape(visible(piece)), free and bold) for piece, free in pieces]
         return "".join(f"<bdi><b>{piece}</b></bdi>" if free else f"<bdi>{piece}</bdi>" for piece, free in shown)
-    words = heat_words(record, heat)
+    words = Word.of_record(record, heat)
     shades, top = shade(record.activation, [word.without for word in words])
     made = []
     for i, (word, colour) in enumerate(zip(words, shades, strict=True)):

@@ -4,7 +4,6 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import tokens_of
 from optigram.scanning.results import ScanResults
-from optigram.study.statistics import grouped, site_of_address
+from optigram.study.statistics import grouped, site_of
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
 OF_A_GROUP = 2
-TARGETS = 500  # on a page of a scan alone
 DIGITS = 3  # of a token's activation
 NARROWEST = 1 / 40  # bin of a histogram, of its width
 SCANNED = {"per_document": 1, "fold": 8, "sample": 200, "tokens": 512, "top": 20, "context": 256, "skipped": 1, "seed": 0}
@@ -29,19 +27,11 @@ MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
 
-def chosen(found: ScanResults, only: str | None) -> list[str]:
-    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
-    names = [target for target in found if only is None or fnmatchcase(target, only)]
-    if not names:
-        raise InputError(f"no target of the scan fits {only!r}; it has {len(found)}, such as {next(iter(found))}")
-    return names[:TARGETS]
-
-
 def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = _places(found, targets)
     neurons = [
-        {"model": found.about["scan"]["model"], "target": target, "site": site_of_address(target), "texts": [], "places": known[target]}
+        {"model": found.about["scan"]["model"], "target": target, "site": site_of(target), "texts": [], "places": known[target]}
         | {"base": known[target]["highest"]}
         for target in targets
     ]

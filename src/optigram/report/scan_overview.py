@@ -15,7 +15,7 @@ from optigram.report.overview import ratios
 from optigram.report.scan_tables import question
 from optigram.runs.records import Record
 from optigram.scanning.results import ScanResults
-from optigram.study.statistics import grouped, site_of_address
+from optigram.study.statistics import grouped, site_of
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _panels(
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
     highest = dict(zip(found, found.targets["highest"].to_pylist(), strict=True))
     made = []
-    for site, here in grouped(targets, site_of_address).items():
+    for site, here in grouped(targets, site_of).items():
         mine = [record for record in records if names.get(record.target) in here]
         base = {record.target: highest[names[record.target]] for record in mine}
         over = ratios(mine, list(dict.fromkeys(record.method for record in mine)), base)
@@ -105,4 +105,4 @@ def _far(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, floa
     """By site and target: the standard deviations of the highest place above the mean; none for n-grams alone."""
     rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}
-    return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of_address).items()}
+    return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of).items()}

@@ -72,28 +72,23 @@ def question(settings: Mapping[str, Any]) -> str:
     return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
 
-def levels_of(records: Iterable[Record], target: str) -> dict[str, float]:
-    """The best activation that each method found for a target."""
-    levels: dict[str, float] = {}
-    for record in records:
-        if record.target == target:
-            levels[record.method] = max(record.activation, levels.get(record.method, -np.inf))
-    return levels
-
-
-def corpus_curve(found: ScanResults, target: str, levels: Mapping[str, float] | None = None) -> "Figure":
+def corpus_curve(found: ScanResults, target: str, records: Iterable[Record] = ()) -> "Figure":
     """The best activation in random parts of the corpus against their tokens, and the activations of methods as lines.
 
-    `levels` are the activations of methods by name, such as `levels_of` gives. Raises InputError for a target that was not scanned.
+    The line of a method is the best of its `records` for the target. Raises InputError for a target that was not scanned.
     """
     from matplotlib.figure import Figure
 
     found.of(target)
+    levels: dict[str, float] = {}
+    for record in records:
+        if record.target == target:
+            levels[record.method] = max(record.activation, levels.get(record.method, -np.inf))
     rows = [row for row in found.curve.to_pylist() if row["target"] == target and np.isfinite(row["highest"])]
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.plot([row["tokens"] for row in rows], [row["highest"] for row in rows], color="black", marker=".", label="corpus")
-    for number, (name, level) in enumerate((levels or {}).items()):
+    for number, (name, level) in enumerate(levels.items()):
         axes.axhline(level, color="black", linestyle=("--", ":", "-.")[number % 3], linewidth=1, label=name)
     axes.set_xscale("log")
     axes.set_xlabel("tokens of the corpus")

@@ -1,8 +1,7 @@
 """Tables for the terminal, in the layout of the paper's Table 1: neuron, method, text, activation."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
@@ -10,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.optimize.baseline import BASELINE
-from optigram.report.colours import INK, heat_lookup, shade
-from optigram.report.escape import Word, heat_words, visible
+from optigram.report.colours import INK, shade
+from optigram.report.escape import Word, visible
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
 
@@ -25,7 +24,7 @@ def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) ->
     methods, each activation is also given as a ratio to its best text. With evidence, words have a colour: orange adds to the
     activation, blue lowers it, and the word that adds most is underlined.
     """
-    heat_of = heat_lookup(evidence)
+    heat_of = Evidence.heat_lookup(evidence)
     baseline = {record.target: record.activation for record in records if record.method == BASELINE and record.rank == 1}
     surprised = any(record.surprisal is not None for record in records)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -66,7 +65,7 @@ class _WholeText:
         if not styled:
             return Text(self.record.marked())
         if self.heat is not None:
-            return _heated(self.record.activation, heat_words(self.record, self.heat))
+            return _heated(self.record.activation, Word.of_record(self.record, self.heat))
         pieces = self.record.pieces()
         return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
 
@@ -89,40 +88,3 @@ def _heated(activation: float, words: Sequence[Word]) -> Text:
 def ratio(activation: float, baseline: float | None) -> str:
     """An activation over that of corpus search; a dash where the latter is not positive, since a ratio means nothing then."""
     return f"{activation / baseline:.2f}" if baseline is not None and baseline > 0 else "-"
-
-
-def explanation_table(explanation: Mapping[str, Any]) -> Table:
-    """One row per word of a text: the change of activation without it, and with the best other words in its place."""
-    own = explanation["activation"]
-    table = Table(box=None, pad_edge=False, header_style="bold", title=Text(f"{explanation['target']}  {own:.3f}"), title_justify="left")
-    table.add_column("word", overflow="fold")
-    table.add_column("without", justify="right")
-    table.add_column("best in its place", overflow="fold")
-    for place in explanation["places"]:
-        others = [f"{one['word'].strip()} {one['activation'] - own:+.2f}" for one in place["substitutions"]]
-        without = "" if place["without"] is None else f"{place['without'] - own:+.3f}"
-        table.add_row(Text(place["word"].strip()), without, Text(", ".join(others)))
-    return table
-
-
-def order_line(explanation: Mapping[str, Any]) -> str:
-    """How much the order of the words matters, in a sentence."""
-    orders = sorted(explanation["orders"])
-    if not orders:
-        return "a single word has no order"
-    middle, own = orders[len(orders) // 2], explanation["activation"]
-    better = sum(value > own for value in orders)
-    return f"in {len(orders)} other orders: {orders[0]:.3f} to {orders[-1]:.3f}, median {middle:.3f}; {better} of them better"
-
-
-def check_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """One row per claim about a model: whether it holds, and the figure that decides."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("claim")
-    table.add_column("figure", justify="right")
-    table.add_column("which is", overflow="fold")
-    for row in rows:
-        mark = Text("holds", style="green") if row["holds"] else Text("FAILS", style="bold red")
-        table.add_row(mark, Text(row["claim"]), f"{row['figure']:.3g}", Text(row["meaning"]))
-    return table

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled
 from optigram.models.sampling import can_sample, sample_texts
-from optigram.text.sources import SAMPLED, Corpus, open_corpus
+from optigram.text.sources import Corpus, open_corpus, sampled_count
 
 COUNT = 1000  # texts that a causal model samples where no corpus is given
 CAPTIONS_READ = 2000  # bundled captions that stand in as the corpus of an encoder
@@ -19,7 +18,7 @@ def corpus_for(model: Model, source: Any, seed: int = 0, tell: Callable[[str], N
     None stands for the bundled captions where the model is the bundled one, for `sampled:1000` where the model is causal, and
     for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time.
     """
-    count = _sampled_count(source)
+    count = sampled_count(source)
     if source is None and model.name == BUNDLED:
         read = open_corpus(bundled() / CAPTIONS)
         return Corpus(f"{sum(1 for _ in read.texts()):,} texts sampled from the model (bundled)", read.sources)
@@ -31,13 +30,3 @@ def corpus_for(model: Model, source: Any, seed: int = 0, tell: Callable[[str], N
     number = count or COUNT
     tell(f"sampling {number:,} texts from the model as its corpus")
     return Corpus(f"{number:,} texts sampled from the model (seed {seed})", held=tuple(sample_texts(model, number, seed)))
-
-
-def _sampled_count(source: Any) -> int | None:
-    """The N of `sampled:N`, or None for any other source."""
-    if not isinstance(source, str) or not source.startswith(SAMPLED):
-        return None
-    count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or int(count) < 1:
-        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
-    return int(count)

@@ -1,7 +1,6 @@
 """Statistics of a corpus for some targets: its best n-grams, the distribution of activations, and the gain of a larger corpus."""
 
-import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,6 @@ from optigram.objective.ngram_scores import ngram_scores
 from optigram.objective.objective import Objective
 from optigram.optimize.topk import TopK
 from optigram.shapes import Float, Int
-from optigram.text.ngrams import NGrams
-from optigram.text.sources import Corpus
 
 SMALLEST, LARGEST = 256, 1 << 16  # n-grams of the first chunk of the corpus, and of the largest
 SAMPLE = 1 << 14  # n-grams in a random order that stand for the corpus in histogram and quantiles
@@ -36,51 +33,32 @@ class CorpusStatistics:
     sizes: list[int]
     best: Float[np.ndarray, "k m"]
 
-
-def corpus_statistics(
-    objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
-) -> CorpusStatistics:
-    """Score every unique n-gram once, in a random order that depends on the seed; `tell` is called with the number done so far."""
-    exact = objective.viewed("exact")
-    shuffled = ngrams[np.random.default_rng(seed).permutation(len(ngrams))]
-    top = TopK.empty(len(exact.targets), KEPT, shuffled.shape[1])
-    sizes, best, sampled, done = [], [], [], 0
-    for chunk, scores in ngram_scores(exact, shuffled, _chunks(len(shuffled))):
-        values = scores.nan_to_num(nan=-torch.inf)
-        top = top.merge(TopK.of(chunk[None], values, KEPT))
-        if done < SAMPLE:
-            sampled.append(values)
-        done += len(chunk)
-        sizes.append(done)
-        best.append(top.value[:, 0])
-        tell(done)
-    sample = torch.cat(sampled, dim=1)
-    shown = [
-        [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())] + _quantiles(sample[row], shuffled)
-        for row in range(len(exact.targets))
-    ]
-    edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
-    return CorpusStatistics(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
-
-
-def in_context(
-    wanted: Iterable[Sequence[int]], known: NGrams, corpus: Corpus, objective: Objective
-) -> Mapping[tuple[int, ...], tuple[str, str]]:
-    """The text before and after each wanted n-gram, where it stands first in the corpus, whose unique n-grams are `known`."""
-    vocabulary, length = objective.model.vocabulary, objective.length
-    places: dict[int, list[int]] = {}
-    for ids in {tuple(ids) for ids in wanted}:
-        row = bisect.bisect_left(range(len(known)), ids, key=lambda row: tuple(known.ids[row].tolist()))
-        places.setdefault(int(known.text[row]), []).append(row)
-    found = {}
-    for number, text in enumerate(corpus.texts()):
-        if len(found) == sum(map(len, places.values())):
-            break
-        ids = vocabulary.encode(text) if number in places else []
-        for row in places.get(number, ()):
-            start = int(known.position[row])
-            found[tuple(known.ids[row].tolist())] = vocabulary.decode(ids[:start]), vocabulary.decode(ids[start + length :])
-    return found
+    @classmethod
+    def of(
+        cls, objective: Objective, ngrams: Int[np.ndarray, "c t"], seed: int = 0, tell: Callable[[int], None] = lambda done: None
+    ) -> "CorpusStatistics":
+        """Score every unique n-gram once, in a random order that depends on the seed; `tell` is called with the number done so far."""
+        exact = objective.viewed("exact")
+        shuffled = ngrams[np.random.default_rng(seed).permutation(len(ngrams))]
+        top = TopK.empty(len(exact.targets), KEPT, shuffled.shape[1])
+        sizes, best, sampled, done = [], [], [], 0
+        for chunk, scores in ngram_scores(exact, shuffled, _chunks(len(shuffled))):
+            values = scores.nan_to_num(nan=-torch.inf)
+            top = top.merge(TopK.of(chunk[None], values, KEPT))
+            if done < SAMPLE:
+                sampled.append(values)
+            done += len(chunk)
+            sizes.append(done)
+            best.append(top.value[:, 0])
+            tell(done)
+        sample = torch.cat(sampled, dim=1)
+        shown = [
+            [(0.0, ids, value) for ids, value in _distinct(top.ids[row].tolist(), top.value[row].tolist())]
+            + _quantiles(sample[row], shuffled)
+            for row in range(len(exact.targets))
+        ]
+        edges, counts = zip(*(_histogram(row, float(high)) for row, high in zip(sample.numpy(), top.value[:, 0], strict=True)), strict=True)
+        return cls(shown, np.stack(edges), np.stack(counts), sizes, torch.stack(best, dim=1).numpy())
 
 
 def _chunks(total: int) -> list[int]:

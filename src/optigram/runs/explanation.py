@@ -45,3 +45,11 @@ class Explanation:
     def better(self) -> int:
         """How many other orders are better."""
         return sum(activation > self.activation for activation in self.orders)
+
+    def order(self) -> str:
+        """How much the order of the words matters, in a sentence."""
+        orders = sorted(self.orders)
+        if not orders:
+            return "a single word has no order"
+        middle = orders[len(orders) // 2]
+        return f"in {len(orders)} other orders: {orders[0]:.3f} to {orders[-1]:.3f}, median {middle:.3f}; {self.better} of them better"

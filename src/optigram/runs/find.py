@@ -19,10 +19,12 @@ from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
 from optigram.runs.options import FindOptions
-from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
-from optigram.runs.records import CORPUS_FORWARDS, Record, whole_text
+from optigram.runs.plan import Plan, corpus_search, reads_corpus
+from optigram.runs.records import CORPUS_FORWARDS, CORPUS_SECONDS, Record
 from optigram.shapes import Int
 from optigram.text.sources import Corpus
+from optigram.text.template import Template
+from optigram.text.vocabulary import Vocabulary
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -52,7 +54,7 @@ def run_methods(
     """
     budget = Budget(forwards=options.budget)
     read = None if corpus is None or not reads_corpus(options.by) else corpus_search(objective, corpus)
-    plans = [plan_of(name, objective, read, budget.forwards) for name in options.by]
+    plans = [Plan.of(name, objective, read, budget.forwards) for name in options.by]
     known: SearchResult | None = None
     for plan in plans:
         watched = functools.partial(watch, plan.name)
@@ -82,7 +84,7 @@ def run_plan(
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     apart_too = top > 1 and apart < 1 and not front
     several = functools.partial(search_diverse, most=apart) if apart_too else functools.partial(search, front=front)
-    read, outcome = 0.0, SearchResult([])
+    read, took, outcome = 0.0, [0.0] * len(objective.targets), SearchResult([])
     if plan.corpus is not None:
         outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDOVER), watch, front=front)
     if plan.method is None and apart_too:
@@ -91,20 +93,23 @@ def run_plan(
     elif plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
             best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)
+            took = [0.0 if found is None else found.seconds for found in outcome.found]
             start = best if start is None else torch.cat([start, best], dim=1)
         outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
     records = [
         record
         for number, found in given
-        for record in _records(objective, number, plan, seed, _with(found, read), arm, None if front else top)
+        for record in _records(objective, number, plan, seed, _with(found, read, took[number]), arm, None if front else top)
     ]
     return MethodResult(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 
 
-def _with(found: TargetResult, read: float) -> TargetResult:
-    """A find with a note on what the corpus search that it began from had cost."""
-    return dataclasses.replace(found, notes=found.notes | {CORPUS_FORWARDS: read}) if read else found
+def _with(found: TargetResult, read: float, took: float) -> TargetResult:
+    """What a search found, with the time of the corpus search that it began from, and notes on the cost of that."""
+    if not read:
+        return found
+    return dataclasses.replace(found, seconds=found.seconds + took, notes=found.notes | {CORPUS_FORWARDS: read, CORPUS_SECONDS: took})
 
 
 def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
@@ -148,7 +153,7 @@ def _records(
     vocabulary = objective.model.vocabulary
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         ids = objective.template.fill(free)
-        whole, places = whole_text(objective.template, vocabulary, free)
+        whole, places = _whole_text(objective.template, vocabulary, free)
         yield Record(
             model=objective.model.name,
             target=str(objective.targets[number]),
@@ -175,7 +180,7 @@ def _records(
 
 def _notes(found: TargetResult, rank: int) -> dict[str, float]:
     """What the method noted of its best text, what a corpus search before it cost, and the remarks on the text of a rank."""
-    notes = {name: value for name, value in found.notes.items() if rank == 1 or name == CORPUS_FORWARDS}
+    notes = {name: value for name, value in found.notes.items() if rank == 1 or name in (CORPUS_FORWARDS, CORPUS_SECONDS)}
     return notes | {name: float(values[rank - 1]) for name, values in found.remarks.items()}
 
 
@@ -184,3 +189,38 @@ def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[floa
     risen = [point for before, point in itertools.pairwise([(0.0, -math.inf, -math.inf), *trace]) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]
+
+
+def _whole_text(template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> tuple[str, list[list[int]]]:
+    """The columns `whole` and `free` of a text: all that a template makes of the free ids, and the characters of each free word.
+
+    A character that several tokens spell belongs to the last of them.
+    """
+    ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
+    start, stop = _without_symbols(ids, vocabulary)
+    ids, marks = ids[start:stop], marks[start:stop]
+    whole = vocabulary.decode(ids)
+    starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(len(ids))]
+    edges = list(itertools.accumulate([*starts, len(whole)], max))
+    return whole, [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
+
+
+def _agreeing(one: str, other: str) -> int:
+    """The number of characters at which two texts begin alike."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _without_symbols(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[int, int]:
+    """Where the ids that a reader would type begin and end."""
+    prefix, suffix = vocabulary.prefix, vocabulary.suffix
+    start = len(prefix) if tuple(ids[: len(prefix)]) == prefix else 0
+    ended = suffix and tuple(ids[-len(suffix) :]) == suffix
+    return start, len(ids) - len(suffix) if ended else len(ids)
+
+
+def _trimmed(text: str, start: int, end: int) -> list[int]:
+    """[start, end) without the blanks around a word; blanks alone stay."""
+    word = text[start:end]
+    if not word.strip(" "):
+        return [start, end]
+    return [end - len(word.lstrip(" ")), start + len(word.rstrip(" "))]

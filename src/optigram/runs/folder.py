@@ -39,60 +39,62 @@ class RunFolder:
         corpus = self.settings.get("corpus")
         return bool(self.settings) and (corpus is None or str(corpus).startswith("sampled:"))
 
+    @classmethod
+    def open(cls, folder: Path) -> "RunFolder":
+        """Read a run's folder; of a study that has not ended, the cells that are there.
 
-def new_folder(path: Path) -> Path:
-    """A folder that can be written to and holds no run. Raises InputError."""
-    if (path / MANIFEST).exists():
-        raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
-    return writable_folder(path)
+        Raises InputError if the folder holds no run, or one in the format of another version.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise InputError(f"{folder} holds no run; give a folder that `optigram find --out`, `demo --out` or `study --out` wrote")
+        manifest = RunFolder.read_manifest(path)
+        if (folder / RECORDS).exists():
+            records, whole = _read(folder / RECORDS), True
+        else:
+            records, whole = [record for cell in sorted((folder / CELLS).glob("*.parquet")) for record in _read(cell)], False
+        if not records:
+            raise InputError(f"{folder} holds no records yet; let the study do some cells first")
+        return cls(folder, manifest, records if whole else _in_order(records, manifest), whole)
 
+    @staticmethod
+    def new(path: Path) -> Path:
+        """A folder that can be written to and holds no run. Raises InputError."""
+        if (path / MANIFEST).exists():
+            raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+        return writable_folder(path)
 
-def open_folder(folder: Path) -> RunFolder:
-    """Read a run's folder; of a study that has not ended, the cells that are there.
+    @staticmethod
+    def write(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
+        """Write records and a manifest that says `about` them (`settings` or `study`, `corpus`, `fingerprints`) into a folder.
 
-    Raises InputError if the folder holds no run, or one in the format of another version.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{folder} holds no run; give a folder that `optigram find --out`, `demo --out` or `study --out` wrote")
-    manifest = read_manifest(path)
-    if (folder / RECORDS).exists():
-        records, whole = _read(folder / RECORDS), True
-    else:
-        records, whole = [record for cell in sorted((folder / CELLS).glob("*.parquet")) for record in _read(cell)], False
-    if not records:
-        raise InputError(f"{folder} holds no records yet; let the study do some cells first")
-    return RunFolder(folder, manifest, records if whole else _in_order(records, manifest), whole)
+        The manifest comes last, so a folder that has one is complete.
+        """
+        write(records, folder / RECORDS)
+        RunFolder.write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
 
+    @staticmethod
+    def read_manifest(path: Path) -> dict[str, Any]:
+        """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
+        if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}):
+            raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
+        expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
+        if (found := manifest.get("format", "an older format")) != expected:
+            maker = manifest.get("versions", {}).get("optigram", "of an unknown version")
+            raise InputError(
+                f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder"
+            )
+        return manifest
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
-    if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}):
-        raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
-    expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
-    if (found := manifest.get("format", "an older format")) != expected:
-        maker = manifest.get("versions", {}).get("optigram", "of an unknown version")
-        raise InputError(f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder")
-    return manifest
-
-
-def write_run(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
-    """Write records and a manifest that says `about` them (`settings` or `study`, `corpus`, `fingerprints`) into a folder.
-
-    The manifest comes last, so a folder that has one is complete.
-    """
-    write(records, folder / RECORDS)
-    write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest, whole."""
-    with written_whole(folder / MANIFEST) as path:
-        path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    @staticmethod
+    def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+        """Write a manifest, whole."""
+        with written_whole(folder / MANIFEST) as path:
+            path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> list[Record]:

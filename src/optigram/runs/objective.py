@@ -1,20 +1,25 @@
 """From options to an objective, and the remarks that a user should read before a search."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
+
+import torch
 
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sites import aliases
-from optigram.objective.fluency import Fluency, parse_band
+from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs.options import LENGTH, FindOptions, ObjectiveOptions
-from optigram.runs.sae_fit import sae_fit
+from optigram.targets.latent import Fit, SparseAutoencoder
 from optigram.targets.readouts import Latent
 from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.sources import open_corpus
-from optigram.text.template import Template
+from optigram.text.template import Template, counted_places
+
+_TEXTS, _LONGEST, _RANDOM = 32, 64, 16  # texts tried, tokens of each at the most, words of a random one
 
 
 def make_objective(
@@ -50,7 +55,7 @@ def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:
     asked = (options.fluency, options.surprisal, options.fluency_model, front, options.repetition, options.second_opinion)
     if not any(asked):
         return None
-    band = (0.0, float("inf")) if options.surprisal is None else parse_band(options.surprisal)
+    band = (0.0, float("inf")) if options.surprisal is None else Fluency.parse_band(options.surprisal)
     device = str(model.embedding.device)
     first, second = (None if source is None else load(source, device=device) for source in (options.fluency_model, options.second_opinion))
     return Fluency(options.fluency, band, first, options.repetition, second)
@@ -63,7 +68,7 @@ def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
     terms = [term for target in objective.targets for term in target.terms]
     tried = {(term.site, term.readout.file): term.readout.autoencoder for term in terms if isinstance(term.readout, Latent)}
     for (site, file), autoencoder in tried.items():
-        found = sae_fit(objective.model, site, autoencoder, texts)
+        found = _sae_fit(objective.model, site, autoencoder, texts)
         on = "sentences of the corpus" if texts else "random words (no corpus)"
         share = "no decoder" if found.unexplained is None else f"{found.unexplained:.2f} of the variance unexplained"
         made = f" (made for {autoencoder.made_for})" if autoencoder.made_for else ""
@@ -75,3 +80,22 @@ def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
 def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
     """Whether an autoencoder names another site of this model; a name that the model does not know proves nothing."""
     return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)
+
+
+def _sae_fit(model: Model, site: str, autoencoder: SparseAutoencoder, texts: Sequence[str] = ()) -> Fit:
+    """How an autoencoder fits a site, on the first of `texts`, or on random words if there are none.
+
+    Texts run one by one, so that nothing is padded. Special tokens and the first position, an attention sink, are left out.
+    """
+    vocabulary, template = model.vocabulary, Template.bare(model.vocabulary)
+    rows = [row for text in islice(texts, _TEXTS) if (row := vocabulary.encode(text)[:_LONGEST])]
+    if not rows:
+        words = torch.from_numpy(lexicon(vocabulary))
+        rows = words[torch.randint(len(words), (_TEXTS, _RANDOM), generator=torch.Generator().manual_seed(0))].tolist()
+    states = []
+    with torch.no_grad():
+        for row in rows:
+            ids = torch.tensor([template.fill(row)], device=model.embedding.device)
+            counted = torch.tensor(counted_places(template, len(row), vocabulary))
+            states.append(model.read(model.embedding[ids], [site])[site][0, counted])
+        return autoencoder.to(model.embedding.device).fit(torch.cat(states))

@@ -16,7 +16,7 @@ PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at mo
 APART = 0.6  # largest share of words that two texts of a target have in common
 
 
-def option(default: Any, description: str, panel: str, flag: str | None = None, shown: str | None = None, **bounds: Any) -> Any:
+def _option(default: Any, description: str, panel: str, flag: str | None = None, shown: str | None = None, **bounds: Any) -> Any:
     """A field with what help needs: `panel` groups options, `flag` is its name on the command line, `shown` its default in words."""
     return Field(default, description=description, json_schema_extra={"panel": panel, "flag": flag, "shown": shown}, **bounds)
 
@@ -37,70 +37,73 @@ Names = Annotated[tuple[Any, ...], BeforeValidator(_methods)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
+Options = TypeVar("Options", bound="ObjectiveOptions")
+
 
 class ObjectiveOptions(BaseModel):
     """What is asked of a text: its length, what stands around it, which words it may have, and how fluent it must be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
-    length: int | None = option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1)
-    template: str | None = option(None, 'fixed words around the free ones: "a woman under an {}", "{3} and {2}"', "Text")
-    chat: bool = option(False, "put the template into the model's chat template, as the user's message", "Text")
-    words: Literal["any", "whole"] = option("any", "tokens to propose; whole leaves out pieces of words, numbers and punctuation", "Text")
-    without: Words = option((), "a word that may not be proposed; repeatable", "Text")
-    matching: str | None = option(None, "propose only tokens that match this regular expression", "Text")
-    seen_in: Any = option(None, "propose only words that occur in this corpus", "Text")
-    special: bool = option(False, "allow special tokens such as <unk>", "Text")
-    must_survive: bool = option(False, "keep only texts whose tokens survive re-tokenization", "Text")
-    fluency: float = option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0)
-    surprisal: str | None = option(None, "keep only texts in this band of nats per token, such as 2-6", "Fluency")
-    fluency_model: Any = option(None, "the language model that measures surprisal", "Fluency", shown="the model itself")
-    repetition: float = option(0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0)
-    second_opinion: Any = option(None, "another language model that reports its surprisal of the final texts", "Fluency")
-    dtype: Dtype = option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
+    length: int | None = _option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1)
+    template: str | None = _option(None, 'fixed words around the free ones: "a woman under an {}", "{3} and {2}"', "Text")
+    chat: bool = _option(False, "put the template into the model's chat template, as the user's message", "Text")
+    words: Literal["any", "whole"] = _option("any", "tokens to propose; whole leaves out pieces of words, numbers and punctuation", "Text")
+    without: Words = _option((), "a word that may not be proposed; repeatable", "Text")
+    matching: str | None = _option(None, "propose only tokens that match this regular expression", "Text")
+    seen_in: Any = _option(None, "propose only words that occur in this corpus", "Text")
+    special: bool = _option(False, "allow special tokens such as <unk>", "Text")
+    must_survive: bool = _option(False, "keep only texts whose tokens survive re-tokenization", "Text")
+    fluency: float = _option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0)
+    surprisal: str | None = _option(None, "keep only texts in this band of nats per token, such as 2-6", "Fluency")
+    fluency_model: Any = _option(None, "the language model that measures surprisal", "Fluency", shown="the model itself")
+    repetition: float = _option(0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0)
+    second_opinion: Any = _option(None, "another language model that reports its surprisal of the final texts", "Fluency")
+    dtype: Dtype = _option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
+
+    @classmethod
+    def checked(cls: type[Options], values: Mapping[str, Any], named: Callable[[str], str] = str) -> Options:
+        """The options with these values; `named` gives the name of an option in an error message.
+
+        Raises InputError: one line that says what was expected.
+        """
+        for name in values.keys() - cls.model_fields.keys():
+            known = list(cls.model_fields)
+            raise InputError(f"unknown option {name!r}{nearest(name, known)}; expected one of {', '.join(known)}")
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            name = str(mistake["loc"][0])
+            described = cls.model_fields[name].description
+            expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            for pydantic, plain in PLAIN.items():
+                expected = expected.replace(pydantic, plain)
+            raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
+
+    def recorded(self) -> dict[str, Any]:
+        """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
+        return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
 
 
 class FindOptions(ObjectiveOptions):
     """All options of `find`: those of the objective, and how to search."""
 
-    by: Names = option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
-    budget: float | None = option(
+    by: Names = _option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
+    budget: float | None = _option(
         None,
         "forward-equivalents per target, for each method but crp",
         "Search",
         shown="5000; none for methods that end by themselves",
         gt=0,
     )
-    corpus: Any = option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
-    n: int = option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
-    apart: float = option(APART, "largest share of words that two of them may have in common (1: no bound)", "Search", ge=0, le=1)
-    front: bool = option(False, "return the Pareto front of activation and surprisal", "Search")
-    start: Any = option(None, "folder of a scan: start also from its highest places", "Search")
-    seed: int = option(0, "seed of all random numbers", "Search", ge=0)
-    device: str | None = option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
-
-
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def checked(kind: type[Options], values: Mapping[str, Any], named: Callable[[str], str] = str) -> Options:
-    """The options with these values; `named` gives the name of an option in an error message.
-
-    Raises InputError: one line that says what was expected.
-    """
-    for name in values.keys() - kind.model_fields.keys():
-        known = list(kind.model_fields)
-        raise InputError(f"unknown option {name!r}{nearest(name, known)}; expected one of {', '.join(known)}")
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        mistake = error.errors()[0]
-        name = str(mistake["loc"][0])
-        described = kind.model_fields[name].description
-        expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        for pydantic, plain in PLAIN.items():
-            expected = expected.replace(pydantic, plain)
-        raise InputError(f"{named(name)}: expected {expected}, got {_brief(mistake['input'])} ({described})") from error
+    corpus: Any = _option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
+    n: int = _option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
+    apart: float = _option(APART, "largest share of words that two of them may have in common (1: no bound)", "Search", ge=0, le=1)
+    front: bool = _option(False, "return the Pareto front of activation and surprisal", "Search")
+    start: Any = _option(None, "folder of a scan: start also from its highest places", "Search")
+    seed: int = _option(0, "seed of all random numbers", "Search", ge=0)
+    device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
 
 
 def flag_of(name: str) -> str:
@@ -112,11 +115,6 @@ def flag_of(name: str) -> str:
 def _brief(value: Any, most: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def recorded(options: BaseModel) -> dict[str, Any]:
-    """Options as JSON keeps them; an object in memory becomes {"in_memory": its name}."""
-    return {name: _plain(getattr(options, name)) for name in type(options).model_fields}
 
 
 def _plain(value: Any) -> Any:

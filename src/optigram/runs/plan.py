@@ -9,7 +9,7 @@ from optigram.methods import Corpus, Method, chains, registry
 from optigram.methods import paper as presets
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
-from optigram.text.ngrams import ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
 
@@ -35,27 +35,27 @@ class Plan:
     def __repr__(self) -> str:
         return " + ".join(repr(part) for part in (self.corpus, self.method) if part is not None)
 
+    @classmethod
+    def of(cls, by: str | Method, objective: Objective, corpus: Corpus | None, forwards: float | None) -> "Plan":
+        """The plan that a name or a Method object stands for, for texts of the objective's length and a budget of forward-equivalents.
+
+        Raises InputError for what is unknown, or cannot be had of this objective.
+        """
+        chain = chains.Chain.parse(by, corpus is not None)
+        if chain.corpus and corpus is None:
+            raise InputError("corpus search needs a corpus; give one")
+        return cls(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+
 
 def reads_corpus(by: Sequence[str | Method], corpus: bool = True) -> bool:
     """Whether any of these methods begins with a corpus search; `corpus` tells whether there is one, for `auto`."""
-    return any(chains.parse(name, corpus).corpus for name in by)
-
-
-def plan_of(by: str | Method, objective: Objective, corpus: Corpus | None, forwards: float | None) -> Plan:
-    """The plan that a name or a Method object stands for, for texts of the objective's length and a budget of forward-equivalents.
-
-    Raises InputError for what is unknown, or cannot be had of this objective.
-    """
-    chain = chains.parse(by, corpus is not None)
-    if chain.corpus and corpus is None:
-        raise InputError("corpus search needs a corpus; give one")
-    return Plan(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+    return any(chains.Chain.parse(name, corpus).corpus for name in by)
 
 
 def corpus_search(objective: Objective, corpus: Texts) -> Corpus:
     """Search of all the n-grams of a corpus that the objective allows."""
     allowed = objective.lexicon.cpu().numpy()
-    return Corpus(corpus.name, ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed).ids)
+    return Corpus(corpus.name, NGrams.read(corpus.texts(), objective.model.vocabulary, objective.length, allowed).ids)
 
 
 def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) -> Method:

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from optigram.files import written_whole
-from optigram.text.template import Template
-from optigram.text.vocabulary import Vocabulary
 
+CORPUS_SECONDS = "corpus_seconds"  # and the part of `seconds` that was spent on it
 CORPUS_FORWARDS = "corpus_forwards"  # the note on what the corpus search cost that a search started from
 
 COLUMNS = {
@@ -46,8 +45,8 @@ class Record:
     `text` holds the free words alone; `tokens` and `ids` are the whole input of the model. `whole` is the whole input as text,
     without the begin and end symbols that the model expects around every text, and `free` holds for each free word its
     characters [start, end) in `whole`. `activation` is the objective's, in float32; `surprisal` is in nats per token, or None.
-    `survives`: the text re-tokenizes to the same ids. `forwards` and `backwards` (in forward-equivalents) and `seconds` are the
-    cost of the search for this target, without the corpus search that it started from; `total_forwards` counts that too.
+    `survives`: the text re-tokenizes to the same ids. `forwards` and `backwards` (in forward-equivalents) are the cost of the search
+    for this target, without the corpus search that it started from; `total_forwards` and `seconds` count that too.
     `notes` are what the method recorded of its best text, such as the mean `cosine` to the nearest words or the `soft` value, and
     remarks on each text: the `preactivation` of an autoencoder's latent, or the activation in the precision of the search
     (`searched`). `arm` is the part of a study that the record belongs to. `trace` holds [forward-equivalents, activation, value]
@@ -114,41 +113,6 @@ class Record:
     def to_json(self) -> str:
         """One line of JSON."""
         return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
-
-
-def whole_text(template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> tuple[str, list[list[int]]]:
-    """The columns `whole` and `free` of a text: all that a template makes of the free ids, and the characters of each free word.
-
-    A character that several tokens spell belongs to the last of them.
-    """
-    ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
-    start, stop = _without_symbols(ids, vocabulary)
-    ids, marks = ids[start:stop], marks[start:stop]
-    whole = vocabulary.decode(ids)
-    starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(len(ids))]
-    edges = list(itertools.accumulate([*starts, len(whole)], max))
-    return whole, [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
-
-
-def _agreeing(one: str, other: str) -> int:
-    """The number of characters at which two texts begin alike."""
-    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _without_symbols(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[int, int]:
-    """Where the ids that a reader would type begin and end."""
-    prefix, suffix = vocabulary.prefix, vocabulary.suffix
-    start = len(prefix) if tuple(ids[: len(prefix)]) == prefix else 0
-    ended = suffix and tuple(ids[-len(suffix) :]) == suffix
-    return start, len(ids) - len(suffix) if ended else len(ids)
-
-
-def _trimmed(text: str, start: int, end: int) -> list[int]:
-    """[start, end) without the blanks around a word; blanks alone stay."""
-    word = text[start:end]
-    if not word.strip(" "):
-        return [start, end]
-    return [end - len(word.lstrip(" ")), start + len(word.rstrip(" "))]
 
 
 def table(records: Iterable[Record]) -> pa.Table:

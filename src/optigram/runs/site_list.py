@@ -11,7 +11,7 @@ SHOWN = 5  # names of units
 
 
 @dataclass(frozen=True)
-class SiteEntry:
+class _SiteEntry:
     """A site: how many units it has, the first of their names, and an address. `path` and `transformer_lens` may be empty."""
 
     site: str
@@ -22,7 +22,7 @@ class SiteEntry:
     transformer_lens: str
 
 
-def list_sites(model: Model) -> Iterator[SiteEntry]:
+def list_sites(model: Model) -> Iterator[_SiteEntry]:
     """Every site once, under its shortest name."""
     seen = set()
     for name, site in model.sites.items():
@@ -35,4 +35,4 @@ def list_sites(model: Model) -> Iterator[SiteEntry]:
         unit = shown[0] if shown else None
         example = site.names.index(unit) if unit is not None else 0
         address = str(neuron(name, example if unit is None else unit))
-        yield SiteEntry(name, site.width, tuple(shown[:SHOWN]), address, path, known.get("transformer_lens", ""))
+        yield _SiteEntry(name, site.width, tuple(shown[:SHOWN]), address, path, known.get("transformer_lens", ""))

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
@@ -20,7 +21,7 @@ from optigram.scanning.examples import SPLITS, Examples
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
-from optigram.scanning.tables import EXAMPLE_COLUMNS, tables
+from optigram.scanning.statistics import EDGES, ZERO
 from optigram.scanning.worker import Worker
 from optigram.text.documents import place_of
 from optigram.text.formats import CUT_BITS
@@ -29,6 +30,24 @@ from optigram.text.shards import SPLITTABLE
 ROWS = 1 << 15  # of a row group
 
 Show = Callable[[float, int, str], None]  # done, of how many, what
+EXAMPLE_COLUMNS = {
+    "target": pa.string(),
+    "split": pa.string(),
+    "rank": pa.int32(),
+    "activation": pa.float32(),
+    "source": pa.string(),
+    "place": pa.int64(),
+    "document": pa.int64(),
+    "position": pa.int32(),
+    "begin": pa.int32(),
+    "ids": pa.list_(pa.int32()),
+    "activations": pa.list_(pa.float32()),
+    "text": pa.string(),
+    "text_begin": pa.int32(),
+    "char_begin": pa.int32(),
+    "char_end": pa.int32(),
+    "spans": pa.list_(pa.int32()),
+}
 
 
 def merged(plan: Plan, folder: Path) -> State:
@@ -48,7 +67,7 @@ def merged(plan: Plan, folder: Path) -> State:
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:
     """Write the state and its tables."""
     state.write(folder / STATE)
-    for name, table in tables(state).items():
+    for name, table in _tables(state).items():
         with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
     found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
@@ -103,3 +122,48 @@ def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
     }
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tables(state: State) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name."""
+    return {"targets": _target_table(state), "curve": _curve_table(state)}
+
+
+def _target_table(state: State) -> pa.Table:
+    """One row per target: the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+
+    Moments are NaN and the histogram is empty for a scan of n-grams alone.
+    """
+    seen = state.statistics
+    in_context = bool(seen.histogram.any())
+    mean, variance, skewness, kurtosis = seen.moments().T if in_context else np.full((4, len(seen.sums)), np.nan)
+    drawn = seen.histogram.sum(1)
+    above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
+    return pa.table(
+        {
+            "target": pa.array(state.targets),
+            "places": pa.array([seen.count] * len(state.targets)),
+            "highest": pa.array(state.top.score[:, 0]),
+            "lowest": pa.array(-state.bottom.score[:, 0] + np.float32(0)),
+            "mean": pa.array(mean),
+            "variance": pa.array(variance),
+            "skewness": pa.array(skewness),
+            "kurtosis": pa.array(kurtosis),
+            "above_zero": pa.array(np.where(drawn, above, np.nan)),
+            "histogram": pa.array(list(seen.histogram)),
+            "edges": pa.array([EDGES] * len(state.targets)),
+        }
+    )
+
+
+def _curve_table(state: State) -> pa.Table:
+    """One row per target and random part of the corpus: its tokens, and the best activation in it."""
+    tokens, best = state.statistics.curve()
+    m, n = best.shape
+    return pa.table(
+        {
+            "target": pa.array(np.repeat(np.array(state.targets, dtype=object), n)),
+            "tokens": pa.array(np.tile(tokens, m)),
+            "highest": pa.array(best.ravel()),
+        }
+    )

@@ -1,9 +1,11 @@
 """ScanResults: what a scan found, read from its folder. Needs neither torch nor the model."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +104,25 @@ class ScanResults:
         Console().print(table)
         if len(self) > SHOWN:
             Console().print(f"and {len(self) - SHOWN:,} more; see .to_pandas()")
+
+    def report(self, file: Path | str, title: str | None = None, only: str | None = None) -> None:
+        """Write the one-file page of the scan: of at most 500 targets, those that a pattern such as `visual:p*` fits.
+
+        Raises InputError if there are none.
+        """
+        html = importlib.import_module("optigram.report.html")  # a layer above this one, looked up when a report is asked for
+        path = Path(file)
+        html.write_scan_report(self, path, title or path.stem, only)
+
+    def _repr_html_(self) -> str:
+        """The highest place of every target as a table, for a notebook."""
+        rows = "".join(
+            f"<tr><td>{escape(row['target'])}</td><td>{row['activation']:.4g}</td><td><bdi>{escape(_shortened(row))}</bdi></td></tr>"
+            for row in self.best[:SHOWN]
+        )
+        head = "<tr><th>neuron</th><th>activation</th><th>text</th></tr>"
+        more = f"<p>and {len(self) - SHOWN:,} more; see .to_pandas()</p>" if len(self) > SHOWN else ""
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
     def to_arrow(self) -> pa.Table:
         """One row per place, the columns of `examples.parquet`."""

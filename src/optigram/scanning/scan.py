@@ -1,6 +1,7 @@
 """`scan`: plan, read and merge in one call."""
 
 import contextlib
+import functools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,14 +10,15 @@ from typing import Any
 
 import torch
 
-from optigram.engine import local
+from optigram.engine import processes
 from optigram.engine.job import Engine, Job
-from optigram.engine.launch import share
+from optigram.engine.launch import Place
 from optigram.engine.progress import progress
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
+from optigram.models.sampling import sample_texts
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.merge import Show, merged, publish
 from optigram.scanning.plan import PARTS, Plan, ScanSettings
@@ -26,9 +28,11 @@ from optigram.targets.target import Target, resolve
 from optigram.text.documents import documents
 from optigram.text.formats import Source
 from optigram.text.shards import shards as split
-from optigram.text.sources import Corpus, open_corpus, sources
+from optigram.text.sources import Corpus, open_corpus, sampled_count, sources
 
 SHARD = 1 << 26  # bytes of text in a shard by default
+ALONE = Place()
+HERE: Engine = functools.partial(processes.run, workers=0)
 
 
 def scan(
@@ -58,11 +62,11 @@ def scan(
     """The best places of many targets in a corpus, found in one pass in this process.
 
     `model` is whatever `load` takes, on `device`. `targets` are addresses and Targets. `corpus` is whatever `open_corpus` takes: a file,
-    a glob, `hf:NAME`, texts, a data set (`column` names the column); None: the texts that come with the bundled model. `question` to
-    `seed` are the fields of `ScanSettings`; None chooses by the model. `out` is a folder that keeps everything: a scan that was
-    interrupted goes on there with the shards that are missing. `shards` is their number (None: 64 MB of text each). With `skip_bad`
-    what cannot be read is skipped, and listed in `about["skipped"]`. Progress is shown on a terminal and in a notebook (`quiet`: True
-    never, False always). Raises InputError.
+    a glob, `hf:NAME`, texts, a data set (`column` names the column); or `sampled:N`, texts that the model writes; None: the texts that
+    come with the bundled model. `question` to `seed` are the fields of `ScanSettings`; None chooses by the model. `out` is a folder that
+    keeps everything: a scan that was interrupted goes on there with the shards that are missing. `shards` is their number (None: 64 MB
+    of text each). With `skip_bad` what cannot be read is skipped, and listed in `about["skipped"]`. Progress is shown on a terminal and
+    in a notebook (`quiet`: True never, False always). Raises InputError.
     """
     network = _loaded(model, device, tokenizer)
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
@@ -71,7 +75,7 @@ def scan(
     _check(out, shards)
     chosen = _chosen(network, targets)
     name = model if isinstance(model, str) else network.name
-    texts = None if corpus is None else open_corpus(corpus, column)
+    texts = None if corpus is None else _texts(network, corpus, column, seed)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
         plan = plan_of(network, name, chosen, texts, settings, folder, shards, skip_bad=skip_bad)
@@ -108,7 +112,7 @@ def plan_of(
 
 
 def run_scan(
-    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine = local.run, job: Job | None = None
+    worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine | None = None, job: Job | None = None
 ) -> ScanResults:
     """Read the shards that are missing in a folder, and merge all. Without a `job` this worker reads them."""
     seen: tuple[float, int] = 0, 1
@@ -121,17 +125,17 @@ def run_scan(
     def read(worker: Worker, shard: int) -> None:
         worker.write(folder, shard, lambda share: show(seen[0] + share, seen[1], "shards"))
 
-    for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine, shown):
+    for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine or HERE, shown):
         pass
     publish(merged(worker.plan, folder), worker, folder, show)
     return ScanResults.load(folder)
 
 
-def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: tuple[int, int] = (0, 1)) -> Iterator[int]:
+def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: Place = ALONE) -> Iterator[int]:
     """Read the missing shards, or those of them that belong to a rank and world size; each is yielded when its file is there."""
     writable_folder(folder / PARTS)
     plan.write(folder)
-    mine, missing = share(range(len(plan.shards)), *place), set(plan.missing(folder))
+    mine, missing = place.share(range(len(plan.shards))), set(plan.missing(folder))
     todo = [shard for shard in mine if shard in missing]
     done = len(mine) - len(todo)
     show(done, len(mine), "shards")
@@ -159,6 +163,13 @@ def _chosen(model: Model, targets: str | Target | Iterable[str | Target]) -> tup
             raise InputError(f"expected addresses or targets, such as 'mlp_act.5:137', got {type(target).__name__}")
         found |= dict.fromkeys([target] if isinstance(target, Target) else resolve([target], model))
     return tuple(found) or resolve([], model)
+
+
+def _texts(model: Model, corpus: Any, column: str | None, seed: int) -> Corpus:
+    count = sampled_count(corpus)
+    if count is None:
+        return open_corpus(corpus, column)
+    return Corpus(f"{count:,} texts sampled from the model (seed {seed})", held=tuple(sample_texts(model, count, seed)))
 
 
 def _check(out: Any, shards: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
+from optigram.imports import refuse_imports
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.scanning.activations import ActivationReader
@@ -47,9 +48,16 @@ class Worker:
         self.read_settings = ReadSettings.of(model.vocabulary, settings.context, settings.skipped, settings.special)
 
     @classmethod
-    def start(cls, folder: Path, device: str | None = None, tokenizers: int = 0, batch: int | None = None) -> "Worker":
-        """Load the model of the plan in a folder. Raises InputError if its weights differ from those of the plan."""
+    def start(
+        cls, folder: Path, device: str | None = None, tokenizers: int = 0, batch: int | None = None, allow_imports: bool = False
+    ) -> "Worker":
+        """Load the model of the plan in a folder. Raises InputError if its weights differ from those of the plan.
+
+        A plan that names code by an import path is refused too, unless `allow_imports`: it may come from somebody else.
+        """
         plan = Plan.read(folder)
+        if not allow_imports:
+            refuse_imports(folder, [plan.model], plan.targets)
         model = load(plan.model, device=device, dtype=None if plan.dtype == "saved" else plan.dtype)
         if model.fingerprint != plan.mark:
             raise InputError(
@@ -58,9 +66,12 @@ class Worker:
         return cls(plan, model, tokenizers, batch)
 
     @classmethod
-    def job(cls, folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None) -> "Job[Worker, int]":
-        """The job that reads the shards of the plan in a folder, for any engine."""
-        return Job(functools.partial(cls.start, folder, device, tokenizers, batch), functools.partial(_write_shard, folder))
+    def job(
+        cls, folder: Path, device: str = "cpu", tokenizers: int = 0, batch: int | None = None, allow_imports: bool = False
+    ) -> "Job[Worker, int]":
+        """The job that reads the shards of the plan in a folder, for any engine; `allow_imports` as in `start`."""
+        build = functools.partial(cls.start, folder, device, tokenizers, batch, allow_imports)
+        return Job(build, functools.partial(_write_shard, folder))
 
     def read(self, shard: int, watch: Watch = lambda share: None) -> State:
         """The state after a shard. Raises InputError if its files have changed, or cannot be read."""

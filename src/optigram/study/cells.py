@@ -20,10 +20,10 @@ from optigram.runs.find import run_plan
 from optigram.runs.folder import STUDY_FORMAT
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
-from optigram.runs.plan import Plan, plan_of
+from optigram.runs.plan import Plan
 from optigram.runs.records import Record
 from optigram.study.spec import Arm, Study
-from optigram.text.ngrams import ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
 SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
@@ -71,7 +71,7 @@ class StudyContext:
         """The corpus's unique n-grams [c t] of allowed words."""
         first = self.study.arms[0]
         objective = self.objective(first.name, first.targets[:1])
-        return ngrams(self.corpus.texts(), self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy()).ids
+        return NGrams.read(self.corpus.texts(), self.model.vocabulary, objective.length, objective.lexicon.cpu().numpy()).ids
 
     def model_of(self, arm: str) -> Model:
         """The model of an arm: the study's, or a placebo of it."""
@@ -84,12 +84,12 @@ class StudyContext:
 
     def plan(self, arm: str, name: str) -> Plan:
         """The plan of a method's name at the arm's budget."""
-        reads = Corpus(self.corpus.name, self.ngrams) if chains.parse(name).corpus else None
-        return plan_of(name, self.objective(arm, self.arms[arm].targets[:1]), reads, self.arms[arm].budget)
+        reads = Corpus(self.corpus.name, self.ngrams) if chains.Chain.parse(name).corpus else None
+        return Plan.of(name, self.objective(arm, self.arms[arm].targets[:1]), reads, self.arms[arm].budget)
 
     def fingerprints(self) -> dict[str, str | None]:
         """Hashes of model and corpus (None: no method reads one)."""
-        wanted = any(chains.parse(name).corpus for arm in self.study.arms for name in arm.methods)
+        wanted = any(chains.Chain.parse(name).corpus for arm in self.study.arms for name in arm.methods)
         return {"model": self.model.fingerprint, "corpus": self.corpus.fingerprint if wanted else None}
 
     def cells(self) -> list[Cell]:
@@ -128,7 +128,6 @@ class StudyContext:
     def _placebo(self, kind: str) -> Model:
         return placebo(self.model, kind)
 
-
-def missing(cells: Sequence[Cell], folder: Path) -> list[Cell]:
-    """The cells that have no file in the folder."""
-    return [cell for cell in cells if not (folder / cell.file).exists()]
+    def missing(self, folder: Path) -> list[Cell]:
+        """The cells that have no file in the folder."""
+        return [cell for cell in self.cells() if not (folder / cell.file).exists()]

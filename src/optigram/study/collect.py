@@ -7,23 +7,25 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
+from optigram.imports import is_import_path, refuse_imports
+from optigram.methods import registry
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus import corpus_for
-from optigram.runs.corpus_stats import CorpusStatistics, corpus_statistics, in_context
-from optigram.runs.folder import RunFolder, open_folder
+from optigram.runs.corpus_stats import CorpusStatistics
+from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective
-from optigram.runs.options import FindOptions, checked
+from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 from optigram.shapes import Int
 from optigram.study.cells import StudyContext
-from optigram.study.evidence import Evidence, Example, Heat, Substitute, write_evidence
+from optigram.study.evidence import Evidence, Example, Heat, Substitute
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
-from optigram.text.ngrams import NGrams, ngrams
+from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus
 
 SUBSTITUTES = 5  # words kept per place of a neuron's best text
@@ -40,12 +42,19 @@ class _Source:
     corpus: Corpus | None
 
 
-def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None) -> list[Evidence]:
+def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, what: None, allow_imports: bool = False) -> list[Evidence]:
     """Compute the evidence of all neurons of a run and write it into its folder.
 
-    Raises InputError if the model cannot be loaded, or has other weights than that of the run.
+    Raises InputError if the model cannot be loaded, or has other weights than that of the run; and for a folder that names code by
+    an import path, unless `allow_imports`: it may come from somebody else.
     """
-    kept = open_folder(folder)
+    kept = RunFolder.open(folder)
+    if not allow_imports:
+        models = [kept.settings.get(name) for name in ("model", "fluency_model", "second_opinion")]
+        arms = (kept.study or {}).get("arms", ())
+        methods = [method for arm in arms for method in arm["methods"] if registry.imports(method)]
+        targets = [*(target for arm in arms for target in arm["targets"]), *(record.target for record in kept.records)]
+        refuse_imports(folder, [name for name in models if isinstance(name, str)], targets, methods)
     if "fingerprints" not in kept.manifest:
         raise InputError(f"{folder} was saved without its settings, so its evidence cannot be computed")
     neurons = grouped(kept.records, lambda record: (record.model, record.target))
@@ -55,7 +64,7 @@ def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, 
             part = [neurons[key] for key in keys[start : start + TARGETS]]
             rows += _of(sources[model], part)
             show(len(rows), len(neurons), model)
-    write_evidence(rows, folder)
+    Evidence.write(rows, folder)
     return rows
 
 
@@ -67,8 +76,9 @@ def _sources(kept: RunFolder, device: str) -> dict[str, _Source]:
         corpus = context.corpus if kept.manifest["fingerprints"]["corpus"] else None
         objectives = {context.model_of(name).name: _of_arm(context, name) for name in reversed(context.arms)}
         return {name: _Source(objective, corpus) for name, objective in objectives.items()}
-    asked = checked(FindOptions, {name: value for name, value in kept.settings.items() if name in FindOptions.model_fields})
-    model = load(kept.settings["model"], device=device, dtype="float32")
+    asked = FindOptions.checked({name: value for name, value in kept.settings.items() if name in FindOptions.model_fields})
+    named = str(kept.settings["model"])
+    model = load(named, device=device, dtype=None if is_import_path(named) else "float32")
     bare = {"fluency": 0.0, "surprisal": None, "fluency_model": None, "front": False, "repetition": 0.0, "second_opinion": None}
     options = asked.model_copy(update={"dtype": "float32", **bare})
     corpus = corpus_for(model, asked.corpus, asked.seed) if kept.manifest["fingerprints"]["corpus"] else None
@@ -114,8 +124,8 @@ def _of(source: _Source, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
 def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float], list[int], list[int], list[float], list[Example]]]:
     """For each target: edges, counts, sizes, best, examples."""
     allowed = objective.lexicon.cpu().numpy()
-    known = ngrams(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
-    found = corpus_statistics(objective, known.ids)
+    known = NGrams.read(corpus.texts(), objective.model.vocabulary, objective.length, allowed)
+    found = CorpusStatistics.of(objective, known.ids)
     examples = list(_examples(objective, corpus, known, found))
     return [
         (found.edges[n].tolist(), found.counts[n].tolist(), found.sizes, found.best[n].tolist(), examples[n])
@@ -124,7 +134,7 @@ def _corpus_part(objective: Objective, corpus: Corpus) -> list[tuple[list[float]
 
 
 def _examples(objective: Objective, corpus: Corpus, known: NGrams, found: CorpusStatistics) -> Iterator[list[Example]]:
-    contexts = in_context([ids for rows in found.shown for _, ids, _ in rows], known, corpus, objective)
+    contexts = known.in_context([ids for rows in found.shown for _, ids, _ in rows], corpus.texts(), objective.model.vocabulary)
     heats = without_each(objective, _padded([[ids for _, ids, _ in rows] for rows in found.shown]))
     for rows, heat in zip(found.shown, heats, strict=True):
         yield [

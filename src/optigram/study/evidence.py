@@ -4,7 +4,7 @@ The activation without each word, the best replacements of each word, and statis
 the model; the report reads it without one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from optigram.files import written_whole
+from optigram.runs.records import Record
 
 EVIDENCE = "evidence.parquet"
 
@@ -108,28 +109,34 @@ class Evidence:
     sizes: Sequence[int]
     best: Sequence[float]
 
+    @staticmethod
+    def write(rows: "Iterable[Evidence]", folder: Path) -> None:
+        """Write a run's evidence into its folder, whole."""
+        table = pa.Table.from_pylist([asdict(row) for row in rows], schema=pa.schema(COLUMNS))
+        with written_whole(folder / EVIDENCE) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
 
-def write_evidence(rows: Iterable[Evidence], folder: Path) -> None:
-    """Write a run's evidence into its folder, whole."""
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=pa.schema(COLUMNS))
-    with written_whole(folder / EVIDENCE) as temporary:
-        parquet.write_table(table, temporary, compression="zstd")
+    @staticmethod
+    def read(folder: Path) -> "list[Evidence]":
+        """The evidence in a run's folder; empty if none was collected."""
+        path = folder / EVIDENCE
+        if not path.exists():
+            return []
+        rows = parquet.read_table(path).to_pylist()
+        return [
+            Evidence(
+                **row
+                | {
+                    "heats": [Heat(**heat) for heat in row["heats"]],
+                    "substitutes": [Substitute(**one) for one in row["substitutes"]],
+                    "examples": [Example(**one) for one in row["examples"]],
+                }
+            )
+            for row in rows
+        ]
 
-
-def read_evidence(folder: Path) -> list[Evidence]:
-    """The evidence in a run's folder; empty if none was collected."""
-    path = folder / EVIDENCE
-    if not path.exists():
-        return []
-    rows = parquet.read_table(path).to_pylist()
-    return [
-        Evidence(
-            **row
-            | {
-                "heats": [Heat(**heat) for heat in row["heats"]],
-                "substitutes": [Substitute(**one) for one in row["substitutes"]],
-                "examples": [Example(**one) for one in row["examples"]],
-            }
-        )
-        for row in rows
-    ]
+    @staticmethod
+    def heat_lookup(evidence: "Iterable[Evidence]") -> Callable[[Record], Heat | None]:
+        """A function from a record to its evidence, or None where there is none."""
+        known = {(one.model, one.target, heat.arm, heat.method, heat.seed, heat.rank): heat for one in evidence for heat in one.heats}
+        return lambda record: known.get((record.model, record.target, record.arm, record.method, record.seed, record.rank))

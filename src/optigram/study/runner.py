@@ -15,9 +15,9 @@ from optigram.engine import processes
 from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
-from optigram.runs.folder import CELLS, MANIFEST, RECORDS, STUDY_FORMAT, read_manifest, write_manifest
+from optigram.runs.folder import CELLS, MANIFEST, RECORDS, STUDY_FORMAT, RunFolder
 from optigram.runs.records import Record, read, write
-from optigram.study.cells import Cell, StudyContext, missing
+from optigram.study.cells import Cell, StudyContext
 from optigram.study.spec import Study
 
 BRIEF = 60  # characters of a setting in a message
@@ -40,7 +40,7 @@ def run_study(
     writable_folder(folder / CELLS)
     _claim(study, context, folder)
     cells = context.cells()
-    todo = missing(cells, folder / CELLS)
+    todo = context.missing(folder / CELLS)
     done = len(cells) - len(todo)
     show(done, len(cells), "")
     job = _job(study, context.device, folder / CELLS)
@@ -60,8 +60,8 @@ def _claim(study: Study, context: StudyContext, folder: Path) -> None:
     wanted = {"format": STUDY_FORMAT, **about}
     path = folder / MANIFEST
     if not path.exists():
-        write_manifest(folder, wanted)
-    elif changed := _differences(read_manifest(path), wanted):
+        RunFolder.write_manifest(folder, wanted)
+    elif changed := _differences(RunFolder.read_manifest(path), wanted):
         raise InputError(f"{folder} holds another study ({'; '.join(changed)}); name another folder")
 
 

@@ -37,11 +37,21 @@ class Arm(BaseModel):
     budget: Annotated[float, Field(gt=0)] | None = None  # forward-equivalents per target; None: until the method ends by itself
     placebo: Placebo | None = None
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _addresses(cls, targets: Any) -> Any:
+        if isinstance(targets, list | tuple) and not all(isinstance(one, str) for one in targets):
+            raise ValueError(
+                "addresses, which other processes can look up: save a vector or an autoencoder to a file (SITE:FILE.safetensors#NAME), "
+                "name a function by its import path (custom:MODULE.FUNCTION#SITE), or use find"
+            )
+        return targets
+
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         for name in methods:
-            chains.parse(name)
+            chains.Chain.parse(name)
         return methods
 
 
@@ -68,19 +78,19 @@ class Study(ObjectiveOptions):
         """Plain lists and values, as JSON keeps them."""
         return self.model_dump(mode="json")
 
-
-def read(path: Path) -> Study:
-    """The study in a TOML file. Raises InputError, in one line, for what is wrong with it."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the study {str(path)!r} ({error.strerror}); give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-    try:
-        return Study(**found)
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first(error)}") from error
+    @classmethod
+    def read(cls, path: Path) -> "Study":
+        """The study in a TOML file. Raises InputError, in one line, for what is wrong with it."""
+        try:
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot read the study {str(path)!r} ({error.strerror}); give a TOML file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not TOML: {error}") from error
+        try:
+            return cls(**found)
+        except ValidationError as error:
+            raise InputError(f"{path}: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -19,6 +19,7 @@ from optigram.runs.records import Record
 T = TypeVar("T")
 K = TypeVar("K")
 CONFIDENCE, RESAMPLES = 0.95, 4000
+FEW = 10  # neurons below which a share is not given as a percentage
 
 
 class Interval(NamedTuple):
@@ -27,6 +28,48 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+    def show(self, percent: bool = False) -> str:
+        """An estimate and its interval, such as "1.18 [1.15, 1.20]"; the estimate alone where it has no interval."""
+        if math.isnan(self.value):
+            return "-"
+        value, low, high = (f"{number:.0%}" if percent else f"{number:.2f}" for number in self)
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
+
+    @classmethod
+    def median(cls, values: Sequence[float] | np.ndarray, seed: int = 0) -> "Interval":
+        """The median with a bias-corrected and accelerated (BCa) bootstrap interval over the values (Efron, 1987).
+
+        All NaN of no value; one value has no interval, which is NaN. Where the acceleration is not defined, because the median
+        does not depend on any single value, the interval is the percentile bootstrap's.
+        """
+        numbers = np.asarray(values, dtype=float)
+        value = float(np.median(numbers)) if len(numbers) else math.nan
+        if len(numbers) < 2:
+            return cls(value, math.nan, math.nan)
+        if (numbers == numbers[0]).all():
+            return cls(value, value, value)
+        for method in ("BCa", "percentile"):
+            with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+                warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+                rng = np.random.default_rng(seed)
+                found = stats.bootstrap((numbers,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
+            low, high = map(float, found.confidence_interval)
+            if math.isfinite(low) and math.isfinite(high):
+                break
+        return cls(value, low, high)
+
+    @classmethod
+    def share(cls, count: int, total: int) -> "Interval":
+        """A share with Wilson's interval; all NaN of nothing."""
+        if total == 0:
+            return cls(math.nan, math.nan, math.nan)
+        interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, "wilson")
+        return cls(count / total, interval.low, interval.high)
+
+    def side(self) -> str:
+        """The side of zero on which an interval lies: "below", "above", or "undecided" if it contains zero."""
+        return "below" if self.high < 0 else "above" if self.low > 0 else "undecided"
 
 
 @dataclass(frozen=True)
@@ -51,26 +94,54 @@ class Comparison:
     holm: float
     forwards: float
 
+    def show_wins(self) -> str:
+        """The neurons on which a method is above the baseline: "68% [62%, 73%]", or "2 of 3 [0.21, 0.94]" for fewer than 10 neurons."""
+        if self.neurons >= FEW:
+            return self.wins.show(percent=True)
+        return (
+            f"{round(self.wins.value * self.neurons)} of {self.neurons} [{self.wins.low:.2f}, {self.wins.high:.2f}]"
+            if self.neurons
+            else "-"
+        )
+
+    @staticmethod
+    def with_holm(comparisons: "Sequence[Comparison]") -> "list[Comparison]":
+        """The same comparisons with `holm` filled in for them as one family."""
+        adjusted = _holm([one.p for one in comparisons])
+        return [replace(one, holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], method: str, baseline: str) -> "Comparison":
+        """One method against another among records of one arm and site."""
+        ours, theirs = activations(records, method), activations(records, baseline)
+        pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
+        differences = pairs[:, 0] - pairs[:, 1]
+        positive = pairs[pairs[:, 1] > 0]
+        spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
+        p = _wilcoxon(differences)
+        return cls(
+            records[0].arm,
+            site_of(records[0].target),
+            method,
+            baseline,
+            len(pairs),
+            ratio=Interval.median(positive[:, 0] / positive[:, 1]),
+            difference=Interval.median(differences),
+            wins=Interval.share(int((differences > 0).sum()), len(pairs)),
+            p=p,
+            holm=p,
+            forwards=float(np.median(spent)),
+        )
+
 
 def compare(records: Sequence[Record], baseline: str = BASELINE) -> list[Comparison]:
     """Every method of every arm and site against the baseline of the same arm, in the order of the records."""
     made = []
-    for (arm, site), group in grouped(records, lambda record: (record.arm, site_of(record))).items():
+    for group in grouped(records, lambda record: (record.arm, site_of(record.target))).values():
         methods = list(dict.fromkeys(record.method for record in group))
         if baseline in methods:
-            made += [_against(group, arm, site, method, baseline) for method in methods if method != baseline]
-    return with_holm(made)
-
-
-def with_holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The same comparisons with `holm` filled in for them as one family."""
-    adjusted = _holm([one.p for one in comparisons])
-    return [replace(one, holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
-
-
-def against(records: Sequence[Record], method: str, baseline: str) -> Comparison:
-    """One method against another among records of one arm and site."""
-    return _against(records, records[0].arm, site_of(records[0]), method, baseline)
+            made += [Comparison.of(group, method, baseline) for method in methods if method != baseline]
+    return Comparison.with_holm(made)
 
 
 def activations(records: Iterable[Record], method: str) -> dict[str, float]:
@@ -79,45 +150,9 @@ def activations(records: Iterable[Record], method: str) -> dict[str, float]:
     return {target: float(np.median([record.activation for record in group])) for target, group in found.items()}
 
 
-def site_of(record: Record) -> str:
-    """The site of a record's target; of a sum, that of its first term."""
-    return site_of_address(record.target)
-
-
-def site_of_address(target: str) -> str:
+def site_of(target: str) -> str:
     """The site that an address names; of a sum, that of its first term."""
     return target.lstrip("-").split(":")[0].split("*")[-1].strip()
-
-
-def median(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
-    """The median with a bias-corrected and accelerated (BCa) bootstrap interval over the values (Efron, 1987).
-
-    All NaN of no value; one value has no interval, which is NaN. Where the acceleration is not defined, because the median
-    does not depend on any single value, the interval is the percentile bootstrap's.
-    """
-    numbers = np.asarray(values, dtype=float)
-    value = float(np.median(numbers)) if len(numbers) else math.nan
-    if len(numbers) < 2:
-        return Interval(value, math.nan, math.nan)
-    if (numbers == numbers[0]).all():
-        return Interval(value, value, value)
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            rng = np.random.default_rng(seed)
-            found = stats.bootstrap((numbers,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
-        low, high = map(float, found.confidence_interval)
-        if math.isfinite(low) and math.isfinite(high):
-            break
-    return Interval(value, low, high)
-
-
-def share(count: int, total: int) -> Interval:
-    """A share with Wilson's interval; all NaN of nothing."""
-    if total == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, "wilson")
-    return Interval(count / total, interval.low, interval.high)
 
 
 def _wilcoxon(differences: np.ndarray) -> float:
@@ -159,7 +194,7 @@ def curve(records: Sequence[Record], method: str, baseline: str = BASELINE, poin
 def soft_gap(records: Iterable[Record], method: str) -> Interval:
     """The median over neurons of (soft - hard) / |soft|: the share of the soft text's activation that is lost in discrete words."""
     pairs = [(record.notes["soft"], record.activation) for record in records if record.method == method and "soft" in record.notes]
-    return median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
+    return Interval.median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
@@ -168,25 +203,3 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
-
-
-def _against(records: Sequence[Record], arm: str, site: str, method: str, baseline: str) -> Comparison:
-    ours, theirs = activations(records, method), activations(records, baseline)
-    pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
-    differences = pairs[:, 0] - pairs[:, 1]
-    positive = pairs[pairs[:, 1] > 0]
-    spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
-    p = _wilcoxon(differences)
-    return Comparison(
-        arm,
-        site,
-        method,
-        baseline,
-        len(pairs),
-        ratio=median(positive[:, 0] / positive[:, 1]),
-        difference=median(differences),
-        wins=share(int((differences > 0).sum()), len(pairs)),
-        p=p,
-        holm=p,
-        forwards=float(np.median(spent)),
-    )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from optigram.errors import InputError
+from optigram.imports import working_directory_first
 from optigram.shapes import Bool, Float
 from optigram.targets.address import MEMORY
 
@@ -43,9 +44,10 @@ class Custom:
 
     @classmethod
     def imported(cls, path: str, sites: tuple[str, ...]) -> "Custom":
-        """The function at `package.module.function`; the module is imported. Raises InputError."""
+        """The function at `package.module.function`; the module is imported, the working directory searched first. Raises InputError."""
         try:
-            found = pkgutil.resolve_name(path)
+            with working_directory_first():
+                found = pkgutil.resolve_name(path)
         except Exception as error:  # whatever the module raises while it is imported
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise InputError(f"cannot import the function {path} ({reason}); expected package.module.function") from error

@@ -53,6 +53,18 @@ class SparseAutoencoder:
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return dataclasses.replace(self, **moved)
 
+    def fit(self, states: Float[Tensor, "n h"]) -> "Fit":
+        """Unexplained variance (in the autoencoder's own scale; None without a decoder) and mean number of latents that are on."""
+        states = scaled(states.float(), self.scaling)
+        latents = self.latents(states)
+        active = float((latents > 0).sum(-1).float().mean())
+        if self.decoder is None:
+            return Fit(None, active)
+        rebuilt = latents @ self.decoder
+        if self.decoder_bias is not None:
+            rebuilt = rebuilt + self.decoder_bias
+        return Fit(float((states - rebuilt).square().sum() / (states - states.mean(0)).square().sum()), active)
+
 
 class Fit(NamedTuple):
     """How well an autoencoder fits the states it was given: unexplained variance, latents that are on per position."""
@@ -76,16 +88,3 @@ def scaled(states: Float[Tensor, "... h"], scaling: Scaling) -> Float[Tensor, ".
         case "layer_norm":
             centered = states - states.mean(dim=-1, keepdim=True)
             return centered / (centered.std(dim=-1, keepdim=True) + 1e-5)
-
-
-def fit(autoencoder: SparseAutoencoder, states: Float[Tensor, "n h"]) -> Fit:
-    """Unexplained variance (in the autoencoder's own scale; None without a decoder) and mean number of latents that are on."""
-    states = scaled(states.float(), autoencoder.scaling)
-    latents = autoencoder.latents(states)
-    active = float((latents > 0).sum(-1).float().mean())
-    if autoencoder.decoder is None:
-        return Fit(None, active)
-    rebuilt = latents @ autoencoder.decoder
-    if autoencoder.decoder_bias is not None:
-        rebuilt = rebuilt + autoencoder.decoder_bias
-    return Fit(float((states - rebuilt).square().sum() / (states - states.mean(0)).square().sum()), active)

@@ -12,7 +12,6 @@ from optigram.targets.custom import Custom
 from optigram.targets.latent import SparseAutoencoder
 from optigram.targets.readouts import Asked, Direction, Held, Latent, LogProb, Term, Unit
 from optigram.targets.sae_formats import open_autoencoder, read_vector
-from optigram.targets.sae_objects import convert_autoencoder
 from optigram.text.vocabulary import UNKNOWNS
 
 SHOWN = 12  # sites in an error message
@@ -121,7 +120,7 @@ class Lookup:
     def _autoencoder(self, source: str | Held, where: str, site: Site) -> SparseAutoencoder:
         if source not in self._autoencoders:
             _check_states(where, site)
-            found = convert_autoencoder(source.value) if isinstance(source, Held) else open_autoencoder(_opened(source, "its latents"))
+            found = open_autoencoder(source.value if isinstance(source, Held) else _opened(source, "its latents"))
             self._autoencoders[source] = found
         return self._autoencoders[source]
 
@@ -148,7 +147,10 @@ def _function(path: str | None, units: addresses.Units) -> tuple[str, Custom]:
 def _opened(file: str, what: str) -> str:
     """The file, or an InputError where an address stands for an object in memory."""
     if file.startswith(MEMORY):
-        raise InputError(f"{file} was made in memory, and an address cannot find {what} again; pass the object instead of its address")
+        raise InputError(
+            f"{file} was made in memory, and an address cannot find {what} again; pass the object instead of its address, "
+            "or where only addresses are taken (a study, another process) SITE:FILE.safetensors#NAME or custom:MODULE.FUNCTION#SITE"
+        )
     return file
 
 

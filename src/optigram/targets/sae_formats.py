@@ -1,9 +1,14 @@
 """Directions and sparse autoencoders as files: safetensors, and the folders of SAELens and sparsify. Nothing is unpickled."""
 
+import dataclasses
+import functools
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -11,6 +16,7 @@ from torch import Tensor
 
 from optigram.errors import InputError, nearest
 from optigram.shapes import Float
+from optigram.targets.address import MEMORY
 from optigram.targets.latent import Scaling, SparseAutoencoder
 
 SAELENS, SPARSIFY, CONFIG = "sae_weights.safetensors", "sae.safetensors", "cfg.json"
@@ -21,14 +27,21 @@ SCALINGS: dict[str, Scaling] = {
     "constant_norm_rescale": "constant_norm",
     "layer_norm": "layer_norm",
 }
+SAELENS_PARTS = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+SPARSIFY_PARTS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
+KNOWN = "W_enc and b_enc (SAELens), encoder.weight and encoder.bias (sparsify), or encoder"
 
 
-def open_autoencoder(source: str) -> SparseAutoencoder:
-    """Read a folder of SAELens (cfg.json, sae_weights.safetensors) or sparsify (cfg.json, sae.safetensors), or a plain file.
+def open_autoencoder(source: Any) -> SparseAutoencoder:
+    """The autoencoder of an object in memory, or read from a path.
 
-    A plain `.safetensors` file holds `encoder` [n h], and may hold `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k`
-    (TopK), `decoder` [n h] and `decoder_bias` [h]. Raises InputError.
+    A path is a folder of SAELens (cfg.json, sae_weights.safetensors) or sparsify (cfg.json, sae.safetensors), or a plain file
+    `.safetensors` with `encoder` [n h] and perhaps `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k` (TopK), `decoder` [n h]
+    and `decoder_bias` [h]. An object or mapping has the same names, and its autoencoder is named by a hash of its weights. Raises
+    InputError.
     """
+    if not isinstance(source, str):
+        return _converted(source)
     path = Path(source)
     if (path / SAELENS).is_file():
         found, config = _tensors(path / SAELENS), _config(path / CONFIG)
@@ -46,7 +59,7 @@ def open_autoencoder(source: str) -> SparseAutoencoder:
     )
 
 
-def autoencoder_of(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
+def _autoencoder_of(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
     """The autoencoder that tensors with the names of SAELens, sparsify or plain files stand for. Decoders may be missing."""
     read = _saelens if "W_enc" in found else _sparsify if "encoder.weight" in found else _plain
     return read(found, config, source)
@@ -154,3 +167,45 @@ def _checked(source: str, parts: dict[str, Tensor], settings: dict[str, Any]) ->
     whole = {name: torch.zeros(shapes[name]) for name in ("bias", "center", "threshold")}
     whole |= {name: value.float().contiguous() for name, value in parts.items() if name in shapes}
     return SparseAutoencoder(source, **whole, **settings)
+
+
+def _converted(sae: Any) -> SparseAutoencoder:
+    """The autoencoder that an object holds, named by a hash of its weights. Raises InputError."""
+    names, shown = _names(sae), f"the {type(sae).__name__} in memory"
+    found = {name: part for name in names if (part := _part(sae, name)) is not None}
+    read = _autoencoder_of(found, _config_of(sae), shown)
+    return dataclasses.replace(read, name=MEMORY + _digest(read))
+
+
+def _names(sae: Any) -> tuple[str, ...]:
+    for first, names in ((SAELENS_PARTS[0], SAELENS_PARTS), (SPARSIFY_PARTS[0], SPARSIFY_PARTS), (PLAIN[0], PLAIN)):
+        if _part(sae, first) is not None:
+            return names
+    raise InputError(f"expected a sparse autoencoder: a path, or an object with {KNOWN}, got {type(sae).__name__} without them")
+
+
+def _part(sae: Any, name: str) -> Tensor | None:
+    """The tensor of this name, if there is one: an entry of a mapping, or an attribute, perhaps of an attribute."""
+    value = (
+        sae.get(name) if isinstance(sae, Mapping) else functools.reduce(lambda held, part: getattr(held, part, None), name.split("."), sae)
+    )
+    if isinstance(value, np.ndarray | int) and not isinstance(value, bool):
+        return torch.tensor(value)
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def _config_of(sae: Any) -> dict[str, Any]:
+    if isinstance(sae, SparseAutoencoder):
+        return {"top": sae.top, "scaling": sae.scaling, "made_for": sae.made_for}
+    config = sae.get("cfg", {}) if isinstance(sae, Mapping) else getattr(sae, "cfg", {})
+    if (written := getattr(config, "to_dict", None)) is not None:
+        return dict(written())
+    return dict(config) if isinstance(config, Mapping) else dict(vars(config)) if hasattr(config, "__dict__") else {}
+
+
+def _digest(sae: SparseAutoencoder) -> str:
+    """A short hash of all that the latents depend on."""
+    found = hashlib.sha256(repr((sae.top, sae.scaling, tuple(sae.encoder.shape))).encode())
+    for part in (sae.encoder, sae.bias, sae.center, sae.threshold):
+        found.update(part.cpu().numpy().tobytes())
+    return found.hexdigest()[:12]

@@ -1,6 +1,7 @@
 """The n-grams of a corpus: all of them, the unique ones, and where each stands first."""
 
-from collections.abc import Iterable, Sequence
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,30 +46,48 @@ class NGrams:
         first = order[new]
         return NGrams(self.ids[first], self.text[first], self.position[first]), group
 
+    @classmethod
+    def read(cls, texts: Iterable[str], vocabulary: Vocabulary, length: int, allowed: Int[np.ndarray, " w"]) -> "NGrams":
+        """The unique n-grams of `length` words, all in `allowed`, in the order of their ids.
 
-def ngrams(texts: Iterable[str], vocabulary: Vocabulary, length: int, allowed: Int[np.ndarray, " w"]) -> NGrams:
-    """The unique n-grams of `length` words, all in `allowed`, in the order of their ids.
+        No n-gram crosses the end of a text. A text shorter than `length` gives none: the authors pad it (section 4.1), which would only
+        add texts that no other method may propose. Raises InputError if there are none.
+        """
+        mask = np.zeros(len(vocabulary), dtype=bool)
+        mask[allowed] = True
+        found, waiting, number, count, longest = [], [], 0, 0, 0
+        for number, text in enumerate(texts, start=1):
+            ids = vocabulary.encode(text)
+            waiting.append(ids)
+            count, longest = count + len(ids), max(longest, len(ids))
+            if count >= BLOCK:
+                found.append(cls.of(waiting, length, mask, number - len(waiting)).unique()[0])
+                waiting, count = [], 0
+        found.append(cls.of(waiting, length, mask, number - len(waiting)).unique()[0])
+        if longest < length:
+            raise InputError(f"no text of the corpus has {length} words; give longer texts or a smaller --length")
+        whole = found[0] if len(found) == 1 else _joined(found).unique()[0]
+        if not len(whole):
+            raise InputError(f"every {length}-gram of the corpus has a word that the model does not know; is the corpus in its language?")
+        return whole
 
-    No n-gram crosses the end of a text. A text shorter than `length` gives none (the authors pad it; section 4.1 of their method. It would
-    only add texts that no other method may propose). Raises InputError if there are none.
-    """
-    mask = np.zeros(len(vocabulary), dtype=bool)
-    mask[allowed] = True
-    found, waiting, number, count, longest = [], [], 0, 0, 0
-    for number, text in enumerate(texts, start=1):
-        ids = vocabulary.encode(text)
-        waiting.append(ids)
-        count, longest = count + len(ids), max(longest, len(ids))
-        if count >= BLOCK:
-            found.append(NGrams.of(waiting, length, mask, number - len(waiting)).unique()[0])
-            waiting, count = [], 0
-    found.append(NGrams.of(waiting, length, mask, number - len(waiting)).unique()[0])
-    if longest < length:
-        raise InputError(f"no text of the corpus has {length} words; give longer texts or a smaller --length")
-    whole = found[0] if len(found) == 1 else _joined(found).unique()[0]
-    if not len(whole):
-        raise InputError(f"every {length}-gram of the corpus has a word that the model does not know; is the corpus in its language?")
-    return whole
+    def in_context(
+        self, wanted: Iterable[Sequence[int]], texts: Iterable[str], vocabulary: Vocabulary
+    ) -> Mapping[tuple[int, ...], tuple[str, str]]:
+        """The text before and after each wanted n-gram, where it stands first in `texts`, whose unique n-grams these are."""
+        places: dict[int, list[int]] = {}
+        for ids in {tuple(ids) for ids in wanted}:
+            row = bisect.bisect_left(range(len(self)), ids, key=lambda row: tuple(self.ids[row].tolist()))
+            places.setdefault(int(self.text[row]), []).append(row)
+        found = {}
+        for number, text in enumerate(texts):
+            if len(found) == sum(map(len, places.values())):
+                break
+            ids = vocabulary.encode(text) if number in places else []
+            for row in places.get(number, ()):
+                start = int(self.position[row])
+                found[tuple(self.ids[row].tolist())] = vocabulary.decode(ids[:start]), vocabulary.decode(ids[start + self.ids.shape[1] :])
+        return found
 
 
 def _joined(parts: Sequence[NGrams]) -> NGrams:

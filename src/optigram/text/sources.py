@@ -98,6 +98,16 @@ def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ..
     return tuple(found.values())
 
 
+def sampled_count(source: Any) -> int | None:
+    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N below 1."""
+    if not isinstance(source, str) or not source.startswith(SAMPLED):
+        return None
+    count = source.removeprefix(SAMPLED)
+    if not count.isdecimal() or int(count) < 1:
+        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
+    return int(count)
+
+
 def changed(source: Source) -> bool:
     """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
     if source.kind == HUB:
@@ -116,7 +126,7 @@ def _names_a_file(text: str) -> bool:
 
 def _named(name: str, column: str | None) -> Iterator[Source]:
     if name.startswith(SAMPLED):
-        raise InputError(f"a scan reads files, got {name!r}; sample with `optigram find`, or give --corpus FILE")
+        raise InputError(f"expected files, got {name!r}; sample texts with `optigram find`, or in Python, and give a file")
     if COLUMN in name and not Path(name).is_file():
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):

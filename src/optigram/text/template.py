@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
-from optigram.text.vocabulary import Vocabulary, known_ids
+from optigram.text.vocabulary import Vocabulary
 
 SLOT = re.compile(r"\{(\d*)\}")
 
@@ -44,7 +44,7 @@ class Template:
         fixed, counts = SLOT.split(text)[::2], [int(count) if count else None for count in SLOT.findall(text)]
         if not counts or 0 in counts or (None in counts and len(counts) > 1):
             raise InputError(f"expected a template with {{}} once, for the free words, or slots such as {{3}} and {{2}}, got {text!r}")
-        pieces = [known_ids(piece.rstrip(" ") if i < len(counts) else piece, vocabulary) for i, piece in enumerate(fixed)]
+        pieces = [vocabulary.known_ids(piece.rstrip(" ") if i < len(counts) else piece) for i, piece in enumerate(fixed)]
         before, after = pieces[0], pieces[-1]
         if before[: len(vocabulary.prefix)] != vocabulary.prefix:
             before = vocabulary.prefix + before

@@ -48,6 +48,15 @@ class Vocabulary:
             typed = typed[: -len(self.suffix)]
         return self.encode(self.decode(typed)) == typed
 
+    def known_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a text without unknown words. Raises InputError for the first unknown word."""
+        unknown = {i for i in self.special if self.tokens[i] in UNKNOWNS}
+        ids = self.encode(text)
+        if unknown.intersection(ids):
+            word = next((word for word in text.split() if unknown.intersection(self.encode(word))), text)
+            raise InputError(f"the model does not know the word {word!r}; leave it out or spell it another way")
+        return tuple(ids)
+
 
 def words_of(text: str) -> list[str]:
     """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
@@ -82,13 +91,3 @@ def _word_spans(text: str) -> list[tuple[int, int]]:
     kept = [(letter, place) for place, written in enumerate(text) if written not in "'\u2019" for letter in written.lower()]
     lowered = "".join(letter for letter, _ in kept)
     return [(kept[found.start()][1], kept[found.end() - 1][1] + 1) for found in WORD.finditer(lowered)]
-
-
-def known_ids(text: str, vocabulary: Vocabulary) -> tuple[int, ...]:
-    """The ids of a text without unknown words. Raises InputError for the first unknown word."""
-    unknown = {i for i in vocabulary.special if vocabulary.tokens[i] in UNKNOWNS}
-    ids = vocabulary.encode(text)
-    if unknown.intersection(ids):
-        word = next((word for word in text.split() if unknown.intersection(vocabulary.encode(word))), text)
-        raise InputError(f"the model does not know the word {word!r}; leave it out or spell it another way")
-    return tuple(ids)

@@ -32,7 +32,7 @@ def _show_version(asked: bool) -> bool:
 
 
 @app.callback()
-def options(
+def _options(
     version: Annotated[bool, typer.Option("--version", help="print the version", callback=_show_version, is_eager=True)] = False,
     debug: Annotated[bool, typer.Option(DEBUG, help="show the traceback of an unexpected error")] = False,
 ) -> None:

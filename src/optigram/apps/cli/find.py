@@ -1,12 +1,15 @@
 """Commands that search and score: demo, find, score, explain."""
 
+import json
+import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets, with_find_options
-from optigram.apps.cli.output import print_explanations, print_records, say_interrupted
-from optigram.errors import InputError, Interrupted
+from optigram.apps.cli.output import INTERRUPTED, console, print_records, tell
+from optigram.errors import Interrupted
 
 if TYPE_CHECKING:
     from optigram.runs.options import FindOptions
@@ -16,8 +19,8 @@ PANEL = "Search"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("demo", rich_help_panel=PANEL)
+def _demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
     """Run the paper's five methods on six neurons of the bundled model (about two minutes)."""
     from optigram.papers.poerner2018.demo import MODEL, TARGETS, options, summary
 
@@ -26,19 +29,18 @@ def demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device 
         typer.echo(f"\n{summary(found)}")
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+@app.command("find", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 @with_find_options
-def find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def _find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Find the texts that make neurons fire most.
 
     The first search of the bundled model takes about half a minute on two cores; larger models take longer.
     """
-    refuse_options(targets)
     _found(model, targets, options, out, as_json, quiet)
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def score(
+@app.command("score", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _score(
     model: Model,
     targets: Targets,
     text: Annotated[list[str], typer.Option(help="a text, or with a template its free words; repeatable")],
@@ -53,15 +55,14 @@ def score(
     """Score texts: their exact activation."""
     from optigram.api import score as scored
 
-    refuse_options(targets)
     found = scored(
         model, targets, text, template=template, chat=chat, surprisal=surprisal, fluency_model=fluency_model, device=device, quiet=quiet
     )
     print_records(found, as_json)
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def explain(
+@app.command("explain", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _explain(
     model: Model,
     targets: Targets,
     text: Annotated[str, typer.Option(help="a text, or with a template its free words")],
@@ -78,14 +79,11 @@ def explain(
     """Explain a text: which words matter, what would be better, and whether their order matters."""
     from optigram.api import explain as explained
 
-    refuse_options(targets)
-    print_explanations(explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device), as_json)
-
-
-def refuse_options(targets: list[str]) -> None:
-    """A target may begin with a minus sign, so unknown options arrive among the targets. Raises InputError for the first."""
-    if option := next((target for target in targets if target.startswith("--")), None):
-        raise InputError(f"no such option: {option}; see --help")
+    found = explained(model, targets, text, n=top, whole=whole, template=template, chat=chat, seed=seed, device=device)
+    if as_json:
+        sys.stdout.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
+    else:
+        found.show(console())
 
 
 def _found(model: str, targets: list[str], options: "FindOptions", out, as_json: bool, quiet: bool):
@@ -96,6 +94,7 @@ def _found(model: str, targets: list[str], options: "FindOptions", out, as_json:
         found = search(model, targets, out=out, quiet=quiet, **dict(options))
     except Interrupted as error:
         print_records(error.results, as_json)
-        raise say_interrupted(error) from error
+        tell(f"interrupted; kept {len(error.results)} texts")
+        raise typer.Exit(INTERRUPTED) from error
     print_records(found, as_json)
     return found

@@ -16,8 +16,8 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 PATIENCE = 3  # seconds that open connections have when the server ends
 
 
-@app.command(rich_help_panel=PANEL)
-def explore(
+@app.command("explore", rich_help_panel=PANEL)
+def _explore(
     model: Model = "imaginet",
     corpus: Annotated[str | None, typer.Option(help="corpus for crp", show_default="the bundled captions")] = None,
     template: Around = None,

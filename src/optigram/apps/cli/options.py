@@ -9,13 +9,25 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from optigram.runs.options import FindOptions, checked, flag_of
+from optigram.errors import InputError
+from optigram.runs.options import FindOptions, flag_of
 
 Model = Annotated[
     str,
     typer.Argument(help='"imaginet" (bundled), a Hub id such as gpt2 or gpt2@REVISION, a folder, a GGUF file, or package.module:factory'),
 ]
-Targets = Annotated[list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza")]
+
+
+def _no_options(targets: list[str]) -> list[str]:
+    """A target may begin with a minus sign, so unknown options arrive among the targets. Raises InputError for the first."""
+    if option := next((target for target in targets if target.startswith("--")), None):
+        raise InputError(f"no such option: {option}; see --help")
+    return targets
+
+
+Targets = Annotated[
+    list[str], typer.Argument(help="addresses such as language:umbrella, visual:0-9@max, -visual:pizza", callback=_no_options)
+]
 Json = Annotated[bool, typer.Option("--json", help="write JSON lines to standard output", rich_help_panel="Output")]
 Seed = Annotated[int, typer.Option(help="seed of all random numbers", min=0)]
 Device = Annotated[
@@ -28,15 +40,18 @@ FluencyModel = Annotated[
     str | None, typer.Option("--fluency-model", help="the language model that measures surprisal", show_default="the model itself")
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json", rich_help_panel="Output")]
+AllowImports = Annotated[
+    bool, typer.Option("--allow-imports", help="run the code that the folder names by an import path, such as my_module:factory")
+]
 EngineName = Annotated[str, typer.Option("--engine", help="where the work runs: local, processes or ray")]
 Address = Annotated[str | None, typer.Option("--ray-address", help='a running Ray cluster, such as "auto"', show_default="a new local one")]
 
 
 def device_of(device: str | None) -> str:
     """The device that is asked for, by default the GPU where there is one."""
-    from optigram.models.loading import best_device
+    from optigram.models.loading import device_named
 
-    return device or str(best_device())
+    return device or str(device_named(None))
 
 
 PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help
@@ -48,7 +63,7 @@ def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def call(**values: Any) -> None:
         given = {name: values.pop(name) for name in FindOptions.model_fields}
-        command(options=checked(FindOptions, {name: value for name, value in given.items() if value is not None}, flag_of), **values)
+        command(options=FindOptions.checked({name: value for name, value in given.items() if value is not None}, flag_of), **values)
 
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
     made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]

@@ -1,22 +1,16 @@
 """What commands print: records and tables on standard output, remarks on standard error."""
 
-import json
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 from optigram.engine.progress import progress, tell
 
 if TYPE_CHECKING:
-    from optigram.errors import Interrupted
-    from optigram.report.explanations import Explanations
     from optigram.report.results import Results
 
-__all__ = ["INTERRUPTED", "console", "print_explanations", "print_lines", "print_records", "progress", "say_interrupted", "tell"]
+__all__ = ["INTERRUPTED", "console", "print_records", "progress", "tell"]
 
 WIDE = 160  # characters of a table that is not shown on a terminal
 INTERRUPTED = 130
@@ -27,28 +21,9 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
-def print_lines(rows: Iterable[object]) -> None:
-    """JSON lines on standard output."""
-    sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
 def print_records(results: "Results", as_json: bool) -> None:
     """Results as a table, or as JSON lines."""
     if as_json:
         sys.stdout.writelines(record.to_json() + "\n" for record in results)
     elif len(results):
         results.show(console())
-
-
-def print_explanations(explanations: "Explanations", as_json: bool) -> None:
-    """Explanations as tables, or as JSON lines."""
-    if as_json:
-        print_lines(map(asdict, explanations))
-    else:
-        explanations.show(console())
-
-
-def say_interrupted(error: "Interrupted") -> typer.Exit:
-    """Say how much an interrupted run kept; gives the exit to raise."""
-    tell(f"interrupted; kept {len(error.results)} texts")
-    return typer.Exit(INTERRUPTED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.options import Device, Json, Quiet, device_of
+from optigram.apps.cli.options import AllowImports, Device, Json, Quiet, device_of
 from optigram.apps.cli.output import console, print_records, progress, tell
 from optigram.errors import InputError
 
@@ -21,14 +21,15 @@ app = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="a folder written by find, demo or study")]
 
 
-@app.command(rich_help_panel=PANEL)
-def report(
+@app.command("report", rich_help_panel=PANEL)
+def _report(
     folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
     out: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path("report.html"),
     scan: Annotated[Path | None, typer.Option(help="the folder of a scan, shown beside the run")] = None,
     only: Annotated[str | None, typer.Option(help="of a scan: targets whose address matches a pattern such as 'visual:p*'")] = None,
     title: Annotated[str | None, typer.Option(help="title of the page", show_default="name of the study or folder")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="records only: no word contributions, substitutes or corpus examples")] = False,
+    allow_imports: AllowImports = False,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
@@ -42,21 +43,21 @@ def report(
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device_of(device), quiet)
+        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device_of(device), allow_imports, quiet)
     if not quiet:
         tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
 
-@app.command(rich_help_panel=PANEL)
-def evidence(folder: Folder, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("evidence", rich_help_panel=PANEL)
+def _evidence(folder: Folder, allow_imports: AllowImports = False, device: Device = None, quiet: Quiet = False) -> None:
     """Compute the evidence of a run again: contribution of each word, substitutes, corpus examples."""
-    rows = _gather(folder, device_of(device), quiet)
+    rows = _gather(folder, device_of(device), allow_imports, quiet)
     if not quiet:
         tell(f"evidence of {len(rows)} neurons is in {folder}")
 
 
-@app.command(rich_help_panel=PANEL)
-def show(
+@app.command("show", rich_help_panel=PANEL)
+def _show(
     folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
     target: Annotated[str | None, typer.Option(help="only this target")] = None,
     top: Annotated[int | None, typer.Option(help="number of texts per target", min=1)] = None,
@@ -78,30 +79,30 @@ def show(
         found.show(console())
 
 
-def _report_run(folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, quiet: bool) -> None:
+def _report_run(
+    folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, allow_imports: bool, quiet: bool
+) -> None:
     from optigram.report.html import write_report
-    from optigram.runs.folder import open_folder
-    from optigram.study.evidence import EVIDENCE, read_evidence
+    from optigram.runs.folder import RunFolder
+    from optigram.study.evidence import EVIDENCE, Evidence
 
-    kept = open_folder(folder)
-    if not plain and not _covers(kept.records, known := read_evidence(folder)):
+    kept = RunFolder.open(folder)
+    if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
         try:
-            _gather(folder, device, quiet)
+            _gather(folder, device, allow_imports, quiet)
         except InputError as error:
             raise InputError(f"{error}; or make the page from the records alone with --plain") from error
-    write_report(kept, [] if plain else read_evidence(folder), out, title, scan)
+    write_report(kept, [] if plain else Evidence.read(folder), out, title, scan)
 
 
 def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, quiet: bool) -> None:
     from optigram.report.html import write_scan_report
-    from optigram.report.scan_data import chosen
 
-    targets = chosen(found, only)
-    if len(targets) < len(found) and only is None and not quiet:
-        tell(f"the page shows the first {len(targets)} of {len(found):,} targets; choose others with --only 'PATTERN'")
-    write_scan_report(found, targets, out, title)
+    count = write_scan_report(found, out, title, only)
+    if count < len(found) and only is None and not quiet:
+        tell(f"the page shows the first {count} of {len(found):,} targets; choose others with --only 'PATTERN'")
 
 
 def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool) -> None:
@@ -114,11 +115,11 @@ def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool
         console().print(places_table(rows))
 
 
-def _gather(folder: Path, device: str, quiet: bool) -> list:
+def _gather(folder: Path, device: str, allow_imports: bool, quiet: bool) -> list:
     from optigram.study.collect import collect
 
     with progress(quiet) as show:
-        return collect(folder, device, show)
+        return collect(folder, device, show, allow_imports)
 
 
 def _covers(records: list, known: list) -> bool:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optigram.apps.cli.find import refuse_options
-from optigram.apps.cli.options import Address, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
+from optigram.apps.cli.options import Address, AllowImports, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
 from optigram.apps.cli.output import console, progress, tell
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
+    from optigram.engine.launch import Place
     from optigram.scanning.results import ScanResults
     from optigram.scanning.worker import Worker
 
@@ -26,8 +26,8 @@ Batch = Annotated[int | None, typer.Option(help="largest number of texts held at
 Workers = Annotated[int | None, typer.Option(help="processes of the engines processes and ray", show_default="one per core", min=1)]
 
 
-@app.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-def scan(
+@app.command("scan", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def _scan(
     model: Model,
     targets: Targets,
     corpus: Annotated[list[str] | None, typer.Option(help="a file, a glob, or hf:NAME@REVISION:SPLIT; repeatable")] = None,
@@ -69,12 +69,11 @@ def scan(
     from optigram.targets.target import resolve
     from optigram.text.sources import Corpus, sources
 
-    refuse_options(targets)
     if plan and out is None:
         raise InputError("--plan: expected a folder to write to; give --out DIR")
     place, device = _place_and_device(device)
-    if place[1] > 1 and out is None:
-        raise InputError(f"this is one of {place[1]} processes, which share a folder; give --out DIR")
+    if place.world > 1 and out is None:
+        raise InputError(f"this is one of {place.world} processes, which share a folder; give --out DIR")
     network = load(model, device=device, dtype=None if dtype == "saved" else dtype)
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
@@ -88,7 +87,7 @@ def scan(
     run = _engine(engine, workers, ray_address, device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = out or Path(temporary)
-        job = Worker.job(folder, device, tokenizers, batch)
+        job = Worker.job(folder, device, tokenizers, batch, allow_imports=True)  # the user named the model in this call
         worker = Worker(made, network, tokenizers, batch, chosen)
         if engine == "local":  # this process has the model already
             job = dataclasses.replace(job, build=lambda: worker)
@@ -97,8 +96,8 @@ def scan(
         _show(found, as_json, quiet)
 
 
-@app.command(rich_help_panel=PANEL)
-def work(
+@app.command("work", rich_help_panel=PANEL)
+def _work(
     folder: Folder,
     rank: Annotated[
         int | None, typer.Option(help="rank of this process", show_default="from torchrun, srun or Slurm, else 0", min=0)
@@ -109,11 +108,12 @@ def work(
     ray_address: Address = None,
     tokenizers: Tokenizers = 0,
     batch: Batch = None,
+    allow_imports: AllowImports = False,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Read the missing shards of a planned scan that belong to this process. Any number of processes may run at a time."""
-    from optigram.engine.launch import checked_place
+    from optigram.engine.launch import Place
     from optigram.scanning.plan import Plan
     from optigram.scanning.scan import run_shards
     from optigram.scanning.worker import Worker
@@ -121,16 +121,16 @@ def work(
     if (rank is None) != (world is None):
         raise InputError("give --rank and --world together, or neither")
     place, device = _place_and_device(device)
-    place = place if rank is None or world is None else checked_place(rank, world)
+    place = place if rank is None or world is None else Place(rank, world)
     made, run = Plan.read(folder), _engine(engine, workers, ray_address, device)
     with progress(quiet) as show:
-        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch), run, show, place))
+        read = sum(1 for _ in run_shards(made, folder, Worker.job(folder, device, tokenizers, batch, allow_imports), run, show, place))
     if not quiet:
         tell(f"{read} shards read; {len(made.missing(folder))} of {len(made.shards)} are missing in {folder}")
 
 
-@app.command(rich_help_panel=PANEL)
-def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Quiet = False) -> None:
+@app.command("merge", rich_help_panel=PANEL)
+def _merge(folder: Folder, as_json: Json = False, allow_imports: AllowImports = False, device: Device = None, quiet: Quiet = False) -> None:
     """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import Plan
@@ -139,7 +139,7 @@ def merge(folder: Folder, as_json: Json = False, device: Device = None, quiet: Q
 
     state = merged(Plan.read(folder), folder)
     with progress(quiet) as show:
-        publish(state, Worker.start(folder, device), folder, show)
+        publish(state, Worker.start(folder, device, allow_imports=allow_imports), folder, show)
     _show(ScanResults.load(folder), as_json, quiet)
 
 
@@ -150,16 +150,16 @@ def _engine(name: str, workers: int | None, address: str | None, device: str) ->
     return engine_named(name, workers or cores(), address, device != "cpu")
 
 
-def _place_and_device(device: str | None) -> tuple[tuple[int, int], str]:
+def _place_and_device(device: str | None) -> "tuple[Place, str]":
     """The place of this process among those that were started together, and its device."""
     import torch
 
-    from optigram.engine.launch import own_device, place_in_world
+    from optigram.engine.launch import Place
 
-    return place_in_world() or (0, 1), own_device(device_of(device), torch.cuda.device_count())
+    return Place.launched() or Place(), Place.device(device_of(device), torch.cuda.device_count())
 
 
-def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: tuple[int, int]) -> "ScanResults | None":
+def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: "Place") -> "ScanResults | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
     from optigram.scanning.scan import run_scan, run_shards
 
@@ -168,8 +168,7 @@ def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", qui
         for _ in run_shards(plan, folder, job, engine, show, place):
             pass
         if missing := plan.missing(folder):
-            rank, world = place
-            tell(f"process {rank} of {world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
+            tell(f"process {place.rank} of {place.world} has read its shards; {len(missing)} of {len(plan.shards)} are missing in {folder}")
             return None
         return run_scan(worker, folder, show)
 
@@ -190,8 +189,8 @@ def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
         tell(summary(found))
 
 
-@app.command(rich_help_panel=PANEL)
-def export(
+@app.command("export", rich_help_panel=PANEL)
+def _export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
     kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
@@ -203,8 +202,8 @@ def export(
     write(ScanResults.load(folder), kind, out)
 
 
-@app.command(rich_help_panel=PANEL)
-def push(
+@app.command("push", rich_help_panel=PANEL)
+def _push(
     folder: Annotated[Path, typer.Argument(help="the folder of a scan, search or study")],
     repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub")],
     private: Annotated[bool, typer.Option("--private", help="make it private")] = False,
@@ -215,8 +214,8 @@ def push(
     tell(f"all of it is in {upload(folder, repository, private)}")
 
 
-@app.command(rich_help_panel=PANEL)
-def curve(
+@app.command("curve", rich_help_panel=PANEL)
+def _curve(
     folder: Folder,
     target: Annotated[str, typer.Argument(help="the address of a target that was scanned")],
     out: Annotated[Path, typer.Option(help="where to write .svg, .pdf and .png")],
@@ -224,10 +223,10 @@ def curve(
 ) -> None:
     """Plot the highest activation against the size of the corpus, with the level of each search."""
     from optigram.report.figures import require_matplotlib, save
-    from optigram.report.scan_tables import corpus_curve, levels_of
+    from optigram.report.scan_tables import corpus_curve
     from optigram.runs.records import read
     from optigram.scanning.results import ScanResults
 
     require_matplotlib()
     found = [record for each in records or () for record in read(each / "records.parquet")]
-    save(corpus_curve(ScanResults.load(folder), target, levels_of(found, target)), out)
+    save(corpus_curve(ScanResults.load(folder), target, found), out)

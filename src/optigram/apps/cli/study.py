@@ -23,8 +23,8 @@ PANEL = "Studies and the paper"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
-def study(
+@app.command("study", rich_help_panel=PANEL)
+def _study(
     spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018" for the paper')],
     out: Annotated[Path | None, typer.Option(help="a folder for the results; a study that was stopped resumes there")] = None,
     scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
@@ -50,10 +50,10 @@ def study(
     say = (lambda text: None) if quiet else tell
     with progress(quiet) as show:
         if spec == PAPER:
-            from optigram.papers.poerner2018.reproduce import Reproduction, reproduce
+            from optigram.papers.poerner2018.reproduce import Reproduction
 
             asked = Reproduction(scale, model, corpus, data, seed, device, processes, run)
-            reproduce(asked, folder, say, show, plan)
+            asked.run(folder, say, show, plan)
         else:
             _study_file(Path(spec), folder, device, processes, run, say, show, plan)
     if not plan:
@@ -71,23 +71,22 @@ def _study_file(
     plan: bool,
 ) -> None:
     from optigram.report.comparisons import methods_grid, plan_grid
-    from optigram.report.formats import plain
-    from optigram.study.cells import StudyContext, missing
+    from optigram.study.cells import StudyContext
     from optigram.study.estimate import estimate
     from optigram.study.runner import CELLS, run_study
-    from optigram.study.spec import read
+    from optigram.study.spec import Study
 
-    asked = read(path)
+    asked = Study.read(path)
     workshop = StudyContext(asked, device)
-    todo = missing(workshop.cells(), folder / CELLS)
+    todo = workshop.missing(folder / CELLS)
     if todo:
-        say(plain(plan_grid(estimate(workshop, todo), workers)))
+        say(plan_grid(estimate(workshop, todo), workers).plain())
     if not plan:
-        console().print(plain(methods_grid(run_study(asked, workshop, folder, workers, show, engine))), highlight=False, markup=False)
+        console().print(methods_grid(run_study(asked, workshop, folder, workers, show, engine)).plain(), highlight=False, markup=False)
 
 
-@app.command(rich_help_panel=PANEL)
-def data(
+@app.command("data", rich_help_panel=PANEL)
+def _data(
     name: Annotated[str, typer.Argument(help="coco, which the paper trains on, or flickr8k: both of zenodo.org/records/804392")],
     out: Annotated[Path, typer.Option(help="folder for the archive and the extracted data")] = Path("data"),
     archive: Annotated[Path | None, typer.Option(help="the data.tgz of the record, if it was downloaded already")] = None,
@@ -108,8 +107,8 @@ def data(
     tell(f"{place} holds {counts} captions; try: optigram train imaginet --data {place} --out imaginet-{name}")
 
 
-@app.command(rich_help_panel=PANEL)
-def train(
+@app.command("train", rich_help_panel=PANEL)
+def _train(
     model: Annotated[str, typer.Argument(help="what to train: imaginet")],
     out: Annotated[Path, typer.Option(help="a folder for the model and its checkpoint; an interrupted run resumes there")],
     data: Annotated[Path | None, typer.Option(help="a folder in Vendrov's or Karpathy's layout, with its splits")] = None,
@@ -160,9 +159,10 @@ def train(
 def _training_data(
     folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
 ) -> "Dataset":
-    from optigram.papers.poerner2018.data import SHARES, read_captions, split
-    from optigram.papers.poerner2018.features import read_images
+    from optigram.papers.poerner2018.data import SHARES, Dataset
+    from optigram.papers.poerner2018.features import Images
     from optigram.papers.poerner2018.layouts import read_folder
+    from optigram.text.sources import open_corpus
 
     if (folder is None) == (not captions):
         raise InputError("expected either --data FOLDER or --captions FILE, got both or neither; see optigram train --help")
@@ -174,5 +174,6 @@ def _training_data(
         return read_folder(folder, restval)
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
-    known = None if images is None else read_images(images, rows)
-    return split(read_captions(captions or []), known, SHARES, settings.seed, settings.held_out)
+    known = None if images is None else Images.read(images, rows)
+    given = (document for source in captions or [] for document in open_corpus(source).documents())
+    return Dataset.split(given, known, SHARES, settings.seed, settings.held_out)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from optigram.apps.live.watch import Watched
 from optigram.errors import InputError
-from optigram.methods import Proposal, chains
+from optigram.methods import Proposal, chains, registry
+from optigram.methods.combinators import Watched
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
@@ -22,9 +22,8 @@ from optigram.runs.ablation import without_each
 from optigram.runs.find import run_plan, score_texts
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
-from optigram.runs.plan import Plan, corpus_search, plan_of, reads_corpus
+from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.text.sources import Corpus
-from optigram.text.vocabulary import known_ids
 
 LONGEST_TEXT, LONGEST, LARGEST, WAITING = 2000, 32, 50_000.0, 8  # characters; free words; forward-equivalents; jobs in the queue
 DONE = ("done", "cancelled", "failed")
@@ -71,7 +70,7 @@ class Session:
         """What a text is worth, what each word adds, and what the text so far is worth after each word. Raises InputError."""
         if len(text) > LONGEST_TEXT:
             raise InputError(f"expected a text of at most {LONGEST_TEXT} characters, got {len(text)}; shorten it")
-        ids = known_ids(text, self.model.vocabulary)
+        ids = self.model.vocabulary.known_ids(text)
         if not ids:
             raise InputError("the text has no words; type at least one")
         objective = self._objective(target, len(ids))
@@ -94,9 +93,9 @@ class Session:
             raise InputError(f"expected a budget of more than 0 and at most {LARGEST:,.0f} forward-equivalents, got {budget:g}")
         if self.closed or sum(job.state == "waiting" for job in self.jobs.values()) >= WAITING:
             raise InputError(f"{WAITING} searches are waiting already; cancel one, or wait")
-        if chains.imports(by):  # whoever reaches the page must not choose what code is imported
+        if registry.imports(by):  # whoever reaches the page must not choose what code is imported
             raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
-        if chains.parse(by, self.corpus is not None).corpus and self.corpus is None:
+        if chains.Chain.parse(by, self.corpus is not None).corpus and self.corpus is None:
             raise InputError("corpus search needs a corpus; start again with --corpus FILE")
         self._objective(target, length)
         job = Job(next(self._numbers), target, by, length, budget, seed)
@@ -162,14 +161,14 @@ class Session:
             found = run_plan(objective, dataclasses.replace(plan, method=Watched(plan.method, tell)), bounds, job.seed)
             job.state = "cancelled" if found.interrupted else "done"
             (record,) = found.records
-            job.tell(text=record.text, activation=record.activation, forwards=record.forwards + record.backwards)
+            job.tell(text=record.text, activation=record.activation, forwards=record.total_forwards)
         except Exception as error:  # a worker that died would leave all other jobs waiting for ever
             job.state = "failed"
             job.tell(error=f"{type(error).__name__}: {error}")
 
     def _plan(self, job: Job, objective: Objective) -> Plan:
         reads = self.corpus is not None and reads_corpus([job.by])
-        return plan_of(job.by, objective, corpus_search(objective, self.corpus) if reads and self.corpus else None, job.budget)
+        return Plan.of(job.by, objective, corpus_search(objective, self.corpus) if reads and self.corpus else None, job.budget)
 
     def _text(self, ids: torch.Tensor) -> str:
         return self.model.vocabulary.decode(ids.tolist())

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from optigram.methods import paper as presets
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS
-from optigram.report.comparisons import methods_grid, show
-from optigram.report.formats import Grid, markdown
+from optigram.report.comparisons import methods_grid
+from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, Comparison, against, compare, site_of, with_holm
+from optigram.study.statistics import BASELINE, Comparison, compare, site_of
 
 ARMS = (FAITHFUL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
@@ -52,16 +52,16 @@ def page(records: Sequence[Record], about: str) -> list[str]:
         about,
         SETTINGS,
         "## Which method finds the highest activations\n",
-        markdown(_claims_grid(_claims(records))),
+        _claims_grid(_claims(records)).markdown(),
         "The paper's ranking is gbl > crp > the others. Here, by median ratio to crp:\n",
         *orders,
         "\n## Every method against corpus search\n",
-        markdown(methods_grid(records)),
+        methods_grid(records).markdown(),
         f"The paper reports a cosine of {COSINE} between emb's optimised embeddings and their nearest words.\n",
         "## Placebos\n",
         "The same search for random directions in place of neurons, and in a model that was never trained. If the ratio is as high there "
         "as for neurons, beating corpus search is no evidence of a neuron's meaning.\n",
-        markdown(_placebo_grid(records)),
+        _placebo_grid(records).markdown(),
     ]
 
 
@@ -70,14 +70,14 @@ def _claims(records: Sequence[Record]) -> list[_Claim]:
     made = []
     for arm in ARMS:
         for site in PATHS:
-            here = [record for record in records if record.arm == arm and site_of(record) == site]
+            here = [record for record in records if record.arm == arm and site_of(record.target) == site]
             names = {presets.parse(name).label: name for name in dict.fromkeys(record.method for record in here)}
             if {"gbl", BASELINE} <= set(names):
-                made.append(_Claim("gbl is above crp", arm, site, against(here, names["gbl"], BASELINE), ABOVE))
+                made.append(_Claim("gbl is above crp", arm, site, Comparison.of(here, names["gbl"], BASELINE), ABOVE))
                 for label in ("smx", "logit", "emb"):
-                    made.append(_Claim(f"{label} is below crp", arm, site, against(here, names[label], BASELINE), BELOW))
-                    made.append(_Claim(f"gbl is above {label}", arm, site, against(here, names["gbl"], names[label]), ABOVE))
-    corrected = with_holm([claim.comparison for claim in made])
+                    made.append(_Claim(f"{label} is below crp", arm, site, Comparison.of(here, names[label], BASELINE), BELOW))
+                    made.append(_Claim(f"gbl is above {label}", arm, site, Comparison.of(here, names["gbl"], names[label]), ABOVE))
+    corrected = Comparison.with_holm([claim.comparison for claim in made])
     return [_Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
 
 
@@ -89,9 +89,9 @@ def _claims_grid(claims: Sequence[_Claim]) -> Grid:
             claim.site,
             claim.arm,
             claim.verdict,
-            show(claim.comparison.difference),
-            show(claim.comparison.ratio),
-            show(claim.comparison.wins, percent=True),
+            claim.comparison.difference.show(),
+            claim.comparison.ratio.show(),
+            claim.comparison.wins.show(percent=True),
             f"{claim.comparison.holm:.2g}",
             str(claim.comparison.neurons),
         ]
@@ -112,11 +112,11 @@ def _placebo_grid(records: Sequence[Record]) -> Grid:
     """The ratio of gbl to crp for neurons, and for placebos of the same indices."""
     rows = []
     for site in PATHS:
-        placebo = [record for record in records if record.arm == DIRECTIONS and site_of(record) == site]
+        placebo = [record for record in records if record.arm == DIRECTIONS and site_of(record.target) == site]
         targets = {record.target for record in placebo}
         for arm in (MODERN, DIRECTIONS, WEIGHTS):
             here = [record for record in records if record.arm == arm and record.target in targets]
             if here:
-                one = against(here, "gbl", BASELINE)
-                rows.append([site, "neurons" if arm == MODERN else arm, show(one.ratio), show(one.wins, percent=True), str(one.neurons)])
+                one = Comparison.of(here, "gbl", BASELINE)
+                rows.append([site, "neurons" if arm == MODERN else arm, one.ratio.show(), one.wins.show(percent=True), str(one.neurons)])
     return Grid(("path", "targets", "gbl / crp, median", "beats crp", "of"), rows, frozenset({2, 3, 4}))

@@ -11,7 +11,6 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
 from optigram.text.documents import Document
-from optigram.text.sources import open_corpus
 from optigram.text.vocabulary import UNKNOWN, Vocabulary, words_of
 
 SPLITS = ("train", "validation", "test")
@@ -51,47 +50,44 @@ class Dataset:
                 digest.update(f"{' '.join(words)}\n".encode())
         return digest.hexdigest()
 
+    @classmethod
+    def split(
+        cls, captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image"
+    ) -> "Dataset":
+        """Split captions into train, validation and test; `shares` are the fractions of validation and test.
 
-def read_captions(sources: Sequence[str]) -> list[Document]:
-    """All captions of all sources, in order."""
-    return [document for source in sources for document in open_corpus(source).documents()]
-
-
-def split(captions: Iterable[Document], images: Images | None, shares: tuple[float, float], seed: int, by: str = "image") -> Dataset:
-    """Split captions into train, validation and test; `shares` are the fractions of validation and test.
-
-    Test images are never trained on. Neither are validation images, unless `by` is "caption": then training may see another
-    caption of a validation image. No training caption equals a held-out one.
-    """
-    rows = {} if images is None else images.rows
-    groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
-    for number, (_, text, image) in enumerate(captions):
-        words = tuple(words_of(text))
-        if words:
-            groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
-    if rows and not rows.keys() & groups.keys():
-        shown = f"{next(iter(groups), '')!r} and {next(iter(rows))!r}"
-        raise InputError(
-            f"expected captions and features of the same images, got none in common, such as {shown}; name images alike in both"
-        )
-    rng = np.random.default_rng(seed)
-    keys = [str(key) for key in rng.permutation(sorted(groups))]
-    tested, validated = (round(share * len(keys)) for share in reversed(shares))
-    parts = {"test": [caption for key in keys[:tested] for caption in groups[key]]}
-    if by == "image":
-        parts["validation"] = [caption for key in keys[tested : tested + validated] for caption in groups[key]]
-        parts["train"] = [caption for key in keys[tested + validated :] for caption in groups[key]]
-    else:
-        rest = [caption for key in keys[tested:] for caption in groups[key]]
-        chosen = set(rng.permutation(len(rest))[: round(shares[0] * len(rest))].tolist())
-        parts["validation"] = [caption for i, caption in enumerate(rest) if i in chosen]
-        parts["train"] = [caption for i, caption in enumerate(rest) if i not in chosen]
-    held_out = {words for name in SPLITS[1:] for words, _ in parts[name]}
-    parts["train"] = [caption for caption in parts["train"] if caption[0] not in held_out]
-    if not all(parts.values()):
-        raise InputError(f"{len(keys)} captioned images or captions are too few to train on; give more captions")
-    found = {name: Captions([words for words, _ in parts[name]], np.array([row for _, row in parts[name]])) for name in SPLITS}
-    return Dataset(found, images)
+        Test images are never trained on. Neither are validation images, unless `by` is "caption": then training may see another
+        caption of a validation image. No training caption equals a held-out one.
+        """
+        rows = {} if images is None else images.rows
+        groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        for number, (_, text, image) in enumerate(captions):
+            words = tuple(words_of(text))
+            if words:
+                groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
+        if rows and not rows.keys() & groups.keys():
+            shown = f"{next(iter(groups), '')!r} and {next(iter(rows))!r}"
+            raise InputError(
+                f"expected captions and features of the same images, got none in common, such as {shown}; name images alike in both"
+            )
+        rng = np.random.default_rng(seed)
+        keys = [str(key) for key in rng.permutation(sorted(groups))]
+        tested, validated = (round(share * len(keys)) for share in reversed(shares))
+        parts = {"test": [caption for key in keys[:tested] for caption in groups[key]]}
+        if by == "image":
+            parts["validation"] = [caption for key in keys[tested : tested + validated] for caption in groups[key]]
+            parts["train"] = [caption for key in keys[tested + validated :] for caption in groups[key]]
+        else:
+            rest = [caption for key in keys[tested:] for caption in groups[key]]
+            chosen = set(rng.permutation(len(rest))[: round(shares[0] * len(rest))].tolist())
+            parts["validation"] = [caption for i, caption in enumerate(rest) if i in chosen]
+            parts["train"] = [caption for i, caption in enumerate(rest) if i not in chosen]
+        held_out = {words for name in SPLITS[1:] for words, _ in parts[name]}
+        parts["train"] = [caption for caption in parts["train"] if caption[0] not in held_out]
+        if not all(parts.values()):
+            raise InputError(f"{len(keys)} captioned images or captions are too few to train on; give more captions")
+        found = {name: Captions([words for words, _ in parts[name]], np.array([row for _, row in parts[name]])) for name in SPLITS}
+        return cls(found, images)
 
 
 @dataclass(frozen=True)
@@ -105,19 +101,19 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
-
-def batches(
-    texts: Sequence[np.ndarray], images: np.ndarray, size: int, rng: np.random.Generator | None = None, bucketed: bool = True
-) -> Iterator[Batch]:
-    """Batches of similar lengths, to avoid padding; `rng` shuffles captions of equal length, and the order of batches."""
-    order = np.arange(len(texts)) if rng is None else rng.permutation(len(texts))
-    if bucketed:
-        order = order[np.argsort([len(texts[i]) for i in order.tolist()], kind="stable")]
-    starts = list(range(0, len(texts), size))
-    for start in starts if rng is None else rng.permutation(starts).tolist():
-        rows = order[start : start + size]
-        lengths = np.array([len(texts[i]) for i in rows.tolist()])
-        ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
-        for row, i in enumerate(rows.tolist()):
-            ids[row, : len(texts[i])] = texts[i]
-        yield Batch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(images[rows]))
+    @classmethod
+    def batches(
+        cls, texts: Sequence[np.ndarray], images: np.ndarray, size: int, rng: np.random.Generator | None = None, bucketed: bool = True
+    ) -> "Iterator[Batch]":
+        """Batches of similar lengths, to avoid padding; `rng` shuffles captions of equal length, and the order of batches."""
+        order = np.arange(len(texts)) if rng is None else rng.permutation(len(texts))
+        if bucketed:
+            order = order[np.argsort([len(texts[i]) for i in order.tolist()], kind="stable")]
+        starts = list(range(0, len(texts), size))
+        for start in starts if rng is None else rng.permutation(starts).tolist():
+            rows = order[start : start + size]
+            lengths = np.array([len(texts[i]) for i in rows.tolist()])
+            ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
+            for row, i in enumerate(rows.tolist()):
+                ids[row, : len(texts[i])] = texts[i]
+            yield cls(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(images[rows]))

@@ -42,6 +42,20 @@ class Features:
             raise InputError(f"expected finite image features, got NaN or infinity in row {bad}; extract the features of that image again")
         return found
 
+    @staticmethod
+    def mapped(path: Path) -> Shaped[np.ndarray, "n f"]:
+        """Memory-map a `.npy` of floats [n f]. Raises InputError for anything else, pickles included."""
+        try:
+            array = open_memmap(path, mode="r")  # reads neither pickles nor zip files
+        except (OSError, ValueError, EOFError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"cannot read features {str(path)!r}: {reason}; expected a whole .npy without pickled objects") from error
+        if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
+            raise InputError(
+                f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them as .npy"
+            )
+        return array
+
 
 @dataclass(frozen=True)
 class Images:
@@ -51,19 +65,19 @@ class Images:
     rows: dict[str, int]
     labels: tuple[str, ...] = ()
 
+    @classmethod
+    def read(cls, path: Path, names: Path | None = None) -> "Images":
+        """Read features and image keys: a `.npy` with a text file `names` (one image key per line and row), or an `.npz`.
 
-def map_features(path: Path) -> Shaped[np.ndarray, "n f"]:
-    """Memory-map a `.npy` of floats [n f]. Raises InputError for anything else, pickles included."""
-    try:
-        array = open_memmap(path, mode="r")  # reads neither pickles nor zip files
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"cannot read features {str(path)!r}: {reason}; expected a whole .npy without pickled objects") from error
-    if array.ndim != 2 or array.dtype.kind != "f" or 0 in array.shape:
-        raise InputError(
-            f"expected features [images, numbers] of floats in {str(path)!r}, got {array.dtype} {list(array.shape)}; save them as .npy"
-        )
-    return array
+        The `.npz` holds `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f].
+        """
+        if path.suffix == ".npy":
+            return _named_rows(path, names)
+        if names is not None:
+            raise InputError(
+                f"expected row names with a .npy only, got them with {str(path)!r}; leave them out, its image_ids name the rows"
+            )
+        return _packed(path)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -75,20 +89,8 @@ def read_lines(path: Path) -> list[str]:
         raise InputError(f"cannot read {str(path)!r}: {error}; expected a text file in UTF-8") from error
 
 
-def read_images(path: Path, names: Path | None = None) -> Images:
-    """Read features and image keys: a `.npy` with a text file `names` (one image key per line and row), or an `.npz`.
-
-    The `.npz` holds `image_ids` [n] and either `features` [n f] or `labels_packed` (bits of labels) and `categories` [f].
-    """
-    if path.suffix == ".npy":
-        return _named_rows(path, names)
-    if names is not None:
-        raise InputError(f"expected row names with a .npy only, got them with {str(path)!r}; leave them out, its image_ids name the rows")
-    return _packed(path)
-
-
 def _named_rows(path: Path, names: Path | None) -> Images:
-    features = map_features(path)
+    features = Features.mapped(path)
     if names is None:
         raise InputError(
             f"expected row names with the features {str(path)!r}, got none; give --rows with a text file of image keys, one per row"

@@ -44,11 +44,6 @@ CLASSES = MappingProxyType(
 _CLASS_OF = {word: name for name, words in CLASSES.items() for word in words}
 
 
-def is_function_word(word: str) -> bool:
-    """Whether `word`, in lower case and without apostrophes, is in the list."""
-    return word in _CLASS_OF
-
-
 def class_of(word: str) -> str:
     """The class of `word`, or "content" if it is not in the list."""
     return _CLASS_OF.get(word, CONTENT)

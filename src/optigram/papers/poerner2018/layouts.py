@@ -16,7 +16,7 @@ from scipy.io.matlab import MatReadError
 
 from optigram.errors import InputError, nearest
 from optigram.papers.poerner2018.data import SPLITS, Captions, Dataset
-from optigram.papers.poerner2018.features import Features, Images, map_features, read_lines
+from optigram.papers.poerner2018.features import Features, Images, read_lines
 from optigram.shapes import Float
 from optigram.text.vocabulary import words_of
 
@@ -45,7 +45,7 @@ def read_folder(folder: Path, restval: bool = True) -> Dataset:
 
 def _read_vendrov(folder: Path) -> Dataset:
     """`{train,val,test}.txt`, five lines per image, and `images/10crop/{train,val,test}.npy` [n f], one row per image."""
-    blocks = [map_features(folder / "images" / "10crop" / f"{name}.npy") for name in VENDROV.values()]
+    blocks = [Features.mapped(folder / "images" / "10crop" / f"{name}.npy") for name in VENDROV.values()]
     widths = [block.shape[1] for block in blocks]
     if len(set(widths)) > 1:
         raise InputError(f"expected features of one width in {str(folder)!r}, got {widths} in {list(VENDROV.values())}; use one network's")

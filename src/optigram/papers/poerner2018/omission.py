@@ -16,9 +16,8 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet
 from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of
-from optigram.papers.poerner2018.syntax import LANGUAGE, VISUAL, Contrast, side
-from optigram.report.comparisons import show
-from optigram.report.formats import Grid, markdown
+from optigram.papers.poerner2018.syntax import LANGUAGE, VISUAL, Contrast
+from optigram.report.formats import Grid
 from optigram.shapes import Bool, Float, Int
 from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval
 from optigram.text.vocabulary import UNKNOWN, words_of
@@ -96,12 +95,12 @@ def _contrast(found: _Omissions) -> Interval:
 
 def _agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
     """Per method, whether its optimal n-grams and the omission scores agree."""
-    expected = {"above": "below", "below": "above"}.get(side(omitted))  # the side of the visual share of function words
+    expected = {"above": "below", "below": "above"}.get(omitted.side())  # the side of the visual share of function words
     lines = []
     for one in optimised:
-        shown = side(one.language)
+        shown = one.language.side()
         verdict = "undecided" if expected is None or shown == "undecided" else "agree" if shown == expected else "disagree"
-        lines.append(f"{one.method}: {verdict} (visual - language share of function words {show(one.language)})")
+        lines.append(f"{one.method}: {verdict} (visual - language share of function words {one.language.show()})")
     return lines
 
 
@@ -118,8 +117,8 @@ def _section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
             "## Omission scores\n",
             "1 - cosine between a path's final states with and without a word (Kadar et al. 2017), "
             f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
-            markdown(_classes_grid(_by_class(found))),
-            f"Log ratio of function words minus that of content words: {show(omitted)} ({side(omitted)}). Above zero, the language path "
+            _classes_grid(_by_class(found)).markdown(),
+            f"Log ratio of function words minus that of content words: {omitted.show()} ({omitted.side()}). Above zero, the language path "
             "depends on function words more than the visual path does. Optimal n-grams of visual neurons should then have fewer of them:\n",
             *(f"- {line}" for line in _agreement(omitted, optimised)),
             "",
@@ -128,7 +127,7 @@ def _section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
 
 
 def _classes_grid(rows: Sequence[_ClassRow]) -> Grid:
-    cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", show(row.log_ratio)] for row in rows]
+    cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", row.log_ratio.show()] for row in rows]
     return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
 
 

@@ -5,22 +5,30 @@ ranking holds when every method has gumbel's budget (`fair`), and how much of a 
 placebos).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
 
+from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.models.base import Model
-from optigram.papers.poerner2018.groups import groups_of
-from optigram.papers.poerner2018.neurons import sampled
-from optigram.shapes import Int
+from optigram.objective.objective import Objective
+from optigram.shapes import Float, Int
 from optigram.study.spec import Arm, Study
+from optigram.targets.target import resolve
 
 PATHS = ("language", "visual")
 MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
 DIRECTIONS, WEIGHTS = "random directions", "random weights"
 GROUPS = "groups"
+_COUNT = 80  # authors' code: about 80 groups
+_NGRAMS = 100_000  # authors' code: random n-grams to correlate over
+_BLOCK = 1 << 13  # n-grams converted to float64 at once
+SEED, BELOW, COUNT = 123, 1024, 80
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,11 @@ RECIPES: dict[str, _Recipe] = {
 }
 
 
-def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) -> Study:
-    """The paper's study of a model with its two paths; `load` must accept `model.name`."""
+def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0, ngrams: Int[np.ndarray, "c t"] | None = None) -> Study:
+    """The paper's study of a model with its two paths; `load` must accept `model.name`.
+
+    With the `ngrams` of its corpus there is an arm for groups of hidden units too (authors' code, not in the paper's text).
+    """
     recipe = RECIPES[scale]
     neurons = {path: _neurons_of(model, path) for path in PATHS}
     some = _addresses(neurons, recipe.few)
@@ -56,10 +67,11 @@ def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0) ->
     arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
     arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
     # paper: "5-grams"; authors' code: one run per neuron
-    return Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+    made = Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
+    return made if ngrams is None else _with_groups(made, scale, model, ngrams)
 
 
-def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
+def _with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
     """The study with an arm for groups of hidden units that fire together on corpus n-grams (authors' code, not in the paper's text).
 
     The target of a group is the mean of its units. Groups of one unit are left out.
@@ -67,7 +79,7 @@ def with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, 
     recipe, addresses = RECIPES[scale], []
     for path in PATHS:
         site = f"{path}.hidden"
-        found = [group for group in groups_of(model, site, ngrams) if len(group) > 1]
+        found = [group for group in _groups_of(model, site, ngrams) if len(group) > 1]
         count = len(found) if recipe.groups is None else min(recipe.groups, len(found))
         addresses += [_mean_of(site, found[i * len(found) // count]) for i in range(count)]
     if not addresses:
@@ -85,7 +97,7 @@ def _neurons_of(model: Model, path: str) -> list[int]:
     """The authors' 160 indices without special tokens, as far as the layer has them."""
     site = model.sites[path]
     special = model.vocabulary.special if path == "language" else frozenset()
-    return sampled(site.width, special)
+    return _sampled(site.width, special)
 
 
 def _authors(variant: str, shorter: int) -> tuple[str, ...]:
@@ -107,3 +119,93 @@ def _addresses(neurons: dict[str, list[int]], most: int | None = None) -> tuple[
         chosen = [indices[i * len(indices) // count] for i in range(count)]
         parts.append(f"{path}:{','.join(map(str, chosen))}")
     return tuple(parts)
+
+
+def _groups_of(model: Model, site: str, ngrams: Int[np.ndarray, "c t"], count: int = _COUNT) -> list[tuple[int, ...]]:
+    """At most `count` groups of the units of `site`, by their correlation over up to 100,000 of the n-grams.
+
+    Linkage is complete: any two units of a group correlate at least as much as the height at which it was merged. A group is maximised
+    as the mean of its units, so anticorrelated units are far apart. As in the authors' code (`--target_layer hidden`).
+    """
+    return _groups(_activations_of(model, site, _drawn_ngrams(ngrams)), count)
+
+
+def _activations_of(model: Model, site: str, ngrams: Int[np.ndarray, "n t"]) -> Float[np.ndarray, "n h"]:
+    """Activations of all units of a site after the last word of each n-gram, from the objective."""
+    objective = Objective(model, resolve([f"{site}:*"], model), ngrams.shape[1])
+    return objective.score(torch.from_numpy(ngrams)[None]).activation.T.cpu().numpy()
+
+
+def _drawn_ngrams(ngrams: Int[np.ndarray, "c t"], count: int = _NGRAMS, seed: int = 0) -> Int[np.ndarray, "n t"]:
+    """Up to `count` of the n-grams, drawn without replacement, in their order."""
+    return ngrams[np.sort(np.random.default_rng(seed).permutation(len(ngrams))[:count])]
+
+
+def _groups(activations: Float[np.ndarray, "n h"], count: int = _COUNT) -> list[tuple[int, ...]]:
+    """Partition all units into at most `count` groups: indices ascending, groups by their first unit.
+
+    The distance is 1 - correlation; a constant unit counts as uncorrelated. Equal distances may leave fewer groups. Raises
+    InputError for fewer than two n-grams or a count below 1.
+    """
+    if count < 1:
+        raise InputError(f"expected at least 1 group, got {count}; give a positive number")
+    if len(activations) < 2:
+        raise InputError(f"expected activations over at least 2 n-grams, got {len(activations)}; give a larger corpus")
+    units = activations.shape[1]
+    labels = np.zeros(units, dtype=int) if units < 2 else _labels(activations, count)
+    found: dict[int, list[int]] = {}
+    for unit, label in enumerate(labels.tolist()):
+        found.setdefault(label, []).append(unit)
+    return [tuple(members) for members in found.values()]
+
+
+def _correlations(activations: Float[np.ndarray, "n h"]) -> Float[np.ndarray, "h h"]:
+    """Pearson correlations of columns in float64, 0 with a constant column; in blocks, since n is large."""
+    blocks = range(0, len(activations), _BLOCK)
+    mean = activations.mean(axis=0, dtype=np.float64)
+    products = np.zeros((len(mean), len(mean)))
+    for start in blocks:
+        centred = activations[start : start + _BLOCK] - mean
+        products += centred.T @ centred
+    spread = np.sqrt(np.diag(products))
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=np.ptp(activations, axis=0) > 0)
+    return np.clip(products * scale * scale[:, None], -1, 1)
+
+
+def _cohesion(activations: Float[np.ndarray, "n h"], found: Sequence[tuple[int, ...]]) -> list[float]:
+    """The lowest correlation within each group; 1 for a group of one."""
+    matrix = _correlations(activations)
+    return [float(matrix[np.ix_(group, group)].min()) if len(group) > 1 else 1.0 for group in found]
+
+
+def _labels(activations: Float[np.ndarray, "n h"], count: int) -> Int[np.ndarray, " h"]:
+    distances = 1 - _correlations(activations)
+    np.fill_diagonal(distances, 0)
+    tree = hierarchy.complete(squareform(distances, checks=False))
+    return hierarchy.fcluster(tree, count, criterion="maxclust")
+
+
+def _drawn(below: int = BELOW, count: int = COUNT, without: Collection[int] = ()) -> list[int]:
+    """`count` different indices from 0 to `below` - 1, none of `without`, ascending."""
+    if count > below - len({index for index in without if index < below}):
+        raise ValueError(f"expected at least {count} indices to draw, got {below} less {len(without)}")
+    rng = np.random.RandomState(SEED)
+    found: set[int] = set()
+    while len(found) < count:
+        rng.randint(1, 2)
+        index = int(rng.choice(range(below), 1, replace=False)[0])
+        if index not in without:
+            found.add(index)
+    return sorted(found)
+
+
+def _sampled(width: int, special: Collection[int] = ()) -> list[int]:
+    """The authors' 160 indices without the `special` ones, for a layer of at least 1024 units; all units of a layer up to 160.
+
+    For widths in between, their rule is applied to the units there are.
+    """
+    if width <= 2 * COUNT:
+        return [index for index in range(width) if index not in special]
+    below = min(width, BELOW)
+    first = _drawn(below)
+    return sorted(index for index in [*first, *_drawn(below, without=first)] if index not in special)

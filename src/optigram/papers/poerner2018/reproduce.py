@@ -12,21 +12,27 @@ from optigram.models.loading import BUNDLED, CONFIG, load
 from optigram.papers.poerner2018 import omission, syntax
 from optigram.papers.poerner2018.claims import page
 from optigram.papers.poerner2018.layouts import read_folder
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study, with_groups
-from optigram.papers.poerner2018.table1 import table1
+from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
 from optigram.report import figures
 from optigram.report.comparisons import plan_grid
-from optigram.report.formats import FORMATS, plain
+from optigram.report.formats import FORMATS, Grid
 from optigram.runs.records import Record
-from optigram.study.cells import StudyContext, missing
+from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, Show, run_study
+from optigram.study.statistics import BASELINE, activations, site_of
 
 TITLES = {"language": "language path", "visual": "visual path"}
 LABELS = ("crp", "emb", "logit", "smx", "gbl")
 CAPTIONS = "captions.txt"
+_SHOWN = {"visual": 2, "language": 3}
+_BEST = "gbl"
+_RULE = (
+    "Neurons of each path at equally spaced quantiles of the ratio of gbl to crp: two visual and three language neurons. "
+    "Activations are in the model's own units; compare them within a pair of rows only."
+)
 
 
 @dataclass(frozen=True)
@@ -45,38 +51,37 @@ class Reproduction:
     workers: int = 1
     engine: Engine | None = None
 
-
-def reproduce(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
-    """Do what is not done yet in the folder `out`; returns the records of the study, none if `plan_only`."""
-    figures.require_matplotlib()
-    if asked.scale not in RECIPES:
-        raise InputError(f"expected --scale {' or '.join(RECIPES)}, got {asked.scale!r}")
-    model, corpus = _trained(asked, out, tell, show) if asked.data is not None else (asked.model, asked.corpus)
-    if asked.scale == "paper" and model == BUNDLED:
-        raise InputError(
-            "expected a model of the paper's size for --scale paper, got the bundled one; "
-            "give --data FOLDER to train one (see optigram data coco), or --model"
-        )
-    network = load(model, device=asked.device)
-    if not isinstance(network, Imaginet):
-        raise InputError(
-            f"expected an Imaginet, which the paper studies, got {network.name}; give --model a folder that `optigram train` wrote"
-        )
-    recipe = study(asked.scale, network, corpus, asked.seed)
-    recipe = with_groups(recipe, asked.scale, network, StudyContext(recipe, asked.device).ngrams)
-    context = StudyContext(recipe, asked.device)
-    tell(f"corpus: {context.corpus.name}: {len(context.ngrams):,} different 5-grams")
-    tell(f"one gumbel step per neuron with 64 samples: {_gumbel_operations(network) / 1e9:.2g} GFLOP")
-    todo = missing(context.cells(), out / CELLS)
-    if todo:
-        tell(plain(plan_grid(estimate(context, todo), asked.workers)))
-    if plan_only:
-        return []
-    records = run_study(recipe, context, out, asked.workers, show, asked.engine)
-    tell("figures, tables and claims")
-    _draw(records, out)
-    _write_tables(records, context, out)
-    return records
+    def run(self, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
+        """Do what is not done yet in the folder `out`; returns the records of the study, none if `plan_only`."""
+        figures.require_matplotlib()
+        if self.scale not in RECIPES:
+            raise InputError(f"expected --scale {' or '.join(RECIPES)}, got {self.scale!r}")
+        model, corpus = _trained(self, out, tell, show) if self.data is not None else (self.model, self.corpus)
+        if self.scale == "paper" and model == BUNDLED:
+            raise InputError(
+                "expected a model of the paper's size for --scale paper, got the bundled one; "
+                "give --data FOLDER to train one (see optigram data coco), or --model"
+            )
+        network = load(model, device=self.device)
+        if not isinstance(network, Imaginet):
+            raise InputError(
+                f"expected an Imaginet, which the paper studies, got {network.name}; give --model a folder that `optigram train` wrote"
+            )
+        ngrams = StudyContext(study(self.scale, network, corpus, self.seed), self.device).ngrams
+        recipe = study(self.scale, network, corpus, self.seed, ngrams)
+        context = StudyContext(recipe, self.device)
+        tell(f"corpus: {context.corpus.name}: {len(context.ngrams):,} different 5-grams")
+        tell(f"one gumbel step per neuron with 64 samples: {_gumbel_operations(network) / 1e9:.2g} GFLOP")
+        todo = context.missing(out / CELLS)
+        if todo:
+            tell(plan_grid(estimate(context, todo), self.workers).plain())
+        if plan_only:
+            return []
+        records = run_study(recipe, context, out, self.workers, show, self.engine)
+        tell("figures, tables and claims")
+        _draw(records, out)
+        _write_tables(records, context, out)
+        return records
 
 
 def _draw(records: Sequence[Record], out: Path) -> None:
@@ -91,7 +96,7 @@ def _draw(records: Sequence[Record], out: Path) -> None:
 
 def _write_tables(records: Sequence[Record], context: StudyContext, out: Path) -> None:
     """`table1` in every format, and `claims.md`."""
-    grid = table1(records, MODERN)
+    grid = _table1(records, MODERN)
     for suffix, render in FORMATS.items():
         _write(out / f"table1.{suffix}", render(grid))
     _write(out / "claims.md", _claims_page(records, context))
@@ -107,8 +112,8 @@ def _syntax_sections(records: Sequence[Record], context: StudyContext) -> tuple[
     """The syntax finding in the optimal 5-grams of the modern arm, and in omission scores of corpus sentences, as Markdown."""
     model, sentences = context.model, list(context.corpus.texts())
     assert isinstance(model, Imaginet)
-    found = syntax.measure([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
-    return syntax.section(found), omission.section(model, sentences, found.contrasts)
+    found = syntax.Syntax.of([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
+    return found.section(), omission.section(model, sentences, found.contrasts)
 
 
 def _trained(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show) -> tuple[str, str]:
@@ -139,3 +144,28 @@ def _gumbel_operations(model: Imaginet, samples: int = 64, length: int = 5) -> f
     mixture = 2 * len(model.vocabulary) * sizes.embedding  # one product forward, one backward: the embedding has no gradient
     cell = 2 * 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
     return 2 * samples * length * (mixture + cell)
+
+
+def _table1(records: Sequence[Record], arm: str) -> Grid:
+    """Rows of crp and gbl for the neurons that the rule selects."""
+    chosen = [record for record in records if record.arm == arm and record.rank == 1 and record.method in (BASELINE, _BEST)]
+    rows, groups = [], set()
+    for site, count in _SHOWN.items():
+        here = [record for record in chosen if site_of(record.target) == site]
+        for target in _quantiles(here, count):
+            groups.add(len(rows))
+            pair = {record.method: record for record in here if record.target == target}
+            rows += [[method, _text(pair[method], site), target, f"{pair[method].activation:.2f}"] for method in (BASELINE, _BEST)]
+    return Grid(("method", "optimal 5-gram", "neuron", "activation"), rows, frozenset({3}), frozenset(groups), _RULE)
+
+
+def _quantiles(records: Sequence[Record], count: int) -> list[str]:
+    """The `count` targets at equally spaced quantiles of the ratio; ties are sorted by name."""
+    found, base = activations(records, _BEST), activations(records, BASELINE)
+    ratios = sorted((found[target] / base[target], target) for target in found if base.get(target, 0) > 0)
+    return [ratios[len(ratios) * (i + 1) // (count + 1)][1] for i in range(count)] if ratios else []
+
+
+def _text(record: Record, site: str) -> str:
+    """The 5-gram, followed for a language neuron by the word it predicts in brackets, as in the paper."""
+    return f"{record.text} [{record.target.split(':', 1)[1]}]" if site == "language" else record.text

@@ -12,12 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from optigram.papers.poerner2018.function_words import is_function_word
-from optigram.report.comparisons import show
-from optigram.report.formats import Grid, markdown
+from optigram.papers.poerner2018.function_words import CONTENT, class_of
+from optigram.report.formats import Grid
 from optigram.runs.records import Record
 from optigram.shapes import Bool, Float, Int
-from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, share, site_of
+from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, site_of
 from optigram.text.vocabulary import words_of
 
 LANGUAGE, VISUAL = "language", "visual"
@@ -74,7 +73,7 @@ class _Bigrams:
 
 
 @dataclass(frozen=True)
-class _Syntax:
+class Syntax:
     """All measures of one arm."""
 
     corpus: _CorpusShare
@@ -82,12 +81,31 @@ class _Syntax:
     contrasts: Sequence[Contrast]
     bigrams: Sequence[_Bigrams]
 
+    @classmethod
+    def of(cls, records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> "Syntax":
+        """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
+        sentences = list(sentences)
+        corpus = _corpus_share(sentences, ngrams, tokens)
+        return cls(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
 
-def measure(records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _Syntax:
-    """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
-    sentences = list(sentences)
-    corpus = _corpus_share(sentences, ngrams, tokens)
-    return _Syntax(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
+    def section(self) -> str:
+        """The finding as Markdown: three tables with explanations."""
+        return "\n".join(
+            [
+                "## Function words in optimal n-grams\n",
+                "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
+                "like) in the optimal n-grams, overall and per position, beside that of the corpus and of the vocabulary, from which the "
+                "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none if all neurons have the same share), Wilson's "
+                "for positions.\n",
+                _shares_grid(self).markdown(),
+                "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the "
+                "corpus's.\n",
+                _contrasts_grid(self).markdown(),
+                "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: "
+                "the same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
+                _bigrams_grid(self).markdown(),
+            ]
+        )
 
 
 def _optimal(records: Iterable[Record]) -> list[Record]:
@@ -99,19 +117,19 @@ def _optimal(records: Iterable[Record]) -> list[Record]:
 
 def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _CorpusShare:
     """The shares of the corpus: exact counts, hence without intervals."""
-    marks = np.array([is_function_word(token) for token in tokens])[ngrams]
-    running = [is_function_word(word) for sentence in sentences for word in words_of(sentence)]
-    known = [is_function_word(token) for token in tokens if words_of(token) == [token]]
+    marks = np.array([class_of(token) != CONTENT for token in tokens])[ngrams]
+    running = [class_of(word) != CONTENT for sentence in sentences for word in words_of(sentence)]
+    known = [class_of(token) != CONTENT for token in tokens if words_of(token) == [token]]
     return _CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
 
 
 def _shares(records: Iterable[Record]) -> list[_Share]:
     """One row per site and method."""
-    groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
+    groups = grouped(_optimal(records), lambda record: (site_of(record.target), record.method))
     found = []
     for (site, method), group in groups.items():
         marks = _marks(group)
-        positions = tuple(share(int(column.sum()), len(column)) for column in marks.T)
+        positions = tuple(Interval.share(int(column.sum()), len(column)) for column in marks.T)
         found.append(_Share(site, method, len(group), _mean(marks.mean(axis=1)), positions))
     return found
 
@@ -121,7 +139,7 @@ def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
 
     Unit 7 of one layer is unrelated to unit 7 of the other, so the neurons of each layer are resampled independently.
     """
-    groups = grouped(_optimal(records), lambda record: (site_of(record), record.method))
+    groups = grouped(_optimal(records), lambda record: (site_of(record.target), record.method))
     means = {key: _marks(group).mean(axis=1) for key, group in groups.items()}
     found = []
     for method in dict.fromkeys(method for _, method in means):
@@ -145,7 +163,7 @@ def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bi
     found = []
     for method, group in groups.items():
         seen = np.array([[(last, word) in known for _, _, word in group] for _, last, _ in group])
-        found.append(_Bigrams(method, len(group), share(int(seen.trace()), len(group)), _shuffled(seen)))
+        found.append(_Bigrams(method, len(group), Interval.share(int(seen.trace()), len(group)), _shuffled(seen)))
     return found
 
 
@@ -158,26 +176,7 @@ def _predicted_word(target: str) -> str | None:
     return name if words_of(name) == [name] else None
 
 
-def section(found: _Syntax) -> str:
-    """The finding as Markdown: three tables with explanations."""
-    return "\n".join(
-        [
-            "## Function words in optimal n-grams\n",
-            "The share of function words (a closed-class list: determiners, prepositions, pronouns, auxiliaries, conjunctions and the "
-            "like) in the optimal n-grams, overall and per position, beside that of the corpus and of the vocabulary, from which the "
-            "optimizers choose. Intervals are 95%: over neurons for whole n-grams (none if all neurons have the same share), Wilson's "
-            "for positions.\n",
-            markdown(_shares_grid(found)),
-            "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the corpus's.\n",
-            markdown(_contrasts_grid(found)),
-            "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: the "
-            "same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
-            markdown(_bigrams_grid(found)),
-        ]
-    )
-
-
-def _shares_grid(found: _Syntax) -> Grid:
+def _shares_grid(found: Syntax) -> Grid:
     corpus, places = found.corpus, range(1, len(found.corpus.positions) + 1)
     rows = [
         ["vocabulary", "each word once", "", f"{corpus.vocabulary:.0%}", *("" for _ in places)],
@@ -185,35 +184,30 @@ def _shares_grid(found: _Syntax) -> Grid:
         ["corpus", "unique n-grams", "", f"{corpus.ngrams:.0%}", *(f"{value:.0%}" for value in corpus.positions)],
     ]
     for one in found.shares:
-        cells = (show(interval, percent=True) for interval in (one.whole, *one.positions))
+        cells = (interval.show(percent=True) for interval in (one.whole, *one.positions))
         rows.append([one.site, one.method, str(one.neurons), *cells])
     return Grid(("path", "method", "neurons", "all", *map(str, places)), rows, frozenset(range(2, 4 + len(places))))
 
 
-def _contrasts_grid(found: _Syntax) -> Grid:
+def _contrasts_grid(found: Syntax) -> Grid:
     rows = []
     for one in found.contrasts:
-        rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (show(part), side(part)))])
+        rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (part.show(), part.side()))])
     header = ("method", "visual - language", "so visual is", "visual - corpus's n-grams", "so visual is")
     return Grid(header, rows, frozenset({1, 3}))
 
 
-def _bigrams_grid(found: _Syntax) -> Grid:
+def _bigrams_grid(found: Syntax) -> Grid:
     rows = []
     for one in found.bigrams:
         apart = "above" if one.seen.value > one.chance.high else "below" if one.seen.value < one.chance.low else "undecided"
-        rows.append([one.method, str(one.neurons), show(one.seen, percent=True), show(one.chance, percent=True), apart])
+        rows.append([one.method, str(one.neurons), one.seen.show(percent=True), one.chance.show(percent=True), apart])
     return Grid(("method", "neurons", "seen in the corpus", "chance", "so it is"), rows, frozenset({1, 2, 3}))
-
-
-def side(difference: Interval) -> str:
-    """The side of zero on which an interval lies: "below", "above", or "undecided" if it contains zero."""
-    return "below" if difference.high < 0 else "above" if difference.low > 0 else "undecided"
 
 
 def _marks(records: Sequence[Record]) -> Bool[np.ndarray, "n t"]:
     """Mark the function words of the records' free texts."""
-    return np.array([[is_function_word(word) for word in record.text.split()] for record in records])
+    return np.array([[class_of(word) != CONTENT for word in record.text.split()] for record in records])
 
 
 def _mean(values: Float[np.ndarray, " n"]) -> Interval:

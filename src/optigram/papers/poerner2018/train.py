@@ -15,7 +15,7 @@ from optigram.files import writable_folder, written_whole
 from optigram.models.loading import device_named, load_imaginet, read_config, save
 from optigram.papers.poerner2018.cost import measure
 from optigram.papers.poerner2018.data import Dataset
-from optigram.papers.poerner2018.trainer import Metrics, Trainer, Training, new_model
+from optigram.papers.poerner2018.trainer import Metrics, Trainer, Training
 
 CHECKPOINT = "training.safetensors"
 
@@ -36,8 +36,8 @@ def train(
     If `tell` is given, ten steps are measured first on a copy, and `tell` is called with the cost of the run.
     """
     writable_folder(out)
-    model = new_model(data.parts["train"], data.images, settings)
-    trainer = Trainer(model.to(device_named(device or default_device())), data, settings)
+    model = Trainer.new_model(data.parts["train"], data.images, settings)
+    trainer = Trainer(model.to(device_named(device or _default_device())), data, settings)
     captions = {name: len(part) for name, part in data.parts.items()}
     about = {"settings": asdict(settings), "captions": captions, "data": data.fingerprint()}
     _resume(trainer, out / CHECKPOINT, about)
@@ -46,7 +46,7 @@ def train(
     yield from _epochs(trainer, out, about, torch.float16 if half else torch.float32, watch)
 
 
-def default_device() -> str:
+def _default_device() -> str:
     """The default GPU if there is one, else the CPU."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 

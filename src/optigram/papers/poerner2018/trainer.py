@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from optigram.models.imaginet import PATHS, Imaginet, Sizes
-from optigram.papers.poerner2018.data import Batch, Captions, Dataset, batches
+from optigram.papers.poerner2018.data import Batch, Captions, Dataset
 from optigram.papers.poerner2018.features import Images
 from optigram.text.vocabulary import UNKNOWN
 
@@ -58,24 +58,6 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """All fields and the perplexity, for `config.json`."""
         return asdict(self) | {"perplexity": math.exp(self.language)}
-
-
-def new_model(captions: Captions, images: Images | None, settings: Training, least: int = 1) -> Imaginet:
-    """An untrained Imaginet with the words of the training captions, most frequent first, ties in alphabetical order."""
-    torch.manual_seed(settings.seed)
-    counts = Counter(word for words in captions.words for word in words)
-    words = tuple(word for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= least)
-    features = 1 if images is None else images.features.width
-    labels = () if images is None else images.labels
-    model = Imaginet(words, labels, Sizes(settings.embedding, settings.hidden, features))
-    for path in PATHS:  # Keras's defaults, which the authors use: glorot uniform, orthogonal, zero
-        weight, recurrent, *biases = model.gru(path).all_weights[0]
-        nn.init.xavier_uniform_(weight)
-        nn.init.orthogonal_(recurrent)
-        nn.init.xavier_uniform_(model.projection(path).weight)
-        for bias in (*biases, model.projection(path).bias):
-            nn.init.zeros_(bias)
-    return model
 
 
 def _new_optimizer(model: Imaginet, settings: Training) -> torch.optim.Adam:
@@ -145,7 +127,7 @@ class Trainer:
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """One pass over the training captions, in an order drawn from `rng`."""
-        return batches(self.texts["train"], self.rows["train"], self.settings.batch, rng, self.settings.bucketed)
+        return Batch.batches(self.texts["train"], self.rows["train"], self.settings.batch, rng, self.settings.bucketed)
 
     def step(self, batch: Batch) -> None:
         """One weight update."""
@@ -194,7 +176,7 @@ class Trainer:
         """Losses and image retrieval on the split `name` (authors' code: loss is alpha * language + (1 - alpha) * visual)."""
         self.model.eval()
         words = pairs = language = visual = 0.0
-        for batch in batches(self.texts[name], self.rows[name], 128):
+        for batch in Batch.batches(self.texts[name], self.rows[name], 128):
             losses = [float(loss) for loss in self.losses(batch)]
             count, known = float(batch.lengths.sum()), float((batch.images >= 0).sum())
             language, words = language + losses[0] * count, words + count
@@ -213,7 +195,7 @@ class Trainer:
         shown, truth = np.unique(rows[known], return_inverse=True)
         features = nn.functional.normalize(torch.from_numpy(self.images.features.gather(shown)).to(self.model.embedding.device))
         ranks, done = [], 0
-        for batch in batches([self.texts[name][i] for i in known], truth, 128):
+        for batch in Batch.batches([self.texts[name][i] for i in known], truth, 128):
             predicted = self.model.projection("visual")(self.states(batch)[1])
             cosines = nn.functional.normalize(predicted) @ features.T
             own = cosines.gather(1, batch.images[:, None].to(cosines.device))
@@ -240,3 +222,21 @@ class Trainer:
             }
         epoch, self.best, stale = state["progress"].tolist()
         self.epoch, self.stale = int(epoch), int(stale)
+
+    @staticmethod
+    def new_model(captions: Captions, images: Images | None, settings: Training, least: int = 1) -> Imaginet:
+        """An untrained Imaginet with the words of the training captions, most frequent first, ties in alphabetical order."""
+        torch.manual_seed(settings.seed)
+        counts = Counter(word for words in captions.words for word in words)
+        words = tuple(word for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count >= least)
+        features = 1 if images is None else images.features.width
+        labels = () if images is None else images.labels
+        model = Imaginet(words, labels, Sizes(settings.embedding, settings.hidden, features))
+        for path in PATHS:  # Keras's defaults, which the authors use: glorot uniform, orthogonal, zero
+            weight, recurrent, *biases = model.gru(path).all_weights[0]
+            nn.init.xavier_uniform_(weight)
+            nn.init.orthogonal_(recurrent)
+            nn.init.xavier_uniform_(model.projection(path).weight)
+            for bias in (*biases, model.projection(path).bias):
+                nn.init.zeros_(bias)
+        return model

@@ -4,8 +4,11 @@ The fields of a NeuronRecord are those of `neuron_explainer.activations.activati
 NeuronId (layer_index, neuron_index), NeuronRecord.
 """
 
+import datetime
+import gzip
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,19 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, rows_by_target, tokens_of
+from optigram.scanning.export.rows import Neuron, tokens_of
 from optigram.scanning.results import ScanResults
 
 LISTS = ("ids", "activations", "spans")
+CREATOR = "optigram"
+BATCH = 256  # targets in a file
+LISTS = (
+    *("topkCosSimIndices", "topkCosSimValues", "neuron_alignment_indices", "neuron_alignment_values", "neuron_alignment_l1"),
+    *("correlated_neurons_indices", "correlated_neurons_pearson", "correlated_neurons_l1", "correlated_features_indices"),
+    *("correlated_features_pearson", "correlated_features_l1", "neg_str", "neg_values", "pos_str", "pos_values"),
+    *("logits_hist_data_bar_heights", "logits_hist_data_bar_values", "decoder_weights_dist"),
+)
+NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "binMin", "binMax", "binContains", "zIndices", "zValues")
 
 
 def _write_csv(found: ScanResults, out: Path) -> None:
@@ -33,7 +45,7 @@ def _write_csv(found: ScanResults, out: Path) -> None:
 def _write_openai(found: ScanResults, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
-    for number, (target, splits) in enumerate(rows_by_target(found).items()):
+    for number, (target, splits) in enumerate(_rows_by_target(found).items()):
         neuron, known = Neuron.of(target, number), statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {
@@ -57,11 +69,126 @@ def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def export(found: ScanResults, kind: str, out: Path) -> None:
     """Write scan results to `out` as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
-    from optigram.scanning.export.neuronpedia import write_neuronpedia
 
-    writers: dict[str, Callable[[ScanResults, Path], None]] = {"csv": _write_csv, "openai": _write_openai, "neuronpedia": write_neuronpedia}
+    writers: dict[str, Callable[[ScanResults, Path], None]] = {
+        "csv": _write_csv,
+        "openai": _write_openai,
+        "neuronpedia": _write_neuronpedia,
+    }
     if kind not in writers:
         raise InputError(f"expected {', '.join(writers)}, got {kind!r}")
     if kind != "csv" and found.about["scan"]["settings"]["question"] == "alone":
         raise InputError(f"expected a scan in context, for {kind} has the activations around a place, got one of n-grams alone; export csv")
     writers[kind](found, out)
+
+
+def _write_neuronpedia(found: ScanResults, out: Path) -> None:
+    """Write `out/MODEL/SOURCE/` for each site that was scanned."""
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    model = Path(found.about["scan"]["model"]).name
+    sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
+    for number, target in enumerate(found):
+        neuron = Neuron.of(target, number)
+        sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
+    rows, statistics = _rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
+    for (kind, layer), targets in sites.items():
+        source = f"{layer}-{kind}"
+        folder = out / model / source
+        for name, row in _about(found, model, source, kind, now).items():
+            _lines(folder / f"{name}.jsonl", [row])
+        neurons = dict(targets)
+        names = list(neurons)
+        for number, start in enumerate(range(0, len(names), BATCH)):
+            some = names[start : start + BATCH]
+            features = (_feature(statistics[target], model, source, neurons[target], now) for target in some)
+            shown = ((target, row) for target in some for split in ("top", "bottom") for row in rows[target].get(split, []))
+            activations = (_activation(row, model, source, neurons[target], now) for target, row in shown)
+            _lines(folder / "features" / f"batch-{number}.jsonl.gz", features)
+            _lines(folder / "activations" / f"batch-{number}.jsonl.gz", activations)
+
+
+def _about(found: ScanResults, model: str, source: str, kind: str, now: str) -> dict[str, dict[str, Any]]:
+    corpus = ", ".join(Path(part["path"]).name for part in found.about["scan"]["sources"])
+    context = found.about["scan"]["settings"]["context"]
+    made = {"creatorId": CREATOR, "createdAt": now}
+    return {
+        "release": {"name": f"{model}-{CREATOR}", "description": f"{model}, scanned by optigram", "creatorName": CREATOR, **made},
+        "model": {"id": model, "instruct": False, "displayName": model, "displayNameShort": model, "updatedAt": now, **made},
+        "sourceset": {
+            "modelId": model,
+            "name": kind,
+            "creatorName": CREATOR,
+            "releaseName": f"{model}-{CREATOR}",
+            "visibility": "PUBLIC",
+            **made,
+        },
+        "source": {
+            "id": source,
+            "modelId": model,
+            "setName": kind,
+            "dataset": corpus,
+            "num_prompts": found.about["documents"],
+            "num_tokens_in_prompt": context,
+            **made,
+        },
+    }
+
+
+def _feature(known: Mapping[str, Any], model: str, source: str, neuron: Neuron, now: str) -> dict[str, Any]:
+    edges = known["edges"]
+    return {
+        "modelId": model,
+        "layer": source,
+        "index": str(neuron.unit),
+        "creatorId": CREATOR,
+        "createdAt": now,
+        "maxActApprox": known["highest"],
+        "hasVector": False,
+        "vector": [],
+        "vectorLabel": None,
+        "vectorDefaultSteerStrength": 10,
+        "hookName": None,
+        "frac_nonzero": known["above_zero"],
+        "freq_hist_data_bar_heights": known["histogram"],
+        "freq_hist_data_bar_values": [edges[0], *edges],
+        "sourceSetName": neuron.kind,
+        **{name: [] for name in LISTS},
+    }
+
+
+def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron, now: str) -> dict[str, Any]:
+    place = row["position"] - row["begin"]
+    name = f"{model} {row['target']} {row['split']} {row['rank']} {row['document']} {row['position']}"
+    return {
+        "id": "c" + hashlib.sha256(name.encode()).hexdigest()[:24],
+        "tokens": tokens_of(row),
+        "index": str(neuron.unit),
+        "layer": source,
+        "modelId": model,
+        "maxValue": max(row["activations"]),
+        "maxValueTokenIndex": row["activations"].index(max(row["activations"])),
+        "minValue": min(row["activations"]),
+        "values": row["activations"],
+        "creatorId": CREATOR,
+        "createdAt": now,
+        "dataSource": row["split"],
+        "qualifyingTokenIndex": place,
+        "dfaValues": [],
+        "lossValues": [],
+        **dict.fromkeys(NONE),
+    }
+
+
+def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a JSON object per line, compressed if the name ends in .gz."""
+    with written_whole(path) as temporary:
+        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """The examples of each target and split, by rank."""
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
+    for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
+        rows[row["target"]].setdefault(row["split"], []).append(row)
+    return rows

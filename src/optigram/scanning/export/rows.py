@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from optigram.scanning.results import ScanResults
 from optigram.targets.address import Address
 
 
@@ -22,14 +21,6 @@ class Neuron(NamedTuple):
         kind, _, layer = site.rpartition(".")
         index = units[0] if len(terms) == 1 and units is not None and isinstance(units[0], int) else number
         return cls(kind, int(layer), index) if layer.isdecimal() else cls(site, 0, index)
-
-
-def rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The examples of each target and split, by rank."""
-    rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
-    for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
-        rows[row["target"]].setdefault(row["split"], []).append(row)
-    return rows
 
 
 def tokens_of(row: Mapping[str, Any]) -> list[str]:
