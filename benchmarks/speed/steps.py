@@ -89,7 +89,7 @@ def bare_mix(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Res
     model, settings = context
     addresses = [f"{unit['site']}:{number}@max" for number in drawn_units(model, unit["site"], settings.targets)]
     objective = Objective(model, targets_at(model, addresses), settings.length)
-    method = plan_of(unit["method"], objective, None, unit["budget"]).method
+    method = Plan.of(unit["method"], objective, None, unit["budget"]).method
     assert method is not None
     forward, both = _bare(objective)
     begun = time.process_time()
@@ -103,7 +103,7 @@ def bare_mix(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Res
 def _bare(objective: Objective) -> tuple[float, float]:
     """Seconds of the forward of one text without a gradient, and of one with it and its backward, in full blocks."""
     model, words = objective.model, objective.lexicon
-    sites = objective._groups[0].sites  # noqa: SLF001, the floor reads what the objective reads
+    sites = objective._groups[0].sites  # the floor reads what the objective reads
     whole = [objective.template.fill(words[torch.randint(len(words), (objective.length,))].tolist()) for _ in range(HARD)]
     hard = model.embedding.detach()[torch.tensor(whole)]
 

@@ -29,19 +29,21 @@ _DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows: Tensor, matrix: Tensor, turned: Tensor):
-        ctx.save_for_backward(matrix, turned)
+        ctx.save_for_backward(turned)
         return rows_times(rows, matrix)
 
     @staticmethod
     def backward(ctx, *slopes: Tensor):
-        matrix, turned = ctx.saved_tensors
+        (turned,) = ctx.saved_tensors
         return rows_times(slopes[0].contiguous(), turned), None, None
 
 
 def product(rows: Float[Tensor, "*n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "*n w"]:
     """`rows @ matrix`, with a gradient for the rows only. The `matrix` must not be changed in place while it is in use."""
     flat = rows.reshape(-1, rows.shape[-1])
-    return _Product.apply(flat, matrix, transposed(matrix)).view(*rows.shape[:-1], -1)  # pyright: ignore[reportOptionalMemberAccess]
+    climbs = torch.is_grad_enabled() and rows.requires_grad
+    found: Tensor = _Product.apply(flat, matrix, transposed(matrix)) if climbs else rows_times(flat, matrix)  # pyright: ignore
+    return found.view(*rows.shape[:-1], matrix.shape[1])
 
 
 @unchecked
@@ -95,10 +97,9 @@ def _adds_in_order(terms: int, width: int, fewest: int, threads: int) -> bool:
     for size in {terms} if turned else {min(terms, TERMS), terms % TERMS or TERMS}:
         rows, matrix, sums = (torch.randn(shape, generator=generator) for shape in ((few, size), (size, width), (few, width)))
         matrix = matrix.T.contiguous().T if turned else matrix
-        for begin, run in ((sums * 0, lambda rows, _: rows @ matrix), (sums, lambda rows, begin: begin.addmm(rows, matrix))):
-            expected = run(rows, begin)
-            if not torch.equal(run(rows[places], begin[places]), expected[places]):
-                return False
-            if not all(torch.equal(run(rows[:count], begin[:count]), expected[:count]) for count in TRIED if count >= fewest):
+        alone, added = rows @ matrix, sums.addmm(rows, matrix)
+        for taken in (places, *(torch.arange(n) for n in TRIED if n >= fewest)):
+            part = rows[taken]
+            if not (torch.equal(part @ matrix, alone[taken]) and torch.equal(sums[taken].addmm(part, matrix), added[taken])):
                 return False
     return True

@@ -95,7 +95,8 @@ def search(
 
     With `front`, the Pareto front of all scored texts (`ParetoFront`) in place of the n best.
 
-    Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed. Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
+    Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed.
+    Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
     Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
