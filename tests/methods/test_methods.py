@@ -229,3 +229,18 @@ def test_a_class_or_an_incomplete_method_is_refused_by_what_it_lacks():
 def test_a_method_that_ends_spends_what_it_says(method, objective):
     for found in search(objective, method).found:
         assert found.forwards + found.backwards == pytest.approx(method.cost(math.inf), rel=0.1)
+
+
+def test_an_ascent_flushes_denormals_while_it_steps_and_leaves_the_thread_as_it_was(objective):
+    least = torch.full((1,), torch.finfo(torch.float32).tiny)
+    seen = []
+
+    class Watching(Softmax):
+        def settle(self, theta, step):
+            seen.append((least / 2).item())
+
+    proposals = Ascent(Watching(), steps=3, rate=0.1, restarts=1, every=1).propose(objective, 0)
+    objective.score(next(proposals).ids)
+    next(proposals)
+    assert seen == [0]
+    assert (least / 2).item() > 0

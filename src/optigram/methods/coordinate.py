@@ -7,6 +7,7 @@ few random words: it stands for ARCA's average over as many texts at the cost of
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
-from optigram.shapes import Bool, Int
+from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
@@ -74,7 +75,7 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        best_end, windows = TopK.empty(len(texts), 1, length), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
@@ -85,7 +86,7 @@ class Coordinate:
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            before, best_end = best_end, best_end.merge(TopK.of(texts, values.masked_fill(~ended, -torch.inf), 1))
+            before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
@@ -124,6 +125,30 @@ class Coordinate:
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
 
 
+class _Best(NamedTuple):
+    """The best text of each target, `ids` [k 1 t] with its `value` [k 1]; it stays on the device. Ids are -1 while none is known."""
+
+    ids: Int[Tensor, "k 1 t"]
+    value: Float[Tensor, "k 1"]
+
+    @classmethod
+    def unknown(cls, texts: Int[Tensor, "k c t"]) -> "_Best":
+        """No text yet."""
+        return cls(torch.full_like(texts[:, :1], -1), torch.full_like(texts[:, :1, 0], -torch.inf, dtype=torch.float32))
+
+    def or_one_of(self, texts: Int[Tensor, "k c t"], values: Float[Tensor, "k c"]) -> "_Best":
+        """The best of this and other texts; ties go to the smaller ids."""
+        ids, value = (
+            torch.cat([self.ids, texts], dim=1),
+            torch.cat([self.value, values.nan_to_num(nan=-torch.inf, posinf=torch.inf)], dim=1),
+        )
+        best = value == value.amax(1, keepdim=True)
+        for column in ids.unbind(-1):
+            best &= column == column.masked_fill(~best, torch.iinfo(column.dtype).max).amin(1, keepdim=True)
+        which = best.long().argmax(1, keepdim=True)
+        return _Best(ids.gather(1, which[..., None].expand(-1, -1, ids.shape[2])), value.gather(1, which))
+
+
 class _Windows:
     """Where in the gradient's ranking each chain looks: `at` int64 [k c], in multiples of the number of candidates.
 
@@ -137,7 +162,9 @@ class _Windows:
         self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
 
-    def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: TopK, before: TopK) -> Bool[Tensor, "k c"]:
+    def deeper(
+        self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: "_Best | TopK", before: "_Best | TopK"
+    ) -> Bool[Tensor, "k c"]:
         """Update after a swap; return which of the chains that `ended` look deeper instead of being perturbed."""
         new = (best.value > before.value).to(texts.device)
         self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)

@@ -55,13 +55,16 @@ def read(
     (k1, c, s), shared = ids.shape, len(ids) == 1 and not owned
     groups = [group for part in parts if (group := part.by_prefix) is not None]
     rows, step = _with_owners(ids), model.step if len(groups) == len(parts) else None
-    if steady and step is not None:
+    if step is None:
+        values, cost = _whole(model, rows, parts, shared, blocks), torch.full((k1,), float(c))
+        return values.T if shared else values.view(k1, c), cost
+    if steady:
         step, shares = dataclasses.replace(step, blocks=step.blocks[:1]), torch.ones(k1, dtype=torch.bool, device=rows.device)
     else:
         shares = _shares(step, rows, ends, k1, c)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found: list[Tensor] = []
-    if step is not None and chosen.any():
+    if chosen.any():
         values, cells = _by_prefix(step, rows[chosen], groups, ends, k1, c, shared)
         found.append(values)
         cost = torch.where(shares.cpu(), cells / s, cost)
@@ -113,10 +116,10 @@ def _whole(model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, 
     return blocks.run(("whole", *sites, shared), run, rows[:, 1:], rows[:, 0])
 
 
-def _shares(step: Step | None, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int, c: int) -> Bool[Tensor, " k1"]:
+def _shares(step: Step, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int, c: int) -> Bool[Tensor, " k1"]:
     """Whether each owner's texts are read by prefix, which does not depend on the texts of others."""
-    if step is None or not step.blocks:
-        return torch.full((k1,), step is not None, device=rows.device)
+    if not step.blocks:
+        return torch.ones(k1, dtype=torch.bool, device=rows.device)
     tree, _ = prefix_tree(rows[sorted_order(rows)], ends)
     work = torch.zeros(k1, device=rows.device)
     for level in tree:

@@ -164,20 +164,21 @@ class _Run:
 
     def _keep(self, proposal: Proposal, scores: Scores) -> None:
         """Merge the new texts of the active targets into the best, and extend the trace."""
-        active, value, activation = self.objective.cost.active, scores.value.cpu(), scores.activation.cpu()
+        active, names = self.objective.cost.active, list(proposal.notes)
+        ids, value, activation, *notes = _on_host([proposal.ids, scores.value, scores.activation, *proposal.notes.values()])
         self.broken += value.isnan().sum(1) * active
         value = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
         better = value.amax(1) > self.best.value[:, 0]
-        self.best = self.best.merge(TopK.of(proposal.ids, value, self.best.ids.shape[1]))
+        self.best = self.best.merge(TopK.of(ids, value, self.best.ids.shape[1]))
         if self.front is not None and scores.surprisal is not None:
             kept = activation.masked_fill(value.isneginf(), -torch.inf)
-            self.front = self.front.merge(ParetoFront.of(proposal.ids, kept, scores.surprisal))
+            self.front = self.front.merge(ParetoFront.of(ids, kept, scores.surprisal))
         self.stale = torch.where(better, 0, self.stale + 1)
         rows, first = torch.arange(len(better)), value.argmax(1)
         self.activation = torch.where(better, activation[rows, first], self.activation)
-        for name, note in proposal.notes.items():
+        for name, note in zip(names, notes, strict=True):
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
-            self.notes[name] = torch.where(better, note.cpu()[rows, first], old)
+            self.notes[name] = torch.where(better, note[rows, first], old)
         for row in torch.nonzero(active).flatten().tolist():
             point = (self.objective.cost.spent[row], self.activation[row], self.best.value[row, 0])
             self.trace[row].append((float(point[0]), float(point[1]), float(point[2])))
@@ -201,3 +202,18 @@ class _Run:
             broken=int(self.broken[row]),
             trace=self.trace[row],
         )
+
+
+def _on_host(parts: list[Tensor]) -> list[Tensor]:
+    """The tensors on the CPU, those of another device in one transfer: each transfer waits for all that the device has to do."""
+    there = [part for part in parts if part.device.type != "cpu"]
+    if not there:
+        return parts
+    packed = [part.float().contiguous().view(torch.int32) if part.is_floating_point() else part.int() for part in there]
+    sizes = [part.numel() for part in there]
+    pieces = iter(torch.cat([part.flatten() for part in packed]).cpu().split(sizes))
+    return [part if part.device.type == "cpu" else _unpacked(next(pieces), part) for part in parts]
+
+
+def _unpacked(piece: Tensor, like: Tensor) -> Tensor:
+    return (piece.view(torch.float32) if like.is_floating_point() else piece).view(like.shape).to(like.dtype)
