@@ -6,7 +6,7 @@ from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, optimum, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
-from benchmarks.speed import devices, passes, scans, steps
+from benchmarks.speed import corpora, devices, merging, passes, scans, steps
 from optigram.errors import InputError, nearest
 
 COST = (
@@ -102,6 +102,29 @@ SPEED = (
         rows=("model",),
     ),
     Case(
+        "speed/next_neuron",
+        "corpus search for a neuron of a site that was read before, to that of the first one",
+        corpora.setup,
+        corpora.next_neuron,
+        metrics(
+            "ratio: second / first .2f; overhead: first / without a cache .2f; uncached: seconds without a cache .2f; "
+            "first: first .2f; second: second .2f; kept: kept, MB .1f"
+        ),
+        Settings(sites=("visual", "visual.hidden", "language")),
+        by_site,
+        rows=("model", "site"),
+    ),
+    Case(
+        "speed/diverse",
+        "five texts that differ, to the five best ones",
+        corpora.setup,
+        corpora.diverse,
+        metrics("ratio: ratio .2f; best: seconds, the best .2f; apart: seconds, texts that differ .2f"),
+        Settings(sites=("visual",), by=("crp",)),
+        by_method,
+        rows=("model", "method"),
+    ),
+    Case(
         "speed/scan",
         "a scan of all neurons of some sites, to the bare forward in the same batches",
         scans.setup,
@@ -121,6 +144,18 @@ SPEED = (
         metrics("peak: peak, MB ,.0f; tokens: tokens ,.0f; seconds: seconds .0f"),
         units=scans.memory_units,
         rows=("megabytes",),
+    ),
+    Case(
+        "speed/merge",
+        "merging the parts of a scan, to ranking all places of two states at a time",
+        lambda settings: settings,
+        merging.merging,
+        metrics(
+            "ratio: ratio .3f; seconds: seconds per part .4f; reading: of it reading .4f; own: of it merging, first parts .4f; "
+            "two_by_two: two by two .4f; file: file, MB .1f; peak: peak of 20 parts, MB .0f"
+        ),
+        Settings(targets=4608, options={"parts": 100, "pairs": 10}),
+        rows=("targets", "parts"),
     ),
     Case(
         "speed/scan_ngrams",

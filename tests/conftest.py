@@ -1,8 +1,13 @@
 """Shapes are checked while the tests run; no test asks the network; small models are faster on one thread than on two."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OPTIGRAM_CACHE"] = tempfile.mkdtemp(prefix="optigram-tests-")
+atexit.register(shutil.rmtree, os.environ["OPTIGRAM_CACHE"], ignore_errors=True)
 
 from jaxtyping import install_import_hook
 

@@ -4,9 +4,24 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+LONGEST = 1000  # characters of a message
+
 
 class InputError(ValueError):
-    """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2."""
+    """Bad input. The message is one line: what was expected, what came, what to do. The command line exits with 2.
+
+    Line breaks in it become blanks, signs that a terminal obeys, such as those that turn the direction of a line, become their codes,
+    and the middle of a message of more than 1,000 characters is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        said = one_line(message)
+        super().__init__(said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}")
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without signs that a terminal obeys: "⟨U+202E⟩" for the one that turns the direction of what follows."""
+    return "".join(sign if sign.isprintable() else f"⟨U+{ord(sign):04X}⟩" for sign in " ".join(text.split()))
 
 
 class Interrupted(KeyboardInterrupt):

@@ -51,6 +51,25 @@ def test_a_module_whose_embedding_cannot_be_bypassed_is_named():
         load(Bag(peek=True), words=WORDS)
 
 
+def test_a_module_that_gives_nan_is_told_so():
+    net = Bag()
+    net.layers[1].weight.data[2, 3] = torch.nan
+    with pytest.raises(InputError, match=r"Bag gives NaN or infinity .* the weights layers\.1\.weight are not finite") as error:
+        load(net, words=WORDS)
+    assert "\n" not in str(error.value)
+    narrow = Bag().half()
+    narrow.layers[1].bias.data[:] = 100
+    narrow.out.weight.data[:] = 60000
+    with pytest.raises(InputError, match=r"torch\.float16 is too narrow"):
+        load(narrow, words=WORDS)
+
+
+def test_logits_of_minus_infinity_are_those_of_tokens_that_are_never_written():
+    net = Bag()
+    net.out.bias.data[0] = -torch.inf
+    assert "layers.0" in load(net, words=WORDS).sites
+
+
 def test_a_module_without_a_mask_takes_texts_of_one_length():
     model = load(Bag(), words=WORDS)
     keep = torch.tensor([[True, False]])

@@ -1,9 +1,13 @@
 import pytest
+import tokenizers
 import torch
+import transformers
 from tiny_models import ARCHITECTURES, ROWS, network, tokenizer
+from tokenizer_families import tokenizer_of
 
 from optigram.errors import InputError
 from optigram.models.tokenizers import vocabulary_of
+from optigram.text.lexicon import Rules, lexicon
 
 KINDS = ["bpe", "wordpiece", "unigram"]
 
@@ -99,3 +103,34 @@ def test_rows_are_those_of_the_embedding_not_of_the_tokenizer():
         model = network(name)
         assert len(model.vocabulary) == len(model.embedding) == ROWS > len(tokenizer(ARCHITECTURES[name].tokenizer))
         assert isinstance(model.embedding, torch.Tensor)
+
+
+def test_tokens_that_end_a_word_are_written_with_a_blank_behind_them():
+    """CLIP's `dog</w>` is the word, its `dog` the beginning of a longer one."""
+    tool = tokenizer_of("clip")
+    known = vocabulary_of(len(tool), tool)
+    ids = known.encode("the dogs play")
+    assert [known.tokens[i] for i in ids] == ["the ", "dogs ", "play "]
+    assert known.decode(ids) == "the dogs play"
+    assert not any("</w>" in token for token in known.tokens)
+    whole = {known.tokens[i] for i in lexicon(known, Rules(words="whole"))}
+    assert {"the ", "dogs "} < whole
+    assert all(word.endswith(" ") for word in whole)
+    assert not {"dogs ", "dogs"} & {known.tokens[i] for i in lexicon(known, Rules(without=("dogs",)))}
+
+
+def test_a_tokenizer_that_knows_no_latin_letter_still_tells_what_it_adds():
+    made = tokenizers.Tokenizer(tokenizers.models.BPE({"<s>": 0, "1": 1, "2": 2}, []))
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A <s>", special_tokens=[("<s>", 0)])
+    known = vocabulary_of(3, transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>"))
+    assert (known.prefix, known.suffix) == ((0,), (0,))
+
+
+def test_a_chat_template_that_fails_is_one_line():
+    tool = tokenizer("bpe")
+    tool.chat_template = "{{ raise_exception('roles must alternate') }}"
+    try:
+        with pytest.raises(InputError, match="roles must alternate"):
+            vocabulary_of(ROWS, tool).chat("two {}")
+    finally:
+        tool.chat_template = None

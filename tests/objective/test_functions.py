@@ -189,12 +189,21 @@ def test_an_explanation_of_a_function():
     assert len(told.places) == 3
 
 
+def summed(states, mask):
+    return states["resid"] @ torch.ones(8)
+
+
 BAD = {
     "a shape": (lambda states, mask: states["resid"], r"\[b, s\] = \[4, 6\], got shape \[4, 6, 8\]"),
     "integers": (lambda states, mask: mask.sum(1), "floating-point.*got torch.int64"),
     "no tensor": (lambda states, mask: 3.0, "got float"),
     "nothing": (lambda states, mask: None, "got NoneType"),
     "NaN": (lambda states, mask: states["resid"].log()[..., 0], "returns NaN for finite states"),
+    "infinity": (lambda states, mask: states["resid"][..., 0] / 0, "returns infinity for finite states"),
+    "what float32 cannot hold": (lambda states, mask: states["resid"][..., 0].double() * 1e60, "returns infinity"),
+    "an array": (lambda states, mask: states["resid"][..., 0].numpy(), "got ndarray"),
+    "complex numbers": (lambda states, mask: states["resid"][..., 0] + 0j, "floating-point.*got torch.complex64"),
+    "a probe in half precision": (lambda states, mask: states["resid"] @ torch.ones(8).half(), "raised RuntimeError"),
     "a missing site": (lambda states, mask: states["rezid"], r"raised KeyError: 'rezid'; its states are resid \[4, 6, 8\]"),
     "widths": (lambda states, mask: states["resid"] @ torch.ones(3), "raised RuntimeError"),
     "in place": (lambda states, mask: states["resid"].mul_(2).sum((1, 2)), "in place"),
@@ -209,6 +218,15 @@ def test_what_a_function_does_wrong_is_one_line_with_its_name(case):
         objective.score(torch.tensor([TEXTS]))
     assert "mine" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_function_may_enclose_a_parameter_which_gets_no_gradient():
+    probe = torch.nn.Parameter(torch.ones(8))
+    objective = objective_of(Toy(), custom(lambda states, mask: states["resid"] @ probe, "resid", "mine"))
+    ids = torch.tensor([TEXTS])
+    assert torch.equal(objective.score(ids).activation, objective_of(Toy(), custom(summed, "resid")).score(ids).activation)
+    objective.gradient(ids)
+    assert probe.grad is None
 
 
 def test_a_function_without_a_gradient_is_refused_by_what_needs_one():

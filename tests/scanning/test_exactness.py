@@ -1,7 +1,6 @@
 """The best places are those of a brute-force ranking, ties included, whatever the batches, shards, and the order of merging."""
 
 import dataclasses
-import functools
 import itertools
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import Queue, ReadSettings, _rounded
 from optigram.scanning.forward import Forward
 from optigram.scanning.merge import merged
+from optigram.scanning.merging import merge_states
 from optigram.scanning.plan import Plan, ScanSettings
 from optigram.scanning.scan import plan_of, scan
 from optigram.scanning.state import State
@@ -47,10 +47,6 @@ def asked(model, **changes) -> ScanSettings:
 
 def planned(model, targets, corpus, how: ScanSettings, count: int) -> Plan:
     return plan_of(model, model.name, resolve(targets, model), open_corpus(corpus), how, count=count)
-
-
-def merge_states(parts: list[State], sample: int) -> State:
-    return functools.reduce(lambda one, other: one.merged(other, sample), parts)
 
 
 def states(model, targets, corpus, how: ScanSettings, count: int, batch: int | None = None) -> list[State]:
@@ -171,7 +167,9 @@ def test_the_order_of_merging_changes_nothing(eight, order, cut):
     one = merge_states(parts, how.sample)
     left, right = ([parts[i] for i in some] for some in (order[:cut], order[cut:]))
     two = merge_states([merge_states(left, how.sample), merge_states(right, how.sample)], how.sample)
+    three = merge_states([merge_states([part], how.sample) for part in parts], how.sample)
     assert same(one, two)
+    assert same(one, three)
 
 
 def test_500_targets_with_ties_in_full(tmp_path):

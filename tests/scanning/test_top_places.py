@@ -1,9 +1,12 @@
 """What waits to be ranked does not grow with the corpus, whether anything in it is worth keeping or not."""
 
 import numpy as np
+import torch
 
 from optigram.scanning.chunks import NARROW, Chunk, Queue
 from optigram.scanning.plan import ScanSettings
+from optigram.scanning.statistics import EDGES
+from optigram.scanning.tally import _bins
 from optigram.scanning.top_places import LISTS, Candidates, Entries
 
 NONE = np.zeros(0, np.int64)
@@ -42,3 +45,11 @@ def test_short_pieces_wait_for_no_more_than_those_of_32_tokens():
     assert queue.rows(2) == queue.rows(NARROW) == 512
     full = [made for document in range(512) if (made := queue.put(chunk(document))) is not None]
     assert [len(chunks) for _, chunks in full] == [512]
+
+
+def test_bins_are_those_of_a_search_among_the_edges():
+    rng = np.random.default_rng(0)
+    near = [np.nextafter(EDGES, np.float32(side)) for side in (-np.inf, np.inf)]
+    drawn = np.float32(2.0) ** rng.uniform(-14, 14, 500).astype(np.float32)
+    values = np.concatenate([EDGES, *near, drawn, -drawn, np.array([0, -0.0, np.inf, -np.inf, 1e-45, -1e-45, 3e38, -3e38], np.float32)])
+    assert (_bins(torch.from_numpy(values)[:, None])[:, 0].numpy() == np.searchsorted(EDGES, values)).all()

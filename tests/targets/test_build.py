@@ -11,10 +11,11 @@ from test_latent import saelens, sparsify, weights
 
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
+from optigram.runs.find import score_texts
 from optigram.targets.address import Address
 from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
 from optigram.targets.readouts import Term, Unit
-from optigram.targets.sae_formats import _converted
+from optigram.targets.sae_objects import convert_autoencoder
 from optigram.targets.target import Target, resolve
 from optigram.text.template import Template
 from toy import WIDTH, Toy
@@ -151,7 +152,7 @@ def test_autoencoders_in_memory_score_as_those_in_files(tmp_path):
         found = Objective(toy, targets, 3).viewed("exact").score(TEXTS).activation
         assert torch.equal(found[:2], found[2:]), file
         assert resolve(targets[2], toy) == resolve(f"resid:{file}#1", toy)
-        ours = _converted(held)
+        ours = convert_autoencoder(held)
         assert resolve(latent("resid", ours, 1), toy) == resolve(targets[0], toy)
         one, two = resolve(targets[:2], toy)
         assert one.terms[0].readout.autoencoder is two.terms[0].readout.autoencoder
@@ -185,6 +186,22 @@ WRONG = {
     "words": (lambda toy: direction("resid", ["a"]), "vector of real numbers"),
     "NaN": (lambda toy: direction("resid", [math.nan] * 8), "finite in float32"),
     "too large for float32": (lambda toy: direction("resid", [1e39] * 8), "finite in float32"),
+    "an infinite vector": (lambda toy: direction("resid", [math.inf] * 8), "finite in float32.*8 of 8"),
+    "complex numbers in an array": (lambda toy: direction("resid", np.ones(8, dtype=complex)), "real numbers.*complex"),
+    "dates": (lambda toy: direction("resid", np.zeros(8, dtype="datetime64[s]")), "datetime64"),
+    "four bits": (lambda toy: direction("resid", torch.zeros(8, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)), "float4"),
+    "no weights in memory": (lambda toy: direction("resid", torch.zeros(8, device="meta")), "real numbers"),
+    "a ragged list": (lambda toy: direction("resid", [[1.0], [1.0, 2.0]]), "real numbers"),
+    "a weight of 1e39": (lambda toy: 1e39 * neuron("resid", 1), "finite weight other than 0, as float32 can hold it"),
+    "a weight too small": (lambda toy: 1e-46 * neuron("resid", 1), "as float32 can hold it"),
+    "a weight of 1e39 in an address": (lambda toy: "1e39*resid:1", "as float32 can hold it"),
+    "a weight of many digits": (lambda toy: f"{'9' * 5000}*resid:1", "as float32 can hold it"),
+    "an index of many digits": (lambda toy: f"resid:{'9' * 5000}", "at most 18 digits"),
+    "a position of many digits": (lambda toy: f"resid:1@{'9' * 5000}", "at most 18 digits"),
+    "a range of many digits": (lambda toy: f"resid:1-{'9' * 5000}", "at most 18 digits"),
+    "half a character": (lambda toy: 'resid:"\\ud800"', "half a character"),
+    "a factor of many digits": (lambda toy: neuron("resid", 1) * 10**400, "finite number other than 0"),
+    "a divisor too small": (lambda toy: neuron("resid", 1) / 1e-320, "finite"),
     "complex numbers": (lambda toy: direction("resid", torch.ones(8, dtype=torch.complex64)), "real numbers"),
     "a vector of logits": (lambda toy: direction("logits", [1.0] * 15), "read from resid"),
     "no autoencoder": (lambda toy: latent("resid", SimpleNamespace(weight=1), 0), "an object with W_enc"),
@@ -192,7 +209,7 @@ WRONG = {
     "a large latent": (lambda toy: latent("resid", {"encoder": torch.zeros(4, 8)}, 4), "units 0 to 3"),
     "a gated autoencoder": (
         lambda toy: latent("resid", {"W_enc": torch.eye(8), "b_enc": torch.zeros(8), "cfg": {"architecture": "gated"}}, 0),
-        "expected standard",
+        "is of the kind gated, but holds",
     ),
     "no function": (lambda toy: custom(3, "resid"), r"function\(states, mask\), got int"),
     "one argument": (lambda toy: custom(lambda states: states, "resid"), r"function\(states, mask\), got lambda"),
@@ -225,6 +242,54 @@ def test_what_is_wrong_is_one_line(case):
     with pytest.raises(InputError, match=said) as error:
         resolve(make(toy), toy)
     assert "\n" not in str(error.value)
+
+
+KINDS = {
+    "half": lambda numbers: torch.tensor(numbers).half(),
+    "bfloat16": lambda numbers: torch.tensor(numbers).bfloat16(),
+    "eight bits": lambda numbers: torch.tensor(numbers).to(torch.float8_e4m3fn),
+    "with a gradient": lambda numbers: torch.nn.Parameter(torch.tensor(numbers)),
+    "sparse": lambda numbers: torch.tensor(numbers).to_sparse(),
+    "integers": lambda numbers: torch.tensor(numbers).long(),
+    "float16 array": lambda numbers: np.array(numbers, dtype=np.float16),
+    "long doubles": lambda numbers: np.array(numbers, dtype=np.longdouble),
+    "big endian": lambda numbers: np.array(numbers, dtype=">f8"),
+    "every second number": lambda numbers: np.repeat(numbers, 2)[::2],
+    "a tuple": tuple,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_of_every_real_type_are_the_same_direction(kind):
+    numbers = [0.0, 1, -2, 3, 0, 4, -8, 16]
+    assert direction("resid", KINDS[kind](numbers)) == direction("resid", np.array(numbers))
+
+
+def test_weights_that_overflow_together_are_refused():
+    toy = Toy()
+    for wrong in (1e30 * direction("resid", [1e30] * 8), 3e38 * neuron("resid", 1) + 3e38 * neuron("resid", 1)):
+        with pytest.raises(InputError, match="weights that are not finite in float32"):
+            Objective(toy, wrong, 3)
+
+
+def test_a_score_that_overflows_is_no_score():
+    toy = Toy()
+    large = direction("resid", 3e38 * np.sign(toy.state([0, 5, 6, 9])[-1]))
+    objective = Objective(toy, [large, "resid:1"], 3)
+    with pytest.raises(InputError, match="is not finite on a text"):
+        score_texts(objective, [[5, 6, 9], [12, 13, 14]])
+
+
+def test_a_function_may_enclose_anything():
+    """The address holds a hash of what a function encloses, whatever that is."""
+    for held in (torch.ones(2, dtype=torch.complex64), torch.ones(2).to_sparse(), torch.ones(2, device="meta"), np.array([object()])):
+        assert str(custom(lambda states, mask, held=held: states["resid"][..., 0], "resid")).startswith("custom:memory:lambda.")
+
+    def late(states, mask):
+        return states["resid"] @ probe
+
+    assert str(custom(late, "resid")).startswith("custom:memory:late.")
+    probe = torch.ones(8)
 
 
 def test_a_target_needs_a_model():

@@ -148,7 +148,11 @@ def test_what_is_no_autoencoder_is_refused_in_one_line(tmp_path):
         (tmp_path / "nowhere", "no autoencoder at"),
         (tmp_path / "torn.safetensors", "as safetensors"),
         (without, "must stand beside the weights"),
-        (saelens(tmp_path / "gated", {"architecture": "gated"}), "expected standard"),
+        (saelens(tmp_path / "gated", {"architecture": "gated"}), "is of the kind gated, but holds W_dec"),
+        (saelens(tmp_path / "temporal", {"architecture": "temporal"}), "expected standard, gated"),
+        (saelens(tmp_path / "two", {"architecture": "standard"}, torch.ones(N)), "is of the kind standard, but holds"),
+        (saelens(tmp_path / "words", {"architecture": "topk", "k": "ten"}), "expected k in its configuration to be a whole number from 1"),
+        (saelens(tmp_path / "list", {"metadata": [1]}), "expected metadata in its configuration to be an object"),
         (saelens(tmp_path / "odd", {"normalize_activations": "batch"}), "normalises"),
         (saelens(tmp_path / "k", {"architecture": "topk"}), "does not say k"),
         (saelens(tmp_path / "jump", {"architecture": "jumprelu"}), "no tensor 'threshold'"),
@@ -157,6 +161,10 @@ def test_what_is_no_autoencoder_is_refused_in_one_line(tmp_path):
         (plain("a", {"weight": torch.zeros(2, 2)}), "no tensor 'encoder'"),
         (plain("b", {"encoder": torch.zeros(2)}), "latents x width"),
         (plain("c", {"encoder": torch.zeros(2, 3), "bias": torch.zeros(3)}), "as its encoder has"),
+        (plain("n", {"encoder": torch.tensor([[1.0, torch.nan]])}), "encoder of .* that is finite in float32"),
+        (plain("z", {"encoder": torch.ones(2, 3), "bias": torch.ones(2, dtype=torch.complex64)}), "complex"),
+        (plain("f", {"encoder": torch.zeros(2, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)}), "cannot read|real numbers"),
+        (tmp_path / ("x" * 300), "File name too long"),
         (plain("d", {"encoder": torch.zeros(2, 3), "k": torch.tensor(3)}), "from 1 to 2"),
     ]
     for path, said in cases:

@@ -19,7 +19,7 @@ class Corpus:
 
     source: str
     texts: np.ndarray = field(repr=False, compare=False)
-    chunk: int = 1 << 16
+    chunk: int = 1 << 13
 
     patience = None
     ends = True

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,13 +73,49 @@ def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tenso
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
         inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached)
-        with contextlib.suppress(ValueError, NotImplementedError), torch.no_grad():
+        with _unless_refused(), torch.no_grad():
             hard, soft = inputs.output(ids), _first_tensor(inputs.take_embeds(matrix[ids]))
-            if hard.shape == soft.shape and (hard - soft).abs().max() <= CLOSE * hard.abs().max():
+            _check_numbers(name, body, hard)
+            if hard.shape == soft.shape and _close(hard, soft):
                 return inputs
     raise InputError(
         f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
         "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
+    )
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs are the same up to rounding."""
+    never = one.isneginf()
+    one, other = one.masked_fill(never, 0), torch.where(never & other.isneginf(), 0, other)
+    return bool((one - other).abs().max() <= CLOSE * one.abs().max())
+
+
+@contextlib.contextmanager
+def _unless_refused() -> Iterator[None]:
+    """Pass over what a network cannot do; what is wrong with it is raised."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, NotImplementedError):
+        pass
+
+
+def _check_numbers(name: str, body: nn.Module, output: Tensor) -> None:
+    """Raise InputError where a network gives NaN or infinity on ordinary tokens; name the first weights that are not finite.
+
+    Logits of -infinity are those of tokens that a network never writes.
+    """
+    wrong = int((output.isnan() | output.isposinf()).sum())
+    if not wrong:
+        return
+    weights = (where for where, part in body.named_parameters() if part.is_floating_point() and not bool(part.isfinite().all()))
+    first = next(weights, None)
+    blame = f"the weights {first} are not finite" if first else f"all weights are finite, so {output.dtype} is too narrow for it"
+    raise InputError(
+        f"{name} gives NaN or infinity on ordinary tokens, at {wrong} of {output.numel()} numbers: {blame}; "
+        "expected finite numbers: check the checkpoint, or load it in float32"
     )
 
 

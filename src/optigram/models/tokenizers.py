@@ -1,7 +1,8 @@
 """Vocabularies of transformers' tokenizers and of plain word lists: the text of each id, and the ids that have none.
 
-A token is written as it stands in a text: `" umbrella"` with its blank, and not in the tokenizer's own spelling.
-Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character are `<0xE2>`.
+A token is written as it stands in a text: `" umbrella"` with its blank, and not in the tokenizer's own spelling. So is CLIP's
+`dog</w>`, which ends a word: `"dog "`. Continuations of WordPiece keep their mark (`##ing`), and bytes that are part of a character
+are `<0xE2>`.
 """
 
 import functools
@@ -17,6 +18,7 @@ UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 MARK = "\u2581"  # how SentencePiece spells a blank
 UNKNOWNS = ("<unk>", "[UNK]")
+PROBES = "a", "A", "1", "."  # texts, one of which every tokenizer knows
 NEEDED = "convert_ids_to_tokens", "encode", "decode", "all_special_ids", "added_tokens_decoder"
 
 
@@ -85,7 +87,15 @@ def _blank_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _decode(tokenizer: Any, ids: Iterable[int]) -> str:
-    return tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    text = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    suffix = _word_end(tokenizer)
+    return text.replace(suffix, " ").strip() if suffix else text
+
+
+def _word_end(tokenizer: Any) -> str:
+    """How the tokenizer spells the end of a word: `</w>` in CLIP's; empty in most."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return getattr(getattr(backend, "model", None), "end_of_word_suffix", None) or ""
 
 
 def _spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
@@ -94,9 +104,14 @@ def _spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
 
 def _reader(tokenizer: Any) -> Callable[[str], str]:
     """A function from the tokenizer's own spelling of a token to the text that it stands for."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
+    backend, suffix = getattr(tokenizer, "backend_tokenizer", None), _word_end(tokenizer)
     if backend is None:
         return lambda token: token.replace(MARK, " ")
+    read = _backend_reader(backend)
+    return (lambda token: read(token.removesuffix(suffix)) + " " * token.endswith(suffix)) if suffix else read
+
+
+def _backend_reader(backend: Any) -> Callable[[str], str]:
     decoder = json.dumps(json.loads(backend.to_str())["decoder"])
     if '"ByteLevel"' in decoder:
         letters = _byte_letters()
@@ -125,11 +140,18 @@ def _has_no_text(token: str) -> bool:
 
 def _surroundings(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The ids that the tokenizer puts before and after every text."""
-    plain, full = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a", add_special_tokens=True)
-    start = next((i for i in range(len(full)) if full[i : i + len(plain)] == plain), 0)
-    return tuple(full[:start]), tuple(full[start + len(plain) :])
+    for text in PROBES:
+        plain, full = tokenizer.encode(text, add_special_tokens=False), tokenizer.encode(text, add_special_tokens=True)
+        starts = [i for i in range(len(full)) if plain and full[i : i + len(plain)] == plain]
+        if starts:
+            return tuple(full[: starts[0]]), tuple(full[starts[0] + len(plain) :])
+    return (), ()
 
 
 def _chat(tokenizer: Any, message: str) -> str:
     turns = [{"role": "user", "content": message}]
-    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    try:
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # whatever the model's own template raises
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"the chat template of this tokenizer fails ({type(error).__name__}: {reason}); leave --chat out") from error

@@ -16,6 +16,7 @@ from optigram.objective.activations import TargetGroup
 from optigram.objective.blocks import Blocks
 from optigram.objective.functions import Groups
 from optigram.objective.prefix_tree import Level, blocks_of, in_sizes, prefix_tree, sorted_order
+from optigram.objective.whole_site import UnitGroup
 from optigram.shapes import Bool, Float, Int
 
 ROWS = 128  # texts in one forward at most; fewer texts are padded to a power of two
@@ -131,7 +132,7 @@ def _shares(step: Step, rows: Int[Tensor, "n w"], ends: Sequence[int], k1: int, 
 
 
 def _by_prefix(
-    step: Step, rows: Int[Tensor, "n w"], parts: list[TargetGroup], ends: Sequence[int], k1: int, c: int, shared: bool
+    step: Step, rows: Int[Tensor, "n w"], parts: list[TargetGroup | UnitGroup], ends: Sequence[int], k1: int, c: int, shared: bool
 ) -> tuple[Tensor, Float[Tensor, " k1"]]:
     """The same as `_whole`, and the positions run for each owner: a beginning that its c texts have in common is run once."""
     order = sorted_order(rows)
@@ -146,7 +147,7 @@ def _by_prefix(
     return torch.empty_like(values).index_copy_(0, order, values), cells
 
 
-def _climb(step: Step, tree: list[Level], parts: list[TargetGroup], shared: bool) -> Tensor:
+def _climb(step: Step, tree: list[Level], parts: list[TargetGroup | UnitGroup], shared: bool) -> Tensor:
     """Activations of the texts at the leaves of a tree: [n m] if all members score each text, else [n 1]."""
     carried: States | None = None
     pooled: list[Tensor | None] = [None] * len(parts)

@@ -11,6 +11,7 @@ from optigram.errors import InputError
 from optigram.models.base import Linear, Model
 from optigram.objective.activations import TargetGroup, View
 from optigram.objective.groups import pool, target_groups
+from optigram.objective.whole_site import UnitGroup
 from optigram.shapes import Bool, Float, Int
 from optigram.targets.custom import Custom
 from optigram.targets.target import Target
@@ -76,7 +77,7 @@ class _FunctionGroup:
         return logits if head.softcap is None else head.softcap * torch.tanh(logits / head.softcap)
 
 
-Groups = Sequence[TargetGroup | _FunctionGroup]
+Groups = Sequence[TargetGroup | UnitGroup | _FunctionGroup]
 
 
 def all_groups(model: Model, targets: Sequence[Target], looked: Bool[Tensor, " s"], view: View = "search") -> Groups:

@@ -1,5 +1,6 @@
 """Grouping: targets that read the same sites become one `TargetGroup`, whose activations are computed together."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -133,7 +134,10 @@ def pool(target: Target, looked: Bool[Tensor, " s"]) -> tuple[Float[Tensor, " s"
 
 
 def _affine_terms(model: Model, target: Target) -> list[_AffineTerm]:
-    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first."""
+    """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first.
+
+    Raises InputError where weights overflow float32.
+    """
     linear: dict[Source, _AffineTerm] = {}
     others: list[_AffineTerm] = []
     for term in target.terms:
@@ -148,7 +152,11 @@ def _affine_terms(model: Model, target: Target) -> list[_AffineTerm]:
         linear[affine.source] = _AffineTerm(
             affine.source, weight if old is None else old.weight + weight, bias if old is None else old.bias + bias
         )
-    return [*linear.values(), *others]
+    found = [*linear.values(), *others]
+    for term in found:
+        if not math.isfinite(term.bias) or not bool(term.weight.isfinite().all()):
+            raise InputError(f"{target} has weights that are not finite in float32; give smaller factors, vectors or biases")
+    return found
 
 
 def _normalisers(model: Model, target: Target) -> dict[_Normaliser, float]:

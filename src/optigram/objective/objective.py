@@ -21,6 +21,7 @@ from optigram.objective.forward import by_group, members_of, read, read_soft
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
+from optigram.objective.whole_site import Whole
 from optigram.shapes import Bool, Float, Int, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
@@ -91,6 +92,8 @@ class Objective:
         """Set the fields that depend on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
+        self._answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]] | None = None
+        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
         self.cost = Cost.at_zero(len(self.targets))
@@ -160,6 +163,30 @@ class Objective:
         """The same objective, whose score of a text depends on the text alone, to the last bit, at a slightly higher cost."""
         part = self.subset(range(len(self.targets)))
         part._deterministic = True
+        return part
+
+    def beside(self, wholes: Sequence[Whole], see: Callable[[Tensor], None]) -> "Objective":
+        """The same objective, which reads whole sites too: `see` gets the activations [m c] of all their units, one site after another.
+
+        It gets them for texts that all targets share. They are not charged, and they change nothing for the targets.
+        """
+        part = self.subset(range(len(self.targets)))
+        part._beside = [whole.group(self.model, self._looked) for whole in wholes], see
+        return part
+
+    @property
+    def places(self) -> list[Whole]:
+        """The states that activations are computed from, as whole sites at single positions; none where functions read whole texts."""
+        groups = [group for part in self._groups if (group := part.by_prefix) is not None]
+        if len(groups) < len(self._groups):
+            return []
+        read = {(site, position) for group in groups for site in group.sites for position in group.positions}
+        return [Whole(site, 1.0, position) for site, position in sorted(read)]
+
+    def answered(self, answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]]) -> "Objective":
+        """The same objective, for which `answer` says what activations [m c] of groups on texts [1 c s] are, and their cost [1]."""
+        part = self.subset(range(len(self.targets)))
+        part._answer = answer
         return part
 
     def score(self, ids: Int[Tensor, "k1 c t"], owned: bool = False) -> Scores:
@@ -288,8 +315,16 @@ class Objective:
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c"]:
         """Activations of the members of `parts`, which are charged for it."""
-        values, cost = read(self.model, inputs, parts, self._ends, self._blocks, self._deterministic, owned)
+        own, others, see = members_of(parts), (), None
+        if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
+            others, see = self._beside
+        if self._answer is None:
+            values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._blocks, self._deterministic, owned)
+        else:
+            values, cost = self._answer(inputs, parts)
         costs = torch.zeros(len(self.targets))
-        costs[members_of(parts)] = cost
+        costs[own] = cost
         self.cost.charge(forwards=costs)
-        return values
+        if see is not None:
+            see(values[len(own) :])
+        return values[: len(own)]

@@ -56,7 +56,7 @@ class TargetResult:
 
     `ids` [n t] and `activation` [n]: best first; fewer than n if no more texts had a value. `surprisal` [n]: nats per
     token, with a fluency. `remarks`: notes [n] of the final re-scoring. `notes`: what the method believed of its best text.
-    `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN.
+    `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN or infinity.
     `trace`: (forward-equivalents, activation, value) of the best text so far, after every round; the value is the activation
     less penalties, and both are -inf while no text has a value.
     """
@@ -166,7 +166,7 @@ class _Run:
         """Merge the new texts of the active targets into the best, and extend the trace."""
         active, names = self.objective.cost.active, list(proposal.notes)
         ids, value, activation, *notes = _on_host([proposal.ids, scores.value, scores.activation, *proposal.notes.values()])
-        self.broken += value.isnan().sum(1) * active
+        self.broken += (value.isnan() | value.isposinf()).sum(1) * active
         value = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
         better = value.amax(1) > self.best.value[:, 0]
         self.best = self.best.merge(TopK.of(ids, value, self.best.ids.shape[1]))

@@ -17,7 +17,7 @@ DIGITS = 5  # significant, of a number on the page
 POINTS = 24  # of a trace, at most
 
 Key = tuple[str, str]  # model and target
-OWN = ("by", "seed", "budget", "device")  # options that each record brings with it, or that change no result
+OWN = ("by", "seed", "budget", "device", "no_cache")  # options that each record brings with it, or that change no result
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
 from optigram.optimize.search import Budget, SearchResult, TargetResult, search
 from optigram.optimize.topk import TopK
+from optigram.runs.cache import Cache
+from optigram.runs.corpus_best import LISTED, best_of_corpus, diverse_of_corpus
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.runs.records import CORPUS_FORWARDS, CORPUS_SECONDS, Record
@@ -56,12 +58,24 @@ def run_methods(
     read = None if corpus is None or not reads_corpus(options.by) else corpus_search(objective, corpus)
     plans = [Plan.of(name, objective, read, budget.forwards) for name in options.by]
     known: SearchResult | None = None
+    cache = None if options.no_cache else Cache.usual()
     for plan in plans:
         watched = functools.partial(watch, plan.name)
         if plan.corpus is not None and known is None:
-            known = search(objective, plan.corpus, None, options.seed, max(options.n, HANDOVER), watched, front=options.front)
+            depth = _depth(options.n, _must_differ(options.n, options.apart, options.front))
+            known = best_of_corpus(objective, plan.corpus, depth, options.seed, watched, options.front, cache)
         found = run_plan(
-            objective, plan, budget, options.seed, options.n, watched, known=known, apart=options.apart, start=start, front=options.front
+            objective,
+            plan,
+            budget,
+            options.seed,
+            options.n,
+            watched,
+            known=known,
+            apart=options.apart,
+            start=start,
+            front=options.front,
+            cache=cache,
         )
         yield found
         if found.interrupted:
@@ -80,17 +94,18 @@ def run_plan(
     apart: float = 1.0,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
+    cache: Cache | None = None,
 ) -> MethodResult:
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
-    apart_too = top > 1 and apart < 1 and not front
-    several = functools.partial(search_diverse, most=apart) if apart_too else functools.partial(search, front=front)
+    differ = _must_differ(top, apart, front)
+    several = functools.partial(search_diverse, most=apart) if differ else functools.partial(search, front=front)
     read, took, outcome = 0.0, [0.0] * len(objective.targets), SearchResult([])
     if plan.corpus is not None:
-        outcome = known or search(objective, plan.corpus, None, seed, max(top, HANDOVER), watch, front=front)
-    if plan.method is None and apart_too:
-        assert plan.corpus is not None
-        outcome = several(objective, plan.corpus, None, seed, top, watch=watch)
-    elif plan.method is not None and not outcome.interrupted:
+        depth = _depth(top, differ)
+        outcome = known or best_of_corpus(objective, plan.corpus, depth, seed, watch, front, cache)
+        if plan.method is None and differ:
+            outcome = diverse_of_corpus(objective, plan.corpus, outcome, depth, top, apart, seed, watch, cache)
+    if plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
             best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)
             took = [0.0 if found is None else found.seconds for found in outcome.found]
@@ -103,6 +118,16 @@ def run_plan(
         for record in _records(objective, number, plan, seed, _with(found, read, took[number]), arm, None if front else top)
     ]
     return MethodResult(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
+
+
+def _must_differ(top: int, apart: float, front: bool) -> bool:
+    """Whether the texts of a target may have only so many words in common."""
+    return top > 1 and apart < 1 and not front
+
+
+def _depth(top: int, differ: bool) -> int:
+    """How many of the best texts of a corpus are kept: as many as are asked for, or a method may begin from, or differ."""
+    return max(top, LISTED if differ else HANDOVER)
 
 
 def _with(found: TargetResult, read: float, took: float) -> TargetResult:
@@ -126,18 +151,20 @@ def _texts(outcome: SearchResult, length: int, front: bool) -> Tensor:
 def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[Record]]:
     """Records of given texts [n t] of token ids: for each text one per target, as exact as those of a search. Method "text", rank 1.
 
-    Raises InputError where an activation is NaN.
+    Raises InputError where an activation is not finite.
     """
     begun = time.perf_counter()
     once = list(dict.fromkeys(map(tuple, texts)))
     ids = torch.tensor([once]).expand(len(objective.targets), -1, -1)
     value = objective.score(ids[:1]).value.cpu()
-    given = rescore(objective, TopK(ids, torch.where(value.isnan(), -torch.inf, value)))
+    given = rescore(objective, TopK(ids, torch.where(value.isfinite(), value, -torch.inf)))
     seconds = (time.perf_counter() - begun) / (len(once) * len(objective.targets))
     records: dict[tuple[int, ...], list[Record]] = {text: [] for text in once}
     for number, one in enumerate(given):
         if len(one.ids) < len(once):
-            raise InputError(f"{objective.targets[number]} is NaN on a text; check the model's weights and dtype")
+            raise InputError(
+                f"{objective.targets[number]} is not finite on a text; check the model's weights and dtype, and the weights of the target"
+            )
         for row, text in enumerate(one.ids.tolist()):
             surprisal = None if one.surprisal is None else one.surprisal[row : row + 1]
             notes = {name: values[row : row + 1] for name, values in one.notes.items()}

@@ -104,6 +104,7 @@ class FindOptions(ObjectiveOptions):
     start: Any = _option(None, "folder of a scan: start also from its highest places", "Search")
     seed: int = _option(0, "seed of all random numbers", "Search", ge=0)
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
+    no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
 
 
 def flag_of(name: str) -> str:

@@ -14,6 +14,7 @@ from optigram.errors import InputError
 from optigram.methods import chains
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
+from optigram.runs.cache import Cache
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
@@ -64,7 +65,8 @@ class Prepared:
         for by in options.by:
             chains.Chain.parse(by)
         objective = make_objective(model, targets, options, exact=exact)
-        corpus = corpus_for(model, options.corpus, options.seed, remark) if reads_corpus(options.by) else None
+        cache = None if options.no_cache else Cache.usual()
+        corpus = corpus_for(model, options.corpus, options.seed, remark, cache) if reads_corpus(options.by) else None
         if corpus is not None and options.corpus is None and not _readable(corpus, model):
             remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")
             corpus = None
@@ -83,7 +85,8 @@ class Prepared:
         results = list(run_methods(objective, options, self.corpus, self.start, watch))
         for one in results:
             if one.broken:
-                remark(f"{one.method}: {one.broken} scores were NaN and were left out; check the model's weights and dtype")
+                what = "check the model's weights and dtype, and the weights of the target"
+                remark(f"{one.method}: {one.broken} scores were NaN or infinite and were left out; {what}")
             if one.interrupted:
                 remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
         return results

@@ -1,5 +1,6 @@
 """Chunks: documents as token ids, cut to what the model reads at a time; and the queue in which chunks of one length wait for a batch."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.hashing import folds, of_places
-from optigram.shapes import Bool, Float, Int
+from optigram.shapes import Bool, Int
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
 
@@ -144,15 +145,22 @@ class Batch:
         """How many positions of each chunk count."""
         return self.counted.sum(1)
 
-    def evened(self, values: Float[Tensor, "b s m"]) -> Float[Tensor, "b s m"]:
-        """The values, where each position that does not count holds the value of the first that does, so that a maximum ignores it.
+    @functools.cached_property
+    def first(self) -> Int[np.ndarray, " b"]:
+        """The first position of each chunk that counts."""
+        return self.counted.argmax(1)
 
-        This changes the states in place; nothing reads them afterwards.
-        """
-        values = values.contiguous()
+    @property
+    def uncounted(self) -> tuple[Int[np.ndarray, " u"], Int[np.ndarray, " u"]]:
+        """The positions that do not count, numbered over all chunks, and for each the first of its chunk that does."""
         row, position = np.nonzero(~self.counted)
-        if len(row):
-            first = self.counted.argmax(1)
-            flat, width = values.flatten(0, 1), self.counted.shape[1]
-            flat[torch.from_numpy(row * width + position)] = flat[torch.from_numpy(row * width + first[row])]
-        return values
+        begin = row * self.counted.shape[1]
+        return begin + position, begin + self.first[row]
+
+
+def uploaded(arrays: Sequence[np.ndarray], device: torch.device) -> list[Int[Tensor, " _"]]:
+    """Arrays of whole numbers on a device, by one copy that nothing waits for."""
+    whole = torch.from_numpy(np.concatenate(arrays).astype(np.int64, copy=False))
+    if device.type == "cuda":
+        whole = whole.pin_memory()
+    return list(whole.to(device, non_blocking=True).split([len(array) for array in arrays]))

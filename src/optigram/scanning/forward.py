@@ -10,7 +10,7 @@ import torch
 
 from optigram.models.base import Model, States
 from optigram.models.network import ordinary_ids
-from optigram.scanning.chunks import Chunk
+from optigram.scanning.chunks import Chunk, uploaded
 from optigram.shapes import Int
 
 PROBED = 12  # tokens of the text that shows whether a model is causal
@@ -63,12 +63,10 @@ class Forward:
 
     def _states(self, chunks: Sequence[Chunk], width: int, rows: int) -> States:
         device = self.model.embedding.device
-        ids = torch.from_numpy(_filled(chunks, width, rows)).to(device)
-        keep = None
-        if self.masked:
-            lengths = [len(chunk.ids) for chunk in chunks]
-            lengths += lengths[-1:] * (rows - len(chunks))
-            keep = torch.arange(width, device=device) < torch.tensor(lengths, device=device)[:, None]
+        lengths = [len(chunk.ids) for chunk in chunks]
+        lengths += lengths[-1:] * (rows - len(chunks))
+        flat, ends = uploaded((_filled(chunks, width, rows).ravel(), np.array(lengths)), device)
+        ids, keep = flat.view(rows, width), torch.arange(width, device=device) < ends[:, None] if self.masked else None
         states = self.model.read(self.model.embedding[ids], self.sites, keep)
         return {site: state[: len(chunks)] for site, state in states.items()}
 

@@ -18,6 +18,7 @@ from optigram.files import written_whole
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.contexts import Context, Contexts
 from optigram.scanning.examples import SPLITS, Examples
+from optigram.scanning.merging import merge_states
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
@@ -55,13 +56,14 @@ def merged(plan: Plan, folder: Path) -> State:
     done = [plan.part(folder, shard) for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
-    states = map(State.read, done)  # one by one, for a state may be large
-    first = next(states)
-    if first.plan != plan.key:
-        raise InputError(f"{done[0]} is of another scan than the plan beside it; remove it, and its shard is read again")
-    for state in states:
-        first = first.merged(state, plan.settings.sample)
-    return first
+    return merge_states((_of_plan(plan, path) for path in done), plan.settings.sample)  # one by one, for a state may be large
+
+
+def _of_plan(plan: Plan, path: Path) -> State:
+    state = State.read(path)
+    if state.plan != plan.key:
+        raise InputError(f"{path} is of another scan than the plan beside it; remove it, and its shard is read again")
+    return state
 
 
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:

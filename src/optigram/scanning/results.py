@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-FORMAT = "optigram-scan-2"
+FORMAT = "optigram-scan-3"
 PLAN, MANIFEST = "plan.json", "manifest.json"
 TABLES = ("examples", "targets", "curve")
 SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place

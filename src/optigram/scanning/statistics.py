@@ -4,7 +4,9 @@ Moments of all places; a histogram of one place in 16, drawn by hash; a random s
 the best activation in random parts of the corpus: half of its documents, a quarter, and so on.
 """
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -54,26 +56,36 @@ class Statistics:
             np.zeros((targets, 0), np.float32),
         )
 
+    @staticmethod
+    def edge(nearest: Int[np.ndarray, " r"], most: int) -> int:
+        """The largest hash with which a place may be in a sample of `most`, given the smallest hashes so far in order."""
+        return int(nearest[most - 1]) if 0 < most <= len(nearest) else np.iinfo(np.int64).max if most else -1
+
     def sampled(self, most: int) -> "Statistics":
         """The same with the `most` places of the smallest hashes."""
         order = np.lexsort((self.position, self.document, self.priority))[:most]
         parts = self.priority[order], self.document[order], self.position[order], self.values[:, order]
         return Statistics(self.count, self.broken, self.sums, self.histogram, self.tokens, self.best, *parts)
 
-    def merged(self, other: "Statistics", most: int) -> "Statistics":
-        """Both together; the two must not have seen the same places."""
-        return Statistics(
-            self.count + other.count,
-            self.broken + other.broken,
-            self.sums + other.sums,
-            self.histogram + other.histogram,
-            self.tokens + other.tokens,
-            np.maximum(self.best, other.best),
-            np.concatenate([self.priority, other.priority]),
-            np.concatenate([self.document, other.document]),
-            np.concatenate([self.position, other.position]),
-            np.concatenate([self.values, other.values], axis=1),
-        ).sampled(most)
+    def copied(self) -> "Statistics":
+        """The same in arrays of its own."""
+        return Statistics(*(copy.copy(getattr(self, field.name)) for field in fields(self)))
+
+    def count_in(self, other: "Statistics") -> None:
+        """Add all but the random sample, in place; the two must not have seen the same places."""
+        self.count += other.count
+        self.broken += other.broken
+        self.sums += other.sums
+        self.histogram += other.histogram
+        self.tokens += other.tokens
+        np.maximum(self.best, other.best, out=self.best)
+
+    def with_places(self, places: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], values: np.ndarray, most: int) -> "Statistics":
+        """The same with more places in the sample (priority, document, position; their values [m n]), of which `most` are kept."""
+        parts = [(self.priority, self.document, self.position), *places]
+        priority, document, position = (np.concatenate(each) for each in zip(*parts, strict=True))
+        values = np.concatenate([self.values, values], axis=1)
+        return replace(self, priority=priority, document=document, position=position, values=values).sampled(most)
 
     def note_tokens(self, documents: Int[np.ndarray, " b"], tokens: Int[np.ndarray, " b"], seed: int) -> Int[np.ndarray, " b"]:
         """Count the tokens of chunks by the level of their documents; return the levels."""

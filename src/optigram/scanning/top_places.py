@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Chunk
+from optigram.scanning.hashing import mixed
 from optigram.scanning.plan import ScanSettings
 from optigram.shapes import Float, Int
 
@@ -41,11 +42,13 @@ class Entries:
 
     def ranked(self) -> "Entries":
         """Sorted by target, and within one by the total order."""
-        return self.chosen(np.lexsort((self.position, self.document, -self.score, self.target)))
+        bits = (self.score + np.float32(0)).view(np.uint32)  # in the order of the scores, once the sign is seen to; no -0
+        rising = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31))
+        return self.chosen(_order(self.target.astype(np.uint64) << np.uint64(32) | ~rising, self.document, self.position))
 
     def first_of(self, key: np.ndarray, most: int) -> "Entries":
         """The first `most` of ranked entries with the same target and key; still ranked."""
-        order = np.lexsort((np.arange(len(self)), key, self.target))
+        order = _order(mixed(key, 1) ^ mixed(self.target, 2), self.target, key, np.arange(len(self)))
         fresh = _changes(self.target[order]) | _changes(key[order])
         kept = np.zeros(len(self), dtype=bool)
         kept[order] = _places(fresh) < most
@@ -82,7 +85,7 @@ class TopPlaces:
         """Add entries, in place; those of one document and target must come together, and be no more than may be kept of a document."""
         if not len(new):
             return
-        touched = np.unique(new.target)
+        touched = np.flatnonzero(np.bincount(new.target, minlength=len(self.score)))
         whole = Entries.joined([self._entries(touched), new]).ranked()
         key = np.where(whole.fold == 0, -1 - np.arange(len(whole)), whole.fold)
         whole = whole.first_of(key, 1)
@@ -93,17 +96,31 @@ class TopPlaces:
         for field in ("score", "document", "position", "fold"):
             getattr(self, field)[whole.target, rank] = getattr(whole, field)
 
-    def merged(self, other: "TopPlaces") -> "TopPlaces":
-        """The best places of both, as a new object."""
-        both = TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
-        both.add(other._entries(np.arange(len(other.score))))
-        return both
+    def copied(self) -> "TopPlaces":
+        """The same in arrays of its own."""
+        return TopPlaces(*(getattr(self, field.name).copy() for field in fields(self)))
+
+    def reaching(self, edge: Float[np.ndarray, " m"]) -> Entries:
+        """The places whose score is at least the edge of their target."""
+        target, rank = np.nonzero((self.score >= edge[:, None]) & (self.score > -np.inf))
+        return Entries(target, self.score[target, rank], self.document[target, rank], self.position[target, rank], self.fold[target, rank])
 
     def _entries(self, targets: np.ndarray) -> Entries:
         """The places of some targets."""
         row, rank = np.nonzero(self.score[targets] > -np.inf)
         row = targets[row]
         return Entries(row, self.score[row, rank], self.document[row, rank], self.position[row, rank], self.fold[row, rank])
+
+
+def _order(numbers: np.ndarray, *ties: np.ndarray) -> Int[np.ndarray, " e"]:
+    """The order by `numbers`, and where they are equal by the first of `ties`, and so on: faster than a sort by all of them."""
+    order = numbers.argsort()
+    again = np.concatenate([[False], numbers[order[1:]] == numbers[order[:-1]]])
+    if again.any():
+        tied = again | np.concatenate([again[1:], [False]])
+        among = order[tied]
+        order[tied] = among[np.lexsort((*(tie[among] for tie in reversed(ties)), numbers[among]))]
+    return order
 
 
 def _changes(values: np.ndarray) -> np.ndarray:
@@ -135,23 +152,29 @@ class Candidates:
         self.ready: list[Entries] = []
         self.open: defaultdict[int, list[Entries]] = defaultdict(list)
         self.missing: dict[int, int] = {}
-        self._edge: Tensor | None = None
+        self._edge: tuple[Tensor, Tensor] | None = None
 
-    def edge_on(self, device: torch.device) -> Tensor:
-        """The least score [m] that a candidate needs, on a device."""
+    @property
+    def filling(self) -> bool:
+        """Whether the list of some target is not full."""
+        return bool((self.top_places.document[:, -1] < 0).any())
+
+    def edge_on(self, device: torch.device) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:
+        """The least score that a candidate needs, and the last document in which an equal score is enough, on a device."""
         if self._edge is None:
-            self._edge = torch.from_numpy(self.top_places.edge.copy()).to(device)
+            edge, latest = self.top_places.edge.copy(), self.top_places.document[:, -1].copy()
+            self._edge = torch.from_numpy(edge).to(device), torch.from_numpy(latest).to(device)
         return self._edge
 
-    def add(self, found: Entries, chunks: Sequence[Chunk]) -> None:
-        """Add the candidates of a batch of chunks."""
+    def add(self, found: Entries, chunks: Sequence[Chunk], last: bool = True) -> None:
+        """Add the candidates of some chunks. Where they are not the `last` of these, the chunks do not count as read yet."""
         several = [chunk for chunk in chunks if chunk.chunks > 1]
         if several:
             long = np.isin(found.document, [chunk.document for chunk in several])
             for document in np.unique(found.document[long]).tolist():
                 self.open[document].append(found.chosen(found.document == document))
             found = found.chosen(~long)
-            for chunk in several:
+            for chunk in several if last else ():
                 self._finish(chunk)
         if len(found):
             self.ready.append(found)

@@ -9,12 +9,12 @@ an index, a range, `*`, or a name, in double quotes where it would read as one o
 """
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from optigram.errors import InputError
+from optigram.targets.float32 import holds
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
 POOLS = ("last", "max", "mean", "anywhere")
@@ -23,6 +23,7 @@ CUSTOM = "custom"  # the site of functions; FILE is the function, UNITS are the 
 MEMORY = "memory:"  # how FILE begins where it is an object in memory; a hash of its content follows
 Units = tuple[int | str | range, ...] | None  # indices, names and ranges; None stands for all units of the site
 
+DIGITS = 18  # of an index; more than any model has units
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 JOIN = re.compile(r"\s+([+-])\s+")
@@ -64,6 +65,7 @@ class Address:
         words = text.strip()
         end = POOL.search(_without_names(words))
         pool = end[1] if end else "last"
+        _check_digits(pool, text)
         if not pool.isdecimal() and pool not in POOLS:
             raise InputError(f"unknown pool {pool!r} in {text!r}; expected @last, @max, @mean, @anywhere or a position such as @0")
         terms = _terms(words[: end.start()] if end else words, text)
@@ -96,8 +98,10 @@ def _term(text: str, sign: int, address: str) -> Term:
     if not match:
         raise InputError(f"malformed address {address!r}; {HELP}")
     number, site, file, units = match.groups()
-    if number is not None and (float(number) == 0 or math.isinf(float(number))):
-        raise InputError(f"a weight of {float(number):g} in {address!r}; give a finite weight, or leave the term out")
+    if number is not None and not holds(float(number)):
+        raise InputError(
+            f"a weight of {number:.40} in {address!r:.200}; give a finite weight, as float32 can hold it, or leave the term out"
+        )
     if POOL.search(_without_names(units)):
         raise InputError(f"a pool inside the sum {address!r}; terms are added at each position, so write one pool, at the end")
     if file is not None and file.startswith('"'):
@@ -122,20 +126,31 @@ def _unit(text: str, address: str) -> int | str | range:
     if text.startswith('"'):
         return _unquoted(text, address)
     if re.fullmatch(r"\d+", text, re.ASCII):
-        return int(text)
+        return int(_check_digits(text, address))
     if span := re.fullmatch(r"(\d+)-(\d+)", text, re.ASCII):
-        first, last = int(span[1]), int(span[2])
+        first, last = (int(_check_digits(end, address)) for end in span.groups())
         if last < first:
             raise InputError(f"the range {text} in {address!r} ends before it starts; write {last}-{first}")
         return range(first, last + 1)
     return text
 
 
+def _check_digits(number: str, address: str) -> str:
+    """A number of a size that an index can have."""
+    if number.isdecimal() and len(number) > DIGITS:
+        raise InputError(f"a number of {len(number)} digits in {address[:80]!r}; an index or a position has at most {DIGITS} digits")
+    return number
+
+
 def _unquoted(text: str, address: str) -> str:
     try:
-        return json.loads(text)
+        name = json.loads(text)
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name {text} in {address!r} holds half a character; write the whole character") from error
     except json.JSONDecodeError as error:
         raise InputError(f"badly quoted name {text} in {address!r}; write it as a JSON string") from error
+    return name
 
 
 def _term_text(term: Term) -> str:

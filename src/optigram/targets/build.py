@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.shapes import Float, unchecked
 from optigram.targets.address import LOG_PROB, LOGIT
 from optigram.targets.custom import Custom, Function
+from optigram.targets.float32 import as_float32
 from optigram.targets.readouts import Asked, Direction, Held, Term
 from optigram.targets.target import Target
 
@@ -53,9 +52,10 @@ def direction(site: str, vector: Float[Tensor, " h"] | Any, name: str | None = N
 def latent(site: str, sae: Any, index: int) -> Target:
     """One latent of a sparse autoencoder that reads the site.
 
-    `sae` is a folder of SAELens or sparsify or a `.safetensors` file, as in an address; or an object or a mapping in memory with
-    SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg), sparsify's (encoder.weight [n h], encoder.bias, b_dec,
-    cfg), or plain ones (encoder [n h], and bias, center, threshold, k). Raises InputError for anything else.
+    `sae` is a folder of SAELens, sparsify, dictionary_learning or Gemma Scope, a `.safetensors` file, or `saelens:RELEASE:ID`, as in an
+    address; or an object or a mapping in memory with SAELens's names (W_enc [h n], b_enc [n], and W_dec, b_dec, threshold, cfg),
+    sparsify's and dictionary_learning's (encoder.weight [n h], encoder.bias, ...), or plain ones (encoder [n h], and bias, center,
+    threshold, k). Raises InputError for anything else.
     """
     source = str(Path(sae)) if isinstance(sae, str | os.PathLike) else Held(sae)
     return Target((Term(_site(site), Asked(_index(index), source)),))
@@ -109,15 +109,7 @@ def _name(name: Any, default: str) -> str:
 
 def _vector(vector: Any) -> Float[Tensor, " h"]:
     """A copy as float32, so that what the caller changes later is not changed here."""
-    try:
-        found = vector.detach().cpu() if isinstance(vector, Tensor) else torch.from_numpy(np.array(vector))
-        if found.is_complex():
-            raise TypeError("complex numbers")
-        copied = found.to(torch.float32, copy=True)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"expected a vector of real numbers, got {type(vector).__name__}: {str(error).splitlines()[0]}") from error
+    copied = as_float32(vector, "a vector")
     if copied.ndim != 1 or not len(copied):
         raise InputError(f"expected a vector of one dimension, as wide as the site, got shape {list(copied.shape)}")
-    if not copied.isfinite().all():
-        raise InputError("expected a vector that is finite in float32; look for NaN and infinity in it")
-    return copied.contiguous()
+    return copied

@@ -1,12 +1,13 @@
 """Custom readouts: any differentiable function of a model's states."""
 
+import contextlib
 import hashlib
 import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType
+from types import CellType, CodeType
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from optigram.errors import InputError
 from optigram.imports import working_directory_first
 from optigram.shapes import Bool, Float
 from optigram.targets.address import MEMORY
+from optigram.targets.float32 import as_float32
 
 Function = Callable[[dict[str, Tensor], Tensor], Tensor]
 
@@ -93,9 +95,11 @@ class Custom:
                 f"the function {self.name} gives no gradient with respect to its states; compute it with torch alone, without "
                 "detach, numpy or argmax, or search without gradients: crp, genetic, random"
             )
-        if values.isnan().any() and all(bool(state.isfinite().all()) for state in states.values()):
-            raise InputError(f"the function {self.name} returns NaN for finite states; clamp what goes into its log, sqrt or division")
-        return values.float().to(mask.device)
+        values = values.float().to(mask.device)
+        if not values.isfinite().all() and all(bool(state.isfinite().all()) for state in states.values()):
+            what = "NaN" if values.isnan().any() else "infinity"
+            raise InputError(f"the function {self.name} returns {what} for finite states; clamp what goes into its log, sqrt or division")
+        return values
 
 
 def _attribute(found: Any, path: str) -> Any:
@@ -116,7 +120,7 @@ def _content(value: Any, seen: set[int]) -> Iterator[bytes]:
     code = getattr(value, "__code__", None)
     match value:
         case Tensor() | np.ndarray():
-            yield np.ascontiguousarray(value.detach().float().cpu() if isinstance(value, Tensor) else value).tobytes()
+            yield from _numbers(value)
         case str() | bytes() | int() | float() | None:
             yield repr(value).encode()
         case tuple() | list():
@@ -127,11 +131,18 @@ def _content(value: Any, seen: set[int]) -> Iterator[bytes]:
             yield from _content(value.co_consts, seen)
         case _ if code is not None and id(value) not in seen:  # a function may enclose itself
             seen.add(id(value))
-            cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+            cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if cell != CellType()]
             for part in (code, cells, getattr(value, "__defaults__", None)):
                 yield from _content(part, seen)
         case _:
             yield type(value).__qualname__.encode()
+
+
+def _numbers(value: Tensor | np.ndarray) -> Iterator[bytes]:
+    """The numbers of an array; of one that cannot be read as real numbers, its type and shape."""
+    yield f"{tuple(value.shape)} {value.dtype}".encode()
+    with contextlib.suppress(InputError):
+        yield as_float32(value, "an array").numpy().tobytes()
 
 
 def _shapes(states: dict[str, Tensor]) -> str:

@@ -1,7 +1,6 @@
 """Readouts: the kinds of numbers that a target is a sum of, each with a value at every position of a text."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -11,6 +10,7 @@ from optigram.shapes import Float
 from optigram.targets import address as addresses
 from optigram.targets.address import CUSTOM, LOG_PROB, MEMORY
 from optigram.targets.custom import Custom
+from optigram.targets.float32 import holds
 from optigram.targets.latent import SparseAutoencoder
 
 
@@ -75,15 +75,15 @@ class Latent:
 
 @dataclass(frozen=True)
 class Term:
-    """A readout of a site, times a finite weight other than 0. The site of a custom readout is the first that it reads."""
+    """A readout of a site, times a weight that is finite in float32 and not 0. The site of a custom readout is the first that it reads."""
 
     site: str
     readout: Asked | Unit | LogProb | Direction | Latent | Custom
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight) or self.weight == 0:
-            raise InputError(f"expected a finite weight other than 0, got {self.weight}")
+        if not holds(self.weight):
+            raise InputError(f"expected a finite weight other than 0, as float32 can hold it, got {self.weight}")
 
     def written(self) -> addresses.Term:
         """The term as an address has it."""

@@ -1,211 +1,185 @@
-"""Directions and sparse autoencoders as files: safetensors, and the folders of SAELens and sparsify. Nothing is unpickled."""
+"""Directions and sparse autoencoders as files: safetensors, npz and weights of torch, beside their JSON. Nothing is unpickled unchecked.
+
+Read are the folders of SAELens (cfg.json, sae_weights.safetensors), sparsify (cfg.json, sae.safetensors), dictionary_learning
+(config.json, ae.pt) and Gemma Scope (params.npz, or params.safetensors beside config.json), and plain `.safetensors` files.
+"""
 
 import dataclasses
-import functools
-import hashlib
+import importlib
+import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from optigram.errors import InputError, nearest
 from optigram.shapes import Float
-from optigram.targets.address import MEMORY
-from optigram.targets.latent import Scaling, SparseAutoencoder
+from optigram.targets.float32 import as_float32
+from optigram.targets.latent import SparseAutoencoder
+from optigram.targets.sae_config import shown
+from optigram.targets.sae_layouts import Tensors, autoencoder_of
+from optigram.targets.sae_objects import convert_autoencoder
 
-SAELENS, SPARSIFY, CONFIG = "sae_weights.safetensors", "sae.safetensors", "cfg.json"
-PLAIN = ("encoder", "bias", "center", "threshold", "decoder", "decoder_bias", "k")
-SCALINGS: dict[str, Scaling] = {
-    "none": "none",
-    "expected_average_only_in": "none",  # SAELens folds it into the weights when training ends
-    "constant_norm_rescale": "constant_norm",
-    "layer_norm": "layer_norm",
-}
-SAELENS_PARTS = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
-SPARSIFY_PARTS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
-KNOWN = "W_enc and b_enc (SAELens), encoder.weight and encoder.bias (sparsify), or encoder"
+RELEASE = "saelens:"
 
 
 def open_autoencoder(source: Any) -> SparseAutoencoder:
-    """The autoencoder of an object in memory, or read from a path.
+    """The autoencoder of an object in memory, or of a path: a folder that a library saved, the file of weights in it, or a plain file.
 
-    A path is a folder of SAELens (cfg.json, sae_weights.safetensors) or sparsify (cfg.json, sae.safetensors), or a plain file
-    `.safetensors` with `encoder` [n h] and perhaps `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k` (TopK), `decoder` [n h]
-    and `decoder_bias` [h]. An object or mapping has the same names, and its autoencoder is named by a hash of its weights. Raises
-    InputError.
+    A plain `.safetensors` file holds `encoder` [n h], and may hold `bias` [n], `center` [h], `threshold` [n] (JumpReLU), `k`
+    (TopK), `decoder` [n h] and `decoder_bias` [h]. Raises InputError.
     """
     if not isinstance(source, str):
-        return _converted(source)
+        return convert_autoencoder(source)
+    if source.startswith(RELEASE):
+        return _release(source)
     path = Path(source)
-    if (path / SAELENS).is_file():
-        found, config = _tensors(path / SAELENS), _config(path / CONFIG)
-        for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
-            _named(found, name, source)
-        return _saelens(found, config, source)
-    if (path / SPARSIFY).is_file():
-        found, config = _tensors(path / SPARSIFY), _config(path / CONFIG)
-        _named(found, "b_dec", source)
-        return _sparsify(found, config, source)
-    if path.is_file():
-        return _plain(_tensors(path), {}, source)
+    for name, layout in FORMATS.items():
+        weights = path if path.name == name else path / name
+        if _is_file(weights):
+            config = {} if layout.config is None else _config(weights.parent / layout.config, layout.needs_config)
+            found = layout.read(weights)
+            for tensor in layout.needed:
+                if tensor not in found:
+                    raise InputError(f"{source} has no tensor {tensor!r}; it holds {shown(found)}")
+            return autoencoder_of(*layout.adapt(found, config, source), source)
+    if _is_file(path):
+        return autoencoder_of(_safetensors(path), {}, source)
     raise InputError(
-        f"no autoencoder at {source!r}; expected a folder with {SAELENS} or {SPARSIFY} beside {CONFIG}, or a .safetensors file"
+        f"no autoencoder at {source!r}; expected a folder with {', '.join(FORMATS)}, a .safetensors file, or saelens:RELEASE:ID"
     )
 
 
-def _autoencoder_of(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
-    """The autoencoder that tensors with the names of SAELens, sparsify or plain files stand for. Decoders may be missing."""
-    read = _saelens if "W_enc" in found else _sparsify if "encoder.weight" in found else _plain
-    return read(found, config, source)
-
-
 def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
-    """The one-dimensional tensor of this name in a `.safetensors` file."""
-    if not Path(source).is_file():
+    """The one-dimensional tensor of this name in a `.safetensors` file, in float32. Raises InputError."""
+    if not _is_file(Path(source)):
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
-    known = _tensors(Path(source))
+    known = _safetensors(Path(source))
     if name not in known:
-        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {', '.join(known)}")
-    if known[name].ndim != 1:
+        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {shown(known)}")
+    if known[name].ndim != 1 or not len(known[name]):
         raise InputError(f"{name!r} in {source} has the shape {list(known[name].shape)}; expected a direction, of one dimension")
-    return known[name].float()
+    return as_float32(known[name], f"a direction {name!r} in {source}")
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a safetensors file."""
+def _release(source: str) -> SparseAutoencoder:
+    """The autoencoder `saelens:RELEASE:ID` of SAELens's list, which its library fetches. Raises InputError."""
+    release, _, name = source.removeprefix(RELEASE).partition(":")
+    if not release or not name:
+        raise InputError(f"expected saelens:RELEASE:ID, such as saelens:gpt2-small-res-jb:blocks.8.hook_resid_pre, got {source!r}")
+    if importlib.util.find_spec("sae_lens") is None:
+        raise InputError(f"expected SAELens for {source}, got none installed; pip install sae-lens, or give a folder")
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot read {path} as safetensors: {str(error).splitlines()[0]}") from error
+        found = importlib.import_module("sae_lens").SAE.from_pretrained(release, name)
+    except Exception as error:  # whatever the library, and the network below it, raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"SAELens cannot open {source} ({type(error).__name__}: {reason}); check the release, the id and the network"
+        ) from error
+    first = found[0] if isinstance(found, tuple) else found  # before version 6: the autoencoder, its configuration, its sparsity
+    return dataclasses.replace(convert_autoencoder(first), name=source)
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _is_file(path: Path) -> bool:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"cannot read {str(path)[:80]!r}: {error.strerror}; give the path of a file or folder") from error
+
+
+def _loaded(path: Path, kind: str, load: Callable[[], Any]) -> Tensors:
+    """What a reader of files gives, if it is tensors by name."""
+    try:
+        found = load()
+    except Exception as error:  # whatever a reader raises for a file that is torn, foreign or refused
+        reason = str(error)[:200] or type(error).__name__
+        raise InputError(f"cannot read {path} as {kind}: {reason}") from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) and isinstance(part, Tensor) for name, part in found.items()):
+        raise InputError(f"{path} holds no tensors by name; expected the weights of an autoencoder as {kind}")
+    return {name: part.detach() for name, part in found.items()}
+
+
+def _safetensors(path: Path) -> Tensors:
+    return _loaded(path, "safetensors", lambda: load_file(path))
+
+
+def _weights_of_torch(path: Path) -> Tensors:
+    return _loaded(path, "weights of torch", lambda: torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _arrays(path: Path) -> Tensors:
+    def load() -> dict[str, Tensor]:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # which leaves a torn file open
+            return {name: torch.from_numpy(found[name]) for name in found.files}
+
+    return _loaded(path, "arrays of NumPy", load)
+
+
+def _config(path: Path, needed: bool) -> dict[str, Any]:
+    if not needed and not _is_file(path):
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}; it must stand beside the weights") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} is no configuration of an autoencoder; expected a JSON object")
     return config
 
 
-def _saelens(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
-    kind, scaling = _saelens_kind(found, config, source), config.get("normalize_activations", "none")
-    if scaling not in SCALINGS:
-        raise InputError(f"{source} normalises its input by {scaling!r}; expected one of {', '.join(SCALINGS)}")
-    parts = {"encoder": _named(found, "W_enc", source).T, "bias": _named(found, "b_enc", source)}
-    parts |= {name: found[key] for name, key in (("decoder", "W_dec"), ("decoder_bias", "b_dec")) if key in found}
-    if config.get("apply_b_dec_to_input", True) and "decoder_bias" in parts:
-        parts["center"] = parts["decoder_bias"]
-    if kind == "jumprelu":
-        parts["threshold"] = _named(found, "threshold", source).clamp(min=0)
-    if config.get("rescale_acts_by_decoder_norm"):  # latents are as large as what they write
-        length = _named(found, "W_dec", source).float().norm(dim=-1)
-        parts["encoder"], parts["bias"] = parts["encoder"] * length[:, None], parts["bias"] * length
-        parts["decoder"] = parts["decoder"] / length[:, None]
-    top = config.get("k", (config.get("activation_fn_kwargs") or {}).get("k")) if kind == "topk" else None
-    if kind == "topk" and top is None:
-        raise InputError(f"{source} is of the kind topk, but its {CONFIG} does not say k")
-    place = (config.get("metadata") or {}).get("hook_name") or config.get("hook_name")
-    return _checked(source, parts, {"top": top, "scaling": SCALINGS[scaling], "made_for": place})
+def _as_it_is(found: Tensors, config: dict[str, Any], source: str) -> tuple[Tensors, dict[str, Any]]:
+    return found, config
 
 
-def _saelens_kind(found: dict[str, Tensor], config: dict[str, Any], source: str) -> str:
-    """Which function makes latents of an autoencoder; where no architecture is named, the weights tell."""
-    kind = config.get("architecture", "jumprelu" if "threshold" in found else "standard")
-    activation = config.get("activation_fn_str", config.get("activation_fn", "relu"))
-    if kind == "standard" and (activation == "topk" or ("architecture" not in config and "k" in config)):
-        kind = "topk"
-    if kind not in ("standard", "jumprelu", "topk") or activation not in ("relu", "topk"):
-        raise InputError(f"{source} is of the kind {kind} ({activation}); expected standard (relu), jumprelu or topk")
-    return kind
+def _of_gemma_scope(found: Tensors, config: dict[str, Any], source: str) -> tuple[Tensors, dict[str, Any]]:
+    """JumpReLU whose decoder bias is not taken off its input. Gemma Scope 2 writes names in lower case."""
+    found = {name.replace("w_", "W_"): part for name, part in found.items()}
+    transcodes = "hf_hook_point_out" in config or "transcoder" in source
+    kind = "jumprelu_transcoder" if transcodes else "jumprelu"
+    return found, {"architecture": kind, "apply_b_dec_to_input": False, "hook_name": config.get("hf_hook_point_in")}
 
 
-def _sparsify(found: dict[str, Tensor], config: dict[str, Any], source: str) -> SparseAutoencoder:
-    if config.get("activation", "topk") != "topk" or config.get("signed"):
-        raise InputError(f"{source} is of the kind {config.get('activation', 'signed')}; expected topk")
-    if "k" not in config:
-        raise InputError(f"{source} does not say k in its {CONFIG}")
-    parts = {"encoder": _named(found, "encoder.weight", source), "bias": _named(found, "encoder.bias", source)}
-    if "b_dec" in found:
-        parts["decoder_bias"] = found["b_dec"]
-    if not config.get("transcode"):
-        parts |= {name: found[key] for name, key in (("center", "b_dec"), ("decoder", "W_dec")) if key in found}
-    return _checked(source, parts, {"top": config["k"]})
-
-
-def _plain(found: dict[str, Tensor], settings: dict[str, Any], source: str) -> SparseAutoencoder:
-    _named(found, "encoder", source)
-    top = {"top": int(found["k"])} if "k" in found else {}
-    return _checked(source, {name: value for name, value in found.items() if name != "k"}, settings | top)
-
-
-def _named(found: dict[str, Tensor], name: str, source: str) -> Tensor:
-    if name not in found:
-        raise InputError(f"{source} has no tensor {name!r}; it holds {', '.join(found)}")
-    return found[name]
-
-
-def _checked(source: str, parts: dict[str, Tensor], settings: dict[str, Any]) -> SparseAutoencoder:
-    """The autoencoder of these parts, in float32, if their shapes fit together."""
-    if parts["encoder"].ndim != 2:
-        raise InputError(f"the encoder of {source} has the shape {list(parts['encoder'].shape)}; expected latents x width")
-    n, h = parts["encoder"].shape
-    shapes = {"encoder": (n, h), "bias": (n,), "center": (h,), "threshold": (n,), "decoder": (n, h), "decoder_bias": (h,)}
-    for name, value in parts.items():
-        if name in shapes and value.shape != shapes[name]:
-            raise InputError(f"{name} of {source} has the shape {list(value.shape)}; expected {list(shapes[name])}, as its encoder has")
-    top = settings.get("top")
-    if top is not None and not 0 < top <= n:
-        raise InputError(f"{source} keeps the {top} largest of {n} latents; expected from 1 to {n}")
-    whole = {name: torch.zeros(shapes[name]) for name in ("bias", "center", "threshold")}
-    whole |= {name: value.float().contiguous() for name, value in parts.items() if name in shapes}
-    return SparseAutoencoder(source, **whole, **settings)
-
-
-def _converted(sae: Any) -> SparseAutoencoder:
-    """The autoencoder that an object holds, named by a hash of its weights. Raises InputError."""
-    names, shown = _names(sae), f"the {type(sae).__name__} in memory"
-    found = {name: part for name in names if (part := _part(sae, name)) is not None}
-    read = _autoencoder_of(found, _config_of(sae), shown)
-    return dataclasses.replace(read, name=MEMORY + _digest(read))
-
-
-def _names(sae: Any) -> tuple[str, ...]:
-    for first, names in ((SAELENS_PARTS[0], SAELENS_PARTS), (SPARSIFY_PARTS[0], SPARSIFY_PARTS), (PLAIN[0], PLAIN)):
-        if _part(sae, first) is not None:
-            return names
-    raise InputError(f"expected a sparse autoencoder: a path, or an object with {KNOWN}, got {type(sae).__name__} without them")
-
-
-def _part(sae: Any, name: str) -> Tensor | None:
-    """The tensor of this name, if there is one: an entry of a mapping, or an attribute, perhaps of an attribute."""
-    value = (
-        sae.get(name) if isinstance(sae, Mapping) else functools.reduce(lambda held, part: getattr(held, part, None), name.split("."), sae)
+def _of_dictionary_learning(found: Tensors, config: dict[str, Any], source: str) -> tuple[Tensors, dict[str, Any]]:
+    """Its plain class is scaled to decoders of length 1 when it is opened, as the library does."""
+    trainer = config.get("trainer")
+    if "W_enc" in found and not (isinstance(trainer, dict) and trainer.get("dict_class")):
+        config = config | {"trainer": {"dict_class": "JumpReluAutoEncoder"}}
+    if "bias" not in found or not {"decoder.weight", "encoder.weight", "encoder.bias"} <= found.keys():
+        return found, config
+    weight, bias, decoder = (
+        as_float32(found[name], f"{name} of {source}") for name in ("encoder.weight", "encoder.bias", "decoder.weight")
     )
-    if isinstance(value, np.ndarray | int) and not isinstance(value, bool):
-        return torch.tensor(value)
-    return value.detach() if isinstance(value, Tensor) else None
+    if decoder.ndim != 2 or weight.shape != decoder.T.shape or bias.shape != weight.shape[:1]:
+        raise InputError(
+            f"the decoder of {source} has the shape {list(decoder.shape)}; expected {list(weight.T.shape)}, as its encoder has"
+        )
+    norms = decoder.norm(dim=0)
+    if torch.allclose(norms, torch.ones_like(norms)):
+        return found, config
+    return found | {"encoder.weight": weight * norms[:, None], "encoder.bias": bias * norms, "decoder.weight": decoder / norms}, config
 
 
-def _config_of(sae: Any) -> dict[str, Any]:
-    if isinstance(sae, SparseAutoencoder):
-        return {"top": sae.top, "scaling": sae.scaling, "made_for": sae.made_for}
-    config = sae.get("cfg", {}) if isinstance(sae, Mapping) else getattr(sae, "cfg", {})
-    if (written := getattr(config, "to_dict", None)) is not None:
-        return dict(written())
-    return dict(config) if isinstance(config, Mapping) else dict(vars(config)) if hasattr(config, "__dict__") else {}
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """How a library saves: `read` gives the tensors of its weights, `adapt` what `autoencoder_of` takes."""
+
+    read: Callable[[Path], Tensors]
+    config: str | None
+    needed: tuple[str, ...]
+    adapt: Callable[[Tensors, dict[str, Any], str], tuple[Tensors, dict[str, Any]]] = _as_it_is
+    needs_config: bool = True
 
 
-def _digest(sae: SparseAutoencoder) -> str:
-    """A short hash of all that the latents depend on."""
-    found = hashlib.sha256(repr((sae.top, sae.scaling, tuple(sae.encoder.shape))).encode())
-    for part in (sae.encoder, sae.bias, sae.center, sae.threshold):
-        found.update(part.cpu().numpy().tobytes())
-    return found.hexdigest()[:12]
+GEMMA_SCOPE = ("W_dec", "W_enc", "b_dec", "b_enc", "threshold")
+FORMATS = {
+    "sae_weights.safetensors": _Format(_safetensors, "cfg.json", ("W_enc", "W_dec", "b_dec")),
+    "sae.safetensors": _Format(_safetensors, "cfg.json", ("b_dec",)),
+    "ae.pt": _Format(_weights_of_torch, "config.json", (), _of_dictionary_learning, needs_config=False),
+    "params.npz": _Format(_arrays, None, GEMMA_SCOPE, _of_gemma_scope),
+    "params.safetensors": _Format(_safetensors, "config.json", tuple(map(str.lower, GEMMA_SCOPE)), _of_gemma_scope, needs_config=False),
+}

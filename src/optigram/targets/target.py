@@ -85,7 +85,7 @@ class Target:
         return self + (-other if isinstance(other, Target) else other)
 
     def __mul__(self, factor: float) -> "Target":
-        if not isinstance(factor, Real) or not math.isfinite(factor) or factor == 0:
+        if not isinstance(factor, Real) or not _finite(factor) or factor == 0:
             raise InputError(f"expected a finite number other than 0 to multiply {self} with, got {_described(factor)}")
         if factor < 0 and self.pool in PEAKS:
             raise InputError(f"a negative multiple of {self} is not the maximum of negative values; negate first, then pool: (-a).max()")
@@ -94,9 +94,10 @@ class Target:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> "Target":
-        if not isinstance(divisor, Real) or not math.isfinite(divisor) or divisor == 0:
+        if not isinstance(divisor, Real) or not _finite(divisor) or divisor == 0:
             raise InputError(f"expected a finite number other than 0 to divide {self} by, got {_described(divisor)}")
-        return self * (1 / float(divisor))
+        inverse = 1 / float(divisor) if float(divisor) else math.inf  # of a fraction too small for a float
+        return self * inverse
 
     def __neg__(self) -> "Target":
         return self * -1
@@ -151,6 +152,14 @@ def _check_names(targets: Iterable[Target]) -> None:
     names = [name for target in targets if target.custom and MEMORY in (name := str(target))]
     for name in {name for name in names if names.count(name) > 1}:
         raise InputError(f"two different targets are both written {name}; give them names: custom(function, sites, name=...)")
+
+
+def _finite(number: Real) -> bool:
+    """Whether a number, perhaps of thousands of digits, is finite as a float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _described(value: Any) -> str:

@@ -40,8 +40,8 @@ def lexicon(vocabulary: Vocabulary, rules: Rules | None = None, seen_in: Iterabl
         pattern = _pattern(rules.matching)
         found = [i for i in found if pattern.search(vocabulary.tokens[i])]
     if rules.words == "whole":
-        marked = any(token.startswith(" ") for token in vocabulary.tokens)
-        found = [i for i in found if _whole(vocabulary.tokens[i], marked)]
+        mark = _word_mark(vocabulary.tokens)
+        found = [i for i in found if _whole(vocabulary.tokens[i], mark)]
     if seen_in is not None:
         seen = {i for text in seen_in for i in vocabulary.encode(text)}
         found = [i for i in found if i in seen]
@@ -55,9 +55,19 @@ def _printing(token: str) -> bool:
     return token.isprintable() and not token.isspace() and "\ufffd" not in token and token != ""
 
 
-def _whole(token: str, marked: bool) -> bool:
-    """Whether a token is a whole word; `marked`: the vocabulary begins a new word with a space, as GPT-2's does."""
-    return token.strip().isalpha() and token.startswith(" ") if marked else token.isalpha()
+def _word_mark(tokens: Iterable[str]) -> Literal["start", "end"] | None:
+    """Where tokens have the blank by which a word is told from a piece: before it, as GPT-2's, or behind it, as CLIP's."""
+    words = [token for token in tokens if token.strip().isalpha()]
+    if any(token.startswith(" ") for token in words):
+        return "start"
+    return "end" if any(token.endswith(" ") for token in words) else None
+
+
+def _whole(token: str, mark: Literal["start", "end"] | None) -> bool:
+    """Whether a token is a whole word."""
+    if mark is None:
+        return token.isalpha()
+    return token.strip().isalpha() and (token.startswith(" ") if mark == "start" else token.endswith(" "))
 
 
 def _plain(token: str) -> str:

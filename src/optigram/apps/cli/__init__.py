@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optigram.apps.cli import find, live, models, report, scan, study
+from optigram.apps.cli import cache, find, live, models, report, scan, study
 from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Start with: optigram find imaginet visual:pizza",
 )
-for part in (find, scan, report, models, study, live):
+for part in (find, scan, report, models, cache, study, live):
     app.add_typer(part.app)
 
 

@@ -1,0 +1,26 @@
+"""The command about the cache."""
+
+from typing import Annotated
+
+import typer
+
+PANEL = "Models"
+
+app = typer.Typer()
+
+
+@app.command("cache", rich_help_panel=PANEL)
+def _cache(clear: Annotated[bool, typer.Option("--clear", help="remove everything that is kept")] = False) -> None:
+    """Show where and how much optigram keeps between calls, or clear it.
+
+    Corpus searches leave there what the next neuron of the same site needs, and models the texts that they sampled.
+    """
+    from optigram.runs.cache import Cache
+
+    kept = Cache.usual()
+    sizes = kept.sizes()
+    for kind, size in sizes.items():
+        typer.echo(f"{kind}: {size / 1e6:,.1f} MB")
+    typer.echo(f"{sum(sizes.values()) / 1e6:,.1f} MB of at most {kept.most / 1e6:,.0f} MB in {kept.folder}")
+    if clear:
+        typer.echo(f"removed {kept.clear() / 1e6:,.1f} MB")
