@@ -33,7 +33,7 @@ class Blocks:
         count = len(rows[0])
         key = (key, count, *(part.shape[1:] for part in rows), torch.get_num_threads())
         if key not in self._sizes:
-            self._sizes[key] = count if count == most else next(_sizes(run, rows, most))
+            self._sizes[key] = count if count in (0, most) else next(_sizes(run, rows, most))
         size = self._sizes[key]
         return run(
             *(part if size == count else torch.cat([part, part[-1:].detach().expand(size - count, *part.shape[1:])]) for part in rows)
