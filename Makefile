@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-new test-old test-weights test-ray test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
+.PHONY: demo paper test test-new test-old fuzz test-weights test-ray test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -25,6 +25,9 @@ test-new: $(VENV)/.dev
 
 test-old: $(VENV)/.transformers4
 	PYTHONPATH=$(VENV)/transformers4 $(BIN)/pytest -n 2 tests/models
+
+fuzz: $(VENV)/.dev  ## addresses, corpora, files and option sets, damaged at random: all of them (some minutes); the tests take a share
+	FUZZ=1 $(BIN)/pytest -n 2 tests/fuzz
 
 test-weights: $(VENV)/.weights  ## models with real weights, from packages: MiniLM and SmolLM2 (some minutes)
 	$(BIN)/pytest -s tests/weights

@@ -64,7 +64,16 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
     examples = [_example(target, split, rank, words, rng, alone) for target in targets for split in splits for rank in range(1, 13)]
     histogram = [0 if alone else int(n) for n in rng.integers(0, 900, BINS)]
     moments = dict.fromkeys(("mean", "variance", "skewness", "kurtosis", "above_zero"), float("nan") if alone else 0.5)
-    tally = {"places": 9000, "highest": 12.0, "lowest": -2.0, **moments, "histogram": histogram, "edges": EDGES.tolist()}
+    tally = {
+        "index": 0,
+        "places": 9000,
+        "broken": 0,
+        "highest": 12.0,
+        "lowest": -2.0,
+        **moments,
+        "histogram": histogram,
+        "edges": EDGES.tolist(),
+    }
     curve = [{"target": target, "tokens": 100 * 2**i, "highest": 5.0 + i} for target in targets for i in range(8)]
     settings = ScanSettings("alone" if alone else "context").to_dict()
     scan = {
@@ -76,6 +85,7 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
         "versions": VERSIONS,
     }
     about = {"scan": scan, "shards": {"done": [0], "of": 1}, "documents": 900, "tokens": 9000, "seconds": 3.0, "skipped": []}
+    about |= {"broken": {"values": 0, "in": []}}
     tables = (examples, [{"target": target, **tally} for target in targets], curve)
     schemas = (pa.schema(EXAMPLE_COLUMNS), None, None)
     return ScanResults(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))

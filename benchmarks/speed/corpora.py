@@ -5,7 +5,6 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model, targets_at
@@ -46,10 +45,10 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
 def diverse(context: Context, unit: Unit, seed: int) -> list[Result]:
     """Five texts that share at most 60% of their words, to the five best ones."""
     target = f"{unit['site']}:0{context[2].option('pool', '')}"
-    asked: dict[str, Any] = {"by": (unit["method"],), "n": 5, "budget": unit["budget"], "no_cache": True, "seed": seed}
-    _timed(context, target, FindOptions(**asked | {"by": ("crp",)}), _few(context[1]))
-    best, _ = _timed(context, target, FindOptions(**asked, apart=1), context[1])
-    apart, found = _timed(context, target, FindOptions(**asked), context[1])
+    asked = FindOptions(by=(unit["method"],), n=5, budget=unit["budget"], no_cache=True, seed=seed)
+    _timed(context, target, FindOptions(by=("crp",), no_cache=True), _few(context[1]))
+    best, _ = _timed(context, target, asked.model_copy(update={"apart": 1.0}), context[1])
+    apart, found = _timed(context, target, asked, context[1])
     return [Result({"best": best, "apart": apart, "ratio": apart / best}, [{"text": r.text, "activation": r.activation} for r in found])]
 
 

@@ -60,7 +60,8 @@ def _part(number: int, targets: int, rng: np.random.Generator) -> State:
     drawn = np.sort(rng.integers(0, 1 << 62, SAMPLE)), rng.integers(0, 1 << 30, SAMPLE) + (number << 32), rng.integers(0, 256, SAMPLE)
     histogram, best = rng.poisson(2000, (targets, BINS)), rng.gumbel(size=(targets, LEVELS)).astype(np.float32)
     values = rng.normal(size=(targets, SAMPLE)).astype(np.float32)
-    statistics = Statistics(1 << 20, 0, rng.normal(size=(targets, 4)), histogram, np.full(LEVELS, 9), best, *drawn, values)
+    sums, none = rng.normal(size=(targets, 4)), (np.zeros(0, np.int64), np.zeros((targets, 1), np.int64))
+    statistics = Statistics(1 << 20, *none, sums, histogram, np.full(LEVELS, 9), best, *drawn, values)
     names = tuple(f"mlp_act.0:{unit}" for unit in range(targets))
     return State("plan", names, (number,), places(), places(), statistics, 1000, 1 << 20, (), 1.0)
 

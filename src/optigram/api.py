@@ -85,17 +85,17 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
         InputError: one line that says what was expected.
         Interrupted: after Ctrl-C; its `results` hold what was found until then.
     """
-    folder = None if options.out is None else RunFolder.new(Path(options.out))
     reload = functools.cache(lambda: _opened(model, options, "float32"))
     remark = tell if shown(options.quiet) else (lambda text: None)
     plain = FindOptions(**{name: getattr(options, name) for name in FindOptions.model_fields})
-    with progress(options.quiet) as show:
-        prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
-        found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
-    named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
-    results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)
-    if folder is not None:
-        results.save(folder)
+    with RunFolder.new(None if options.out is None else Path(options.out)) as folder:
+        with progress(options.quiet) as show:
+            prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
+            found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
+        named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
+        results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)
+        if folder is not None:
+            results.save(folder)
     if any(one.interrupted for one in found):
         raise Interrupted(results)
     return results

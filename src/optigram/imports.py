@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optigram.errors import InputError
 
-IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")  # of a model
+IMPORT_PATH = re.compile(r"(?=.{3,200}$)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")  # of a model, no longer than a file may be named
 FUNCTION = re.compile(r"(?<![\w.])custom:\s*(?!memory:)")  # in the address of a target; one in memory is not imported
 
 

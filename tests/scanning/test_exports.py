@@ -5,6 +5,7 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 from tiny_models import network
@@ -16,6 +17,7 @@ from optigram.runs.options import FindOptions
 from optigram.runs.run import _starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
+from optigram.scanning.results import ScanResults
 from optigram.scanning.scan import scan
 from optigram.targets.target import resolve
 
@@ -43,8 +45,6 @@ def folder(tmp_path_factory) -> Path:
 
 
 def found(folder):
-    from optigram.scanning.results import ScanResults
-
     return ScanResults.load(folder)
 
 
@@ -87,6 +87,77 @@ def test_neuronpedia_has_the_published_fields(folder, tmp_path):
     assert len(activations) == len(shown) > 10
     assert all(row["values"][row["maxValueTokenIndex"]] == row["maxValue"] for row in activations)
     assert set(json.loads((source / "source.jsonl").read_text())) == SOURCE
+
+
+def test_every_target_has_a_file_of_its_own_under_its_index(tiny, tmp_path):
+    """Both poles, names, weights, sums and pools; a named unit under its index and not its place in the scan."""
+    asked = [
+        "visual:dog",
+        "-visual:dog",
+        "visual:0",
+        "2*visual:dog",
+        "visual:dog - visual:cat",
+        "language:c",
+        "log_prob:c",
+        "visual.hidden:1",
+    ]
+    scanned = scan(tiny, asked, ["a b c d e f g"] * 4, skipped=0)
+    index = dict(zip(scanned, scanned.targets["index"].to_pylist(), strict=True))
+    assert sorted(index) == sorted(["visual:cat" if target == "visual:0" else target for target in asked])
+    assert [index[target] for target in ("visual:dog", "-visual:dog", "language:c", "visual.hidden:1")] == [1, 1, 5, 1]
+    assert index["visual:dog - visual:cat"] is None
+    assert scan(tiny, ["visual:dog@max", "-language:a@max"], ["a b c"], skipped=0).targets["index"].to_pylist() == [1, 3]
+    export(scanned, "openai", tmp_path / "openai")
+    found = {
+        path.relative_to(tmp_path / "openai").as_posix(): json.loads(path.read_text()) for path in (tmp_path / "openai").rglob("*.json")
+    }
+    assert len(found) == len(asked)
+    assert {"visual/0/1.json", "visual-negative/0/1.json", "visual/0/0.json", "language/0/5.json", "log_prob/0/5.json"} < set(found)
+    assert {record["neuron_id"]["neuron_index"] for record in found.values()} >= {0, 1, 5}
+    (high, low) = (found[f"{name}/0/1.json"]["most_positive_activation_records"][0] for name in ("visual", "visual-negative"))
+    assert max(high["activations"]) == scanned["visual:dog"][0]["activation"]
+    assert max(low["activations"]) == scanned["-visual:dog"][0]["activation"]
+    export(scanned, "neuronpedia", tmp_path / "neuronpedia")
+    sources = [path.name for path in (tmp_path / "neuronpedia" / "tiny").iterdir()]
+    assert len(sources) == 7
+    assert "0-visual-negative" in sources
+
+
+@pytest.mark.parametrize("kind", ["openai", "neuronpedia"])
+@pytest.mark.parametrize("target", ["../../../x:7", "OUTSIDE/x.3:7", "..:7", "-../x.4:2", "a.5:../../y#3", "x" * 300 + ".1:2"])
+def test_a_foreign_scan_writes_nothing_outside_the_folder(folder, tmp_path, kind, target):
+    good, target = found(folder), target.replace("OUTSIDE", str(tmp_path))
+    renamed = dict.fromkeys(list(good)[:1], target)
+    tables = []
+    for table in (good.examples, good.targets, good.curve):
+        names = [renamed.get(name, name) for name in table["target"].to_pylist()]
+        tables.append(table.set_column(table.schema.get_field_index("target"), "target", pa.array(names)))
+    about = good.about | {"scan": good.about["scan"] | {"model": ".."}}
+    out = tmp_path / "a" / "b" / "out"
+    export(ScanResults(about, *tables), kind, out)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written
+    assert all(path.is_relative_to(out) for path in written)
+
+
+def test_a_spreadsheet_runs_nothing_of_a_csv(tiny, tmp_path):
+    formulas = ["=1+1 a", "+a", "-a b", "@a", "\ta", "'a", "a=b"]
+    export(scan(tiny, "-visual:dog", formulas, skipped=0, question="alone", length=1, fold=0), "csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["target"] for row in rows} == {"'-visual:dog"}
+    for row in rows:
+        assert not row["text"].startswith(("=", "+", "-", "@", "\t"))
+        assert float(row["activation"]) < 10
+
+
+def test_a_csv_guards_what_looks_like_a_formula(folder, tmp_path):
+    good = found(folder)
+    texts = pa.array([f"{'=+-@'[i % 4]}{text}" for i, text in enumerate(good.examples["text"].to_pylist())])
+    changed = good.examples.set_column(good.examples.schema.get_field_index("text"), "text", texts)
+    export(ScanResults(good.about, changed, good.targets, good.curve), "csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == [f"'{text}" for text in texts.to_pylist()]
 
 
 def test_unknown_formats_are_refused(folder, tmp_path):

@@ -135,17 +135,6 @@ def test_statistics_are_those_of_numpy(tiny):
     assert (np.diff(best, axis=1) >= 0).all()
 
 
-def test_values_that_are_no_number_are_counted_and_never_kept(tiny, tmp_path):
-    import copy
-
-    broken = copy.deepcopy(tiny)
-    broken.embedding.data[3] = torch.nan
-    (tmp_path / "c.txt").write_text("b c\na b\nc d e\n")
-    found = scan(broken, ["visual.hidden:0"], str(tmp_path / "c.txt"), skipped=0)
-    assert found.about["broken"] == 2
-    assert all(np.isfinite(row["activation"]) for row in found["visual.hidden:0"])
-
-
 def test_a_context_that_is_too_long_is_told_before_the_work(tmp_path):
     (tmp_path / "c.txt").write_text("a dog\n")
     with pytest.raises(InputError, match="smaller --context"):

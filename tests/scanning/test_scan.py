@@ -172,7 +172,7 @@ def test_the_share_of_a_shard_that_was_read_grows_to_its_end(tiny, corpus, tmp_p
         ({"corpus": None}, r"expected a corpus; give --corpus FILE \(corpus= in Python\)"),
         ({"corpus": []}, "the corpus '0 texts' is empty"),
         ({"corpus": [" "]}, "the corpus '1 texts' is empty"),
-        ({"corpus": "sampled:0"}, "expected sampled:N with N at least 1"),
+        ({"corpus": "sampled:0"}, "expected sampled:N with N from 1 to"),
         ({"corpus": "nowhere.txt"}, "no corpus file 'nowhere.txt'"),
         ({"column": "b"}, "has no column 'b', it has text"),
         ({"question": "both"}, "expected the question context or alone, got 'both'"),

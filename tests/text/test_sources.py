@@ -116,22 +116,37 @@ def test_a_column_of_rows_is_chosen_by_name():
         (None, "got NoneType"),
         (b"a dog", "got bytes"),
         ({"train": ["a"], "test": ["b"]}, "got dict with train, test; give one of them"),
-        ([3], "got int as item 0"),
-        (["a", None], "got NoneType as item 1"),
-        ([["a"]], "got list as item 0"),
+        ([3], "item 0 of the corpus: expected a text, a Path or a row, got int"),
+        ([None], "item 0 of the corpus: .*, got NoneType"),
+        (["a", None], "item 1 of the corpus: .*, got NoneType"),
+        ([["a"]], "item 0 of the corpus: .*, got list"),
+        (["a", "b \ud800 c"], "item 1 of the corpus: expected text, got half of a surrogate pair at character 2"),
+        ([{"text": "a"}, {"caption": "b"}], "item 1 of the corpus: expected a column 'text', got caption"),
+        ([{"text": b"caf\xe9"}], "item 0 of the corpus: expected UTF-8, got byte 0xe9 at 3"),
         ([], "is empty"),
         (["", " "], "is empty"),
         (iter([]), "is empty"),
         (["hf:stas/openwebtext-10k"], "give Path"),
         (["captions.jsonl", "more.txt.gz"], "give Path"),
         (pandas.DataFrame({"text": [1, 2]}), "got int"),
-        ([{"text": 3}], "expected text in column 'text' of the data set, got int"),
+        ([{"text": 3}], "item 0 of the corpus: expected text in column 'text', got int"),
     ],
 )
 def test_what_is_no_text_is_one_line(given, said):
     with pytest.raises(InputError, match=said) as error:
         list(open_corpus(given).texts())
     assert "\n" not in str(error.value)
+
+
+def test_a_column_that_was_chosen_among_several_is_said():
+    rows = [{"label": 1, "text": "t", "caption": "c"}]
+    for given in (rows, iter(rows), DataSet(rows, list(rows[0])), pandas.DataFrame(rows)):
+        corpus = open_corpus(given)
+        assert list(corpus.texts()) == ["c"]
+        (said,) = corpus.remarks
+        assert "has the columns caption, text; caption is read, choose another" in said
+    for given in (rows, iter(rows), DataSet(rows, list(rows[0])), pandas.DataFrame(rows)):
+        assert open_corpus(given, "text").remarks == ()
 
 
 def test_paths_in_a_list_are_files(tmp_path):

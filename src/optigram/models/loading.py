@@ -14,11 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from optigram.errors import InputError
-from optigram.files import written_whole
+from optigram.files import is_file, parse_json, written_whole
 from optigram.models.base import Model
 from optigram.models.huggingface import open_model, open_tokenizer
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.objects import imported, wrap_object
+from optigram.text.columns import checked_text
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"
@@ -77,21 +78,28 @@ def load_imaginet(source: str, device: torch.device | str = "cpu") -> Imaginet:
     config = read_config(folder)
     try:
         sizes = Sizes(**config["sizes"])
-        model = Imaginet(tuple(config["words"]), tuple(config["labels"]), sizes, name=source)
+        words, labels = (_names(config[name], name) for name in ("words", "labels"))
+        model = Imaginet(words, labels, sizes, name=source)
         weights = load_file(folder / WEIGHTS)
         model.load_state_dict({name: value.float() for name, value in weights.items()})
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {folder / WEIGHTS}: {error}; the file is missing or truncated, copy or train it again") from error
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} is inconsistent ({reason}); its {WEIGHTS} and {CONFIG} must belong to one model") from error
     return model.to(device).eval().requires_grad_(False)
 
 
+def _names(listed: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"expected a list of names as {what}")
+    return tuple(map(checked_text, listed))
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The `config.json` of an Imaginet's folder. Raises InputError for any other."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {folder / CONFIG}: {error}; expected a folder that `optigram train` wrote") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -142,10 +150,10 @@ def _open(
 
 def _is_imaginet(folder: Path) -> bool:
     """Whether `save` wrote a folder; one with a torn config counts too, so that the message is about that."""
-    if not (folder / CONFIG).is_file():
+    if not is_file(folder / CONFIG):
         return False
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return True
     return not isinstance(config, dict) or "model_type" not in config

@@ -1,5 +1,6 @@
 """Colours of words in a terminal and in a notebook: orange where a word adds to the activation, blue where it lowers it."""
 
+import math
 from collections.abc import Sequence
 
 INK = "#1d1c1a"  # of words on a colour
@@ -21,9 +22,10 @@ def shade(activation: float, without: Sequence[float | None]) -> tuple[list[str 
 
 
 def lit(values: Sequence[float]) -> list[str | None]:
-    """A colour per token by its activation, as a share of the strongest among them; None for none."""
-    most = max(map(abs, values), default=0.0) or 1.0
-    return [_mixed(ADDS if value > 0 else LOWERS, abs(value) / most) if abs(value) / most > FAINTEST else None for value in values]
+    """A colour per token by its activation, as a share of the strongest among them; None for none, and for what is not finite."""
+    most = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
+    shares = [abs(value) / most if math.isfinite(value) else 0.0 for value in values]
+    return [_mixed(ADDS if value > 0 else LOWERS, share) if share > FAINTEST else None for value, share in zip(values, shares, strict=True)]
 
 
 def _mixed(colour: tuple[int, int, int], share: float) -> str:

@@ -75,9 +75,9 @@ def _table(explanation: Explanation) -> Table:
     table.add_column("without", justify="right")
     table.add_column("best in its place", overflow="fold")
     for place in explanation.places:
-        others = [f"{one.word.strip()} {one.activation - own:+.2f}" for one in place.substitutions]
+        others = [f"{visible(one.word.strip())} {one.activation - own:+.2f}" for one in place.substitutions]
         without = "" if place.without is None else f"{place.without - own:+.3f}"
-        table.add_row(Text(place.word.strip()), without, Text(", ".join(others)))
+        table.add_row(Text(visible(place.word.strip())), without, Text(", ".join(others)))
     return table
 
 

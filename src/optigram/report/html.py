@@ -53,10 +53,14 @@ def write_scan_report(scan: ScanResults, path: Path, title: str, only: str | Non
 
 
 def _chosen(found: ScanResults, only: str | None) -> list[str]:
-    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits. Raises InputError for none."""
-    names = [target for target in found if only is None or fnmatchcase(target, only)]
+    """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits, and that have a place.
+
+    One whose activations are all NaN or infinite has none. Raises InputError if no target is left.
+    """
+    known = [row["target"] for row in found.best]
+    names = [target for target in known if only is None or fnmatchcase(target, only)]
     if not names:
-        raise InputError(f"no target of the scan fits {only!r}; it has {len(found)}, such as {next(iter(found))}")
+        raise InputError(f"no target of the scan fits {only!r}; it has {len(known)} with a place, such as {known[0]}")
     return names[:TARGETS]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import pyarrow as pa
 from rich.console import Console
 
-from optigram.errors import InputError, nearest
+from optigram.errors import InputError, nearest, one_line
 from optigram.files import versions
 from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
@@ -161,7 +161,7 @@ class Results(Sequence[Record]):
             return "Results: no texts"
         targets, methods = {record.target for record in self.records}, dict.fromkeys(record.method for record in self.records)
         head = f"Results: {_count(len(self.records), 'text')} of {_count(len(targets), 'target')} by {', '.join(methods)}"
-        lines = [f"  {one.target}  {one.method}  {one.activation:.3f}  {one.marked()}" for one in self.records[:LINES]]
+        lines = [f"  {one.target}  {one.method}  {one.activation:.3f}  {one_line(one.marked())}" for one in self.records[:LINES]]
         return "\n".join([head, *lines, *["  ..."] * (len(self.records) > LINES)])
 
     def _repr_html_(self) -> str:

@@ -43,7 +43,7 @@ def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanRes
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
-    known, model = set(scan), kept.records[0].model
+    known, model = {row["target"] for row in scan.best}, kept.records[0].model
     wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
     names = {target: name for target, name in wanted.items() if name in known}
     if not names:
@@ -104,7 +104,11 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
         if i <= row["position"] - row["begin"]:
             at = len(words) - 1
     made: dict[str, Any] = {"words": words, "at": at, "activation": short(row["activation"]), "where": _where(row)}
-    return made | ({"values": [float(f"{value:.{DIGITS}g}") for value in kept]} if kept else {}) | ({"cut": True} if row["begin"] else {})
+    return (
+        made
+        | ({"values": [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in kept]} if kept else {})
+        | ({"cut": True} if row["begin"] else {})
+    )
 
 
 def _where(row: Mapping[str, Any]) -> str:
@@ -115,7 +119,8 @@ def _facts(tally: Mapping[str, Any]) -> dict[str, str]:
     """The moments, in words."""
     if not math.isfinite(tally["mean"]):
         return {}
-    told = {"places": f"{tally['places']:,}", "standard deviation": f"{math.sqrt(tally['variance']):.3g}"}
+    told = {"places": f"{tally['places']:,}"} | ({"not finite": f"{tally['broken']:,} of them"} if tally["broken"] else {})
+    told |= {"standard deviation": f"{math.sqrt(tally['variance']):.3g}"}
     told |= {words: f"{tally[name]:.3g}" for name, words in MOMENTS.items()}
     return told | {"above 0": f"{tally['above_zero']:.1%}"}
 

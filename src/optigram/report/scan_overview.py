@@ -54,6 +54,7 @@ def _facts(found: ScanResults) -> dict[str, str]:
         "targets": f"{len(found):,}",
         "question": question(settings),
         "shards": "" if len(shards["done"]) == shards["of"] else f"{len(shards['done'])} of {shards['of']}",
+        "left out": found.left_out,
         "time": f"{duration(about['seconds'])} of one process",
         "made by": ", ".join(f"{name} {about['scan']['versions'][name]}" for name in ("optigram", "torch")),
     }
@@ -103,6 +104,6 @@ def _panels(
 
 def _far(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, float]]:
     """By site and target: the standard deviations of the highest place above the mean; none for n-grams alone."""
-    rows = [row for row in found.targets.to_pylist() if row["variance"] > 0]
+    rows = [row for row in found.targets.to_pylist() if 0 < row["variance"] < math.inf and row["highest"] is not None]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}
     return {site: {target: known[target] for target in here if target in known} for site, here in grouped(targets, site_of).items()}

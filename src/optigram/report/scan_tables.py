@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.report.colours import INK, lit
+from optigram.report.escape import visible
 from optigram.runs.records import Record
 from optigram.scanning.results import ScanResults
 
@@ -43,13 +44,15 @@ def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _marked(row: Mapping[str, Any]) -> Text:
     """The text of a window, its tokens in the colour of their activations; the token of the place is bold and underlined."""
-    text = Text(row["text"].replace("\n", " "))
-    if row["activations"] is not None and row["spans"] is not None:
-        for number, colour in enumerate(lit(row["activations"])):
-            if colour is not None:
-                text.stylize(f"{INK} on {colour}", *row["spans"][2 * number : 2 * number + 2])
-    if row["char_begin"] is not None:
-        text.stylize("bold underline", row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"])
+    if row["spans"] is None:
+        return Text(visible(row["text"]))
+    colours = [None] * len(row["ids"]) if row["activations"] is None else lit(row["activations"])
+    text, place = Text(), 0
+    for number, (begin, end) in enumerate(zip(row["spans"][::2], row["spans"][1::2], strict=True)):
+        style = [f"{INK} on {colours[number]}"] * bool(colours[number]) + ["bold underline"] * (number == row["position"] - row["begin"])
+        for part, shown in ((row["text"][place:begin], ""), (row["text"][max(begin, place) : end], " ".join(style))):
+            text.append(visible(part) if part else "", shown)
+        place = max(place, end)
     return text
 
 
@@ -61,9 +64,10 @@ def summary(found: ScanResults) -> str:
     part = "" if len(shards["done"]) == shards["of"] else f" Only {len(shards['done'])} of {shards['of']} shards are in."
     rate = about["tokens"] / max(about["seconds"], 1e-9)
     special = "counted" if settings["special"] else "left out"
+    broken = f" {found.left_out}." if found.left_out else ""
     return (
         f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}."
-        f"{left} special tokens {special}.{part} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
+        f"{left} special tokens {special}.{part}{broken} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
 
 

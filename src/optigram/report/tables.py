@@ -63,11 +63,11 @@ class _WholeText:
     def text(self, styled: bool) -> Text:
         """Bold and coloured, or with ** around free words that something surrounds."""
         if not styled:
-            return Text(self.record.marked())
+            return Text(visible(self.record.marked()))
         if self.heat is not None:
             return _heated(self.record.activation, Word.of_record(self.record, self.heat))
         pieces = self.record.pieces()
-        return Text.assemble(*((piece, "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
+        return Text.assemble(*((visible(piece), "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
 
 
 def _heated(activation: float, words: Sequence[Word]) -> Text:
@@ -77,7 +77,7 @@ def _heated(activation: float, words: Sequence[Word]) -> Text:
     surrounded = not all(word.free for word in words)
     found = Text()
     for place, (word, colour) in enumerate(zip(words, shades, strict=True)):
-        shown = visible(word.text) if spaced or word.free else word.text.strip()
+        shown = visible(word.text if spaced or word.free else word.text.strip())
         if spaced and not word.free and place + 1 < len(words) and words[place + 1].text.startswith(" "):
             shown = shown.rstrip(" ")
         style = [f"{INK} on {colour}"] * bool(colour) + ["bold"] * (surrounded and word.free) + ["underline"] * (place == top)

@@ -22,7 +22,8 @@ def corpus_for(
     """The corpus that `open_corpus` opens, or of `sampled:N`, which is kept in the `cache`.
 
     None stands for the bundled captions where the model is the bundled one, for `sampled:1000` where the model is causal, and
-    for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time.
+    for 2,000 bundled captions where it is an encoder. `tell` is told before a model samples, for that takes time, and of a column that
+    was chosen among several.
     """
     count = sampled_count(source)
     if source is None and model.name == BUNDLED:
@@ -32,7 +33,10 @@ def corpus_for(
         texts = [text for text, _ in zip(open_corpus(bundled() / CAPTIONS).texts(), range(CAPTIONS_READ), strict=False)]
         return Corpus(f"{len(texts):,} bundled captions (the model is no causal language model; give a corpus of your own)", held=texts)
     if source is not None and count is None:
-        return open_corpus(source)
+        given = open_corpus(source)
+        for remark in given.remarks:
+            tell(remark)
+        return given
     number = count or COUNT
     return Corpus(f"{number:,} texts sampled from the model (seed {seed})", held=_sampled(model, number, seed, tell, cache))
 

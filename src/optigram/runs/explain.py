@@ -25,6 +25,8 @@ def explain(objective: Objective, ids: Sequence[int], top: int = 5, sweep: int |
         raise InputError(f"expected a text of {objective.length} words, got {len(ids)}")
     texts = torch.tensor(list(ids)).expand(len(objective.targets), -1)
     own = objective.viewed("exact").score(texts[:1, None]).activation[:, 0].tolist()
+    if bad := next((target for target, value in zip(objective.targets, own, strict=True) if not math.isfinite(value)), None):
+        raise InputError(f"{bad} is not finite on this text; check the model's weights and dtype, and the weights of the target")
     others, tried = with_others(objective, texts, top, len(objective.lexicon) if sweep is None else sweep)
     without, orders = without_each(objective, texts[:, None])[:, 0].tolist(), _orders(objective, ids, seed)
     tokens = objective.model.vocabulary.tokens

@@ -1,16 +1,22 @@
 """The folder of a run or a study: a manifest and Parquet files, read without a model and without torch."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import versions, writable_folder, written_whole
+from optigram.files import parse_json, versions, writable_folder, written_whole
 from optigram.runs.records import Record, read, write
 
-MANIFEST, RECORDS, CELLS = "manifest.json", "records.parquet", "cells"
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+MANIFEST, RECORDS, CELLS, CLAIM = "manifest.json", "records.parquet", "cells", ".running"
 RUN_FORMAT, STUDY_FORMAT = "optigram-run-2", "optigram-study-2"  # raised whenever records or manifests change
 
 
@@ -43,6 +49,7 @@ class RunFolder:
     def open(cls, folder: Path) -> "RunFolder":
         """Read a run's folder; of a study that has not ended, the cells that are there.
 
+
         Raises InputError if the folder holds no run, or one in the format of another version.
         """
         path = folder / MANIFEST
@@ -58,11 +65,19 @@ class RunFolder:
         return cls(folder, manifest, records if whole else _in_order(records, manifest), whole)
 
     @staticmethod
-    def new(path: Path) -> Path:
-        """A folder that can be written to and holds no run. Raises InputError."""
-        if (path / MANIFEST).exists():
-            raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
-        return writable_folder(path)
+    @contextlib.contextmanager
+    def new(path: Path | None) -> Iterator[Path | None]:
+        """A folder that can be written to, holds no run, and belongs to this process until the end of the block. Raises InputError.
+
+        The claim is a lock that the system takes back when the process ends, however it ends. None gives None.
+        """
+        if path is None:
+            yield None
+            return
+        with _claimed(writable_folder(path)):
+            if (path / MANIFEST).exists():
+                raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+            yield path
 
     @staticmethod
     def write(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
@@ -77,14 +92,14 @@ class RunFolder:
     def read_manifest(path: Path) -> dict[str, Any]:
         """The manifest of a run or a study. Raises InputError if it is none, or in the format of another version."""
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            manifest = parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise InputError(f"{path} is not JSON ({error}); was it edited? run the same again into a new folder") from error
-        if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}):
+        if not isinstance(manifest, dict) or not (manifest.keys() & {"study", "settings"}) or not _plausible(manifest):
             raise InputError(f"{path} is no manifest of a run; give a folder that `optigram find --out` or `optigram study --out` wrote")
         expected = STUDY_FORMAT if "study" in manifest else RUN_FORMAT
         if (found := manifest.get("format", "an older format")) != expected:
-            maker = manifest.get("versions", {}).get("optigram", "of an unknown version")
+            maker = (manifest.get("versions") or {}).get("optigram", "of an unknown version")
             raise InputError(
                 f"{path.parent} was written by optigram {maker} in {found}, not {expected}; run the same again into a new folder"
             )
@@ -97,13 +112,37 @@ class RunFolder:
             path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    place = folder / CLAIM
+    with place.open("w") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another run is writing to {folder}; name another folder") from error
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+
+
+def _plausible(manifest: dict[str, Any]) -> bool:
+    """Whether the parts of a manifest are what readers take them for."""
+    kinds = {"settings": dict | None, "study": dict, "versions": dict | None, "fingerprints": dict | None}
+    if not all(isinstance(manifest.get(name), kind) for name, kind in kinds.items() if name in manifest):
+        return False
+    arms = (manifest.get("study") or {}).get("arms", [])
+    return isinstance(arms, list) and all(isinstance(arm, dict) and {"name", "methods"} <= arm.keys() for arm in arms)
+
+
 def _read(path: Path) -> list[Record]:
     try:
         return read(path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"cannot read the records in {path} ({str(error).splitlines()[0]}); run the same again into a new folder"
-        ) from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(f"cannot read the records in {path} ({str(error)[:200]}); run the same again into a new folder") from error
 
 
 def _in_order(records: list[Record], manifest: dict[str, Any]) -> list[Record]:

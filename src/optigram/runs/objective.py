@@ -1,25 +1,33 @@
 """From options to an objective, and the remarks that a user should read before a search."""
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import torch
 
+from optigram.errors import InputError
 from optigram.models.base import Model
+from optigram.models.lengths import check_length
 from optigram.models.loading import load
 from optigram.models.sites import aliases
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.runs.options import LENGTH, FindOptions, ObjectiveOptions
+from optigram.runs.options import LENGTH, MOST_WORDS, FindOptions, ObjectiveOptions
+from optigram.targets.custom import Custom
 from optigram.targets.latent import Fit, SparseAutoencoder
 from optigram.targets.readouts import Latent
-from optigram.targets.target import resolve
+from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.sources import open_corpus
 from optigram.text.template import Template, counted_places
 
 _TEXTS, _LONGEST, _RANDOM = 32, 64, 16  # texts tried, tokens of each at the most, words of a random one
+
+SHORT = 32  # tokens that every model reads; whether it reads more is tried
+SLOT = re.compile(r"\{\d{6,}\}")  # more words than a slot may have
 
 
 def make_objective(
@@ -29,6 +37,8 @@ def make_objective(
 
     Raises InputError for what the model cannot give.
     """
+    if re.search(SLOT, options.template or ""):
+        raise InputError(f"expected slots of at most {MOST_WORDS:,} words in the template, got {options.template!r:.80}")
     vocabulary = model.vocabulary
     template = (
         Template.bare(vocabulary)
@@ -37,16 +47,28 @@ def make_objective(
     )
     seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
-    return Objective(
+    asked = resolve(targets, model)
+    words = next(found for found in (length, options.length, template.length, LENGTH) if found is not None)
+    objective = Objective(
         model,
-        resolve(targets, model),
-        next(found for found in (length, options.length, template.length, LENGTH) if found is not None),
+        asked,
+        words,
         template,
         lexicon(vocabulary, rules, seen),
         _fluency(options, model),
         options.must_survive,
         None if options.dtype == "float32" else exact,
     )
+    if (tokens := len(template.fill([0] * words))) > SHORT:
+        check_length(model, _sites_of(asked), tokens, "give a shorter text, a smaller --length or a shorter template")
+    return objective
+
+
+def _sites_of(targets: Sequence[Target]) -> list[str]:
+    """All sites that targets read."""
+    terms = [term for target in targets for term in target.terms]
+    sites = [term.readout.sites if isinstance(term.readout, Custom) else (term.site,) for term in terms]
+    return list(dict.fromkeys(itertools.chain.from_iterable(sites)))
 
 
 def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from optigram.errors import InputError, nearest
 
+MOST_WORDS, MOST_TEXTS, MOST_SEED, MOST_PRICE = 10_000, 100_000, 2**63 - 1, 1e30  # more is a mistake, or does not fit into the records
 LENGTH = 5  # free words, where neither the length nor the template says how many
 PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
 APART = 0.6  # largest share of words that two texts of a target have in common
@@ -45,7 +46,7 @@ class ObjectiveOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
-    length: int | None = _option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1)
+    length: int | None = _option(None, "number of free words", "Text", shown="as the template says, or 5", ge=1, le=MOST_WORDS)
     template: str | None = _option(None, 'fixed words around the free ones: "a woman under an {}", "{3} and {2}"', "Text")
     chat: bool = _option(False, "put the template into the model's chat template, as the user's message", "Text")
     words: Literal["any", "whole"] = _option("any", "tokens to propose; whole leaves out pieces of words, numbers and punctuation", "Text")
@@ -54,10 +55,12 @@ class ObjectiveOptions(BaseModel):
     seen_in: Any = _option(None, "propose only words that occur in this corpus", "Text")
     special: bool = _option(False, "allow special tokens such as <unk>", "Text")
     must_survive: bool = _option(False, "keep only texts whose tokens survive re-tokenization", "Text")
-    fluency: float = _option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0)
+    fluency: float = _option(0.0, "price per nat of surprisal per token, in units of activation", "Fluency", ge=0, le=MOST_PRICE)
     surprisal: str | None = _option(None, "keep only texts in this band of nats per token, such as 2-6", "Fluency")
     fluency_model: Any = _option(None, "the language model that measures surprisal", "Fluency", shown="the model itself")
-    repetition: float = _option(0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0)
+    repetition: float = _option(
+        0.0, "price of a repeated word, in units of activation; grows as (count - 1)^1.5", "Fluency", ge=0, le=MOST_PRICE
+    )
     second_opinion: Any = _option(None, "another language model that reports its surprisal of the final texts", "Fluency")
     dtype: Dtype = _option("float32", "dtype of the search; final re-scoring is in float32", "Compute")
 
@@ -98,11 +101,11 @@ class FindOptions(ObjectiveOptions):
         gt=0,
     )
     corpus: Any = _option(None, "corpus for crp and auto: a file, glob, hf:NAME or sampled:N", "Search", shown="see the guide")
-    n: int = _option(1, "number of texts per target and method", "Search", flag="--top", ge=1)
+    n: int = _option(1, "number of texts per target and method", "Search", flag="--top", ge=1, le=MOST_TEXTS)
     apart: float = _option(APART, "largest share of words that two of them may have in common (1: no bound)", "Search", ge=0, le=1)
     front: bool = _option(False, "return the Pareto front of activation and surprisal", "Search")
     start: Any = _option(None, "folder of a scan: start also from its highest places", "Search")
-    seed: int = _option(0, "seed of all random numbers", "Search", ge=0)
+    seed: int = _option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
     no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
 

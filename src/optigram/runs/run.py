@@ -23,7 +23,7 @@ from optigram.runs.plan import reads_corpus
 from optigram.scanning.results import ScanResults
 from optigram.shapes import Int
 from optigram.targets.target import Target
-from optigram.text.sources import Corpus
+from optigram.text.sources import Corpus, open_corpus
 
 READ = 200  # texts of a default corpus that are tried on the model's vocabulary
 
@@ -66,6 +66,8 @@ class Prepared:
             chains.Chain.parse(by)
         objective = make_objective(model, targets, options, exact=exact)
         cache = None if options.no_cache else Cache.usual()
+        for told in open_corpus(options.seen_in).remarks if isinstance(options.seen_in, str | Path) else ():
+            remark(told)
         corpus = corpus_for(model, options.corpus, options.seed, remark, cache) if reads_corpus(options.by) else None
         if corpus is not None and options.corpus is None and not _readable(corpus, model):
             remark("no corpus: the model does not know the words of the bundled captions; give corpus= one of its own")

@@ -65,4 +65,6 @@ def _of_sample(state: State, rows: Int[np.ndarray, "m n"], split: int) -> Exampl
     target, flat = np.repeat(np.arange(m), n), rows.ravel()
     rank = np.tile(np.arange(n) + 1, m)
     value = seen.values[target, flat]
+    finite = np.isfinite(value)
+    target, rank, value, flat = target[finite], rank[finite], value[finite], flat[finite]
     return Examples(target, np.full_like(target, split), rank, value, seen.document[flat], seen.position[flat])

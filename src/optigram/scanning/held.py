@@ -21,7 +21,7 @@ SPARE = 8  # one place in so many beyond those that are kept is taken at first, 
 class _Batch:
     """Activations `values`, one tensor [b s m] per part of the reader, and of each chunk and target the highest and the lowest [b m].
 
-    `first` [b] is the first position of each chunk that counts, `counted` [b s] which of them count; `broken`: whether there may be NaN.
+    `first` [b] is the first position of each chunk that counts, `counted` [b s] which count; `broken`: whether some may not be finite.
     """
 
     batch: Batch
@@ -59,7 +59,7 @@ class Held:
         """Let a batch wait; return whether it is time to take the places of all.
 
         `values` are its activations by part of the reader, `ends` the highest and the lowest of each chunk; `places` are the document of
-        each chunk, its first position that counts, and which positions count. `broken`: whether the model may have given NaN.
+        each chunk, its first position that counts, and which positions count. `broken`: whether some values may not be finite.
         """
         self.batches.append(_Batch(batch, chunks, values, *ends, *places, broken))
         self.bytes += sum(part.nbytes for part in values)
@@ -164,8 +164,8 @@ def _best(
 ) -> tuple[Float[Tensor, "e n"], Int[Tensor, "e n"]]:
     """The best `most` scores of rows for targets, `sign` times the value, and their positions; among equal ones the first is the best."""
     scores = values[row, :, column] * sign[:, None]
-    if held.broken:  # -inf stands where the model gave NaN
-        scores = scores.masked_fill(scores.isinf(), -torch.inf)
+    if held.broken:
+        scores = scores.masked_fill(~scores.isfinite(), -torch.inf)
     if most == 1:
         # positions that do not count hold the value of the first that does, so what comes before that one stands for it
         position = torch.maximum(scores.argmax(1), held.first[row])[:, None]

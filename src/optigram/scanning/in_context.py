@@ -77,28 +77,27 @@ class InContextScan:
         ends = (self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts)
         values, high, low, broken = zip(*ends, strict=True)
         highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
-        self.tally.add(list(values), highest, level, counted.flatten().float(), thinned, rows)
-        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted), any(broken)):
+        self.tally.add(values, broken, (highest, lowest), level, counted, thinned, rows)
+        whole = all(part is None for part in broken)
+        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted), not whole):
             self.held.take()
         if self.tally.full:
             self.statistics = self.tally.read()
 
     def _ends(
         self, values: Float[Tensor, "b s m"], counted: Bool[Tensor, "b s"], place: Tensor, stand_in: Tensor
-    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"], bool]:
-        """The values, the highest and the lowest of each chunk, and whether there may be NaN, which becomes -inf and is never a lowest.
+    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"], Bool[Tensor, "b s m"] | None]:
+        """The values, the highest and the lowest finite one of each chunk, and which are not finite (None: all are).
 
         Each position that does not count gets the value of the first that does, so that a maximum ignores it. This changes the states in
-        place; nothing reads them afterwards. Without NaN one look is enough on a CPU; elsewhere to ask would be to wait for the device.
+        place; nothing reads them afterwards. On a CPU it asks first whether all are finite; elsewhere it would have to wait.
         """
         values = values.contiguous()
         if len(place):
             flat = values.flatten(0, 1)
             flat[place] = flat[stand_in]
-        high = values.amax(1)
-        if high.device.type == "cpu" and not high.isnan().any():
-            return values, high, values.amin(1), False
-        broken = values.isnan()
-        self.tally.broken += (broken & counted[..., None]).sum()
-        values = values.masked_fill(broken, -torch.inf)
-        return values, values.amax(1), values.masked_fill(values.isneginf(), torch.inf).amin(1), True
+        high, low = values.amax(1), values.amin(1)
+        if high.device.type == "cpu" and (high.isfinite() & low.isfinite()).all():
+            return values, high, low, None
+        broken = ~values.isfinite()
+        return values, values.masked_fill(broken, -torch.inf).amax(1), values.masked_fill(broken, torch.inf).amin(1), broken

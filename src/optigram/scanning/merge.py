@@ -6,7 +6,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
 from optigram.scanning.statistics import EDGES, ZERO
 from optigram.scanning.worker import Worker
+from optigram.targets.target import Target
 from optigram.text.documents import place_of
 from optigram.text.formats import CUT_BITS
 from optigram.text.shards import SPLITTABLE
@@ -53,23 +54,29 @@ EXAMPLE_COLUMNS = {
 
 def merged(plan: Plan, folder: Path) -> State:
     """The state after the shards of a plan that are done. Raises InputError if there are none, or some belong to another plan."""
-    done = [plan.part(folder, shard) for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
+    done = [shard for shard in range(len(plan.shards)) if plan.part(folder, shard).exists()]
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
-    return merge_states((_of_plan(plan, path) for path in done), plan.settings.sample)  # one by one, for a state may be large
+    states = (_part(plan, folder, shard) for shard in done)  # one by one, for a state may be large
+    return merge_states(states, plan.settings.sample)
 
 
-def _of_plan(plan: Plan, path: Path) -> State:
+def _part(plan: Plan, folder: Path, shard: int) -> State:
+    """The state of one shard. Raises InputError if its file is of another plan or shard, as a renamed one is."""
+    path = plan.part(folder, shard)
     state = State.read(path)
     if state.plan != plan.key:
         raise InputError(f"{path} is of another scan than the plan beside it; remove it, and its shard is read again")
+    if state.shards != (shard,):
+        raise InputError(f"{path} holds shard {', '.join(map(str, state.shards))}; remove it, and shard {shard} is read again")
     return state
 
 
 def publish(state: State, worker: Worker, folder: Path, show: Show = lambda done, of, what: None) -> None:
-    """Write the state and its tables."""
+    """Write the state and its tables. Raises InputError if no place of the corpus has a finite value."""
+    _refuse_nothing(state)
     state.write(folder / STATE)
-    for name, table in _tables(state).items():
+    for name, table in _tables(state, worker.targets).items():
         with written_whole(folder / f"{name}.parquet") as path:
             parquet.write_table(table, path, compression="zstd")
     found, schema = Examples.of(state), pa.schema(EXAMPLE_COLUMNS)
@@ -115,38 +122,65 @@ def _row(plan: Plan, state: State, found: Examples, number: int, context: Contex
     }
 
 
+def _refuse_nothing(state: State) -> None:
+    skipped = f"; {len(state.skipped):,} rows or files were skipped, such as {state.skipped[0]}" if state.skipped else ""
+    if not state.statistics.count:
+        what = f"{state.documents:,} documents have no place that counts" if state.documents else "the corpus has no text that can be read"
+        raise InputError(f"{what}{skipped}; give longer texts, or another corpus")
+    if not (state.top.score > -np.inf).any():
+        raise InputError("every activation is NaN or infinite; check the model's weights, its dtype and the weights of the targets")
+
+
+def _named(plan: Plan, state: State) -> Iterator[str]:
+    """Where the first documents with values that are not finite stand."""
+    for document in state.statistics.broken_in.tolist():
+        number, place = place_of(document)
+        source = plan.sources[number]
+        lines = source.kind in SPLITTABLE
+        yield f"{source.path} at {'byte' if lines else 'row'} {place if lines else place >> CUT_BITS}"
+
+
 def _write_manifest(plan: Plan, state: State, folder: Path) -> None:
     about = {
         "scan": {name: value for name, value in plan.to_dict().items() if name not in ("shards", "targets")},
         "shards": {"done": list(state.shards), "of": len(plan.shards)},
         **{name: getattr(state, name) for name in ("documents", "tokens", "skipped", "seconds")},
-        "broken": state.statistics.broken,
+        "broken": {"values": int(state.statistics.broken.sum()), "in": list(_named(plan, state))},
     }
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _tables(state: State) -> dict[str, pa.Table]:
-    """The tables `targets` and `curve`, by name."""
-    return {"targets": _target_table(state), "curve": _curve_table(state)}
+def _tables(state: State, targets: Iterable[Target]) -> dict[str, pa.Table]:
+    """The tables `targets` and `curve`, by name, of a state and its targets."""
+    known = {str(one): _index(target) for target in targets for one in (target, target.last())}  # in context a pool is left aside
+    return {"targets": _target_table(state, [known[target] for target in state.targets]), "curve": _curve_table(state)}
 
 
-def _target_table(state: State) -> pa.Table:
-    """One row per target: the number of places, extremes, moments, the share above 0, and the histogram with its edges.
+def _index(target: Target) -> int | None:
+    """The index of the unit, token or latent that a target is; None for a sum, a direction or a function."""
+    return getattr(target.terms[0].readout, "index", None) if len(target.terms) == 1 else None
 
+
+def _target_table(state: State, index: Sequence[int | None]) -> pa.Table:
+    """One row per target: its index in the model, the number of places, extremes, moments, the share above 0, histogram and edges.
+
+    `broken` of the places have a value that is not finite, and are in nothing else. Extremes are null where no place is left.
     Moments are NaN and the histogram is empty for a scan of n-grams alone.
     """
     seen = state.statistics
-    in_context = bool(seen.histogram.any())
+    in_context = bool(seen.sums.any() or seen.histogram.any())
     mean, variance, skewness, kurtosis = seen.moments().T if in_context else np.full((4, len(seen.sums)), np.nan)
     drawn = seen.histogram.sum(1)
     above = seen.histogram[:, ZERO + 1 :].sum(1) / np.where(drawn, drawn, 1)
     return pa.table(
         {
             "target": pa.array(state.targets),
+            "index": pa.array(index, pa.int64()),
             "places": pa.array([seen.count] * len(state.targets)),
-            "highest": pa.array(state.top.score[:, 0]),
-            "lowest": pa.array(-state.bottom.score[:, 0] + np.float32(0)),
+            "broken": pa.array(seen.broken[:, 0]),
+            "highest": _or_null(state.top.score[:, 0]),
+            "lowest": _or_null(-state.bottom.score[:, 0] + np.float32(0)),
             "mean": pa.array(mean),
             "variance": pa.array(variance),
             "skewness": pa.array(skewness),
@@ -169,3 +203,7 @@ def _curve_table(state: State) -> pa.Table:
             "highest": pa.array(best.ravel()),
         }
     )
+
+
+def _or_null(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

@@ -80,7 +80,8 @@ class NgramScan:
         ((_, activation),) = ngram_scores(self.objective, grams.ids, [len(grams)], ROWS)
         scores = activation.numpy()
         self.statistics.count += len(grams)
-        self.statistics.broken += int(np.isnan(scores).sum())
+        if not (finite := np.isfinite(scores)).all():
+            self.statistics.note_broken((~finite).sum(1), documents[grams.text[~finite.all(0)]])
         self._keep(grams, scores, documents, level)
 
     def _keep(self, grams: NGrams, scores: np.ndarray, documents: np.ndarray, level: np.ndarray) -> None:
@@ -88,7 +89,7 @@ class NgramScan:
         fold = folds(grams.ids, self.settings.length)[:, -1]
         last = (grams.position + self.settings.length - 1).astype(np.int32)
         for sign, candidates in self.ends.items():
-            values = np.nan_to_num(sign * scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf) + np.float32(0)
+            values = np.where(np.isfinite(scores), sign * scores, np.float32(-np.inf)) + np.float32(0)
             target, gram = np.nonzero((values >= candidates.top_places.edge[:, None]) & (values > -np.inf))
             if sign > 0:
                 for one in np.unique(level):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.files import written_whole
+from optigram.files import parse_json, written_whole
 from optigram.models.base import Model
 from optigram.scanning.results import FORMAT, PLAN, refuse_other_format
 from optigram.text.formats import Part, Source
@@ -21,6 +21,8 @@ QUESTIONS = ("context", "alone")
 TOKENS, MANY_TOKENS = 512, 16384  # of a forward pass, on a CPU and on other devices
 PARTS, STATE = "parts", "state.parquet"
 LEAST = {"length": 1, "top": 1, "context": 2, "per_document": 1, "tokens": 1, "skipped": 0, "fold": 0, "sample": 0, "seed": 0}
+MOST = {"length": 10_000, "top": 100_000, "context": 1 << 20, "per_document": 1 << 20, "tokens": 1 << 30, "skipped": 1 << 20}
+MOST |= {"fold": 1 << 20, "sample": 1 << 24, "seed": 2**63 - 1}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class ScanSettings:
         for name, least in LEAST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"expected {name} of at least {least}, a whole number, got {value!r}")
+                raise InputError(f"expected {name} of at least {least}, a whole number, got {value!r:.40}")
+            if value > MOST[name]:
+                raise InputError(f"expected {name} of at most {MOST[name]:,}, got {value:,}"[:120])
 
     @classmethod
     def for_model(cls, model: Model, **given: Any) -> "ScanSettings":
@@ -121,9 +125,9 @@ class Plan:
         """The plan in a folder. Raises InputError if there is none, or one of another version of optigram."""
         path = folder / PLAN if folder.is_dir() else folder
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
             refuse_other_format(folder, found)
-            return cls(
+            plan = cls(
                 found["model"],
                 found["dtype"],
                 found["mark"],
@@ -134,7 +138,10 @@ class Plan:
                 found["skip_bad"],
                 found["versions"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if found["key"] != plan.key:
+                raise InputError(f"{path} was changed after it was written; put it back, or plan anew in another folder")
+            return plan
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from optigram.errors import InputError, nearest
-from optigram.files import writable_folder, written_whole
+from optigram.errors import InputError, nearest, one_line
+from optigram.files import parse_json, writable_folder, written_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 FORMAT = "optigram-scan-3"
 PLAN, MANIFEST = "plan.json", "manifest.json"
 TABLES = ("examples", "targets", "curve")
+COLUMNS = (
+    ("target", "split", "rank", "activation", "text"),
+    ("target", "index", "broken", "highest", "lowest"),
+    ("target", "tokens", "highest"),
+)
 SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
 
 
@@ -45,16 +50,21 @@ class ScanResults:
         """The results in the folder of a scan. Raises InputError if there are none yet, or if another version of optigram made them."""
         folder = Path(folder)
         try:
-            about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            about = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
             refuse_other_format(folder, about["scan"])
-            return cls(about, *(parquet.read_table(folder / f"{name}.parquet") for name in TABLES))
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
+            for table, columns in zip(found, COLUMNS, strict=True):
+                table.select(columns)
+            _check_manifest(about)
+            return cls(about, *found)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"there is no finished scan in {folder} ({str(error)[:80]}); make one with `optigram scan`") from error
 
     def __repr__(self) -> str:
         read = f"{len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens"
+        read += f", {self.left_out}" if self.left_out else ""
         if not (best := self.best):
             return f"ScanResults({read})"
         row = max(best, key=lambda row: row["activation"])
@@ -89,6 +99,14 @@ class ScanResults:
         first = (compute.field("rank") == 1) & (compute.field("split") == "top")
         rows = {row["target"]: row for row in self.examples.filter(first).to_pylist()}
         return [rows[target] for target in self if target in rows]
+
+    @property
+    def left_out(self) -> str:
+        """How many activations were NaN or infinite, and where the first of them are; empty for none."""
+        broken = self.about["broken"]
+        if not broken["values"]:
+            return ""
+        return f"{broken['values']:,} activations are NaN or infinite and count nowhere, in documents such as {broken['in'][0]}"
 
     def show(self) -> None:
         """Print the highest place of every target."""
@@ -153,6 +171,18 @@ class ScanResults:
             path.write_text(json.dumps(self.about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _check_manifest(about: Mapping[str, Any]) -> None:
+    """Read all that is read of a manifest, so that one that was damaged is known at once. Raises what reading it raises."""
+    scan, shards, broken = about["scan"], about["shards"], about["broken"]
+    read = (
+        f"{about['documents']:,d} {about['tokens']:,d} {about['seconds']:.0f} {broken['values']:,d} {shards['of']:d} {len(shards['done'])}"
+    )
+    paths = [*about["skipped"], *broken["in"], *(source["path"] for source in scan["sources"]), scan["model"], scan["mark"], scan["dtype"]]
+    names = {name: scan["settings"][name] for name in ("question", "length", "context", "skipped", "special")}
+    if not all(isinstance(path, str) for path in paths) or not names or not read or (broken["values"] and not broken["in"]):
+        raise ValueError(f"{MANIFEST} was changed")
+
+
 def is_scan(folder: Path) -> bool:
     """Whether a folder is that of a scan, finished or not."""
     return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
@@ -160,8 +190,8 @@ def is_scan(folder: Path) -> bool:
 
 def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
     """Raise InputError if another version of optigram made the scan in a folder."""
-    if (made := scan["format"]) != FORMAT:
-        version = scan.get("versions", {}).get("optigram", "another version")
+    if (made := scan.get("format", "an older format")) != FORMAT:
+        version = (scan.get("versions") or {}).get("optigram", "another version")
         raise InputError(
             f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
         )
@@ -171,8 +201,8 @@ def _shortened(row: Mapping[str, Any]) -> str:
     """The text up to the place and a little after it, on one line, with the token that was found in brackets."""
     text = row["text"]
     if row["char_begin"] is None:
-        return " ".join(text.split())[-CONTEXT:]
+        return one_line(text)[-CONTEXT:]
     begin, end = row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"]
     marked = f"{text[:begin]}[{text[begin:end]}]{text[end:]}"
     width = max(CONTEXT, shutil.get_terminal_size().columns - 40)
-    return " ".join(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2].split())
+    return one_line(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2])

@@ -13,10 +13,11 @@ import torch
 from optigram.engine import processes
 from optigram.engine.job import Engine, Job
 from optigram.engine.launch import Place
-from optigram.engine.progress import progress
+from optigram.engine.progress import progress, shown, tell
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder, written_whole
 from optigram.models.base import Model
+from optigram.models.lengths import check_length
 from optigram.models.loading import BUNDLED, CAPTIONS, bundled, load
 from optigram.models.sampling import sample_texts
 from optigram.scanning.activations import ActivationReader
@@ -78,6 +79,8 @@ def scan(
     texts = None if corpus is None else _texts(network, corpus, column, seed)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
+        for remark in texts.remarks if texts is not None and shown(quiet) else ():
+            tell(remark)
         plan = plan_of(network, name, chosen, texts, settings, folder, shards, skip_bad=skip_bad)
         show = stack.enter_context(progress(quiet))
         return run_scan(Worker(plan, network, targets=chosen), folder, show)
@@ -206,9 +209,4 @@ def _try_context(model: Model, sites: Sequence[str], settings: ScanSettings) -> 
         raise InputError(
             f"a context of {settings.context} tokens has no room beside what the model expects around a text; give a larger one"
         )
-    ids = torch.zeros(1, settings.context, dtype=torch.int64, device=model.embedding.device)
-    try:
-        with torch.inference_mode():
-            model.read(model.embedding[ids], sites)
-    except (IndexError, RuntimeError) as error:
-        raise InputError(f"{model.name} cannot read {settings.context} tokens ({str(error)[:80]}); give a smaller --context") from error
+    check_length(model, sites, settings.context, "give a smaller --context")

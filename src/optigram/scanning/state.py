@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from optigram.errors import InputError
-from optigram.files import written_whole
+from optigram.files import parse_json, written_whole
 from optigram.scanning.statistics import Statistics
 from optigram.scanning.top_places import TopPlaces
 
 ABOUT = b"optigram"
-PER_TARGET = ("sums", "histogram", "best", "values")
-SHARED = ("count", "broken", "tokens", "priority", "document", "position")
+PER_TARGET = ("broken", "sums", "histogram", "best", "values")
+SHARED = ("count", "broken_in", "tokens", "priority", "document", "position")
 ENDS = ("top", "bottom")
 COMPRESSIBLE = (
     "target",
@@ -68,7 +68,7 @@ class State:
         try:
             with parquet.ParquetFile(path, memory_map=True) as file:
                 table = file.read(use_threads=False)
-            about = json.loads((table.schema.metadata or {})[ABOUT])
+            about = parse_json((table.schema.metadata or {})[ABOUT])
             rows = {name: _array(table, name, kind) for name, kind in about["kinds"].items()}
             ends = {end: TopPlaces(*(rows[f"{end}_{field.name}"] for field in fields(TopPlaces))) for end in ENDS}
             return cls(
@@ -83,16 +83,16 @@ class State:
                 tuple(about["skipped"]),
                 about["seconds"],
             )
-        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{path} is no part of a scan of this version ({str(error)[:80]}); remove it to read its shard again"
             ) from error
 
 
 def _statistics(rows: Mapping[str, np.ndarray], shared: Mapping[str, Any]) -> Statistics:
-    sums, histogram, best, values = (rows[name] for name in PER_TARGET)
-    tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[2:])
-    return Statistics(shared["count"], shared["broken"], sums, histogram, tokens, best, priority, document, position, values)
+    broken, sums, histogram, best, values = (rows[name] for name in PER_TARGET)
+    broken_in, tokens, priority, document, position = (np.array(shared[name], np.int64) for name in SHARED[1:])
+    return Statistics(shared["count"], broken_in, broken, sums, histogram, tokens, best, priority, document, position, values)
 
 
 def _bytes(values: np.ndarray) -> pa.Array:

@@ -1,14 +1,17 @@
 """Statistics on the device: each batch adds to them there, and they are read back when the places of several batches are."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Batch
 from optigram.scanning.statistics import BINS, LEVELS, OCTAVES, THINNED, ZERO, Statistics
-from optigram.shapes import Float, Int
+from optigram.shapes import Bool, Float, Int
 
 CACHED = 1 << 16  # numbers
+LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 LOWEST = 127 - 1 + min(OCTAVES)  # the exponent of the lowest power of two, as a float32 holds it, less 1
 TINY = int(np.float32(1e-38).view(np.int32))  # the bits of what is as good as 0
 MOST, DRAWN = 64, 4  # batches that are read together, and how many times the places of the sample are drawn for it at most
@@ -23,9 +26,11 @@ class Tally:
 
     def _begin(self, statistics: Statistics) -> None:
         self.statistics, m = statistics, len(statistics.best)
-        self.histogram = torch.zeros(m, BINS, dtype=torch.int64, device=self.device)
+        self.histogram = torch.zeros(m, BINS + 1, dtype=torch.int64, device=self.device)
         self.best = torch.full((LEVELS, m), -torch.inf, device=self.device)
-        self.broken = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.broken = torch.zeros(m, dtype=torch.int64, device=self.device)
+        self.broken_in: list[Bool[Tensor, " b"]] = []
+        self.documents: list[np.ndarray] = []
         self.sums: list[Float[Tensor, "m 4"]] = []
         self.drawn: list[Float[Tensor, "r m"]] = []
         self.places: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -33,7 +38,7 @@ class Tally:
 
     def draw(self, batch: Batch) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " r"]]:
         """The positions of a batch that the hash draws: those for the histogram, and those that may be in the random sample."""
-        counted, chance = batch.counted.ravel(), batch.chance.ravel()
+        counted, chance, self.last = batch.counted.ravel(), batch.chance.ravel(), batch.document
         thinned = np.nonzero(counted & (chance % THINNED == 0))[0]
         rows = np.nonzero(counted & (chance <= Statistics.edge(self.nearest, self.sample)))[0]
         rows = rows[np.argsort(chance[rows], kind="stable")[: self.sample]]
@@ -44,20 +49,42 @@ class Tally:
 
     def add(
         self,
-        values: list[Float[Tensor, "b s _"]],
-        high: Float[Tensor, "b m"],
+        values: Sequence[Float[Tensor, "b s _"]],
+        broken: Sequence[Bool[Tensor, "b s _"] | None],
+        ends: tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]],
         level: Int[Tensor, " b"],
-        weight: Float[Tensor, " n"],
+        counted: Bool[Tensor, "b s"],
         thinned: Int[Tensor, " t"],
         rows: Int[Tensor, " r"],
     ) -> None:
-        """Add a batch: its activations by part, the highest of each chunk, the level of its document, and 1 for positions that count."""
+        """Add a batch: its activations by part and which of them are not finite (None: all are), the highest and the lowest of each chunk,
+        the level of its document, and which positions count."""
+        high, low = ends
         self.best.scatter_reduce_(0, level[:, None].expand_as(high), high.float(), "amax")
+        self.widths = [part.shape[2] for part in values]
+        self._note_broken(broken, counted)
         flat = [part.flatten(0, 1) for part in values]
-        self.sums.append(torch.cat([_powers(part, weight) for part in flat]))
+        near = high.device.type == "cpu"
+        large = float(torch.maximum(high, -low).max()) > LARGE if near else high.device.type == "cuda"  # to ask would be to wait
+        summed = [part if bad is None else part.masked_fill(bad.flatten(0, 1), 0) for part, bad in zip(flat, broken, strict=True)]
+        weight = counted.flatten()
+        self.sums.append(torch.cat([_powers(part.double() if large else part, weight) for part in summed]))
         if len(thinned):
             self._count(torch.cat([part[thinned] for part in flat], dim=1))
         self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
+
+    def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"] | None], counted: Bool[Tensor, "b s"]) -> None:
+        """Count the places of the last batch drawn from that are not finite, and which chunks have some."""
+        start, some = 0, torch.zeros(len(counted), dtype=torch.bool, device=counted.device)
+        for bad, width in zip(broken, self.widths, strict=True):
+            if bad is not None:
+                here = bad & counted[..., None]
+                self.broken[start : start + width] += here.sum((0, 1))
+                some |= here.any(2).any(1)
+            start += width
+        if any(bad is not None for bad in broken):
+            self.broken_in.append(some)
+            self.documents.append(self.last)
 
     @property
     def full(self) -> bool:
@@ -68,18 +95,20 @@ class Tally:
         """The statistics with all that was added; the tally starts anew."""
         seen = self.statistics
         if self.sums:
-            for powers in torch.stack(self.sums).cpu().double().numpy():  # in the order of the batches, whatever waits together
+            for powers in torch.stack(self.sums).cpu().numpy():  # in the order of the batches, whatever waits together
                 seen.sums += powers
-            seen.histogram += self.histogram.cpu().numpy()
+            seen.histogram += self.histogram[:, :BINS].cpu().numpy()
             np.maximum(seen.best, self.best.T.cpu().numpy(), out=seen.best)
-            seen.broken += int(self.broken)
+            if self.broken_in:
+                seen.note_broken(self.broken.cpu().numpy(), np.concatenate(self.documents)[torch.cat(self.broken_in).cpu().numpy()])
             seen = seen.with_places(self.places, torch.cat(self.drawn).T.cpu().numpy(), self.sample)
         self._begin(seen)
         return seen
 
     def _count(self, values: Float[Tensor, "n m"]) -> None:
         """Count values in the bins of the histogram."""
-        bins = _bins(values.float()).long() + BINS * torch.arange(values.shape[1], device=values.device)
+        bins = torch.where(values.isfinite(), _bins(values.float()).long(), BINS)  # a bin more, for what is not finite
+        bins += (BINS + 1) * torch.arange(values.shape[1], device=values.device)
         self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
 
 
@@ -93,11 +122,11 @@ def _bins(values: Float[Tensor, "n m"]) -> Int[Tensor, "n m"]:
     return torch.where(bits > 0, above, torch.where(size < TINY, ZERO, below))
 
 
-def _powers(values: Float[Tensor, "n m"], weight: Float[Tensor, " n"]) -> Float[Tensor, "m 4"]:
-    """Weighted sums of the first four powers of values; on a CPU of as many rows at a time as stay in its cache."""
+def _powers(values: Float[Tensor, "n m"], counted: Bool[Tensor, " n"]) -> Float[Tensor, "m 4"]:
+    """Sums of the first four powers of the values that count, in float64; on a CPU of as many rows at a time as stay in its cache."""
     rows = max(CACHED // values.shape[1], 1) if values.device.type == "cpu" else len(values)
     sums = []
-    for part, share in zip(values.split(rows), weight.split(rows), strict=True):
+    for part, share in zip(values.split(rows), counted.to(values.dtype).split(rows), strict=True):
         squares = part * part
         sums.append(torch.stack([share @ part, share @ squares, share @ (part * squares), share @ squares.mul_(squares)], dim=1))
-    return torch.stack(sums).sum(0)
+    return torch.stack(sums).sum(0).double()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from optigram.errors import InputError, nearest
 from optigram.methods import chains
-from optigram.runs.options import APART, ObjectiveOptions
+from optigram.runs.options import APART, MOST_SEED, MOST_TEXTS, ObjectiveOptions
 
 Name = Annotated[str, Field(pattern=r"^[\w][\w .:/-]*$", max_length=80)]
 Placebo = Literal["directions", "weights"]
@@ -29,7 +29,7 @@ Placebo = Literal["directions", "weights"]
 class Arm(BaseModel):
     """Methods on targets at one budget. `placebo` replaces the study's model by one with random directions or random weights."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: Name
     targets: Annotated[tuple[str, ...], Field(min_length=1)]  # addresses
@@ -61,8 +61,8 @@ class Study(ObjectiveOptions):
     name: Name = "study"
     model: str = "imaginet"
     corpus: str | None = None  # a file, or sampled:N; None: the default corpus of the model
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    top: Annotated[int, Field(ge=1)] = 1
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=MOST_SEED)], ...], Field(min_length=1)] = (0,)
+    top: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = 1
     apart: Annotated[float, Field(ge=0, le=1)] = APART
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
 
@@ -84,9 +84,9 @@ class Study(ObjectiveOptions):
         try:
             found = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"cannot read the study {str(path)!r} ({error.strerror}); give a TOML file") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not TOML: {error}") from error
+            raise InputError(f"cannot read the study {str(path)!r:.80} ({error.strerror}); give a TOML file") from error
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and what is nested too deep
+            raise InputError(f"{path} is not TOML: {str(error)[:200]}") from error
         try:
             return cls(**found)
         except ValidationError as error:

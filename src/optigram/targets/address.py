@@ -15,6 +15,7 @@ from typing import Literal
 
 from optigram.errors import InputError
 from optigram.targets.float32 import holds
+from optigram.text.columns import checked_text
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
 POOLS = ("last", "max", "mean", "anywhere")
@@ -62,7 +63,10 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> "Address":
         """Parse an address; `str()` of the result parses to the same. Raises InputError. No file is opened, nothing is imported."""
-        words = text.strip()
+        try:
+            words = checked_text(text).strip()
+        except ValueError as error:
+            raise InputError(f"{error} of the address {text[:80]!r}; write the whole character") from error
         end = POOL.search(_without_names(words))
         pool = end[1] if end else "last"
         _check_digits(pool, text)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from optigram.errors import InputError, nearest
+from optigram.files import is_file
 from optigram.shapes import Float
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import SparseAutoencoder
@@ -41,14 +42,14 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
     path = Path(source)
     for name, layout in FORMATS.items():
         weights = path if path.name == name else path / name
-        if _is_file(weights):
+        if is_file(weights):
             config = {} if layout.config is None else _config(weights.parent / layout.config, layout.needs_config)
             found = layout.read(weights)
             for tensor in layout.needed:
                 if tensor not in found:
                     raise InputError(f"{source} has no tensor {tensor!r}; it holds {shown(found)}")
             return autoencoder_of(*layout.adapt(found, config, source), source)
-    if _is_file(path):
+    if is_file(path):
         return autoencoder_of(_safetensors(path), {}, source)
     raise InputError(
         f"no autoencoder at {source!r}; expected a folder with {', '.join(FORMATS)}, a .safetensors file, or saelens:RELEASE:ID"
@@ -57,7 +58,7 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
 
 def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
     """The one-dimensional tensor of this name in a `.safetensors` file, in float32. Raises InputError."""
-    if not _is_file(Path(source)):
+    if not is_file(Path(source)):
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
     known = _safetensors(Path(source))
     if name not in known:
@@ -83,13 +84,6 @@ def _release(source: str) -> SparseAutoencoder:
         ) from error
     first = found[0] if isinstance(found, tuple) else found  # before version 6: the autoencoder, its configuration, its sparsity
     return dataclasses.replace(convert_autoencoder(first), name=source)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # such as a name that is too long
-        raise InputError(f"cannot read {str(path)[:80]!r}: {error.strerror}; give the path of a file or folder") from error
 
 
 def _loaded(path: Path, kind: str, load: Callable[[], Any]) -> Tensors:
@@ -121,7 +115,7 @@ def _arrays(path: Path) -> Tensors:
 
 
 def _config(path: Path, needed: bool) -> dict[str, Any]:
-    if not needed and not _is_file(path):
+    if not needed and not is_file(path):
         return {}
     try:
         config = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -10,10 +10,10 @@ from optigram.errors import InputError
 HUB = "hf:"
 
 
-def hub_shards(name: str) -> tuple[int, str]:
-    """The number of shards of a data set, and a mark of its version."""
+def hub_shards(name: str) -> tuple[int, str, list[str] | None]:
+    """The number of shards of a data set, a mark of its version, and its columns, where they are known before it is read."""
     data = _opened(name)
-    return data.num_shards, f"{name} {data.num_shards}"
+    return data.num_shards, f"{name} {data.num_shards}", data.column_names
 
 
 def hub_rows(name: str, shard: int) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ def _row_groups(number: int, source: Source) -> Iterator[tuple[Part, int]]:
 
     try:
         groups = parquet.ParquetFile(source.path).metadata
-    except (OSError, pa.ArrowInvalid):  # reported when it is read, so that --skip-bad may skip it
+    except (OSError, pa.ArrowException):  # reported when it is read, so that --skip-bad may skip it
         yield Part(number, 0, WHOLE), source.size
         return
     yield from ((Part(number, i, i + 1), groups.row_group(i).total_byte_size) for i in range(groups.num_row_groups))

@@ -3,19 +3,24 @@
 import functools
 import glob
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
+from optigram.files import is_file
+from optigram.text.columns import TextColumn
 from optigram.text.documents import Document, documents
-from optigram.text.formats import KINDS, PACKED, Source, file_format
+from optigram.text.formats import KINDS, Source, file_format
 from optigram.text.hub import HUB, hub_shards
 from optigram.text.in_memory import held_texts
+from optigram.text.packed import PACKED
 from optigram.text.shards import shards
+from optigram.text.tables import TableFile
 
-SAMPLED = "sampled:"
+SAMPLED, MOST_SAMPLED = "sampled:", 10_000_000
 COLUMN = "::"
 SAMPLE, SAMPLES = 1 << 16, 16  # bytes that are hashed at one place of a file, and places
 LOOKED = 32  # strings of a list that are held against the names of files
@@ -23,11 +28,24 @@ LOOKED = 32  # strings of a list that are held against the names of files
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts, which are read again whenever they are wanted: of `sources`, or `held` in memory. `name` says where they are from."""
+    """Texts, which are read again whenever they are wanted: of `sources`, or `held` in memory. `name` says where they are from.
+
+    `remarks` are what a user should know of how they are read.
+    """
 
     name: str
     sources: tuple[Source, ...] = ()
     held: Iterable[str] = field(default=(), repr=False, compare=False)
+    remarks: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    @classmethod
+    def of(cls, names: Sequence[str], column: str | None = None) -> "Corpus":
+        """The corpus of files, globs and `hf:NAME`. Raises InputError where there are none."""
+        found = sources(names, column)
+        shown = " + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else "")
+        chosen = {(source.column, source.others): source for source in reversed(found) if source.column is not None and source.others}
+        remarks = [TextColumn(str(text), (others,)).remarks(repr(source.path)) for (text, others), source in chosen.items()]
+        return cls(shown, found, (), tuple(itertools.chain.from_iterable(remarks)))
 
     def documents(self) -> Iterator[Document]:
         """All documents, in order. Raises InputError for what cannot be read, and where there is no text at all."""
@@ -69,22 +87,19 @@ def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
     if isinstance(corpus, Corpus):
         return corpus
     if isinstance(corpus, str | Path):
-        return Corpus(str(corpus), sources([str(corpus)], column))
-    items = held_texts(corpus, column)
+        return Corpus.of([str(corpus)], column)
+    remarks: list[str] = []
+    items = held_texts(corpus, column, remarks.append)
     if not isinstance(items, Sequence):
-        return Corpus(f"{len(items):,} texts", held=items)
-    paths = [item for item in items if isinstance(item, Path)]
-    texts = [item for item in items if not isinstance(item, Path)]
-    if paths and texts:
-        raise InputError(f"expected texts or Paths, got both, such as {texts[0]!r} and {str(paths[0])!r}; give one kind")
-    if paths:
-        names = [str(path) for path in paths]
-        return Corpus(" + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else ""), sources(names, column))
+        return Corpus(f"{len(items):,} texts", held=items, remarks=tuple(remarks))
+    texts = tuple(item for item in items if isinstance(item, str))
+    if len(texts) < len(items):
+        return Corpus.of([str(path) for path in items], column)
     if texts and all(map(_names_a_file, texts[:LOOKED])):
         raise InputError(
             f"a list of strings is a list of texts, got what looks like the name of a file, {texts[0]!r}; give Path({texts[0]!r})"
         )
-    return Corpus(f"{len(texts):,} texts", held=tuple(texts))
+    return Corpus(f"{len(texts):,} texts", held=texts, remarks=tuple(remarks))
 
 
 def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
@@ -99,12 +114,12 @@ def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ..
 
 
 def sampled_count(source: Any) -> int | None:
-    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N below 1."""
+    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
     if not isinstance(source, str) or not source.startswith(SAMPLED):
         return None
     count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or int(count) < 1:
-        raise InputError(f"expected sampled:N with N at least 1, such as sampled:20000, got {source!r}")
+    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
+        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
     return int(count)
 
 
@@ -113,7 +128,7 @@ def changed(source: Source) -> bool:
     if source.kind == HUB:
         return False
     path = Path(source.path)
-    return not path.is_file() or path.stat().st_size != source.size or _mark(path) != source.mark
+    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
 def _names_a_file(text: str) -> bool:
@@ -121,20 +136,21 @@ def _names_a_file(text: str) -> bool:
         return False
     path = Path(text)
     ends = path.suffix.lower() in {*KINDS, *PACKED, ".txt"} and " " not in text
-    return text.startswith(HUB) or ends or path.is_file()
+    return text.startswith(HUB) or ends or is_file(path)
 
 
 def _named(name: str, column: str | None) -> Iterator[Source]:
     if name.startswith(SAMPLED):
         raise InputError(f"expected files, got {name!r}; sample texts with `optigram find`, or in Python, and give a file")
-    if COLUMN in name and not Path(name).is_file():
+    if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
-        count, mark = hub_shards(name)
-        yield Source(name, HUB, "", count, mark, column)
+        count, mark, names = hub_shards(name)
+        text = None if names is None else TextColumn.among(names, column, repr(name))
+        yield _with_column(Source(name, HUB, "", count, mark, column), text)
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
-    paths = [name] if Path(name).is_file() else sorted(path for path in globbed if Path(path).is_file())
+    paths = [name] if is_file(name) else sorted(filter(is_file, globbed))
     if not paths:
         raise InputError(
             f"no corpus file {name!r}; give text, .csv, .tsv, .jsonl, .parquet or COCO .json files, compressed or not, or hf:NAME"
@@ -149,9 +165,16 @@ def _file(path: Path, column: str | None) -> Source:
         source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error
-    if kind == "lines" and column is not None:
+    if kind != "lines":
+        return _with_column(source, TableFile(source.path, packed, kind, column).text_column())
+    if column is not None:
         raise InputError(f"{str(path)!r} is plain text, which has no column {column!r}; leave the column out")
     return source
+
+
+def _with_column(source: Source, found: TextColumn | None) -> Source:
+    """The source with its column of texts, where that is known before its rows are read."""
+    return source if found is None else source._replace(column=found.name, others=", ".join(found.others))
 
 
 def _mark(path: Path) -> str:

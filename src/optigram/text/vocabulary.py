@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
+from optigram.text.columns import checked_text
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 UNKNOWNS = (UNKNOWN, "[UNK]")
@@ -49,7 +50,11 @@ class Vocabulary:
         return self.encode(self.decode(typed)) == typed
 
     def known_ids(self, text: str) -> tuple[int, ...]:
-        """The ids of a text without unknown words. Raises InputError for the first unknown word."""
+        """The ids of a text without unknown words. Raises InputError for the first unknown word, and for half of a surrogate pair."""
+        try:
+            text = checked_text(text)
+        except ValueError as error:
+            raise InputError(f"{error} of {text!r:.200}; write the whole character") from error
         unknown = {i for i in self.special if self.tokens[i] in UNKNOWNS}
         ids = self.encode(text)
         if unknown.intersection(ids):

@@ -1,5 +1,6 @@
 """The command line: each command a few lines over public functions, which are imported when they are needed."""
 
+import os
 import sys
 import traceback
 from importlib.metadata import version as installed
@@ -9,7 +10,7 @@ import typer
 
 from optigram.apps.cli import cache, find, live, models, report, scan, study
 from optigram.apps.cli.output import INTERRUPTED
-from optigram.errors import InputError
+from optigram.errors import InputError, one_line
 
 FAILED, UNEXPECTED = 2, 1
 DEBUG = "--debug"
@@ -49,6 +50,9 @@ def main() -> NoReturn:
         code = _fail(error.format_message(), FAILED)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except BrokenPipeError:  # who reads the output has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again when the process ends
+        code = UNEXPECTED
     except Exception as error:
         if DEBUG in sys.argv:
             traceback.print_exc()
@@ -57,5 +61,5 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"optigram: {' '.join(message.split())}\n")
+    sys.stderr.write(f"optigram: {one_line(message)}\n")
     return code

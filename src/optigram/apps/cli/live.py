@@ -38,7 +38,9 @@ def _explore(
     from optigram.runs.corpus import corpus_for
 
     network = load(model, device=device)
-    texts = corpus_for(network, corpus) if corpus is not None or network.name == BUNDLED else None
+    texts = (
+        corpus_for(network, corpus, tell=(lambda text: None) if quiet else tell) if corpus is not None or network.name == BUNDLED else None
+    )
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
         tell(f"WARNING: whoever reaches {host} can use this page; it has no password")

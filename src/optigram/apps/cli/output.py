@@ -1,7 +1,10 @@
 """What commands print: records and tables on standard output, remarks on standard error."""
 
+import json
+import math
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -19,6 +22,19 @@ INTERRUPTED = 130
 def console() -> Console:
     """Standard output, wide where it is no terminal."""
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def print_lines(rows: Iterable[object]) -> None:
+    """JSON lines on standard output; what is not finite, which JSON cannot say, as null."""
+    sys.stdout.writelines(json.dumps(_sayable(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _sayable(one) for name, one in value.items()}
+    return [_sayable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def print_records(results: "Results", as_json: bool) -> None:

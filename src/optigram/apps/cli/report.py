@@ -1,14 +1,12 @@
 """Commands that show what a run found: report, evidence, show."""
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optigram.apps.cli.options import AllowImports, Device, Json, Quiet, device_of
-from optigram.apps.cli.output import console, print_records, progress, tell
+from optigram.apps.cli.output import console, print_lines, print_records, progress, tell
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,7 +108,7 @@ def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool
 
     rows = [row for name in ([target] if target is not None else found) for row in found.of(name)[:top]]
     if as_json:
-        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        print_lines(rows)
     else:
         console().print(places_table(rows))
 

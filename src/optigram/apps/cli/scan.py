@@ -1,14 +1,13 @@
 """Commands that scan a corpus: scan, and its steps work and merge by themselves; and export of what was found."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from optigram.apps.cli.options import Address, AllowImports, Device, EngineName, Json, Model, Quiet, Seed, Targets, device_of
-from optigram.apps.cli.output import console, progress, tell
-from optigram.errors import InputError
+from optigram.apps.cli.output import console, print_lines, progress, tell
+from optigram.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
@@ -67,7 +66,7 @@ def _scan(
     from optigram.scanning.scan import plan_of
     from optigram.scanning.worker import Worker
     from optigram.targets.target import resolve
-    from optigram.text.sources import Corpus, sources
+    from optigram.text.sources import Corpus
 
     if plan and out is None:
         raise InputError("--plan: expected a folder to write to; give --out DIR")
@@ -78,7 +77,9 @@ def _scan(
     asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
     asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
     settings, chosen = ScanSettings.for_model(network, **asked), resolve(targets, network)
-    texts = Corpus(" + ".join(corpus), sources(corpus)) if corpus else None
+    texts = Corpus.of(corpus) if corpus else None
+    for remark in texts.remarks if texts is not None and not quiet else ():
+        tell(remark)
     made = plan_of(network, model, chosen, texts, settings, None, shards, dtype, skip_bad)
     if plan and out is not None:
         made.write(out)
@@ -174,15 +175,13 @@ def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", qui
 
 
 def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
-    import json
-
     from optigram.report.scan_tables import scan_table, summary
 
     for bad in () if quiet else found.about["skipped"]:
-        tell(f"skipped: {bad}")
+        tell(one_line(f"skipped: {bad}"))
     if as_json:
         tops = (row for target in found for row in found.of(target))
-        sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in tops)
+        print_lines(tops)
         return
     console().print(scan_table(found))
     if not quiet:

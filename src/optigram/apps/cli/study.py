@@ -79,6 +79,8 @@ def _study_file(
     asked = Study.read(path)
     workshop = StudyContext(asked, device)
     todo = workshop.missing(folder / CELLS)
+    for remark in workshop.corpus.remarks if workshop.fingerprints()["corpus"] else ():
+        say(remark)
     if todo:
         say(plan_grid(estimate(workshop, todo), workers).plain())
     if not plan:
@@ -146,7 +148,7 @@ def _train(
     if held_out not in ("image", "caption"):
         raise InputError(f"expected --held-out image or caption, got {held_out!r}")
     settings = Training(embedding, hidden, alpha, rate, batch, epochs, patience, dropout, rare, decay, held_out=held_out, seed=seed)
-    found = _training_data(data, restval, captions, images, rows, settings)
+    found = _training_data(data, restval, captions, images, rows, settings, (lambda text: None) if quiet else tell)
     with progress(quiet) as show:
         for metrics in train_imaginet(found, out, settings, device, half, show, None if quiet else tell):
             if as_json:
@@ -157,7 +159,13 @@ def _train(
 
 
 def _training_data(
-    folder: Path | None, restval: bool, captions: list[str] | None, images: Path | None, rows: Path | None, settings: "Training"
+    folder: Path | None,
+    restval: bool,
+    captions: list[str] | None,
+    images: Path | None,
+    rows: Path | None,
+    settings: "Training",
+    say: Callable[[str], None],
 ) -> "Dataset":
     from optigram.papers.poerner2018.data import SHARES, Dataset
     from optigram.papers.poerner2018.features import Images
@@ -175,5 +183,8 @@ def _training_data(
     if rows is not None and images is None:
         raise InputError("--rows names the rows of --images; give --images with the features as .npy")
     known = None if images is None else Images.read(images, rows)
-    given = (document for source in captions or [] for document in open_corpus(source).documents())
-    return Dataset.split(given, known, SHARES, settings.seed, settings.held_out)
+    given = [open_corpus(source) for source in captions or []]
+    for remark in (remark for corpus in given for remark in corpus.remarks):
+        say(remark)
+    documents = (document for corpus in given for document in corpus.documents())
+    return Dataset.split(documents, known, SHARES, settings.seed, settings.held_out)

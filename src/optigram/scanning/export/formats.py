@@ -8,6 +8,7 @@ import datetime
 import gzip
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, tokens_of
+from optigram.scanning.export.rows import Neuron, folder_name, tokens_of
 from optigram.scanning.results import ScanResults
 
-LISTS = ("ids", "activations", "spans")
+COLUMNS = ("ids", "activations", "spans")  # lists, which are JSON in a CSV
+WORDS = ("target", "split", "source", "text")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")  # what a spreadsheet runs
 CREATOR = "optigram"
 BATCH = 256  # targets in a file
 LISTS = (
@@ -33,9 +36,12 @@ NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "bin
 
 
 def _write_csv(found: ScanResults, out: Path) -> None:
-    """One row per example; lists as JSON."""
+    """One row per example; lists as JSON. Text that a spreadsheet would run as a formula begins with an apostrophe."""
     table = found.examples
-    for name in LISTS:
+    for name in WORDS:
+        guarded = [f"'{value}" if value is not None and value.startswith(FORMULA) else value for value in table[name].to_pylist()]
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(guarded, pa.string()))
+    for name in COLUMNS:
         column = pa.array([None if value is None else json.dumps(value) for value in table[name].to_pylist()], pa.string())
         table = table.set_column(table.schema.get_field_index(name), name, column)
     with written_whole(out) as path:
@@ -45,26 +51,24 @@ def _write_csv(found: ScanResults, out: Path) -> None:
 def _write_openai(found: ScanResults, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
-    for number, (target, splits) in enumerate(_rows_by_target(found).items()):
-        neuron, known = Neuron.of(target, number), statistics[target]
+    rows = _rows_by_target(found)
+    for target, neuron in Neuron.all_of(statistics.values()).items():
+        splits, known = rows[target], statistics[target]
         groups = [splits[name] for name in sorted(splits) if name.startswith("quantile")]
         record = {
             "neuron_id": {"layer_index": neuron.layer, "neuron_index": neuron.unit},
             "random_sample": [_activations(row) for row in splits.get("random", [])],
             "random_sample_by_quantile": [[_activations(row) for row in group] for group in groups] or None,
             "quantile_boundaries": [group[0]["activation"] for group in groups[:-1]] or None,
-            "mean": known["mean"],
-            "variance": known["variance"],
-            "skewness": known["skewness"],
-            "kurtosis": known["kurtosis"],
+            **{name: _finite(known[name]) for name in ("mean", "variance", "skewness", "kurtosis")},
             "most_positive_activation_records": [_activations(row) for row in splits.get("top", [])],
         }
         with written_whole(out / neuron.kind / str(neuron.layer) / f"{neuron.unit}.json") as path:
-            path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+            path.write_text(json.dumps(record, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
 def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tokens": tokens_of(row), "activations": row["activations"]}
+    return {"tokens": tokens_of(row), "activations": list(map(_finite, row["activations"]))}
 
 
 def export(found: ScanResults, kind: str, out: Path) -> None:
@@ -85,12 +89,11 @@ def export(found: ScanResults, kind: str, out: Path) -> None:
 def _write_neuronpedia(found: ScanResults, out: Path) -> None:
     """Write `out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    model = Path(found.about["scan"]["model"]).name
+    model = folder_name(Path(found.about["scan"]["model"]).name)
     sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
-    for number, target in enumerate(found):
-        neuron = Neuron.of(target, number)
-        sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
     rows, statistics = _rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
+    for target, neuron in Neuron.all_of(statistics.values()).items():
+        sites.setdefault((neuron.kind, neuron.layer), []).append((target, neuron))
     for (kind, layer), targets in sites.items():
         source = f"{layer}-{kind}"
         folder = out / model / source
@@ -148,7 +151,7 @@ def _feature(known: Mapping[str, Any], model: str, source: str, neuron: Neuron, 
         "vectorLabel": None,
         "vectorDefaultSteerStrength": 10,
         "hookName": None,
-        "frac_nonzero": known["above_zero"],
+        "frac_nonzero": _finite(known["above_zero"]),
         "freq_hist_data_bar_heights": known["histogram"],
         "freq_hist_data_bar_values": [edges[0], *edges],
         "sourceSetName": neuron.kind,
@@ -158,6 +161,8 @@ def _feature(known: Mapping[str, Any], model: str, source: str, neuron: Neuron, 
 
 def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron, now: str) -> dict[str, Any]:
     place = row["position"] - row["begin"]
+    values = list(map(_finite, row["activations"]))
+    known = [value for value in values if value is not None]
     name = f"{model} {row['target']} {row['split']} {row['rank']} {row['document']} {row['position']}"
     return {
         "id": "c" + hashlib.sha256(name.encode()).hexdigest()[:24],
@@ -165,10 +170,10 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
         "index": str(neuron.unit),
         "layer": source,
         "modelId": model,
-        "maxValue": max(row["activations"]),
-        "maxValueTokenIndex": row["activations"].index(max(row["activations"])),
-        "minValue": min(row["activations"]),
-        "values": row["activations"],
+        "maxValue": max(known),
+        "maxValueTokenIndex": values.index(max(known)),
+        "minValue": min(known),
+        "values": values,
         "creatorId": CREATOR,
         "createdAt": now,
         "dataSource": row["split"],
@@ -182,7 +187,7 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
 def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a JSON object per line, compressed if the name ends in .gz."""
     with written_whole(path) as temporary:
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        data = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows).encode()
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
@@ -190,5 +195,10 @@ def _rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, An
     """The examples of each target and split, by rank."""
     rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
     for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():
-        rows[row["target"]].setdefault(row["split"], []).append(row)
+        rows.setdefault(row["target"], {}).setdefault(row["split"], []).append(row)
     return rows
+
+
+def _finite(value: float) -> float | None:
+    """The value; None where it is NaN or infinite, which JSON cannot say."""
+    return value if value is not None and math.isfinite(value) else None

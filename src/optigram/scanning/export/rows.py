@@ -1,26 +1,57 @@
 """Targets and examples of a scan in the form that other tools want."""
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from optigram.targets.address import Address
 
+DIGITS, LONGEST = 6, 120  # of a layer's number; characters of a folder's name
+
 
 class Neuron(NamedTuple):
-    """A target as other tools number it: the kind of its site, the layer (0 where there is none), and the unit's index."""
+    """A target as other tools number it: the kind of its site, the layer (0 where there is none), and the unit's index.
+
+    The kind is a name for a folder. No two targets of a scan have all three in common: that of a unit's lowest activations ends in
+    "-negative", that of a latent names its autoencoder, and that of any other target has a hash of its address.
+    """
 
     kind: str
     layer: int
     unit: int
 
     @classmethod
-    def of(cls, target: str, number: int) -> "Neuron":
-        """From an address such as `mlp_act.5:137`; a target without an index gets `number`."""
-        terms = Address.parse(target).terms
-        site, units = terms[0].site, terms[0].units
-        kind, _, layer = site.rpartition(".")
-        index = units[0] if len(terms) == 1 and units is not None and isinstance(units[0], int) else number
-        return cls(kind, int(layer), index) if layer.isdecimal() else cls(site, 0, index)
+    def of(cls, target: str, index: int | None, number: int) -> "Neuron":
+        """From an address, the index of its unit in the model, and its number in the scan, which stands for the index of no unit."""
+        address = Address.parse(target)
+        term = address.terms[0]
+        kind, _, layer = term.site.rpartition(".")
+        if not layer.isdecimal() or len(layer) > DIGITS:
+            kind, layer = term.site, "0"
+        if term.file is not None:
+            kind += f"-{Path(term.file).name}-{_digest(term.file)}"
+        if len(address.terms) > 1 or abs(term.weight) != 1 or address.pool != "last" or index is None:
+            kind += f"-{_digest(target)}"
+        elif term.weight < 0:
+            kind += "-negative"
+        return cls(folder_name(kind), int(layer), number if index is None else index)
+
+    @classmethod
+    def all_of(cls, targets: Iterable[Mapping[str, Any]]) -> dict[str, "Neuron"]:
+        """Every target of a scan, from the rows of its table `targets`."""
+        return {row["target"]: cls.of(row["target"], row["index"], number) for number, row in enumerate(targets)}
+
+
+def folder_name(name: str) -> str:
+    """A name that is one folder inside another: what could lead out of it, or is not allowed in a name, is replaced by a hash."""
+    kept = re.sub(r"[^\w.+-]", "_", name).lstrip(".")[:LONGEST]
+    return kept if kept == name else f"{kept}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def tokens_of(row: Mapping[str, Any]) -> list[str]:
