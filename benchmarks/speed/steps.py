@@ -46,7 +46,7 @@ def gumbel_step(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[
     times = {
         "a step, in batches": _step(objective, restarts, BLOCK, seed),
         "a step, one neuron at a time": _step(objective, restarts, 1, seed),
-        "a step, over a whole anneal": _anneal(objective, restarts, seed),
+        "a step, over a whole anneal": _anneal(objective, restarts, settings.budgets[0], seed),
         "fresh noise": least(lambda: streams.gumbel(settings.length, words)),
         "pooled noise, added": least(lambda: streams.plus_gumbel(logits, 1)),
     }
@@ -76,9 +76,9 @@ def _step(objective: Objective, restarts: int, block: int, seed: int) -> float:
     return max(least(run(MANY), 2) - least(run(1), 2), 0.0) / (MANY - 1)
 
 
-def _anneal(objective: Objective, restarts: int, seed: int) -> float:
+def _anneal(objective: Objective, restarts: int, budget: float, seed: int) -> float:
     """Seconds of a step of all neurons, as the mean over a whole run of gbl, from its hottest to its coldest step."""
-    method = dataclasses.replace(presets.modern("gbl"), restarts=restarts)
+    method = dataclasses.replace(presets.modern("gbl", budget), restarts=restarts)
     few = min(method.batch, len(objective.targets))
     seconds = least(lambda: search(objective.subset(range(few)), method, seed=seed), 1)
     return seconds / method.steps * len(objective.targets) / few
