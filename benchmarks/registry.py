@@ -6,7 +6,7 @@ from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, optimum, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
-from benchmarks.speed import corpora, devices, merging, passes, scans, steps
+from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
 
 COST = (
@@ -69,6 +69,36 @@ SPEED = (
         Settings(sites=("language",), targets=32),
         by_site,
         rows=("texts",),
+    ),
+    Case(
+        "speed/exchange",
+        "replacing one word of a text of a transformer, by prefix where that is counted as less work, to reading every text whole",
+        steps.one_model,
+        passes.exchanges,
+        metrics("ratio: time, to reading whole .2f; cells: tokens run, to all .2f"),
+        Settings(model="smollm2", sites=("mlp_act.4",)),
+        rows=("words", "replaced"),
+    ),
+    Case(
+        "speed/vocabulary",
+        "gumbel softmax in a small transformer with 256,000 words: over all of them, and over a shortlist as by default",
+        lambda settings: settings,
+        vocabulary.memory,
+        metrics(
+            "milliseconds: processor ms per f.e. .1f; memory: memory of the search, MB ,.0f; model: of all before it, MB ,.0f",
+        ),
+        Settings(targets=4, length=30, budgets=(40,), options={"words": 256_000}),
+        lambda settings: ({"budget": float(budget), "words": settings.option("words", 0)} for budget in settings.budgets),
+        rows=("what",),
+        columns=("words",),
+    ),
+    Case(
+        "speed/gguf",
+        "opening a GGUF file for the first time and again, to transformers alone",
+        lambda settings: settings,
+        loading.gguf,
+        metrics("seconds: processor seconds .2f; ratio: to transformers alone .3f"),
+        Settings(model="smollm2"),
     ),
     Case(
         "speed/stopping",
@@ -316,6 +346,19 @@ QUALITY = (
         by_site,
         rows=("gradient",),
         columns=("model", "site"),
+    ),
+    Case(
+        "quality/kept_slopes",
+        "coordinate ascent that keeps the slopes of a text until it changes, to one that takes them anew at each position",
+        steps.one_model,
+        slopes.kept,
+        metrics(
+            "median: median ratio .3f; mean: mean ratio .4f; better: better .0f; worse: worse .0f; neurons*: neurons .0f; "
+            "time: processor time .2f",
+        ),
+        Settings(targets=40, budgets=(1000,), seeds=3),
+        by_budget,
+        rows=("site",),
     ),
 )
 PEERS = (

@@ -4,20 +4,30 @@ At one position of random texts each of some random words is scored exactly, and
 (HotFlip, GCG); `blend`, an even mixture of 8 random words at that position (coordinate); `texts`, 8 random texts, averaged (a shortlist);
 `flat`, the even mixture of all words everywhere (the start of smx); `gumbel`, mixtures by gumbel noise at temperature 3 (the start of gbl);
 `long`, those mixtures scaled to the norm of a word's embedding.
+
+`kept` tells what keeping the slopes of a text until it changes is worth.
 """
 
+import contextlib
+import time
 from dataclasses import dataclass, field
+from unittest import mock
 
 import numpy as np
 import torch
+from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Settings, Unit, objective_of, open_model
 from scipy import stats
 from torch import Tensor
 
+from optigram.methods import method_named
+from optigram.methods.coordinate import _Slopes
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
+from optigram.optimize.search import Budget, search
+from optigram.study import statistics
 
 PLACES = {
     "text": "the text (HotFlip, GCG)",
@@ -105,3 +115,25 @@ def _norm(objective: Objective, where: str, streams: Streams) -> float:
     """The norm of what stands at a position, as a share of the mean norm of a word's embedding."""
     rows = streams.integers(len(objective.lexicon), objective.length)
     return float(_soft_texts(objective, streams, rows, 0, where)[:, :, 0].norm(dim=-1).mean() / objective.table.norm(dim=-1).mean())
+
+
+def kept(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:
+    """Coordinate ascent that keeps a text's slopes until the text changes, against one that takes them anew at each position."""
+    model, settings = context
+    values, seconds = {}, {}
+    for keeps in (False, True):
+        objective = objective_of(model, unit["site"], settings.targets, settings.length)
+        method = method_named("coordinate", unit["budget"], objective.model.attends)
+        anew = contextlib.nullcontext() if keeps else mock.patch.object(_Slopes, "at", _taken_anew)
+        begun = time.process_time()
+        with anew:
+            found = search(objective, method, Budget(forwards=unit["budget"]), seed=seed).found
+        seconds[keeps] = time.process_time() - begun
+        values[keeps] = np.array([float(one.activation[0]) for one in found if one is not None])
+    ratios = values[True] / values[False]
+    told = {"median": plain(statistics.Interval.median(ratios)), "mean": float(ratios.mean()), "time": seconds[True] / seconds[False]}
+    return [Result(told | {"better": int((ratios > 1).sum()), "worse": int((ratios < 1).sum()), "neurons": len(ratios)})]
+
+
+def _taken_anew(slopes: _Slopes, texts: Tensor, place: int, blend: Tensor | None = None) -> Tensor:
+    return slopes.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]

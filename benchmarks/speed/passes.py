@@ -12,7 +12,7 @@ from torch import Tensor
 
 from optigram.models.base import Model
 from optigram.models.network import Network, ordinary_ids
-from optigram.objective.forward import _read_whole
+from optigram.objective.forward import _read_whole, read
 from optigram.objective.objective import Objective
 from optigram.papers.poerner2018.data import SHARES, Dataset
 from optigram.papers.poerner2018.trainer import Trainer, Training
@@ -66,6 +66,36 @@ def _by_prefix(objective: Objective, ids: Tensor) -> dict[str, Any]:
 
     ratio = least(whole, 2) / least(lambda: objective.score(ids[None]), 2)
     return {"cells": len(ids) / spent, "time": ratio, "spent": spent, "difference": float((whole() - shared).abs().max())}
+
+
+def exchanges(context: Context, unit: Unit, seed: int) -> list[Result]:
+    """Replacing one word, the first, the middle or the last, of texts of several lengths, by prefix against reading them whole."""
+    model, settings = context
+    draw, results = torch.Generator().manual_seed(seed), []
+    for length in map(int, settings.option("lengths", "5,12,30").split(",")):
+        objective = objective_of(model, settings.sites[0], 1, length)
+        for place in (0, length // 2, length - 1):
+            texts = ordinary_ids(model.vocabulary, (CHAINS, length), seed=seed).repeat_interleave(CANDIDATES, 0)
+            texts[:, place] = objective.lexicon[torch.randint(len(objective.lexicon), (len(texts),), generator=draw)]
+            inputs = torch.tensor([objective.template.fill(text) for text in texts.tolist()])[None]
+            _, cost = _by_read(objective, inputs)
+            times: dict[str, list[float]] = {"prefix": [], "whole": []}
+            for _ in range(settings.option("turns", 3)):  # by turns
+                times["prefix"].append(least(lambda inputs=inputs, objective=objective: _by_read(objective, inputs), 1))
+                times["whole"].append(least(lambda inputs=inputs, objective=objective: _all_whole(objective, inputs), 1))
+            metrics = {"ratio": min(times["prefix"]) / min(times["whole"]), "cells": float(cost[0]) / len(texts)}
+            results.append(Result(metrics, settings={"words": length, "replaced": place + 1}))
+    return results
+
+
+def _by_read(objective: Objective, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.no_grad():
+        return read(objective.model, inputs, objective._groups, objective._ends, objective._blocks)
+
+
+def _all_whole(objective: Objective, inputs: Tensor) -> Tensor:
+    with torch.no_grad():
+        return _read_whole(objective.model, inputs, objective._groups)
 
 
 def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:

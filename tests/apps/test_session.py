@@ -1,5 +1,6 @@
 """The session judges as `score` does, and does its jobs one after the other."""
 
+import threading
 import time
 
 import pytest
@@ -88,6 +89,40 @@ def test_the_queue_has_an_end(session):
         session.ask("visual:dog", "gbl", 3, FOR_EVER, 99)
 
 
+def test_the_queue_has_the_same_end_for_those_who_ask_at_the_same_time(session):
+    begin, got, refused = threading.Barrier(30), [], []
+
+    def ask(seed):
+        begin.wait()
+        try:
+            got.append(session.ask("visual:dog", "gbl", 3, FOR_EVER, seed))
+        except InputError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) in (WAITING, WAITING + 1)  # one of them may run already
+    assert all("waiting already" in message for message in refused)
+
+
+def test_jobs_that_ended_long_ago_are_forgotten(session, monkeypatch):
+    monkeypatch.setattr("optigram.apps.live.session.ENDED", 3)
+    for seed in range(6):
+        last = ended(session.ask("visual:dog", "random", 2, 10.0, seed))
+    assert len(session.jobs) == 4
+    assert last.number in session.jobs
+
+
+def test_judging_ends_when_nobody_waits(session, tiny, monkeypatch):
+    looks = []
+    with pytest.raises(InputError, match="nobody waits"):
+        session.judged("visual:dog", "a b c d e f g " * 20, lambda: looks.append(1) or len(looks) > 3)
+    assert len(looks) == 4
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -107,14 +142,16 @@ def test_bad_jobs_are_refused_at_once(session, asked, said):
     assert not session.jobs
 
 
-@pytest.mark.parametrize(("text", "said"), [("", "no words"), ("zebra", "does not know"), ("a " * 2000, "characters")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "no words"), ("zebra", "does not know"), ("a " * 2500, "characters"), ("a " * 401, "400 tokens")]
+)
 def test_bad_texts_are_refused(session, text, said):
     with pytest.raises(InputError, match=said):
         session.judged("visual:dog", text)
 
 
 def test_a_worker_survives_a_failure(session, monkeypatch):
-    monkeypatch.setattr("optigram.apps.live.session.run_plan", lambda *_: 1 / 0)
+    monkeypatch.setattr("optigram.apps.live.session.run_plan", lambda *_, **__: 1 / 0)
     job = ended(session.ask("visual:dog", "gbl", 3, 100.0, 0))
     assert "ZeroDivisionError" in job.events[-1]["error"]
     monkeypatch.undo()

@@ -10,6 +10,7 @@ from benchmarks.registry import CASES, named
 from benchmarks.setup import Settings
 
 from benchmarks import results
+from models.tiny_gguf import write_gguf
 from models.tiny_models import pretrained, tokenizer
 from optigram.errors import InputError
 from optigram.methods import Corpus
@@ -26,6 +27,9 @@ TINY: dict[str, dict] = {
     "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
     "speed/bare_mix": {"by": ("coordinate",), "sites": ("visual",), "budgets": (20,)},
     "speed/prefixes": {},
+    "speed/exchange": SMALL | {"sites": ("mlp_act.1",), "options": {"lengths": "3", "turns": 1}},
+    "speed/vocabulary": {"budgets": (20,), "options": {"words": 300}},
+    "speed/gguf": {},
     "speed/stopping": SMALL,
     "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "speed/training": {"options": {"batches": 1, "width": 8}},
@@ -45,6 +49,7 @@ TINY: dict[str, dict] = {
     "quality/ablations": {"by": ("no noise (",), "sites": ("visual",), "budgets": (60,)},
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
+    "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
     "peers/contest": {
         "by": ("optigram:random",),
         "budgets": (20,),
@@ -62,11 +67,14 @@ def folder(tiny, tmp_path_factory):
     llama, words = pretrained("llama"), tokenizer("unigram")
     llama.save_pretrained(folder / "llama")
     words.save_pretrained(folder / "llama")
+    write_gguf(folder / "tiny.gguf")
     return folder
 
 
 def settings_of(case, folder) -> Settings:
     given = {"model": str(folder / "tiny"), "corpus": (str(folder / "corpus.txt"),), "targets": 2, "length": 3, **TINY[case.name]}
+    if case.name == "speed/gguf":
+        given["model"] = str(folder / "tiny.gguf")
     if case.name == "peers/contest":
         given |= {"model": str(folder / "llama"), "options": given["options"] | {"working": str(folder / "peers")}}
     return case.settings(**given | {"options": {**case.defaults.options, **given.get("options", {})}})

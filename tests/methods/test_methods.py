@@ -10,7 +10,7 @@ from optigram.methods import Beam, Corpus, Epo, Gcg, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
-from optigram.methods.coordinate import Coordinate, _Windows
+from optigram.methods.coordinate import Coordinate, _Best, _Slopes, _Windows
 from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
@@ -19,7 +19,6 @@ from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
-from optigram.optimize.topk import TopK
 from optigram.runs.plan import Plan
 from optigram.targets.target import resolve
 
@@ -173,16 +172,16 @@ def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
 
 def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
     texts, stays, ended = torch.tensor([[[3, 4], [3, 4], [5, 6]]]), torch.zeros(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    best = TopK.of(texts[:, :1], torch.ones(1, 1), 1)
+    best = _Best(texts[:, :1], torch.ones(1, 1))
     windows = _Windows(texts, sweeps=2, most=9)
-    assert windows.deeper(stays, ended, texts, best, TopK.empty(1, 1, 2)).tolist() == [[True, True, False]]
+    assert windows.deeper(stays, ended, texts, best, _Best.unknown(texts)).tolist() == [[True, True, False]]
     assert windows.at.tolist() == [[1, 2, 0]]
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[3, 4, 0]]
     assert not windows.deeper(stays, ended, texts, best, best).any(), "two sweeps were all"
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[5, 6, 0]]
-    windows.deeper(ended, ended, texts, best, TopK.empty(1, 1, 2))
+    windows.deeper(ended, ended, texts, best, _Best.unknown(texts))
     assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"
 
 
@@ -244,3 +243,20 @@ def test_an_ascent_flushes_denormals_while_it_steps_and_leaves_the_thread_as_it_
     next(proposals)
     assert seen == [0]
     assert (least / 2).item() > 0
+
+
+def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
+    k, draw = len(objective.targets), torch.Generator().manual_seed(0)
+    texts = objective.lexicon[torch.randint(len(objective.lexicon), (k, 3, objective.length), generator=draw)]
+    slopes, forwards = _Slopes(objective, texts), torch.zeros(k, dtype=torch.float64)
+    for changed in ([(i, j) for i in range(k) for j in range(3)], [], [(0, 1)], [(0, 2), (0, 0), (k - 1, 1)]):
+        for i, j in changed:
+            texts[i, j] = texts[i, j].roll(1).flip(0)
+            texts[i, j, 0] = objective.lexicon[(int(texts[i, j, 0]) + i + j) % len(objective.lexicon)]
+        before = slopes.of.clone()
+        for place in range(objective.length):
+            expected = objective.subset(range(k)).gradient(texts, [place])[:, :, 0]
+            torch.testing.assert_close(slopes.at(texts, place), expected)
+        forwards += (texts != before).any(-1).sum(1)
+        assert torch.equal(objective.cost.forwards, forwards)
+        assert torch.equal(objective.cost.backwards, 2 * forwards)

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from optigram.methods import ascent
 from optigram.methods.ascent import SHORTLIST_COST, SHORTLIST_TEXTS, _Shortlist
 from optigram.objective.rng import Streams
 
@@ -14,6 +16,14 @@ def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
     slopes = objective.gradient(objective.lexicon[rows.flatten(1, 2)])
     liked = slopes.unflatten(1, (2, SHORTLIST_TEXTS)).mean(dim=2)
     assert torch.equal(found, liked.topk(3).indices)
+
+
+@pytest.mark.parametrize("given", [None, torch.tensor([[0, 1, 2], [3, -1, 4]])])
+def test_words_are_ranked_within_bounded_memory(objective, given, monkeypatch):
+    given = None if given is None else given.expand(len(objective.targets), -1, -1)
+    expected = _Shortlist.of(objective, streams(objective), 3, given).words
+    monkeypatch.setattr(ascent, "RANKED", 2 * len(objective.table))
+    assert torch.equal(_Shortlist.of(objective, streams(objective), 3, given).words, expected)
 
 
 def test_it_costs_what_it_says(objective):

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from tiny_models import network, pretrained
@@ -59,7 +61,7 @@ def test_a_module_that_is_never_run_is_named():
 def test_a_module_that_runs_twice_is_no_site():
     shared = nn.Linear(4, 4)
     net = nn.ModuleDict({"shared": shared, "once": nn.Linear(4, 4)})
-    widths = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
+    widths, _ = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
     assert set(widths) == {Point("once", "in"), Point("once")}
 
 
@@ -81,3 +83,39 @@ def test_the_vocabulary_projection_is_not_run_for_a_logit():
     finally:
         handle.remove()
     assert not ran
+
+
+def test_threads_that_read_one_network_see_their_own_texts():
+    net = network("gpt2")
+    texts = [torch.full((2, 9), number) for number in (1, 2)]
+    alone = [net.read(net.embedding[ids], ["mlp_act.1"])["mlp_act.1"] for ids in texts]
+
+    def differs(number: int) -> bool:
+        reads = (net.read(net.embedding[texts[number]], ["mlp_act.1"])["mlp_act.1"] for _ in range(100))
+        return any(not torch.equal(found, alone[number]) for found in reads)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(differs, range(2))) == [False, False]
+
+
+class AddsInPlace(nn.Module):
+    """The output of one layer is added to in place, as in Falcon, and the input of the last is overwritten."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.relu = nn.Linear(4, 4), nn.Linear(4, 4), nn.ReLU(inplace=True)
+
+    def forward(self, states):
+        found = self.first(states)
+        found += self.second(states)
+        return self.relu(found)
+
+
+def test_a_state_is_what_the_module_gave_even_if_it_is_changed_in_place_later():
+    net, states = AddsInPlace(), torch.randn(2, 3, 4, requires_grad=True)
+    points = {str(point): point for point in (Point("first"), Point("second"), Point("relu", "in"), Point("relu"))}
+    together = read_points(net, points, lambda: net(states * 1), (2, 3))
+    for name, point in points.items():
+        assert torch.equal(together[name], read_points(net, {name: point}, lambda: net(states * 1), (2, 3))[name])
+    assert torch.equal(together["first"], net.first(states))
+    assert torch.autograd.grad(together["first"].sum(), states)[0].abs().sum() > 0

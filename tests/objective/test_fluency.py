@@ -133,13 +133,31 @@ def test_a_weight_makes_texts_less_surprising_and_the_band_holds_what_is_kept():
     assert float(climbed.activation[0]) - 0.3 * float(climbed.surprisal[0]) == pytest.approx(optimum, abs=1e-4)
 
 
-def test_the_meter_counts_the_forward_of_the_surprisal():
-    objective = judged(Toy())
+@pytest.mark.parametrize("own", [True, False])
+def test_activation_and_surprisal_come_from_one_forward_unless_the_language_model_is_another(own, monkeypatch):
+    toy, asked, read = Toy(), [], Toy.read
+    objective = judged(toy) if own else judged(toy, model=Toy(seed=7))
+    monkeypatch.setattr(Toy, "read", lambda self, embeds, sites, keep=None: asked.append(list(sites)) or read(self, embeds, sites, keep))
     objective.score(torch.tensor([TEXTS]))
-    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (8, 0)
+    passes = objective.passes
+    assert (passes, len(asked)) == ((1, 1) if own else (2, 2))
+    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (4 * passes, 0)
     objective.gradient(torch.tensor([TEXTS]))
-    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (16, 16)
-    assert objective.passes == 2
+    assert len(asked) == 2 * passes
+    assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (8 * passes, 8 * passes)
+
+
+@pytest.mark.parametrize("addresses", [["resid:1"], ["resid:1", "resid:2@0"], ["resid:0-3"]])
+def test_one_forward_gives_what_two_give(addresses):
+    toy, twin = Toy(), Toy()
+    targets = resolve(addresses, toy)
+    one, two = (Objective(toy, targets, 3, Template.parse("{}", toy.vocabulary), fluency=Fluency(0.5, model=m)) for m in (None, twin))
+    assert (one.passes, two.passes) == (1, 2)
+    own = torch.tensor(TEXTS).expand(len(targets), -1, -1)
+    for texts in own[:1], own:
+        for found, expected in zip(one.score(texts), two.score(texts), strict=True):
+            torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(one.gradient(texts), two.gradient(texts))
 
 
 def test_texts_that_do_not_survive_are_worth_nothing():

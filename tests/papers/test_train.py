@@ -1,7 +1,10 @@
+import dataclasses
+import itertools
 import json
 import math
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +13,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from optigram.apps import cli
@@ -71,6 +75,54 @@ def test_a_killed_run_ends_as_an_undisturbed_one(data, tmp_path):
     assert rest == whole[2:]
     one, other = (load(str(tmp_path / name)).state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def captions_alone(data):
+    return dataclasses.replace(data, images=None)
+
+
+def test_training_on_captions_alone_resumes_and_tells_no_number_that_it_has_not(data, tmp_path):
+    data = captions_alone(data)
+    whole = list(train(data, tmp_path / "whole", SETTINGS))
+    for done in range(5):
+        assert [one.loss for one in train_some(data, tmp_path / "killed")] == [one.loss for one in whole[done : done + 1]]
+    one, other = (load(str(tmp_path / name)).state_dict() for name in ("whole", "killed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert "nan" not in str(whole[0])
+    config = json.loads((tmp_path / "killed" / "config.json").read_text(), parse_constant=pytest.fail)
+    assert config["validation"]["visual"] is None
+
+
+def train_some(data, folder):
+    """The first epoch that is not done yet; after the last, the rest of the work."""
+    return list(itertools.islice(train(data, folder, SETTINGS), 1))
+
+
+def test_a_torn_checkpoint_is_refused(data, tmp_path):
+    next(train(data, tmp_path / "out", SETTINGS))
+    path = tmp_path / "out" / CHECKPOINT
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    state = load_file(path)
+    del state["adam.exp_avg.word_embedding.weight"]
+    save_file(state, path, metadata=about)
+    with pytest.raises(InputError, match="remove it"):
+        next(train(data, tmp_path / "out", SETTINGS))
+
+
+def test_a_full_disk_while_training_is_one_line_and_the_run_resumes(data, tmp_path):
+    whole = list(train(data, tmp_path / "whole", SETTINGS))
+    running = train(data, tmp_path / "out", SETTINGS)
+    next(running)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(InputError, match="make room"):
+            next(running)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(train(data, tmp_path / "out", SETTINGS)) == whole[1:]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in (tmp_path / "whole").iterdir())
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(data, tmp_path):

@@ -21,10 +21,7 @@ from optigram.text.documents import Document
 READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.equal.default)
 TOGETHER = 4  # batches that are read back at once
 PER_READ_BACK = 12  # the bounds: how often the host waits for a read-back,
-PER_BATCH, PER_PART = (
-    30,
-    40,
-)  # and kernels of a batch, with its share of the read-back and a forward of five, and of each part of the reader
+PER_BATCH, PER_PART = 40, 60  # and kernels of a batch, with its share of the read-back and a forward of five, and of each part
 
 
 class Counted(Devices):

@@ -47,17 +47,21 @@ def run(job: Job[Worker, Task], tasks: Sequence[Task], workers: int) -> Iterator
             raise
 
 
-def _begin_worker(job: Job[Any, Any], unwanted: Event) -> None:
-    """Set up a worker process. It ignores Ctrl-C, which its parent handles, and ends when the parent ends or stops the pool."""
+def begin_process(unwanted: Event | None = None) -> None:
+    """Set up a process of a pool. It ignores Ctrl-C, which its parent handles, and ends when the parent ends or sets `unwanted`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(unwanted,), daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _begin_worker(job: Job[Any, Any], unwanted: Event) -> None:
+    begin_process(unwanted)
     _here[:] = [job]
 
 
-def _end_with_parent(unwanted: Event) -> None:
+def _end_with_parent(unwanted: Event | None) -> None:
     parent = multiprocessing.parent_process()
-    while parent is not None and parent.is_alive() and not unwanted.is_set():
+    while parent is not None and parent.is_alive() and not (unwanted is not None and unwanted.is_set()):
         time.sleep(LOOK)
     os._exit(1)
 

@@ -23,6 +23,7 @@ PROBED = 3  # steps of a probe
 LANES = 64  # numbers that a processor takes at once, or a multiple of them
 SHORTLIST_TEXTS = 8  # random texts per restart
 SHORTLIST_COST = 3 * SHORTLIST_TEXTS  # forward-equivalents per restart
+RANKED = 1 << 24  # numbers for words that are held while they are ranked: 64 MB, whatever the vocabulary and the length
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,15 @@ class _Shortlist:
         table = objective.table
         texts = table[streams.integers(len(table), SHORTLIST_TEXTS, objective.length)].requires_grad_()
         (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
-        liked = SoftText.per_word(slope.mean(dim=2), table)
-        if given is not None:
-            wanted = torch.where(given < 0, -torch.inf, torch.inf)[..., None]
-            liked = liked.scatter_reduce(-1, given.clamp(min=0)[..., None], wanted, "amax")
-        return cls(liked.topk(min(size, len(table)), dim=-1).indices)
+        places, found = slope.mean(dim=2).flatten(0, 2), []
+        for rows in torch.arange(len(places), device=places.device).split(max(RANKED // len(table), 1)):
+            liked = SoftText.per_word(places[None, None, rows], table)[0, 0]
+            if given is not None:
+                own = given.flatten()[rows, None]
+                wanted = torch.where(own < 0, -torch.inf, torch.inf)
+                liked = liked.scatter_reduce(-1, own.clamp(min=0), wanted, "amax")
+            found.append(liked.topk(min(size, len(table)), dim=-1).indices)
+        return cls(torch.cat(found).unflatten(0, slope.shape[:2] + slope.shape[3:4]))
 
     def table(self, whole: Float[Tensor, "v d"]) -> Float[Tensor, "k c t m d"]:
         """The embeddings [k c t m d] of the words."""

@@ -16,8 +16,8 @@ from optigram.methods.moves import initial_texts, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
+from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.topk import TopK
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
@@ -75,11 +75,12 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
+        slopes = _Slopes(objective, texts)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes)
             scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
             best, which = scores.max(dim=2)
             better = best > values
@@ -94,15 +95,21 @@ class Coordinate:
             values = values.masked_fill(ended, -torch.inf)
 
     def _ranked(
-        self, objective: Objective, texts: Int[Tensor, "k c t"], place: int, streams: Streams, window: Int[Tensor, "k c"]
+        self,
+        objective: Objective,
+        texts: Int[Tensor, "k c t"],
+        place: int,
+        streams: Streams,
+        window: Int[Tensor, "k c"],
+        slopes: "_Slopes",
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
-        words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
-        slope = objective.gradient(texts, [place], words, beside=True)[:, :, 0]
+        blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
+        slope = slopes.at(texts, place, blend)
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
-            slope += objective.gradient(near, [place])[:, :, 0]
+            slope = slope + objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
 
@@ -149,6 +156,45 @@ class _Best(NamedTuple):
         return _Best(ids.gather(1, which[..., None].expand(-1, -1, ids.shape[2])), value.gather(1, which))
 
 
+class _Slopes:
+    """The gradient at each chain's text: one backward gives it for all positions, and it is kept until the text changes.
+
+    Where any text has changed, all run, beside the blends, so that batches have two shapes only; those that have not are not
+    charged. With a penalty for surprisal the gradient has a part for each word, which would be too much to keep: it is then
+    taken anew.
+    """
+
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
+        self.objective, self.of = objective, torch.full_like(texts, -1)
+        self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
+
+    def at(self, texts: Int[Tensor, "k c t"], place: int, blend: Int[Tensor, "k c m"] | None = None) -> Float[Tensor, "k c v"]:
+        """The gradient for the words at a position; with a `blend` of m words, that at their even mixture there is added."""
+        if self.objective.penalises_surprisal:
+            return self.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]
+        changed, embedding = (texts != self.of).any(-1), self.objective.model.embedding.detach()
+        soft = [embedding[texts].float()] if changed.any() else []
+        if blend is not None:
+            mixed = embedding[texts].float()
+            mixed[:, :, place] = embedding[blend].float().mean(2)
+            soft.append(mixed)
+        found = self._slopes(soft, changed.sum(1).cpu() + (0 if blend is None else texts.shape[1]))
+        if changed.any():
+            self.kept, self.of = found[0], texts.clone()
+        slope = self.kept[:, :, [place]]
+        return SoftText.per_word(slope if blend is None else slope + found[-1][:, :, [place]], self.objective.table)[:, :, 0]
+
+    def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[Float[Tensor, "k c t d"]]:
+        """The gradient at each of the soft texts, in one call, of which `due` texts are charged to each target."""
+        if not soft:
+            return []
+        embeds, cost = torch.cat(soft, dim=1).requires_grad_(), self.objective.cost
+        with cost.charged(torch.zeros_like(cost.active)):
+            (slope,) = torch.autograd.grad(self.objective.relax(SoftText(embeds, None)).value.sum(), embeds)
+        cost.charge(due.double(), 2.0 * due.double())
+        return list(slope.split(soft[0].shape[1], dim=1))
+
+
 class _Windows:
     """Where in the gradient's ranking each chain looks: `at` int64 [k c], in multiples of the number of candidates.
 
@@ -163,7 +209,7 @@ class _Windows:
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
 
     def deeper(
-        self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: "_Best | TopK", before: "_Best | TopK"
+        self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: _Best, before: _Best
     ) -> Bool[Tensor, "k c"]:
         """Update after a swap; return which of the chains that `ended` look deeper instead of being perturbed."""
         new = (best.value > before.value).to(texts.device)

@@ -39,6 +39,10 @@ class Site:
     linear: Linear | None = None
 
 
+def _serves_all(sites: Collection[str]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Step:
     """How a model continues texts from a cache, so that texts with a common prefix share the work on it.
@@ -48,13 +52,16 @@ class Step:
     gradients. `carries(length)` is the count of numbers that are carried for one text of that length.
 
     `blocks` are the batch sizes that may be run, largest first, so that a text's states do not depend on the batch; empty:
-    any size gives the same states. `overhead` is what a call costs beside its tokens, in tokens.
+    any size gives the same states. `overhead` is what a call costs beside its tokens, in tokens, and `copying` what it costs a
+    call to take over what is carried for a token. `serves(sites)` tells whether the states at all of them are those of whole texts.
     """
 
     run: Callable[[Tensor, States | None, Collection[str]], tuple[States, States]]
     carries: Callable[[int], int]
     blocks: tuple[int, ...] = ()
     overhead: int = 0
+    copying: float = 0.0
+    serves: Callable[[Collection[str]], bool] = _serves_all
 
 
 @runtime_checkable

@@ -16,7 +16,10 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
-from optigram.models.heads import Head
+from optigram.models.adapters import base_of, merged
+from optigram.models.bodies import body_of
+from optigram.models.checkpoint import open_checkpoint, quiet
+from optigram.models.gguf import read_gguf
 from optigram.models.network import Network
 from optigram.models.tokenizers import vocabulary_of
 
@@ -27,31 +30,23 @@ TOKENIZER_FILES = "tokenizer.json", "tokenizer_config.json", "tokenizer.model", 
 
 @dataclass(frozen=True)
 class _Opening:
-    """The arguments of `from_pretrained`: `where` is a Hub id or a folder, `file` a GGUF file in it."""
+    """The arguments of `from_pretrained`: `where` is a Hub id or a folder."""
 
     where: str
     revision: str | None = None
-    file: str | None = None
     trust_remote_code: bool = False
 
     @classmethod
     def of(cls, source: str, revision: str | None, trust_remote_code: bool) -> "_Opening":
-        """Read `gpt2`, `gpt2@REVISION`, `folder` or `folder/model.gguf`."""
-        path = Path(source)
-        if path.suffix == GGUF:
-            if not path.is_file():
-                raise InputError(f"there is no file {source}; give the path of a GGUF file")
-            return cls(str(path.parent), None, path.name)
-        if not path.exists() and "@" in source:
+        """Read `gpt2`, `gpt2@REVISION` or `folder`."""
+        if not Path(source).exists() and "@" in source:
             source, _, revision = source.partition("@")
-        return cls(source, revision, None, trust_remote_code)
+        return cls(source, revision, trust_remote_code)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The keyword arguments for `from_pretrained`."""
-        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code} | (
-            {} if self.file is None else {"gguf_file": self.file}
-        )
+        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
 
 
 def open_model(
@@ -67,41 +62,58 @@ def open_model(
 
     `dtype` None: as it was saved; of a GGUF file, float32. Raises InputError for what cannot be opened.
     """
-    library = _transformers()
-    opening = _Opening.of(source, revision, trust_remote_code)
-    for package in ("gguf", "accelerate") if opening.file is not None else ():
-        _need(package, "gguf")
-    with _quiet(library), _in_one_line(source, MODELS):
-        config = library.AutoConfig.from_pretrained(opening.where, **opening.settings)
-        if tokenizer is None and words is None:
-            tokenizer = library.AutoTokenizer.from_pretrained(opening.where, **opening.settings)
-        kind = getattr(library, "AutoModelForCausalLM" if opening.file else _kind_of(config))
-        asked = torch.float32 if dtype is None and opening.file else dtype or "auto"
-        model = kind.from_pretrained(opening.where, config=config, dtype=asked, **opening.settings)
-    return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words)
+    library, path = _transformers(), Path(source)
+    packed = path.suffix == GGUF
+    if packed:
+        if not path.is_file():
+            raise InputError(f"there is no file {source}; give the path of a GGUF file")
+        for package in "gguf", "accelerate":
+            _need(package, "gguf")
+    with quiet(library, packed), _in_one_line(source, MODELS):
+        if packed:
+            model, own_tokenizer = read_gguf(library, path, dtype)
+            tokenizer = own_tokenizer() if tokenizer is None and words is None else tokenizer
+            remark = ""
+        else:
+            opening = _Opening.of(source, revision, trust_remote_code)
+            base = base_of(opening.where)
+            where = opening.where if base is None else base
+            config = library.AutoConfig.from_pretrained(where, **opening.settings)
+            if tokenizer is None and words is None:
+                own = base is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
+                tokenizer = library.AutoTokenizer.from_pretrained(opening.where if own else where, **opening.settings)
+            model, remark = open_checkpoint(library, where, config, dtype or "auto", opening.settings)
+            model = model if base is None else merged(model, opening.where)
+    return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words, remark)
 
 
 def open_tokenizer(source: str) -> Any:
     """A tokenizer by its Hub id, or from a folder. Raises InputError for what cannot be opened."""
     library = _transformers()
-    with _quiet(library), _in_one_line(source, "a folder with a tokenizer, or the id of one on the Hugging Face Hub"):
+    with quiet(library), _in_one_line(source, "a folder with a tokenizer, or the id of one on the Hugging Face Hub"):
         return library.AutoTokenizer.from_pretrained(source)
 
 
-def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words: Sequence[str] | None = None) -> Network:
+def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words: Sequence[str] | None = None, remark: str = "") -> Network:
     """A loaded model of transformers, which is left as it was found. `words` in id order may stand in for its tokenizer.
 
     Without either, the tokenizer is opened from the local folder that the model came from. Raises InputError if there is none.
     """
     if tokenizer is None and words is None:
         tokenizer = _own_tokenizer(model)
-    body = model.get_encoder() if _has_decoder(model) else model
-    embedding = body.get_input_embeddings()
-    vocabulary = vocabulary_of(len(embedding.weight), tokenizer, words)
-    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    head = None if body is not model else Head(model.get_output_embeddings(), softcap)
-    cache = _transformers().DynamicCache if body is model else None
-    return Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, embedding, head, cache)
+    body = body_of(model)
+    vocabulary = vocabulary_of(len(body.embedding.weight), tokenizer, words)
+    cache = None if model.config.is_encoder_decoder else _transformers().DynamicCache
+    network = Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, cache)
+    network.remark = "; ".join(text for text in (remark, body.remark or _unused_head(model, network)) if text)
+    return network
+
+
+def _unused_head(model: Any, network: Network) -> str:
+    """What to say of a head that gives no site."""
+    if model.base_model is model or network.sites.logits is not None or network.sites.scores:
+        return ""
+    return f"the head of {type(model).__name__} cannot be read as scores; its modules can, by their paths"
 
 
 def _own_tokenizer(model: Any) -> Any:
@@ -123,40 +135,13 @@ def _need(package: str, extra: str) -> None:
         raise InputError(f"expected the package {package} for this model, got none installed; pip install 'optigram[{extra}]'")
 
 
-def _kind_of(config: Any) -> str:
-    """The class that opens a model as it was saved, head and all."""
-    saved = (config.architectures or [""])[0]
-    if config.is_encoder_decoder:
-        return "AutoModel"
-    if saved.endswith(("ForCausalLM", "LMHeadModel")):
-        return "AutoModelForCausalLM"
-    return "AutoModelForMaskedLM" if saved.endswith(("ForMaskedLM", "ForPreTraining")) else "AutoModel"
-
-
-def _has_decoder(model: Any) -> bool:
-    return bool(model.config.is_encoder_decoder) and model.get_decoder() is not None
-
-
-@contextlib.contextmanager
-def _quiet(library: ModuleType) -> Iterator[None]:
-    """Keep the library's progress bars and hints off the terminal; errors are raised all the same."""
-    logging = library.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
 @contextlib.contextmanager
 def _in_one_line(source: str, expected: str) -> Iterator[None]:
     """Say in one line what the library could not do, what was `expected`, and the remedy."""
     try:
         yield
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ class Inputs:
 
     `direct`: whether `body` takes embeddings as `inputs_embeds`; if not, the output of `embedding` is replaced. `masks`: whether
     it takes an `attention_mask`. `cached`: whether it would fill a KV cache, which is wanted with a `cache` only.
+
+    Where embeddings are not taken directly, the ids beside them are `filler`, and `end` at the last position that counts, for a
+    network that pools there. `padding` is the length to which every text is padded, and the id that fills it, or None.
     """
 
     body: nn.Module
@@ -33,28 +36,55 @@ class Inputs:
     direct: bool
     masks: bool
     cached: bool
+    filler: int = 1
+    end: int | None = None
+    padding: tuple[int, int] | None = None
+
+    def length(self, positions: int) -> int:
+        """How many positions the network runs for a text of `positions` tokens."""
+        return positions if self.padding is None else max(positions, self.padding[0])
 
     def take_ids(self, ids: Int[Tensor, "b s"], mask: Bool[Tensor, "b s"] | None = None) -> object:
         """Run the network on texts as ids."""
+        if self.padding is not None:
+            length, fill = self.padding
+            ids, mask = ids if mask is None else torch.where(mask, ids, fill), None
+            ids = nn.functional.pad(ids, (0, max(length - ids.shape[1], 0)), value=fill)
         return self.body(ids, **self._settings(mask))
 
     def take_embeds(self, embeds: Float[Tensor, "b s d"], mask: Bool[Tensor, "b s"] | None = None, cache: Any = None) -> object:
         """Run the network on texts as embeddings; a `cache` holds keys and values of the tokens before them, and is extended."""
         embeds = embeds.to(self.dtype)
+        if self.padding is not None:
+            embeds, mask = self._padded(embeds, mask), None
         settings = self._settings(mask) if cache is None else {"past_key_values": cache, "use_cache": True}
         if self.direct:
             return self.body(inputs_embeds=embeds, **settings)
-        anything = torch.ones(embeds.shape[:2], dtype=torch.int64, device=embeds.device)
         with replaced(self.embedding, embeds):
-            return self.body(anything, **settings)
+            return self.body(self._ids_beside(embeds, mask), **settings)
 
     def output(self, ids: Int[Tensor, "b s"]) -> Tensor:
         """The first tensor of the network's output: its last states, or its logits."""
-        return _first_tensor(self.take_ids(ids))
+        return _tensors(self.take_ids(ids))[0]
 
     def effective_matrix(self) -> Float[Tensor, "v d"]:
         """`matrix`, computed again."""
         return _effective_matrix(self.embedding)[0]
+
+    def _padded(self, embeds: Tensor, mask: Tensor | None) -> Tensor:
+        assert self.padding is not None
+        length, fill = self.padding
+        row = self.matrix[fill].to(embeds)
+        embeds = embeds if mask is None else torch.where(mask[..., None], embeds, row)
+        return torch.cat([embeds, row.expand(len(embeds), max(length - embeds.shape[1], 0), -1)], dim=1)
+
+    def _ids_beside(self, embeds: Tensor, mask: Tensor | None) -> Tensor:
+        """Ids for embeddings that take their place."""
+        ids = torch.full(embeds.shape[:2], self.filler, device=embeds.device)
+        if self.end is not None:
+            last = torch.full((len(ids), 1), ids.shape[1] - 1, device=ids.device) if mask is None else mask.long().sum(1, keepdim=True) - 1
+            ids.scatter_(1, last, self.end)
+        return ids
 
     def _settings(self, mask: Tensor | None) -> dict[str, Any]:
         if mask is not None and not self.masks:
@@ -62,7 +92,14 @@ class Inputs:
         return ({} if mask is None else {"attention_mask": mask.long()}) | ({"use_cache": False} if self.cached else {})
 
 
-def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tensor, "b s"]) -> Inputs:
+def find_inputs(
+    name: str,
+    body: nn.Module,
+    embedding: nn.Module,
+    ids: Int[Tensor, "b s"],
+    end: int | None = None,
+    padding: tuple[int, int] | None = None,
+) -> Inputs:
     """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
 
     Raises InputError where there is none: such a network uses ids besides their embeddings.
@@ -72,11 +109,11 @@ def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tenso
     known = inspect.signature(body.forward).parameters
     masks, cached = "attention_mask" in known, "use_cache" in known
     for direct in (True, False) if "inputs_embeds" in known else (False,):
-        inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached)
+        inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
         with _unless_refused(), torch.no_grad():
-            hard, soft = inputs.output(ids), _first_tensor(inputs.take_embeds(matrix[ids]))
-            _check_numbers(name, body, hard)
-            if hard.shape == soft.shape and _close(hard, soft):
+            hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
+            _check_numbers(name, body, hard[0])
+            if len(hard) == len(soft) and all(map(_alike, hard, soft)):
                 return inputs
     raise InputError(
         f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
@@ -84,8 +121,10 @@ def find_inputs(name: str, body: nn.Module, embedding: nn.Module, ids: Int[Tenso
     )
 
 
-def _close(one: Tensor, other: Tensor) -> bool:
+def _alike(one: Tensor, other: Tensor) -> bool:
     """Whether two outputs are the same up to rounding."""
+    if one.shape != other.shape:
+        return False
     never = one.isneginf()
     one, other = one.masked_fill(never, 0), torch.where(never & other.isneginf(), 0, other)
     return bool((one - other).abs().max() <= CLOSE * one.abs().max())
@@ -98,7 +137,7 @@ def _unless_refused() -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (ValueError, NotImplementedError):
+    except (ValueError, NotImplementedError, AttributeError, TypeError):
         pass
 
 
@@ -128,7 +167,12 @@ def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch
     weight = next(table for table in itertools.chain(embedding.parameters(), embedding.buffers()) if table.ndim == 2)
     rows = torch.arange(len(weight), device="cpu" if weight.is_meta else weight.device)
     with torch.no_grad(), contextlib.suppress(NotImplementedError, RuntimeError if weight.is_meta else NotImplementedError):
-        matrix = torch.cat([embedding(part) for part in rows.split(CHUNK)])
+        parts = [embedding(part) for part in rows.split(CHUNK)]
+        if not all(isinstance(part, Tensor) for part in parts):
+            raise InputError(
+                "expected an embedding layer that gives a tensor, got one that gives several values; the network is not supported"
+            )
+        matrix = torch.cat(parts)
         if not matrix.is_meta:
             wide = matrix.float() if matrix.dtype in (torch.float16, torch.bfloat16) else matrix
             same = weight.device == wide.device and weight.dtype == wide.dtype and torch.equal(wide, weight)
@@ -136,8 +180,10 @@ def _effective_matrix(embedding: nn.Module) -> tuple[Float[Tensor, "v d"], torch
     raise InputError("expected weights in memory, got an embedding on the meta device, without numbers; load the model's weights first")
 
 
-def _first_tensor(output: object) -> Tensor:
-    """The first tensor of a network's output: its last states, or its logits."""
-    while not isinstance(output, Tensor):
-        output = next(iter(output.values() if isinstance(output, dict) else output))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    return output
+def _tensors(output: object) -> list[Tensor]:
+    """The floating tensors of a network's output: its last states, logits, states of the text; or the first within it."""
+    if isinstance(output, Tensor):
+        return [output]
+    parts = list(output.values() if isinstance(output, Mapping) else output)  # pyright: ignore[reportArgumentType]
+    found = [part for part in parts if isinstance(part, Tensor) and part.is_floating_point()]
+    return found or _tensors(parts[0])

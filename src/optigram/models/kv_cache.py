@@ -1,7 +1,7 @@
 """Continuing texts in a causal transformer: its KV cache is carried from one call to the next.
 
-Whether that gives the states of whole texts is tried, not looked up: sliding windows, positions and masks of many kinds may
-prevent it.
+Whether that gives the states of whole texts is tried for each site, not looked up: sliding windows, positions and masks of many
+kinds may prevent it from some layer on.
 """
 
 import functools
@@ -21,6 +21,7 @@ from optigram.shapes import Int
 
 BLOCKS = 128, 32, 8  # texts per call; measured: one token each of 128 texts runs at nearly full speed
 LEAST, PARTED, MOST = 8, 1 << 25, 64  # overhead of a call in tokens; measured on a processor: large for small layers
+COPIED = 80  # products that take as long as copying a number of the cache: it is picked, joined and read, some four times in all
 LAUNCHES = 1024  # the same on an accelerator, where small calls cost nearly what large ones do; not measured
 # of the largest state at a site, in single and in half precision. Rounding, which depends on the number of threads, reaches 1.3e-4
 # in SmolLM2's last block; wrong positions or attention windows differ by far more at some site
@@ -58,12 +59,31 @@ class CachedReader:
             {f"{kind}.{number}": part.to(ids.device) for number, layer in filled for kind, part in _parts(layer)},
         )
 
-    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], whole: Callable[[], States]) -> Step | None:
-        """The step of the network, if its states at `sites` on `ids` are those that `whole` gives; else None."""
-        if not sites:
+    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> Step | None:
+        """The step of the network for those of `sites`, or of others, whose states on `ids` are those of whole texts.
+
+        None if this is so at none of `sites` that depends on the tokens before: a step would spare no work.
+        """
+        other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
+        known = self.same(ids, sites)
+        served = [site for site, same in known.items() if same]
+        if not served:
             return None
         with torch.no_grad():
-            expected = whole()
+            before, after = self._whole(ids, served), self._whole(other, served)
+            if all(torch.equal(before[site][:, -1], after[site][:, -1]) for site in served):
+                return None
+            _, carried = self.run(ids, None, served)
+        width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
+        layers, weights = max(len(carried) // 2, 1), self._weights()
+        overhead = LAUNCHES if self.inputs.matrix.device.type != "cpu" else min(LEAST + PARTED * layers // weights, MOST)
+        serves = _Trial(self, ids, known).serves
+        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, overhead, COPIED * width / weights, serves)
+
+    def same(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> dict[str, bool]:
+        """For each of `sites`, whether its states on `ids`, continued token by token, are those of whole texts."""
+        with torch.no_grad():
+            expected = self._whole(ids, sites)
             try:
                 found, carried = self.run(ids[:, :FRONT], None, sites)
                 parts = [found]
@@ -71,21 +91,35 @@ class CachedReader:
                     found, carried = self.run(tokens[:, None], carried, sites)
                     parts.append(found)
             except Exception:  # whatever prevents it
-                return None
+                return dict.fromkeys(sites, False)
         close = CLOSE_HALF if self.inputs.dtype in (torch.float16, torch.bfloat16) else CLOSE
-        for site, state in expected.items():
-            distance = (torch.cat([found[site] for found in parts], 1) - state).abs().max()
-            if not distance <= close * state.abs().max():
-                return None
-        width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
-        return Step(self.run, functools.partial(operator.mul, width), BLOCKS, _overhead(self, len(carried) // 2))
+        distances = {site: (torch.cat([found[site] for found in parts], 1) - state).abs().max() for site, state in expected.items()}
+        return {site: bool(distances[site] <= close * state.abs().max()) for site, state in expected.items()}
+
+    def _whole(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> States:
+        embeds, shape = self.inputs.matrix[ids], (ids.shape[0], ids.shape[1])
+        with self.frozen:
+            states = read_points(self.module, self.points(sites), lambda: self.inputs.take_embeds(embeds), shape)
+        return {site: state.to(ids.device) for site, state in states.items()}
+
+    def _weights(self) -> int:
+        """How many weights a token is multiplied with."""
+        return sum(part.numel() for part in self.module.parameters() if part.ndim > 1 and len(part) != len(self.inputs.matrix)) or 1
 
 
-def _overhead(reader: CachedReader, layers: int) -> int:
-    if reader.inputs.matrix.device.type != "cpu":
-        return LAUNCHES
-    weights = sum(part.numel() for part in reader.module.parameters() if part.ndim > 1 and len(part) != len(reader.inputs.matrix))
-    return min(LEAST + PARTED * max(layers, 1) // max(weights, 1), MOST)
+@dataclass(frozen=True)
+class _Trial:
+    """What is known of sites that were tried on `ids`; others are tried when they are asked for."""
+
+    reader: CachedReader
+    ids: Int[Tensor, "b s"]
+    known: dict[str, bool]
+
+    def serves(self, sites: Collection[str]) -> bool:
+        """Whether texts can be continued for all of these sites."""
+        if unknown := [site for site in sites if site not in self.known]:
+            self.known.update(self.reader.same(self.ids, unknown))
+        return all(self.known[site] for site in sites)
 
 
 def _parts(layer: Any) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:

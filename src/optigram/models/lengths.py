@@ -14,10 +14,10 @@ def check_length(model: Model, sites: Sequence[str], tokens: int, remedy: str) -
     """Read one text of `tokens` tokens. Raises InputError, with the remedy, if the model fails at it and not at a short one."""
     try:
         _read(model, sites, tokens)
-    except (IndexError, RuntimeError, MemoryError, InputError) as error:
+    except (IndexError, RuntimeError, MemoryError, ValueError) as error:
         try:
             _read(model, sites, PROBE)
-        except (IndexError, RuntimeError, MemoryError, InputError):  # then the length is not to blame
+        except (IndexError, RuntimeError, MemoryError, ValueError):  # then the length is not to blame
             raise error from None
         raise InputError(f"{model.name} cannot read {tokens} tokens ({str(error)[:80]}); {remedy}") from error
 

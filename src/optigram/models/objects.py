@@ -10,7 +10,9 @@ from torch import nn
 
 from optigram.errors import InputError, nearest
 from optigram.imports import is_import_path, working_directory_first
+from optigram.models.adapters import unwrapped_peft
 from optigram.models.base import Model
+from optigram.models.bodies import Body
 from optigram.models.heads import Head
 from optigram.models.huggingface import wrap_model
 from optigram.models.network import Network
@@ -73,8 +75,8 @@ def _wrap_module(
     rows = len(next(layer.parameters()))
     vocabulary = vocabulary_of(rows, tokenizer, words)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear) and part.out_features == rows]
-    head = Head(linear[-1]) if linear else None
-    return Network(name or type(module).__name__, module, vocabulary, module, layer, head)
+    heads = (Head(linear[-1]),) if linear else ()
+    return Network(name or type(module).__name__, module, vocabulary, Body(module, layer, heads))
 
 
 def _layer(module: nn.Module, path: str | None) -> nn.Module:
@@ -102,6 +104,7 @@ def _lacking(source: object) -> list[str]:
 def _unwrapped(source: Any, lacking: list[str]) -> tuple[nn.Module, Any]:
     """The torch module in an object of another tool, and its tokenizer, if it has one."""
     tokenizer = getattr(source, "tokenizer", None)
+    source = unwrapped_peft(source)
     for attribute in WRAPPERS:
         inner = getattr(source, attribute, None)
         if isinstance(inner, nn.Module):

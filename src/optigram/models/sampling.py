@@ -93,7 +93,7 @@ class _Writer:
         if not ids.shape[1]:  # nothing to predict from: all tokens alike
             return torch.zeros(len(ids), len(self.blocked), device=ids.device), None
         step, source = self.model.step, self.head.source
-        if step is None:
+        if step is None or not step.serves([source]):
             states = self.model.read(self.model.embedding[ids], [source])
         else:
             states, carried = step.run(fresh, carried, [source])

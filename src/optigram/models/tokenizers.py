@@ -47,6 +47,7 @@ def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
             f"expected a tokenizer of transformers, or the name or folder of one, got {type(tokenizer).__name__}; "
             "give AutoTokenizer.from_pretrained(...), or words=[...] for a list of words"
         )
+    _check_rows(tokenizer, rows)
     spelled = tokenizer.convert_ids_to_tokens(list(range(min(rows, len(tokenizer)))))
     read = _reader(tokenizer)
     tokens = [f"<no token {i}>" if token is None else read(token) for i, token in enumerate(spelled)]
@@ -65,6 +66,17 @@ def _of_tokenizer(tokenizer: Any, rows: int) -> Vocabulary:
         chat=functools.partial(_chat, tokenizer) if tokenizer.chat_template else None,
         spans=functools.partial(_spans, tokenizer) if tokenizer.is_fast else None,
     )
+
+
+def _check_rows(tokenizer: Any, rows: int) -> None:
+    """Every ordinary token needs a row. Special ones may lack one, as that for images does in Gemma 3 1B."""
+    added = tokenizer.added_tokens_decoder
+    beyond = [i for i in range(rows, len(tokenizer)) if i not in tokenizer.all_special_ids and not (i in added and added[i].special)]
+    if beyond:
+        raise InputError(
+            f"expected a tokenizer of at most {rows} tokens, the rows of the embedding, got {len(tokenizer)}: "
+            f"{tokenizer.convert_ids_to_tokens(beyond[0])!r} has no row; give the tokenizer of this model"
+        )
 
 
 def _of_words(words: Sequence[str]) -> Vocabulary:

@@ -16,6 +16,7 @@ from optigram.models.sites import LOGITS, Sites
 SHAPE = 4, 9  # texts, and tokens of each
 SHARE = 0.33  # of the ordinary tokens that survive re-tokenization alone; pieces that continue a word cannot
 SAMPLE = 2000  # tokens tried
+NAMED = 5  # sites that are named at most
 STOPS = 10  # points, from the first block to the last, at which a forward is stopped
 EXACT, HALF = 1e-4, 5e-2  # of the largest state at a site: rounding of weights in single and in half precision
 
@@ -39,13 +40,14 @@ def checks(model: Model) -> list[_Check]:
 
 def _checks(model: Model, network: Network | None) -> Iterator[_Check]:
     allowed = HALF if network is not None and network.dtype in (torch.float16, torch.bfloat16) else EXACT
-    ids = ordinary_ids(model.vocabulary, SHAPE, seed=1).to(model.embedding.device)
+    ids = ordinary_ids(model.vocabulary, SHAPE, seed=1) if network is None else network.probe(SHAPE, seed=1)
+    ids = ids.to(model.embedding.device)
     sites = _read_sites(model)
     if network is not None:
         yield from _of_network(network, ids, sites, allowed)
-    if model.step is not None:
-        yield _near("token by token equals read whole", _read(model, ids, sites), _stepped(model, ids, sites), max(allowed, CLOSE))
+    yield from _continued(model, ids, sites, max(allowed, CLOSE))
     yield _batch(model, ids, sites, allowed)
+    yield _company(model, ids, sites)
     yield _padding(model, ids, sites, allowed)
     yield _round_trip(model)
 
@@ -70,9 +72,20 @@ def _of_network(model: Network, ids: Tensor, sites: list[str], allowed: float) -
     yield _Check("no hook is left, also after an exception", left == 0, float(left), "hooks left")
 
 
+def _continued(model: Model, ids: Tensor, sites: list[str], allowed: float) -> Iterator[_Check]:
+    """What texts with a common prefix may share, and whether it is right. That a site is read whole is no fault, but takes longer."""
+    served = [] if model.step is None else [site for site in sites if model.step.serves([site])]
+    if served:
+        whole = {site: state for site, state in _read(model, ids, sites).items() if site in served}
+        yield _near("token by token equals read whole", whole, _stepped(model, ids, served), allowed)
+    others = [site for site in sites if site not in served]
+    left = "" if not others else f"; read whole: {', '.join(others[:NAMED])}" + (", ..." if len(others) > NAMED else "")
+    yield _Check("texts share the work on a common prefix", True, len(served) / len(sites), f"share of {len(sites)} sites" + left)
+
+
 def _read_sites(model: Model) -> list[str]:
     """Every point of a network, or every site that is not linear in another."""
-    names = list(model.sites.canonical) if isinstance(model.sites, Sites) else list(model.sites)
+    names = [*model.sites.canonical, *model.sites.scores] if isinstance(model.sites, Sites) else list(model.sites)
     if isinstance(model.sites, Sites) and not names:
         names = [str(point) for point in model.sites.widths]
     return [name for name in names if model.sites[name].linear is None]
@@ -84,7 +97,9 @@ def _read(model: Model, ids: Tensor, sites: list[str], keep: Tensor | None = Non
 
 def _from_ids(model: Network, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
     points = {site: model.sites.point(site) for site in sites}
-    return read_points(model.module, points, lambda: model.inputs.take_ids(ids), SHAPE)
+    shape = SHAPE[0], model.inputs.length(SHAPE[1])
+    states = read_points(model.module, points, lambda: model.inputs.take_ids(ids), shape)
+    return {site: state[:, : SHAPE[1]] for site, state in states.items()}
 
 
 def _stepped(model: Model, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
@@ -102,6 +117,13 @@ def _batch(model: Model, ids: Tensor, sites: list[str], allowed: float) -> _Chec
     return _near(
         "a text is read the same alone and in a batch", together, {site: torch.cat([row[site] for row in rows]) for site in sites}, allowed
     )
+
+
+def _company(model: Model, ids: Tensor, sites: list[str]) -> _Check:
+    """Expert routing and odd widths may let texts round each other; a network with experts is read one text at a time for that."""
+    others = torch.cat([ids[:1], ids[1:].roll(1, 1)])
+    one, two = ({site: state[0] for site, state in _read(model, given, sites).items()} for given in (ids, others))
+    return _near("a text's states are the same bits in any company", one, two, 0)
 
 
 def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> _Check:

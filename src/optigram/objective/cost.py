@@ -1,5 +1,7 @@
 """The cost of scoring per target, in forward-equivalents."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +33,17 @@ class Cost:
         """Forward-equivalents [k]."""
         return self.forwards + self.backwards
 
-    def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: float = 0.0) -> None:
+    def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: Float[torch.Tensor, " k"] | float = 0.0) -> None:
         """Add a cost to the active targets."""
         self.forwards += self.active * forwards
         self.backwards += self.active * backwards
+
+    @contextlib.contextmanager
+    def charged(self, targets: Bool[torch.Tensor, " k"]) -> Iterator[None]:
+        """Within the block, only these of the active targets are charged: the others' texts fill a batch up, and are not used."""
+        active = self.active
+        self.active = active & targets.cpu()
+        try:
+            yield
+        finally:
+            self.active = active

@@ -17,7 +17,7 @@ from optigram.objective.activations import View
 from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import by_group, members_of, read, read_soft
+from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
@@ -117,8 +117,13 @@ class Objective:
 
     @property
     def passes(self) -> int:
-        """Forwards per text: 1, and 1 more for its surprisal."""
-        return 1 if self._surprisal is None else 2
+        """Forwards per text: 1, and 1 more for its surprisal if that is another model's."""
+        return 1 if self._surprisal is None or self._surprisal.same_model else 2
+
+    @property
+    def _joint(self) -> Surprisal | None:
+        """The surprisal that the forward for the activations gives too."""
+        return self._surprisal if self._surprisal is not None and self._surprisal.same_model else None
 
     @property
     def penalises_surprisal(self) -> bool:
@@ -198,12 +203,15 @@ class Objective:
         if owned and len(ids) < len(self.targets):
             ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
-            inputs, run = self._whole(ids), functools.partial(self._exactly, owned=owned)
-            activation = by_group(inputs, self._groups, run, apart=self.model.step is not None)
-            penalised, surprisal = activation, None
+            run = functools.partial(self._exactly, owned=owned)
+            inputs = self._whole(ids)
+            values = by_group(inputs, self._groups, run, functools.partial(reads_on, self.model))
+            activation = penalised = values[..., 0]
+            surprisal = None if self._joint is None else values[..., 1]
             if self._surprisal is not None:
-                surprisal = self._surprisal.hard(inputs).expand_as(activation)
-                self.cost.charge(forwards=float(inputs.shape[1]))
+                if surprisal is None:
+                    surprisal = self._surprisal.hard(inputs).expand_as(activation)
+                    self.cost.charge(forwards=float(inputs.shape[1]))
                 penalised = self._surprisal.penalised(activation, surprisal, ids.to(self.device))
             if self.has_constraints:
                 penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
@@ -241,26 +249,34 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         """
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
-        activation = by_group(embeds, self._groups, functools.partial(read_soft, self.model, blocks=self._blocks))
-        scores, passes = Scores(activation), 1
-        if self._surprisal is not None and self._penalises(penalty):
-            surprisal = self._soft_surprisal(self._surprisal, embeds, text.weights).expand_as(activation)
-            assert text.weights is not None
-            penalised = self._surprisal.penalised_soft(activation, surprisal, text.weights, 0.0 if penalty is None else penalty)
-            scores, passes = Scores(activation, surprisal, penalised), 2
+        told = self._surprisal if self._penalises(penalty) else None
+        weights = None if told is None else told.need_mixtures(text.weights)
+        joint = None if told is None else self._joint
+
+        def run(texts: Tensor, parts: Groups) -> Tensor:
+            if len(texts) == len(embeds):
+                return read_soft(self.model, embeds, parts, self._blocks, weights, joint)
+            mixed = None if weights is None else weights.index_select(0, texts)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint)
+
+        values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
+        activation, passes = values[..., 0], 1
+        scores = Scores(activation)
+        if told is not None and weights is not None:
+            passes = self.passes
+            surprisal = self._soft_surprisal(told, weights).expand_as(activation) if joint is None else values[..., 1]
+            penalised = told.penalised_soft(activation, surprisal, weights, 0.0 if penalty is None else penalty)
+            scores = Scores(activation, surprisal, penalised)
         texts = float(activation.shape[1] * passes)
         self.cost.charge(forwards=texts)
         if scores.value.requires_grad:
             scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
         return scores
 
-    def _soft_surprisal(self, surprisal: Surprisal, embeds: Float[Tensor, "k1 c s d"], weights: Tensor | None) -> Float[Tensor, "k1 c"]:
-        """The surprisal of soft texts, in blocks."""
-        if weights is None:
-            return surprisal.soft(embeds, weights)
-        rows = (embeds.flatten(0, 1), weights.flatten(0, 1))
-        found = self._blocks.run("surprisal", lambda *rows: surprisal.soft(*(part[None] for part in rows))[0], *rows)
-        return found.view(embeds.shape[:2])
+    def _soft_surprisal(self, surprisal: Surprisal, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """The surprisal of soft texts to another model, in blocks."""
+        found = self._blocks.run("surprisal", lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
+        return found.view(weights.shape[:2])
 
     def gradient(
         self,
@@ -313,18 +329,23 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c"]:
-        """Activations of the members of `parts`, which are charged for it."""
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c o"]:
+        """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
         own, others, see = members_of(parts), (), None
         if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
+        together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
         if self._answer is None:
-            values, cost = read(self.model, inputs, [*parts, *others], self._ends, self._blocks, self._deterministic, owned)
+            asked = [*parts, *others] if together else parts
+            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, self._joint)
         else:
             values, cost = self._answer(inputs, parts)
+            nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
+            values = torch.stack([values, *nats], dim=-1)
         costs = torch.zeros(len(self.targets))
         costs[own] = cost
         self.cost.charge(forwards=costs)
         if see is not None:
-            see(values[len(own) :])
+            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._blocks, self._deterministic)[0]
+            see(seen[..., 0])
         return values[: len(own)]

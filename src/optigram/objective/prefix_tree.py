@@ -1,4 +1,4 @@
-"""The prefix tree: texts with a common beginning share the forward over it."""
+"""The prefix tree: texts with a common beginning share the forward over it, in the calls that cost least."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.shapes import Int
+from optigram.models.base import Step
+from optigram.shapes import Float, Int
 
 
 class Level(NamedTuple):
@@ -57,7 +58,7 @@ def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[
         begin = end
 
 
-def blocks_of(counts: Int[Tensor, " k"], sizes: Sequence[int]) -> list[Int[Tensor, " k"]]:
+def blocks_of(counts: Int[Tensor, "*k"], sizes: Sequence[int]) -> list[Int[Tensor, "*k"]]:
     """How many blocks of each size these numbers of rows take: a block that is more than half full is preferred to smaller ones."""
     found = []
     for size in sizes:
@@ -65,3 +66,36 @@ def blocks_of(counts: Int[Tensor, " k"], sizes: Sequence[int]) -> list[Int[Tenso
         found.append((counts + spare) // size)
         counts = (counts - found[-1] * size).clamp(min=0)
     return found
+
+
+def prefix_counts(rows: Int[Tensor, "k c w"], ends: Sequence[int]) -> Int[Tensor, "k e"]:
+    """How many distinct prefixes the texts of each owner have at each of `ends`; sorted `rows` as for `prefix_tree`."""
+    fresh = (rows[:, 1:] != rows[:, :-1]).cumsum(dim=2) > 0
+    return 1 + fresh[:, :, list(ends)].sum(1)
+
+
+def cheapest_ends(step: Step, counts: Int[Tensor, "k e"], ends: Sequence[int]) -> tuple[list[tuple[int, ...]], Float[np.ndarray, " k"]]:
+    """For each owner those of `ends` at which its texts' prefixes are shared at the least cost, and that cost, in tokens.
+
+    Between two of them, every text of a level runs all tokens in one call. So a run of words where nothing branches is one call, and
+    so are words where so little branches that a further call, with its copies of the cache, costs more than it spares. Counted
+    are calls, the tokens in their blocks, and the tokens in the caches that they take over: nothing is timed.
+    """
+    distinct, which = np.unique(counts.cpu().numpy(), axis=0, return_inverse=True)
+    per_size = [part.numpy() for part in blocks_of(torch.from_numpy(distinct), step.blocks)]
+    calls, texts = np.sum(per_size, 0), np.tensordot(step.blocks, per_size, 1)
+    begins = np.array([0, *ends[:-1]])
+    best, before = np.zeros((len(distinct), len(ends) + 1)), np.zeros((len(distinct), len(ends)), dtype=int)
+    for level, end in enumerate(ends):
+        tokens = end - begins[: level + 1] + step.copying * begins[: level + 1]
+        options = best[:, : level + 1] + calls[:, level, None] * step.overhead + texts[:, level, None] * tokens
+        before[:, level] = options.argmin(1)
+        best[:, level + 1] = options.min(1)
+    chosen = []
+    for row in before:
+        levels, level = [], len(ends)
+        while level:
+            levels.append(ends[level - 1])
+            level = int(row[level - 1])
+        chosen.append(tuple(reversed(levels)))
+    return [chosen[i] for i in which.flatten()], best[which.flatten(), -1]

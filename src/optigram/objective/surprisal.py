@@ -41,10 +41,11 @@ class _LanguageModel:
         first, last = 0, len(self.model.vocabulary) // 2
         texts = torch.tensor([[first, first, first], [first, first, last]], device=self.model.embedding.device)
         with torch.no_grad():
-            states = self._states(self.model.embedding[texts])[:, :2].float()
+            states = self.states(self.model.embedding[texts])[:, :2].float()
         return torch.allclose(states[0], states[1], rtol=1e-3, atol=1e-4)
 
-    def _states(self, embeds: Float[Tensor, "n s d"]) -> Float[Tensor, "n s h"]:
+    def states(self, embeds: Float[Tensor, "n s d"]) -> Float[Tensor, "n s h"]:
+        """The states at the head's source of texts given as embeddings, differentiable."""
         return self.model.read(embeds.to(self.model.embedding.dtype), [self.head.source])[self.head.source]
 
     def _scores(self, states: Float[Tensor, "n h"]) -> Float[Tensor, "n v"]:
@@ -53,40 +54,49 @@ class _LanguageModel:
         cap = self.head.softcap
         return scores if cap is None else cap * torch.tanh(scores / cap)
 
+    def nats(self, states: Float[Tensor, "p h"], words: Int[Tensor, " n"], after: Int[Tensor, " n"] | None = None) -> Float[Tensor, " n"]:
+        """The surprisal of each of `words` after the state with the number `after` [n], which ascend; None: the state of its own row."""
+        after = torch.arange(len(words), device=words.device) if after is None else after
+        found = []
+        for start in range(0, len(states), ROWS):
+            block = states[start : start + ROWS]
+            scores = self._scores(torch.cat([block, block[-1:].expand(ROWS - len(block), -1)]))
+            mine = (after >= start) & (after < start + ROWS)
+            rows = after[mine] - start
+            found.append(scores.logsumexp(-1)[rows] - scores[rows, words[mine]])
+        return torch.cat(found)
+
+    def of_states(self, states: Float[Tensor, "n s h"], ids: Int[Tensor, "n s"], places: Sequence[int]) -> Float[Tensor, " n"]:
+        """Mean nats of the tokens at `places` of texts with these states at the head's source; NaN without places."""
+        nats = torch.zeros(len(ids), device=ids.device)
+        for place in places:
+            nats = nats + self.nats(states[:, place - 1], ids[:, place])
+        return nats / len(places) if places else nats * torch.nan
+
     def surprisal(self, ids: Int[Tensor, "n s"], counted: Bool[Tensor, " s"]) -> Float[Tensor, " n"]:
         """Mean nats of the counted tokens of texts [n s]; NaN if none is counted."""
-        embedding, places = self.model.embedding, torch.nonzero(counted).flatten().tolist()
-
-        def run(rows: Tensor) -> Tensor:
-            states = self._states(embedding[rows])
-            nats = torch.zeros(len(rows), device=rows.device)
-            for place in places:
-                scores = self._scores(states[:, place - 1])
-                nats = nats + scores.logsumexp(-1) - scores.gather(1, rows[:, place, None])[:, 0]
-            return nats / len(places) if places else nats * torch.nan
-
+        places = torch.nonzero(counted).flatten().tolist()
         with torch.no_grad():
-            return in_blocks(run, ids, ROWS)
+            return in_blocks(lambda rows: self.of_states(self.states(self.model.embedding[rows]), rows, places), ids, ROWS)
 
     def scores_after(self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"]) -> Float[Tensor, "n p v"]:
         """Scores of `words` as the token after each of the positions `places` of texts [n s], without a gradient."""
 
         def run(rows: Tensor) -> Tensor:
-            states = self._states(self.model.embedding[rows])
+            states = self.states(self.model.embedding[rows])
             return torch.stack([self._scores(states[:, place])[:, words] for place in places], dim=1)
 
         with torch.no_grad():
             return in_blocks(run, ids, ROWS)
 
     def expected(
-        self, embeds: Float[Tensor, "n s d"], labels: Sequence[Tensor | int | None], words: Int[Tensor, " v"]
+        self, states: Float[Tensor, "n s h"], labels: Sequence[Tensor | int | None], words: Int[Tensor, " v"]
     ) -> Float[Tensor, " n"]:
-        """Mean nats of texts of mixtures [n s d], differentiable.
+        """Mean nats of texts of mixtures with these states at the head's source, differentiable.
 
         `labels` has for each position its token: an id, weights [n v] of `words`, or None if it is not counted.
         """
-        states = self._states(embeds)
-        nats = torch.zeros(len(embeds), device=embeds.device)
+        nats = torch.zeros(len(states), device=states.device)
         for place, label in enumerate(labels):
             if label is not None:
                 scores = self._scores(states[:, place - 1])
@@ -160,18 +170,35 @@ class Surprisal:
             scores[:, 0] = 0
         return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
-    def soft(self, embeds: Float[Tensor, "k1 c s d"], weights: Float[Tensor, "k1 c t v"] | None) -> Float[Tensor, "k1 c"]:
-        """Expected nats per token of mixtures of words, differentiable: `embeds` as the searched model reads them, with the template.
+    @property
+    def source(self) -> str:
+        """The site whose states the language model's scores are computed from."""
+        return self.language.head.source
 
-        Raises InputError for texts that are not mixtures.
-        """
-        if weights is None or not _are_mixtures(weights):
-            raise InputError("free embeddings and weights (emb, logit, pez) are no mixtures of words and have no surprisal; use smx or gbl")
+    def of_states(self, states: Float[Tensor, "n s h"], ids: Int[Tensor, "n s"]) -> Float[Tensor, " n"]:
+        """Nats per token of discrete texts with these states at `source`."""
+        return self.language.of_states(states, ids, [place for place, counted in enumerate(self.counted) if counted])
+
+    def per_token(self, nats: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The mean of the nats of all counted tokens, given their sum."""
+        return nats / sum(self.counted)
+
+    def of_mixtures(self, states: Float[Tensor, "n s h"], weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """Expected nats per token of mixtures of words with these states at `source`, differentiable."""
         flat = weights.flatten(0, 1)
         labels = [flat[:, place] if isinstance(piece, range) else place for piece in self.pieces for place in piece]
         shown = [label if counted else None for label, counted in zip(labels, self.counted, strict=True)]
-        read = embeds.flatten(0, 1) if self.same_model else self._read(flat)
-        return self.language.expected(read, shown, self.words).view(weights.shape[:2])
+        return self.language.expected(states, shown, self.words).view(weights.shape[:2])
+
+    def soft(self, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """The same by a forward of the language model, where that is another model."""
+        return self.of_mixtures(self.language.states(self._read(weights.flatten(0, 1))), weights)
+
+    def need_mixtures(self, weights: Tensor | None) -> Tensor:
+        """The weights of soft texts. Raises InputError where they are not mixtures."""
+        if weights is None or not _are_mixtures(weights):
+            raise InputError("free embeddings and weights (emb, logit, pez) are no mixtures of words and have no surprisal; use smx or gbl")
+        return weights
 
     def _read(self, weights: Float[Tensor, "n t v"]) -> Float[Tensor, "n s d"]:
         """Embeddings of the texts for a language model that is another model with the same tokens."""

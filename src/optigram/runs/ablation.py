@@ -1,6 +1,7 @@
 """Texts next to a text, judged: with one word left out, and with one word replaced by another."""
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 
@@ -12,8 +13,13 @@ ALL, SHORTLIST = 4096, 64  # words up to which every one is tried at a place; ho
 BATCH = 1 << 16  # texts judged at once, over all targets
 
 
-def without_each(objective: Objective, ids: Int[torch.Tensor, "k c t"]) -> Float[torch.Tensor, "k c t"]:
-    """The activation of each text without each of its free words; NaN for a text of one word, and where a pool's position is gone."""
+def without_each(
+    objective: Objective, ids: Int[torch.Tensor, "k c t"], look: Callable[[], None] = lambda: None
+) -> Float[torch.Tensor, "k c t"]:
+    """The activation of each text without each of its free words; NaN for a text of one word, and where a pool's position is gone.
+
+    `look` is called between two forwards, and ends the work if it raises.
+    """
     k, c, t = ids.shape
     found = torch.full((k, c, t), torch.nan)
     shorter = objective.template.fill([0] * t)[1:]
@@ -21,10 +27,14 @@ def without_each(objective: Objective, ids: Int[torch.Tensor, "k c t"]) -> Float
     if t == 1 or not lasting:
         return found
     targets = [objective.targets[n] for n in lasting]
+    judges: dict[Template, Objective] = {}
     for place in range(t):
-        judge = Objective(objective.model, targets, t - 1, _template_without(objective.template, place))
+        look()
+        template = _template_without(objective.template, place)
+        if template not in judges:
+            judges[template] = Objective(objective.model, targets, t - 1, template).viewed("exact")
         rest = torch.cat([ids[lasting, :, :place], ids[lasting, :, place + 1 :]], dim=2)
-        found[lasting, :, place] = judge.viewed("exact").score(rest).activation.cpu()
+        found[lasting, :, place] = judges[template].score(rest).activation.cpu()
     return found
 
 

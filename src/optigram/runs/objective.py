@@ -84,7 +84,9 @@ def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:
 
 
 def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
-    """What a user should know before the search: how well autoencoders fit their sites, and what the language model cannot do."""
+    """What a user should know before the search: what the model lacks, how well autoencoders fit, what the language model cannot do."""
+    if remark := getattr(objective.model, "remark", ""):
+        yield remark
     if objective.fluency is not None and objective.fluency.weight and not objective.penalises_surprisal:
         yield "the language model has a different vocabulary: its surprisal ranks discrete texts but gives no gradient"
     terms = [term for target in objective.targets for term in target.terms]

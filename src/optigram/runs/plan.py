@@ -12,6 +12,9 @@ from optigram.optimize.search import Budget
 from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
+LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
+DENSE, SPARSE = "gbl", "sgbl"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,9 +45,16 @@ class Plan:
         Raises InputError for what is unknown, or cannot be had of this objective.
         """
         chain = chains.Chain.parse(by, corpus is not None)
+        if cls.shortens(chain, objective):
+            chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
         if chain.corpus and corpus is None:
             raise InputError("corpus search needs a corpus; give one")
         return cls(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+
+    @staticmethod
+    def shortens(chain: chains.Chain, objective: Objective) -> bool:
+        """Whether a method of the chain runs over a shortlist because of the size of the vocabulary; surprisal needs all words."""
+        return len(objective.lexicon) > LARGE and DENSE in chain.links and not objective.penalises_surprisal
 
 
 def reads_corpus(by: Sequence[str | Method], corpus: bool = True) -> bool:

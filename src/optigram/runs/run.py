@@ -19,7 +19,7 @@ from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions
-from optigram.runs.plan import reads_corpus
+from optigram.runs.plan import DENSE, LARGE, SPARSE, Plan, reads_corpus
 from optigram.scanning.results import ScanResults
 from optigram.shapes import Int
 from optigram.targets.target import Target
@@ -78,6 +78,9 @@ class Prepared:
             remark(told)
         if chains.AUTO in options.by:
             remark(f"{chains.AUTO} runs {chains.Chain.parse(chains.AUTO, corpus is not None).expanded}")
+        if any(Plan.shortens(chains.Chain.parse(by, corpus is not None), objective) for by in options.by):
+            words = len(objective.lexicon)
+            remark(f"{DENSE} runs as {SPARSE}, over a shortlist of words at each position, for there are over {LARGE:,} words ({words:,})")
         start = None if options.start is None else _starts_from_scan(options.start, objective)
         return cls(objective, options, corpus, start)
 

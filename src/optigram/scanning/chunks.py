@@ -83,15 +83,20 @@ def _rounded(length: int) -> int:
 
 
 class Queue:
-    """Chunks wait for others of the same rounded length until they make a batch: of `tokens` tokens, or of `most` chunks."""
+    """Chunks wait for others of the same rounded length until they make a batch: of `tokens` tokens, or of `most` chunks.
+
+    No length is over `limit`, the longest text that the model was seen to read. Chunks that leave no `spare` position below it wait
+    apart from those that do.
+    """
 
     tokens: int
     spare: int
     most: int | None
+    limit: int
 
-    def __init__(self, tokens: int, spare: int, most: int | None = None) -> None:
-        self.tokens, self.spare, self.most = tokens, spare, most
-        self.waiting: dict[int, list[Chunk]] = {}
+    def __init__(self, tokens: int, spare: int, most: int | None = None, limit: int = 1 << 40) -> None:
+        self.tokens, self.spare, self.most, self.limit = tokens, spare, most, limit
+        self.waiting: dict[tuple[int, bool], list[Chunk]] = {}
 
     def rows(self, width: int) -> int:
         """Chunks in a batch of this width."""
@@ -99,17 +104,18 @@ class Queue:
 
     def put(self, chunk: Chunk) -> tuple[int, list[Chunk]] | None:
         """Add a chunk; return the width and the chunks of a batch if it is full now."""
-        width = _rounded(len(chunk.ids) + self.spare)
-        waiting = self.waiting.setdefault(width, [])
+        length = len(chunk.ids) + self.spare
+        width, full = min(_rounded(length), self.limit), length > self.limit
+        waiting = self.waiting.setdefault((width, full), [])
         waiting.append(chunk)
         if len(waiting) < min(self.rows(width), self.most or self.tokens):
             return None
-        return width, self.waiting.pop(width)
+        return width, self.waiting.pop((width, full))
 
     def rest(self) -> Iterator[tuple[int, list[Chunk]]]:
         """All chunks that still wait, by width."""
-        for width in sorted(self.waiting):
-            yield width, self.waiting.pop(width)
+        for width, full in sorted(self.waiting):
+            yield width, self.waiting.pop((width, full))
 
 
 @dataclass(frozen=True)

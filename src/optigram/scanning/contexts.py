@@ -99,7 +99,7 @@ class Contexts:
         """The activations in the context of every example, by its number."""
         if self.forward is None:
             return None
-        queue, values = Queue(self.tokens, self.forward.spare), {}
+        queue, values = Queue(self.tokens, self.forward.spare, limit=self.how.context), {}
         asked: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for document in ids:
             for member in members[document]:

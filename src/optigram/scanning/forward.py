@@ -19,7 +19,7 @@ ALIKE = 1e-5  # largest difference of equal states, relative to the largest stat
 
 def _is_causal(model: Model, sites: Sequence[str]) -> bool:
     """Whether states depend on nothing that follows them; then padding at the end needs no mask."""
-    if model.step is not None:
+    if model.step is not None and model.step.serves(sites):
         return True
     ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
     other = ids.clone()

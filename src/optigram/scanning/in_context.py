@@ -40,7 +40,7 @@ class InContextScan:
     def __init__(self, model: Model, reader: ActivationReader, settings: ScanSettings, batch: int | None = None) -> None:
         self.reader, self.settings, self.targets = reader, settings, reader.targets
         self.forward = Forward(model, reader.sites)
-        self.queue = Queue(settings.tokens, self.forward.spare, batch)
+        self.queue = Queue(settings.tokens, self.forward.spare, batch, settings.context)
         m = len(reader.targets)
         self.ends = {1: Candidates(m, settings), -1: Candidates(m, settings)}
         self.statistics = Statistics.empty(m)

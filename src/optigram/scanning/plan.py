@@ -5,6 +5,7 @@ The folder of a scan holds `plan.json`, `parts/` with one file per finished shar
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from optigram.files import parse_json, written_whole
 from optigram.models.base import Model
 from optigram.scanning.results import FORMAT, PLAN, refuse_other_format
 from optigram.text.formats import Part, Source
+from optigram.text.hub import HUB
 from optigram.text.shards import Shard
 
 QUESTIONS = ("context", "alone")
@@ -112,13 +114,21 @@ class Plan:
         return {"format": FORMAT, "key": self.key, **plain, "settings": asdict(self.settings), "sources": sources, "shards": self.shards}
 
     def write(self, folder: Path) -> None:
-        """Write `plan.json`, unless the same plan is there already. Raises InputError if the folder holds another plan."""
+        """Write `plan.json`, unless the same plan is there already; of one with the same corpus elsewhere the new place is kept.
+
+        Raises InputError if the folder holds another plan.
+        """
         if (folder / PLAN).exists():
-            if differences := _differences(Plan.read(folder).to_dict(), self.to_dict()):
+            old = Plan.read(folder)
+            differences = _differences(old.to_dict(), self.to_dict())
+            if differences and old.key != self.key:
                 raise InputError(f"{folder} holds another scan ({', '.join(differences)} differ); name another folder")
-            return
+            if not differences:
+                return
+        # where the sources are, seen from the folder, so that both may be moved together
+        beside = [None if source.kind == HUB else os.path.relpath(source.path, folder) for source in self.sources]
         with written_whole(folder / PLAN) as path:
-            path.write_text(json.dumps(self.to_dict(), ensure_ascii=False) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(self.to_dict() | {"beside": beside}, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
@@ -133,7 +143,7 @@ class Plan:
                 found["mark"],
                 tuple(found["targets"]),
                 ScanSettings(**found["settings"]),
-                tuple(Source(**source) for source in found["sources"]),
+                _found_again([Source(**source) for source in found["sources"]], found.get("beside", ()), path.parent),
                 tuple(tuple(Part(*part) for part in shard) for shard in found["shards"]),
                 found["skip_bad"],
                 found["versions"],
@@ -147,6 +157,15 @@ class Plan:
             raise InputError(
                 f"there is no plan of a scan in {folder} ({str(error)[:80]}); make one with `optigram scan ... --out`"
             ) from error
+
+
+def _found_again(sources: Sequence[Source], beside: Sequence[str | None], folder: Path) -> tuple[Source, ...]:
+    """The sources; one that is no longer there, but where it was seen from the folder of the plan, was moved together with it."""
+    moved = [None if near is None else os.path.normpath(folder / near) for near in beside] or [None] * len(sources)
+    return tuple(
+        source._replace(path=near) if near is not None and not Path(source.path).exists() and Path(near).exists() else source
+        for source, near in zip(sources, moved, strict=True)
+    )
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:

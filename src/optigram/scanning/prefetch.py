@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
+from optigram.engine.processes import begin_process
 from optigram.scanning.chunks import Chunk, ReadSettings
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
@@ -76,6 +77,7 @@ _here: list[tuple[Vocabulary, ReadSettings]] = []  # what a process needs to tok
 
 
 def _begin(vocabulary: Vocabulary, how: ReadSettings) -> None:
+    begin_process()
     _here[:] = [(vocabulary, how)]
 
 

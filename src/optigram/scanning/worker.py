@@ -21,6 +21,7 @@ from optigram.scanning.state import State
 from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document, documents, place_of
 from optigram.text.formats import Part
+from optigram.text.hub import HUB
 from optigram.text.sources import changed
 
 Watch = Callable[[float], None]  # called with the share of a shard that has been read
@@ -77,6 +78,10 @@ class Worker:
         """The state after a shard. Raises InputError if its files have changed, or cannot be read."""
         begun, plan = time.perf_counter(), self.plan
         for source in {plan.sources[part.source] for part in plan.shards[shard]}:
+            if source.kind != HUB and not Path(source.path).exists():
+                raise InputError(
+                    f"{source.path} is not there; put it back, or give its new place: `optigram scan ... --corpus` with this --out"
+                )
             if changed(source):
                 raise InputError(f"{source.path} is not what it was when the scan was planned; put it back, or plan anew in another folder")
         skipped: list[str] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from optigram.errors import InputError
+from optigram.files import writable_folder
 from optigram.imports import is_import_path, refuse_imports
 from optigram.methods import registry
 from optigram.models.base import Model
@@ -49,6 +50,7 @@ def collect(folder: Path, device: str = "cpu", show: Show = lambda done, total, 
     an import path, unless `allow_imports`: it may come from somebody else.
     """
     kept = RunFolder.open(folder)
+    writable_folder(folder)
     if not allow_imports:
         models = [kept.settings.get(name) for name in ("model", "fluency_model", "second_opinion")]
         arms = (kept.study or {}).get("arms", ())

@@ -20,6 +20,7 @@ from optigram.runs.records import Record, read, write
 from optigram.study.cells import Cell, StudyContext
 from optigram.study.spec import Study
 
+PLACES = ("study.corpus: ", "study.model: ")  # settings that say where something is
 BRIEF = 60  # characters of a setting in a message
 Show = Callable[[int, int, str], None]  # cells done, cells in all, the cell that was done last
 
@@ -61,8 +62,10 @@ def _claim(study: Study, context: StudyContext, folder: Path) -> None:
     path = folder / MANIFEST
     if not path.exists():
         RunFolder.write_manifest(folder, wanted)
-    elif changed := _differences(RunFolder.read_manifest(path), wanted):
-        raise InputError(f"{folder} holds another study ({'; '.join(changed)}); name another folder")
+    elif changed := _differences(old := RunFolder.read_manifest(path), wanted):
+        moved = old.get("fingerprints") == wanted["fingerprints"] and all(line.startswith(PLACES) for line in changed)
+        remedy = "they only moved: put or link them where they were, or name another folder" if moved else "name another folder"
+        raise InputError(f"{folder} holds another study ({'; '.join(changed)}); {remedy}")
 
 
 def _job(study: Study, device: str, folder: Path) -> Job[StudyContext, Cell]:

@@ -9,22 +9,24 @@ an index, a range, `*`, or a name, in double quotes where it would read as one o
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from optigram.errors import InputError
-from optigram.targets.float32 import holds
 from optigram.text.columns import checked_text
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
 POOLS = ("last", "max", "mean", "anywhere")
 LOGIT, LOG_PROB = "logit", "log_prob"  # sites of every model with vocabulary logits, wherever it has them
+SCORE = "score"  # the site of reward models, which may stand alone in an address
 CUSTOM = "custom"  # the site of functions; FILE is the function, UNITS are the sites that it reads
 MEMORY = "memory:"  # how FILE begins where it is an object in memory; a hash of its content follows
 Units = tuple[int | str | range, ...] | None  # indices, names and ranges; None stands for all units of the site
 
 DIGITS = 18  # of an index; more than any model has units
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of a weight in float32; below, it loses digits and then all of it
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 JOIN = re.compile(r"\s+([+-])\s+")
@@ -83,6 +85,11 @@ class Address:
         return lead + shown[3:] + (f"@{self.pool}" if self.pool != "last" else "")
 
 
+def holds(weight: float) -> bool:
+    """Whether float32 has a number for a weight: finite, not 0, and with all its digits."""
+    return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
+
+
 def _without_names(text: str) -> str:
     """The text with its quoted names masked, so that their characters are not parsed as grammar."""
     return re.sub(QUOTED, lambda name: "q" * len(name[0]), text)
@@ -98,7 +105,7 @@ def _terms(words: str, address: str) -> tuple[Term, ...]:
 
 
 def _term(text: str, sign: int, address: str) -> Term:
-    match = TERM.fullmatch(text)
+    match = TERM.fullmatch(f"{text}:0" if text.rpartition("*")[2].strip() == SCORE else text)  # a score has one unit
     if not match:
         raise InputError(f"malformed address {address!r}; {HELP}")
     number, site, file, units = match.groups()

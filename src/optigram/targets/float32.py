@@ -1,6 +1,5 @@
-"""What float32 can hold: the weights of targets, and the vectors and matrices that they are made of."""
+"""Vectors and matrices in float32, of whatever real type they come."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,6 @@ import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-
-SMALLEST, LARGEST = 2.0**-126, float(np.finfo(np.float32).max)  # of a weight; below, float32 loses digits and then all of it
-
-
-def holds(weight: float) -> bool:
-    """Whether float32 has a number for a weight: finite, not 0, and with all its digits."""
-    return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
 
 
 def as_float32(value: Any, what: str, copy: bool = True) -> Tensor:

@@ -8,9 +8,8 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.shapes import Float
 from optigram.targets import address as addresses
-from optigram.targets.address import CUSTOM, LOG_PROB, MEMORY
+from optigram.targets.address import CUSTOM, LOG_PROB, MEMORY, holds
 from optigram.targets.custom import Custom
-from optigram.targets.float32 import holds
 from optigram.targets.latent import SparseAutoencoder
 
 

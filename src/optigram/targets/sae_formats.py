@@ -149,9 +149,7 @@ def _of_dictionary_learning(found: Tensors, config: dict[str, Any], source: str)
         as_float32(found[name], f"{name} of {source}") for name in ("encoder.weight", "encoder.bias", "decoder.weight")
     )
     if decoder.ndim != 2 or weight.shape != decoder.T.shape or bias.shape != weight.shape[:1]:
-        raise InputError(
-            f"the decoder of {source} has the shape {list(decoder.shape)}; expected {list(weight.T.shape)}, as its encoder has"
-        )
+        raise InputError(f"the decoder of {source} has the shape {list(decoder.shape)}; its encoder has {list(weight.shape)}")
     norms = decoder.norm(dim=0)
     if torch.allclose(norms, torch.ones_like(norms)):
         return found, config

@@ -1,6 +1,8 @@
 """The command line: each command a few lines over public functions, which are imported when they are needed."""
 
+import contextlib
 import os
+import signal
 import sys
 import traceback
 from importlib.metadata import version as installed
@@ -41,7 +43,12 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run a command. Bad input is one line on standard error and exit 2, an unexpected error one line and exit 1, Ctrl-C exit 130."""
+    """Run a command. Bad input is one line on standard error and exit 2, an unexpected error one line and exit 1.
+
+    Ctrl-C and SIGTERM, by which batch systems end a job, exit with 130: what was found until then is kept, and nothing is left half done.
+    """
+    with contextlib.suppress(ValueError):  # not the main thread, which alone may say so
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except InputError as error:

@@ -1,5 +1,6 @@
 """The command of the live page: explore."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,6 @@ PANEL = "Look at results"
 app = typer.Typer()
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
-PATIENCE = 3  # seconds that open connections have when the server ends
 
 
 @app.command("explore", rich_help_panel=PANEL)
@@ -21,6 +21,7 @@ def _explore(
     model: Model = "imaginet",
     corpus: Annotated[str | None, typer.Option(help="corpus for crp", show_default="the bundled captions")] = None,
     template: Around = None,
+    files: Annotated[list[Path] | None, typer.Option(help="a folder whose vectors and autoencoders targets may name; repeatable")] = None,
     host: Annotated[str, typer.Option(help="address to listen on; any but the default is reachable from your network")] = LOCAL[0],
     port: Annotated[int, typer.Option(help="port; 0 takes any that is free", min=0, max=65535)] = 8000,
     device: Device = None,
@@ -28,15 +29,15 @@ def _explore(
 ) -> None:
     """Open a live page: type a target and a text, see the contribution of each word, watch a search. Ctrl-C stops it."""
     try:
-        import uvicorn
-
-        from optigram.apps.live.server import application
+        from optigram.apps.live.patience import server
     except ImportError as error:
         raise InputError("the live page needs a web server; install it with: pip install 'optigram[web]'") from error
     from optigram.apps.live.session import Session
     from optigram.models.loading import BUNDLED, load
     from optigram.runs.corpus import corpus_for
 
+    if missing := next((folder for folder in files or () if not folder.is_dir()), None):
+        raise InputError(f"--files: expected a folder, got {str(missing)!r}")
     network = load(model, device=device)
     texts = (
         corpus_for(network, corpus, tell=(lambda text: None) if quiet else tell) if corpus is not None or network.name == BUNDLED else None
@@ -44,11 +45,10 @@ def _explore(
     sock = _bound(host, port)
     if host not in LOCAL and not quiet:
         tell(f"WARNING: whoever reaches {host} can use this page; it has no password")
-    app = application(Session(network, model, texts, template), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
+    made = server(Session(network, model, texts, template, files or ()), [*LOCAL, "[::1]", host] if host in LOCAL else ["*"])
     if not quiet:
         tell(f"http://{host}:{sock.getsockname()[1]}/ shows {model}; Ctrl-C ends it")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=PATIENCE))
-    server.run(sockets=[sock])
+    made.run(sockets=[sock])
 
 
 def _bound(host: str, port: int):

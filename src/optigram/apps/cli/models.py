@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from optigram.apps.cli.options import Device, Json, Model
-from optigram.apps.cli.output import console
+from optigram.apps.cli.output import console, tell
 
 PANEL = "Models"
 
@@ -26,10 +26,9 @@ def _sites(model: Model, as_json: Json = False) -> None:
     import json
     from dataclasses import asdict
 
-    from optigram.models.loading import load
     from optigram.runs.site_list import list_sites
 
-    network = load(model)
+    network = _opened(model)
     rows = [asdict(row) for row in list_sites(network)]
     if as_json:
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -43,16 +42,26 @@ def _check(model: Model, as_json: Json = False, device: Device = None) -> None:
     import json
     from dataclasses import asdict
 
-    from optigram.models.loading import load
     from optigram.models.validation import checks
 
-    rows = [asdict(row) for row in checks(load(model, device=device))]
+    network = _opened(model, device)
+    rows = [asdict(row) for row in checks(network)]
     if as_json:
         sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
     else:
         console().print(_check_table(rows))
     if not all(row["holds"] for row in rows):
         raise typer.Exit(1)
+
+
+def _opened(model: str, device: str | None = None) -> Any:
+    """The model; what it lacks is said."""
+    from optigram.models.loading import load
+
+    found = load(model, device=device)
+    if remark := getattr(found, "remark", ""):
+        tell(remark)
+    return found
 
 
 def _site_tree(name: str, rows: Sequence[Mapping[str, Any]]) -> Tree:

@@ -3,6 +3,7 @@
 const found = (id) => document.getElementById(id);
 const kept = [];
 let asked = 0; // so that a late answer never overwrites a newer one
+let judging = new AbortController(); // the server stops judging a text that nobody waits for
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -17,8 +18,8 @@ function make(tag, attributes = {}, ...children) {
 const shown = (value) => (value === null || value === undefined ? "-" : value.toFixed(Math.abs(value) < 1 ? 3 : 2));
 
 /** Ask the server; what it refuses is thrown with its message. */
-async function send(path, content) {
-  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) });
+async function send(path, content, signal) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content), signal });
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error);
   return told;
@@ -32,9 +33,11 @@ function refuse(message) {
 /** Judge the text as it stands. */
 async function judge() {
   const number = ++asked;
+  judging.abort();
+  judging = new AbortController();
   if (!found("text").value.trim()) return empty();
   try {
-    const told = await send("judge", { target: found("target").value, text: found("text").value });
+    const told = await send("judge", { target: found("target").value, text: found("text").value }, judging.signal);
     if (number !== asked) return;
     refuse("");
     found("activation").textContent = shown(told.activation);

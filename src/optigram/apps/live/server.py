@@ -7,30 +7,61 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator
 from importlib.resources import files
-from typing import Any
+from typing import TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from optigram.apps.live.session import DONE, LARGEST, LONGEST, Session
+from optigram.apps.live.session import DONE, LARGEST, LONGEST, LONGEST_TEXT, Job, Session
 from optigram.errors import InputError
 from optigram.methods import chains
 from optigram.methods import paper as presets
 from optigram.runs.site_list import list_sites
 
 LOOK = 0.05  # seconds between two looks at whether a job has something new
-LARGEST_BODY = 1 << 14  # bytes
+LARGEST_BODY = 1 << 16  # bytes
+SLOWEST = 10.0  # seconds in which a body must have come
+JUDGES = 2  # texts that are judged at the same time
 ADDRESSES = 40  # suggested
+LONGEST_TARGET, LARGEST_SEED = 1000, (1 << 63) - 1
+LEAVE = {"Connection": "close"}  # do not read the rest of a body
+
+
+class _Text(BaseModel):
+    """A text to be judged."""
+
+    model_config = ConfigDict(strict=True)
+
+    target: str = Field(max_length=LONGEST_TARGET)
+    text: str = Field(max_length=4 * LONGEST_TEXT)
+
+
+class _Search(BaseModel):
+    """A search to be put into the queue."""
+
+    model_config = ConfigDict(strict=True)
+
+    target: str = Field(max_length=LONGEST_TARGET)
+    by: str = Field(max_length=100)
+    length: int
+    budget: float
+    seed: int = Field(ge=0, le=LARGEST_SEED)
+
+
+Asked = TypeVar("Asked", _Text, _Search)
 
 
 def application(session: Session, hosts: list[str]) -> Starlette:
@@ -48,70 +79,112 @@ def application(session: Session, hosts: list[str]) -> Starlette:
         Route("/jobs/{number:int}", functools.partial(_cancel, session), methods=["DELETE"]),
         Route("/jobs/{number:int}/events", functools.partial(_events, session)),
     ]
-    return Starlette(
+    made = Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
-        exception_handlers={InputError: _refused},
+        exception_handlers={InputError: _refused, Exception: _unexpected},
         lifespan=closing,
     )
+    made.state.judges = CapacityLimiter(JUDGES)
+    return made
 
 
 async def _judge(session: Session, request: Request) -> Response:
-    asked = await _asked(request, {"target": str, "text": str})
-    return JSONResponse(await run_in_threadpool(session.judged, **asked))
+    asked = await _asked(request, _Text)
+    unwanted = threading.Event()
+
+    async def until_gone() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(LOOK)
+        unwanted.set()
+
+    watching = asyncio.create_task(until_gone())
+    try:
+        judged = functools.partial(session.judged, asked.target, asked.text, unwanted.is_set)
+        return JSONResponse(await to_thread.run_sync(judged, limiter=request.app.state.judges, abandon_on_cancel=True))
+    except asyncio.CancelledError:
+        if not session.closed:
+            raise
+        return Response(status_code=503)  # the server ends and waits no longer
+    finally:
+        unwanted.set()
+        watching.cancel()
 
 
 async def _ask(session: Session, request: Request) -> Response:
-    asked = await _asked(request, {"target": str, "by": str, "length": int, "budget": float, "seed": int})
-    job = await run_in_threadpool(session.ask, **asked)
+    asked = await _asked(request, _Search)
+    job = await run_in_threadpool(session.ask, **asked.model_dump())
     return JSONResponse({"number": job.number}, status_code=201)
 
 
 async def _cancel(session: Session, request: Request) -> Response:
-    session.cancel(_job(session, request))
+    session.cancel(_job(session, request).number)
     return Response(status_code=204)
 
 
 async def _events(session: Session, request: Request) -> Response:
-    job = session.jobs[_job(session, request)]
+    """The events of a job as they come. A job that the last of those who watched it has left is cancelled."""
+    job = _job(session, request)
 
     async def told() -> AsyncIterator[str]:
-        sent = 0
-        while True:
-            ended = job.state in DONE
-            for event in job.events[sent:]:
-                yield f"data: {json.dumps(event)}\n\n"
-                sent += 1
-            if ended or session.closed or await request.is_disconnected():
-                return
-            await asyncio.sleep(LOOK)
+        sent, ended = 0, False
+        job.watchers += 1
+        try:
+            while not (ended or session.closed or await request.is_disconnected()):
+                events = job.events[sent:]
+                for event in events:
+                    yield f"data: {json.dumps(event, allow_nan=False)}\n\n"
+                sent, ended = sent + len(events), job.events[sent + len(events) - 1]["state"] in DONE
+                await asyncio.sleep(0 if ended else LOOK)
+        finally:
+            job.watchers -= 1
+            if not (ended or job.watchers):
+                session.cancel(job.number)
 
     return StreamingResponse(told(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-def _job(session: Session, request: Request) -> int:
-    number = request.path_params["number"]
-    if number not in session.jobs:
+def _job(session: Session, request: Request) -> Job:
+    job = session.jobs.get(request.path_params["number"])
+    if job is None:
         raise HTTPException(404)
-    return number
+    return job
 
 
-async def _asked(request: Request, fields: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+async def _asked(request: Request, kind: type[Asked]) -> Asked:
     """The fields of a JSON request; only scripts of this page can send one, as other sites' forms cannot."""
     if request.headers.get("content-type", "").split(";")[0] != "application/json":
         raise HTTPException(415, "expected application/json")
-    body = await request.body()
-    if len(body) > LARGEST_BODY:
-        raise HTTPException(413)
     try:
-        found = json.loads(body)
-        return {name: kind(found[name]) for name, kind in fields.items()}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"expected {', '.join(fields)} as JSON; {type(error).__name__}: {error}") from error
+        return kind.model_validate_json(await _body(request))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise InputError(f"expected {', '.join(kind.model_fields)} as JSON; {where}: {first['msg']}") from error
+
+
+async def _body(request: Request) -> bytes:
+    """The body, read as it comes: no more than `LARGEST_BODY` bytes, for no longer than `SLOWEST`."""
+    found = b""
+    try:
+        async with asyncio.timeout(SLOWEST):
+            async for part in request.stream():
+                found += part
+                if len(found) > LARGEST_BODY:
+                    raise HTTPException(413, headers=LEAVE)
+    except TimeoutError as error:
+        raise HTTPException(408, headers=LEAVE) from error
+    except ClientDisconnect as error:
+        raise HTTPException(400) from error
+    return found
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=400)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"unexpected {type(error).__name__}; the server's own output says more"}, status_code=500)
 
 
 def _page(session: Session) -> Response:

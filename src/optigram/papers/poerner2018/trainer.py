@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from optigram.models.imaginet import PATHS, Imaginet, Sizes
 from optigram.papers.poerner2018.data import Batch, Captions, Dataset
 from optigram.papers.poerner2018.features import Images
 from optigram.text.vocabulary import UNKNOWN
+
+LARGEST = 700.0  # nats per word whose exponential is a float
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps for each weight
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,24 @@ class Metrics:
     recall: dict[int, float]
 
     def __str__(self) -> str:
+        losses = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats per word (perplexity {self.perplexity:.1f})"
         recall = ", ".join(f"{share:.2f} at {k}" for k, share in self.recall.items())
-        losses = f"epoch {self.epoch}: loss {self.loss:.4f}, language {self.language:.3f} nats per word"
-        return f"{losses} (perplexity {math.exp(self.language):.1f}), visual cosine {self.visual:.3f}, recall {recall}"
+        return losses if math.isnan(self.visual) else f"{losses}, visual cosine {self.visual:.3f}, recall {recall}"
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of `language`."""
+        return math.exp(min(self.language, LARGEST))
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields and the perplexity, for `config.json`."""
-        return asdict(self) | {"perplexity": math.exp(self.language)}
+        """All fields and the perplexity, for `config.json`; what was not measured, as without images, is None."""
+        recall = {k: _measured(share) for k, share in self.recall.items()}
+        numbers = {name: getattr(self, name) for name in ("epoch", "loss", "language", "visual", "perplexity")}
+        return {name: _measured(value) for name, value in numbers.items()} | {"recall": recall}
+
+
+def _measured(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _new_optimizer(model: Imaginet, settings: Training) -> torch.optim.Adam:
@@ -178,7 +192,7 @@ class Trainer:
         words = pairs = language = visual = 0.0
         for batch in Batch.batches(self.texts[name], self.rows[name], 128):
             losses = [float(loss) for loss in self.losses(batch)]
-            count, known = float(batch.lengths.sum()), float((batch.images >= 0).sum())
+            count, known = float(batch.lengths.sum()), 0.0 if self.images is None else float((batch.images >= 0).sum())
             language, words = language + losses[0] * count, words + count
             visual, pairs = visual + losses[1] * known, pairs + known
         language, visual = language / words, visual / max(pairs, 1)
@@ -206,20 +220,22 @@ class Trainer:
         return {k: float((rank < k).float().mean()) for k in among}
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors from which `restore` resumes the run at the end of an epoch."""
+        """Tensors from which `restore` resumes the run at the end of an epoch.
+
+        Adam keeps nothing for weights that had no gradient yet, such as those of the visual path where there are no images.
+        """
         found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            found |= {f"adam.{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
+            found |= {f"adam.{key}.{name}": value for key, value in self.optimizer.state.get(parameter, {}).items()}
         progress = torch.tensor([self.epoch, self.best, self.stale], dtype=torch.float64)
         return found | {"progress": progress}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Resume from the tensors of `state`."""
+        """Resume from the tensors of `state`. Raises KeyError where some are missing."""
         self.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
         for name, parameter in self.model.named_parameters():
-            self.optimizer.state[parameter] = {
-                key: state[f"adam.{key}.{name}"].to(parameter.device) for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            if any(f"adam.{key}.{name}" in state for key in MOMENTS):
+                self.optimizer.state[parameter] = {key: state[f"adam.{key}.{name}"].to(parameter.device) for key in MOMENTS}
         epoch, self.best, stale = state["progress"].tolist()
         self.epoch, self.stale = int(epoch), int(stale)
 
