@@ -173,16 +173,18 @@ class _Slopes:
         if self.objective.penalises_surprisal:
             return self.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]
         changed, embedding = (texts != self.of).any(-1), self.objective.model.embedding.detach()
-        soft = [embedding[texts].float()] if changed.any() else []
+        fresh = changed.sum(1).cpu()
+        renewed = bool(fresh.any())
+        soft = [embedding[texts].float()] if renewed else []
         if blend is not None:
             mixed = embedding[texts].float()
             mixed[:, :, place] = embedding[blend].float().mean(2)
             soft.append(mixed)
-        found = self._slopes(soft, changed.sum(1).cpu() + (0 if blend is None else texts.shape[1]))
-        if changed.any():
+        found = self._slopes(soft, fresh + (0 if blend is None else texts.shape[1]))
+        if renewed:
             self.kept, self.of = found[0], texts.clone()
-        slope = self.kept[:, :, [place]]
-        return SoftText.per_word(slope if blend is None else slope + found[-1][:, :, [place]], self.objective.table)[:, :, 0]
+        slope = self.kept[:, :, place : place + 1]
+        return SoftText.per_word(slope if blend is None else slope + found[-1][:, :, place : place + 1], self.objective.table)[:, :, 0]
 
     def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[Float[Tensor, "k c t d"]]:
         """The gradient at each of the soft texts, in one call, of which `due` texts are charged to each target."""
