@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo paper test test-new test-old fuzz test-weights test-ray test-faults test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers clean
+.PHONY: demo paper test test-new test-old fuzz test-weights test-ray test-faults test-browser test-docs docs check lint bench bench-transformers bench-scan bench-search bench-peers bench-gpu clean
 
 demo: $(VENV)/.base  ## the paper's methods on the bundled model
 	$(BIN)/optigram demo
@@ -61,6 +61,10 @@ bench-scan: $(VENV)/.dev  ## scans against the bare forward, and memory against 
 
 bench-search: $(VENV)/.dev  ## all methods at equal budgets (CORPUS=FILE; hours, and goes on where it was stopped)
 	$(BIN)/python -m benchmarks run quality/search $(addprefix --corpus ,$(CORPUS))
+
+bench-gpu: $(VENV)/.dev  ## on a GPU: searches and scans against the CPU and against the bare forward (some minutes)
+	OPTIGRAM_TEST_DEVICE=cuda $(BIN)/pytest tests/device
+	for case in search scan; do $(BIN)/python -m benchmarks run gpu/$$case || exit 1; done
 
 bench-peers: $(VENV)/.weights  ## other tools on the same targets, in environments of their own (PEERS=DIR CAPTIONS=FILE; hours)
 	$(BIN)/python -m benchmarks run peers/contest --option working=$(PEERS) --corpus $(CAPTIONS)

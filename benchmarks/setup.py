@@ -17,7 +17,6 @@ from optigram.methods.combinators import HANDOVER
 from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import BUNDLED, load
-from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, SearchResult, search
 from optigram.runs.corpus import corpus_for
@@ -100,7 +99,7 @@ def open_model(name: str, dtype: str | None = None) -> Model:
     if name == SMALL:
         return _small_gpt2(dtype)
     if name == PLACEBO:
-        return placebo(load(BUNDLED), "directions")
+        return Imaginet.placebo_of(load(BUNDLED), "directions")
     return load(str(model_source(name)) if name in PACKAGED else name, dtype=dtype)
 
 

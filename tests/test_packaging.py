@@ -14,7 +14,7 @@ import optigram
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "optigram").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DEVELOPMENT = {"jaxtyping"}  # optigram.shapes works without it
+DEVELOPMENT = {"jaxtyping", "peft", "sae_lens"}  # used where they are installed: optigram works without them
 BACKENDS = {"gguf", "accelerate"}  # transformers imports them for GGUF files
 ASKED_BY_NAME = {"import_module", "find_spec", "__import__"}
 

@@ -57,7 +57,7 @@ def _quality(records: Sequence[Record], corpus: Mapping[str, float], method: str
     near = statistics.Interval.median(
         [record.notes["cosine"] for record in records if record.method == method and "cosine" in record.notes]
     )
-    for name, interval in (("soft_gap", statistics.soft_gap(records, method)), ("cosine", near)):
+    for name, interval in (("soft_gap", statistics.Comparison.soft_gap(records, method)), ("cosine", near)):
         made[name] = None if np.isnan(interval.value) else interval.value
     return made
 

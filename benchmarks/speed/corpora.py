@@ -9,9 +9,9 @@ from unittest import mock
 
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model, targets_at
 
+from optigram.files import CACHE_FOLDER
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
-from optigram.runs.cache import FOLDER
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
@@ -32,7 +32,7 @@ def next_neuron(context: Context, unit: Unit, seed: int) -> list[Result]:
     pool = settings.option("pool", "")
     first, second = (f"{unit['site']}:{number}{pool}" for number in (0, 1))
     _timed(context, first, FindOptions(by=("crp",), no_cache=True), _few(corpus))
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {FOLDER: folder}):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {CACHE_FOLDER: folder}):
         plain, expected = _timed(context, second, FindOptions(by=("crp",), no_cache=True), corpus)
         cold, _ = _timed(context, first, FindOptions(by=("crp",)), corpus)
         warm, found = _timed(context, second, FindOptions(by=("crp",)), corpus)

@@ -54,7 +54,7 @@ class Device:
         """Texts per second of the bare transformer, without its head, at its best batch size."""
         found = []
         for rows in TRIED[: self.settings.option("tried", len(TRIED))]:
-            ids = torch.randint(1, WORDS, (rows, length), device=self.model.embedding.device)
+            ids = torch.randint(1, len(self.model.vocabulary), (rows, length), device=self.model.embedding.device)
             with torch.inference_mode():
                 self.bare(ids)
                 found.append(rows / self.seconds(lambda ids=ids: self.bare(ids)))
@@ -66,12 +66,12 @@ def setup(settings: Settings) -> Device:
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = {"<unk>": 0, **{f"w{number}": number + 1 for number in range(WORDS)}}
+    words = {"<unk>": 0, **{f"w{number}": number + 1 for number in range(settings.option("words", WORDS))}}
     made = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", bos_token="<unk>")
     torch.manual_seed(0)
-    config = transformers.GPT2Config(bos_token_id=0, eos_token_id=0, **SIZES[settings.option("size", "small")])
+    config = transformers.GPT2Config(vocab_size=len(words), bos_token_id=0, eos_token_id=0, **SIZES[settings.option("size", "small")])
     whole = transformers.GPT2LMHeadModel(config).eval().to(settings.option("device", "cuda"))
     return Device(load(whole, tokenizer), whole.transformer, settings)
 
@@ -111,7 +111,7 @@ def scanning(context: Device, unit: Unit, seed: int) -> list[Result]:
     sites = settings.sites or tuple(site for site in model.sites if site.startswith("mlp_act"))
     how = ScanSettings.for_model(model, context=256, tokens=settings.option("tokens", 16_384))
     reader = ActivationReader.of(model, resolve([f"{site}:*" for site in sites], model))
-    drawn = np.random.default_rng(seed).integers(0, WORDS, (settings.sentences or 1500, 256))
+    drawn = np.random.default_rng(seed).integers(0, len(model.vocabulary) - 1, (settings.sentences or 1500, 256))
     documents = [Document(number, " ".join(f"w{i}" for i in row)) for number, row in enumerate(drawn)]
     chunks = ReadSettings.of(model.vocabulary, how.context, how.skipped, how.special).read(documents, model.vocabulary)
     rows = how.tokens // 256

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from benchmarks.setup import Result, Settings, Unit
 
-from optigram.scanning.merging import merge_states
 from optigram.scanning.state import State
 from optigram.scanning.statistics import BINS, LEVELS, Statistics
 from optigram.scanning.top_places import TopPlaces
@@ -25,14 +24,14 @@ def merging(settings: Settings, unit: Unit, seed: int) -> list[Result]:
         for number, path in enumerate(paths):
             _part(number, settings.targets, np.random.default_rng([seed, number])).write(path)
         begun = time.process_time()
-        merge_states(map(State.read, paths), SAMPLE)
+        State.merged(map(State.read, paths), SAMPLE)
         seconds = (time.process_time() - begun) / count
         some = list(map(State.read, paths[:pairs]))
         begun = time.process_time()
         expected = _two_by_two(some)
         ranking = (time.process_time() - begun) / pairs
         begun = time.process_time()
-        again = merge_states(some, SAMPLE)
+        again = State.merged(some, SAMPLE)
         own = (time.process_time() - begun) / pairs
         begun = time.process_time()
         for path in paths[:pairs]:
@@ -40,7 +39,7 @@ def merging(settings: Settings, unit: Unit, seed: int) -> list[Result]:
         reading = (time.process_time() - begun) / pairs
         assert all(np.array_equal(a, b) for a, b in zip(vars(again.top).values(), vars(expected).values(), strict=True))
         tracemalloc.start()
-        merge_states(map(State.read, paths[:20]), SAMPLE)
+        State.merged(map(State.read, paths[:20]), SAMPLE)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         size = sum(path.stat().st_size for path in paths) / count

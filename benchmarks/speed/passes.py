@@ -11,8 +11,8 @@ from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_c
 from torch import Tensor
 
 from optigram.models.base import Model
-from optigram.models.network import Network, ordinary_ids
-from optigram.objective.forward import _read_whole, read
+from optigram.models.network import Network
+from optigram.objective.forward import read, read_whole
 from optigram.objective.objective import Objective
 from optigram.papers.poerner2018.data import SHARES, Dataset
 from optigram.papers.poerner2018.trainer import Trainer, Training
@@ -62,7 +62,7 @@ def _by_prefix(objective: Objective, ids: Tensor) -> dict[str, Any]:
 
     def whole() -> Tensor:
         with torch.no_grad():
-            return torch.cat([_read_whole(objective.model, inputs, [part]) for part in groups])
+            return torch.cat([read_whole(objective.model, inputs, [part]) for part in groups])
 
     ratio = least(whole, 2) / least(lambda: objective.score(ids[None]), 2)
     return {"cells": len(ids) / spent, "time": ratio, "spent": spent, "difference": float((whole() - shared).abs().max())}
@@ -75,7 +75,7 @@ def exchanges(context: Context, unit: Unit, seed: int) -> list[Result]:
     for length in map(int, settings.option("lengths", "5,12,30").split(",")):
         objective = objective_of(model, settings.sites[0], 1, length)
         for place in (0, length // 2, length - 1):
-            texts = ordinary_ids(model.vocabulary, (CHAINS, length), seed=seed).repeat_interleave(CANDIDATES, 0)
+            texts = Network.ordinary_ids(model.vocabulary, (CHAINS, length), seed=seed).repeat_interleave(CANDIDATES, 0)
             texts[:, place] = objective.lexicon[torch.randint(len(objective.lexicon), (len(texts),), generator=draw)]
             inputs = torch.tensor([objective.template.fill(text) for text in texts.tolist()])[None]
             _, cost = _by_read(objective, inputs)
@@ -95,7 +95,7 @@ def _by_read(objective: Objective, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 def _all_whole(objective: Objective, inputs: Tensor) -> Tensor:
     with torch.no_grad():
-        return _read_whole(objective.model, inputs, objective._groups)
+        return read_whole(objective.model, inputs, objective._groups)
 
 
 def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:
@@ -104,7 +104,7 @@ def stopping(context: Context, unit: Unit, seed: int) -> list[Result]:
     assert isinstance(model, Network)
     layers = 1 + max(int(site.rpartition(".")[2]) for site in model.sites.canonical)
     site = f"mlp_act.{max(layers // 3 - 1, 0)}"
-    embeds = model.embedding[ordinary_ids(model.vocabulary, SHAPE, seed=seed).to(model.embedding.device)]
+    embeds = model.embedding[Network.ordinary_ids(model.vocabulary, SHAPE, seed=seed).to(model.embedding.device)]
     logits = model.sites["logits"].linear if "logits" in model.sites else None
     runs: dict[str, Callable[[], object]] = {f"stopped at {site}": lambda: model.read(embeds, [site])}
     if logits is not None:

@@ -14,7 +14,7 @@ from benchmarks.results import ROOT
 from benchmarks.setup import Result, Settings, Unit, drawn_units, least, objective_of, open_corpus, open_model, targets_at
 
 from optigram.methods import paper as presets
-from optigram.methods.ascent import BLOCK, Ascent, _Shortlist
+from optigram.methods.ascent import BLOCK, Ascent, Shortlist
 from optigram.methods.relaxations import Gumbel
 from optigram.models.base import Model
 from optigram.objective.blocks import HARD, SOFT
@@ -194,7 +194,7 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
     assert isinstance(relaxation, Gumbel)
     part = objective.subset(range(size))
     streams = Streams(seed, [str(target) for target in part.targets], method.restarts, part.device)
-    words = None if method.shortlist is None else _Shortlist.of(part, streams, method.shortlist, None)
+    words = None if method.shortlist is None else Shortlist.of(part, streams, method.shortlist, None)
     table = part.table if words is None else words.table(part.table)
     theta = relaxation.start(streams, part.length, table).requires_grad_()
     optimizer = torch.optim.AdamW([theta], lr=method.rate, weight_decay=0.0, fused=True)
@@ -216,5 +216,5 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
         "shortlist": 0.0,
     }
     if words is not None:
-        found["shortlist"] = least(functools.partial(_Shortlist.of, part, streams, method.shortlist or 0, None), 2) / method.steps
+        found["shortlist"] = least(functools.partial(Shortlist.of, part, streams, method.shortlist or 0, None), 2) / method.steps
     return {name: max(seconds, 0.0) / size for name, seconds in found.items()}

@@ -22,7 +22,7 @@ from optigram.runs.folder import RunFolder
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions, ObjectiveOptions
 from optigram.runs.run import Prepared
-from optigram.scanning.results import ScanResults, is_scan
+from optigram.scanning.results import ScanFolder, ScanResults
 from optigram.scanning.scan import scan as scan
 
 P = ParamSpec("P")
@@ -189,7 +189,7 @@ def explain(
 def open(folder: str | Path) -> Results | ScanResults:
     """Open the folder of a run, a study or a scan. Raises InputError for any other, and for one that another version wrote."""
     place = Path(folder)
-    return ScanResults.load(place) if is_scan(place) else Results.open(place)
+    return ScanResults.load(place) if ScanFolder.is_in(place) else Results.open(place)
 
 
 def _watcher(show: Show, targets: int) -> Callable[[str, int, Tensor], None]:

@@ -26,6 +26,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 REMEDY = dict.fromkeys(NO_ROOM, "make room and run the same again") | dict.fromkeys(NO_RIGHT, "allow writing there, or name another place")
 OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust, such as safetensors, write it into errors of their own
+CACHE_FOLDER = "OPTIGRAM_CACHE"  # the environment variable that names the folder of all caches
 LONGEST = 50  # characters of a name, which is to be no longer with what is put around it than file systems allow
 ABANDONED = 24 * 3600  # seconds after which a temporary folder of the cache is nobody's
 
@@ -163,7 +164,7 @@ class FolderCache:
     @staticmethod
     def base() -> Path:
         """Where optigram keeps what can be computed again: `OPTIGRAM_CACHE`, or `optigram` in `XDG_CACHE_HOME` or `~/.cache`."""
-        named = os.environ.get("OPTIGRAM_CACHE")
+        named = os.environ.get(CACHE_FOLDER)
         return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram"
 
     @property
@@ -196,6 +197,16 @@ class FolderCache:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return self.find(key)
+
+    def bytes(self) -> int:
+        """What all folders take."""
+        return _size(self.path)
+
+    def clear(self) -> int:
+        """Remove all folders; the number of bytes that this frees."""
+        freed = self.bytes()
+        shutil.rmtree(self.path, ignore_errors=True)
+        return freed
 
     def _make_room(self, size: int) -> None:
         for left in self.path.glob(".*.tmp"):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from optigram.models.loading import load, save
-from optigram.runs.records import read
+from optigram.runs.records import RecordFile
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_find_writes_records_that_score_repeats_in_a_new_process(run, folder, co
         assert scored["activation"] == pytest.approx(record["activation"], abs=1e-5)
         assert scored["ids"] == record["ids"]
         assert record["survives"] is True
-    assert [json.loads(record.to_json()) for record in read(out_folder / "records.parquet")] == records
+    assert [json.loads(record.to_json()) for record in RecordFile.read(out_folder / "records.parquet")] == records
     manifest = json.loads((out_folder / "manifest.json").read_text())
     assert manifest["settings"]["seed"] == 0
     assert len(manifest["fingerprints"]["model"]) == 64
@@ -190,7 +190,7 @@ def test_ctrl_c_exits_with_130_and_keeps_what_was_found(folder, tmp_path):
         out = tmp_path / f"run{patience}"
         code, lines = interrupted(folder, out, patience)
         assert code == 130
-        kept = read(out / "records.parquet")
+        kept = RecordFile.read(out / "records.parquet")
         assert lines == len(kept)
         if kept:
             return

@@ -21,6 +21,7 @@ from optigram.targets.target import resolve
 
 SENTENCES = ["a b c d e f g", "g f e d c b a", "a c e g b d f", "b b a a d d c c", "a woman under an umbrella", "two dogs play in snow"] * 2
 SMALL = {"model": "small-gpt2", "sentences": 6, "targets": 1, "length": 3}
+ON_CPU = {"device": "cpu", "size": "tiny", "tried": 1, "words": 100}
 TINY: dict[str, dict] = {
     "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,)},
     "speed/gumbel_step": {"budgets": (60,), "options": {"restarts": 1}},
@@ -41,6 +42,8 @@ TINY: dict[str, dict] = {
     "speed/scan_ngrams": {},
     "speed/scan_caching": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
     "speed/capacity": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
+    "gpu/search": {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (60,), "options": ON_CPU},
+    "gpu/scan": {"sites": ("mlp_act.1",), "sentences": 4, "options": ON_CPU},
     "quality/search": {"by": ("auto", "random"), "budgets": (20,)},
     "quality/optimality": {"by": ("random",), "budgets": (20,)},
     "quality/optimum": {"by": ("random",), "budgets": (60,)},

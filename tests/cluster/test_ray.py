@@ -21,7 +21,7 @@ from ray.cluster_utils import Cluster
 from slow_work import fail, slowly
 
 from optigram.engine import processes
-from optigram.engine.launch import engine_named
+from optigram.engine.launch import Place
 from optigram.engine.ray_cluster import run
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
@@ -154,5 +154,5 @@ def test_a_study_runs_its_cells_on_the_cluster(cluster, model, corpus, tmp_path,
     study = Study(name="s", model=model, corpus=corpus, length=3, arms=(arm,))
     monkeypatch.chdir(tmp_path)
     here = run_study(study, StudyContext(study), Path("local"), 0)
-    there = run_study(study, StudyContext(study), Path("ray"), 2, engine=engine_named("ray", 2))
+    there = run_study(study, StudyContext(study), Path("ray"), 2, engine=Place.engine_named("ray", 2))
     assert [dataclasses.replace(record, seconds=0) for record in there] == [dataclasses.replace(record, seconds=0) for record in here]

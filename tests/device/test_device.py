@@ -8,11 +8,10 @@ from functools import cache
 
 import pytest
 import torch
+import transformers
 
 import optigram as og
 from optigram.models.imaginet import Imaginet, Sizes
-
-transformers = pytest.importorskip("transformers")
 
 DEVICE = os.environ.get("OPTIGRAM_TEST_DEVICE", "cpu")
 SAME = 1e-4  # largest difference of an activation between the devices, relative to 1 or to the activation

@@ -10,7 +10,7 @@ from optigram.targets.address import POOLS, Address
 from optigram.targets.readouts import Unit
 from optigram.targets.target import resolve
 
-FULL, SHARE = 100_000, 6_000
+FULL, SHARE, RESOLVED = 100_000, 6_000, 0.08  # the share that is looked up in the model, whose thousands of names take their time
 SITES = ["language", "visual", "language.hidden", "visual.hidden", "logit", "log_prob", "mlp_act.5", "resid_post.8@in", "nowhere", "custom"]
 FILES = ["probe.safetensors", "sae/folder", '"a #b"', "memory:0a1b2c3d", "../../x", "x" * 300]
 UNITS = [
@@ -18,7 +18,6 @@ UNITS = [
     "7",
     "0-3",
     "5-2",
-    "*",
     "umbrella",
     "pizza",
     '" Paris"',
@@ -47,6 +46,8 @@ def address(chance) -> str:
         file = f"{part(FILES)}#" if chance.random() < 0.12 else ""
         return f"{weight}{part(SITES)}:{file}{part(UNITS)}"
 
+    if chance.random() < 0.01:
+        return f"{chance.choice(['visual', 'language'])}:*"
     signs = chance.choices([" + ", " - "], k=chance.choice([0, 0, 0, 0, 1, 2]))
     pool = f"@{part([*POOLS, '0', '3'])}" if chance.random() < 0.3 else ""
     return ("-" if chance.random() < 0.2 else "") + term() + "".join(sign + term() for sign in signs) + pool
@@ -66,6 +67,8 @@ def test_every_address_is_read_as_it_says_or_refused(bundled):
         read += 1
         assert Address.parse(str(found)) == found, text
         assert all(np.isfinite(np.float32(term.weight)) and np.float32(term.weight) != 0 for term in found.terms), text
+        if chance.random() > RESOLVED:
+            continue
         try:
             targets = resolve(text, bundled)
         except InputError as error:
@@ -78,7 +81,7 @@ def test_every_address_is_read_as_it_says_or_refused(bundled):
                 if isinstance(term.readout, Unit):
                     assert 0 <= term.readout.index < bundled.sites[term.site].width
     assert read > 1000
-    assert resolved > 500
+    assert resolved > 10
 
 
 def test_what_is_no_address_is_refused():

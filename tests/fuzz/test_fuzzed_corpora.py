@@ -13,9 +13,9 @@ import pytest
 from inputs import ODD, assert_one_line, mutated_bytes, mutated_value, numbered, odd
 
 from optigram.errors import InputError
-from optigram.text.documents import documents, fetch
+from optigram.text.documents import Document
 from optigram.text.shards import shards
-from optigram.text.sources import open_corpus, sources
+from optigram.text.sources import Corpus, open_corpus
 
 FULL, SHARE = 5_000, 400
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -61,10 +61,10 @@ def damaged(chance, kind: str, data: bytes) -> bytes:
 
 
 def read(path, count: int, tell=None):
-    known = sources([str(path)])
+    known = Corpus.of([str(path)]).sources
     found = []
     for part in (part for shard in shards(known, count, 1) for part in shard):
-        found += documents(known, part) if tell is None else documents(known, part, tell)
+        found += Document.all_of(known, part) if tell is None else Document.all_of(known, part, tell)
     return found
 
 
@@ -106,7 +106,7 @@ def check_skipping(path, number: int) -> None:
         assert document.text.strip()
         document.text.encode()
     chosen = found[:: max(len(found) // 3, 1)]
-    assert list(fetch(sources([str(path)]), [document.number for document in chosen])) == chosen, number
+    assert list(Document.fetch(Corpus.of([str(path)]).sources, [document.number for document in chosen])) == chosen, number
 
 
 def test_objects_in_memory_are_read_or_refused():

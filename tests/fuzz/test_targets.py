@@ -1,18 +1,18 @@
 """Vectors, autoencoders, their configurations and targets in memory, damaged at random: read, or refused in one line.
 
-Nothing may end in another error or a warning, and nothing that is read may hold a number that is not finite. The tests take 2,000 of
-them; FUZZ=N takes N times as many.
+Nothing may end in another error or a warning, and nothing that is read may hold a number that is not finite. There are 2,000 of them;
+`numbered` says which of them a run makes.
 """
 
 import json
 import math
-import os
 import random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from inputs import numbered
 from safetensors.torch import save, save_file
 
 from optigram.errors import InputError
@@ -23,7 +23,6 @@ from optigram.targets.latent import scaled
 from optigram.targets.target import resolve
 from toy import WIDTH, Toy
 
-ALL = 2000 * max(1, int(os.environ.get("FUZZ") or 1))
 SHARES = {"vectors": 300, "configurations": 500, "weights": 400, "torn files": 300, "objects": 300, "vectors in memory": 200}
 N = 12
 TEXTS = [[5, 6, 9], [12, 13, 14]]
@@ -242,7 +241,7 @@ def refusal(kind, number, folder, toy):
 @pytest.mark.parametrize("kind", SHARES)
 def test_what_is_damaged_is_read_or_refused(kind, tmp_path):
     toy, read, refused = Toy(), 0, 0
-    for number in range(ALL * SHARES[kind] // 2000):
+    for number, _ in numbered(SHARES[kind], SHARES[kind]):
         try:
             said = refusal(kind, number, tmp_path / str(number), toy)
         except Exception as error:

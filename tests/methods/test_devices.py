@@ -20,7 +20,7 @@ from optigram.objective.objective import Objective
 from optigram.optimize.diverse import search_diverse
 from optigram.optimize.search import Budget, search
 from optigram.targets.target import resolve
-from optigram.text.vocabulary import word_vocabulary
+from optigram.text.vocabulary import Vocabulary
 
 DEVICE = torch.device("meta")
 ACROSS = (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default)
@@ -108,7 +108,7 @@ class Small:
 
     def __init__(self):
         rng = np.random.default_rng(0)
-        self.vocabulary = word_vocabulary(tuple("abcdefgh"))
+        self.vocabulary = Vocabulary.of_words(tuple("abcdefgh"))
         self.embedding, head = (torch.from_numpy(rng.normal(size=(len(self.vocabulary), 8))).float().to(DEVICE) for _ in range(2))
         logits = Linear("mean", head, torch.zeros(len(head), device=DEVICE))
         self.sites = {"mean": Site(8), "act": Site(8), "logits": Site(len(head), self.vocabulary.tokens, logits)}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from optigram.methods import ascent
-from optigram.methods.ascent import SHORTLIST_COST, SHORTLIST_TEXTS, _Shortlist
+from optigram.methods.ascent import SHORTLIST_COST, SHORTLIST_TEXTS, Shortlist
 from optigram.objective.rng import Streams
 
 
@@ -11,7 +11,7 @@ def streams(objective, restarts=2):
 
 
 def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
-    found = _Shortlist.of(objective, streams(objective), 3, None).words
+    found = Shortlist.of(objective, streams(objective), 3, None).words
     rows = streams(objective).integers(len(objective.table), SHORTLIST_TEXTS, objective.length)
     slopes = objective.gradient(objective.lexicon[rows.flatten(1, 2)])
     liked = slopes.unflatten(1, (2, SHORTLIST_TEXTS)).mean(dim=2)
@@ -21,24 +21,24 @@ def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
 @pytest.mark.parametrize("given", [None, torch.tensor([[0, 1, 2], [3, -1, 4]])])
 def test_words_are_ranked_within_bounded_memory(objective, given, monkeypatch):
     given = None if given is None else given.expand(len(objective.targets), -1, -1)
-    expected = _Shortlist.of(objective, streams(objective), 3, given).words
+    expected = Shortlist.of(objective, streams(objective), 3, given).words
     monkeypatch.setattr(ascent, "RANKED", 2 * len(objective.table))
-    assert torch.equal(_Shortlist.of(objective, streams(objective), 3, given).words, expected)
+    assert torch.equal(Shortlist.of(objective, streams(objective), 3, given).words, expected)
 
 
 def test_it_costs_what_it_says(objective):
-    _Shortlist.of(objective, streams(objective), 3, None)
+    Shortlist.of(objective, streams(objective), 3, None)
     assert (objective.cost.spent == 2 * SHORTLIST_COST).all()
 
 
 def test_a_list_as_long_as_the_vocabulary_holds_every_word_once(objective):
-    found = _Shortlist.of(objective, streams(objective), 100, None).words
+    found = Shortlist.of(objective, streams(objective), 100, None).words
     assert torch.equal(found.sort().values, torch.arange(len(objective.table)).expand(found.shape))
 
 
 def test_words_that_are_given_are_listed_and_found(objective):
     given = torch.tensor([[0, 1, 2], [3, -1, 4]]).expand(len(objective.targets), -1, -1)
-    words = _Shortlist.of(objective, streams(objective), 2, given)
+    words = Shortlist.of(objective, streams(objective), 2, given)
     at = words.places(given)
     assert at is not None
     assert torch.equal(at < 0, given < 0)

@@ -14,6 +14,7 @@ from typing import Any
 import tokenizers
 import torch
 import transformers
+from tiny_models import with_large_weights
 from tokenizers import pre_tokenizers, processors
 from tokenizers.models import WordLevel
 
@@ -98,13 +99,7 @@ def tiny_model(name: str, **settings: Any) -> Any:
     kind = getattr(transformers, name)
     torch.manual_seed(0)
     model = kind(kind.config_class(**{**_settings(kind.config_class()), **settings})).eval()
-    for weight in model.parameters():
-        if weight.ndim > 1:
-            torch.nn.init.normal_(weight, std=0.2)
-        else:
-            weight.data += 0.1 * torch.randn_like(weight)
-    model.tie_weights()
-    return model
+    return with_large_weights(model)
 
 
 def _settings(default: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import ARCHITECTURES, network, pretrained
 
-from optigram.models.point_names import lens_names
+from optigram.models.sites import Sites
 
 EACH = pytest.mark.parametrize("name", ARCHITECTURES)
 SHAPE = 3, 7
@@ -59,7 +59,7 @@ def test_it_has_the_points_of_its_kind(name):
     layers = 3
     assert {site.partition(".")[2] for site in model.sites.canonical} == {str(layer) for layer in range(layers)}
     for site in model.sites.canonical:
-        for alias in lens_names(site):
+        for alias in Sites.lens_names(site):
             assert model.sites[alias] == model.sites[site]
     assert ("logits" in row.more) == ("logits" in model.sites)
 

@@ -6,7 +6,7 @@ from tiny_models import network, pretrained
 from torch import nn
 
 from optigram.errors import InputError
-from optigram.models.hooks import Point, read_points, replaced, survey
+from optigram.models.hooks import Point
 
 
 def hooks_in(module: nn.Module) -> int:
@@ -30,7 +30,7 @@ class Steps(nn.Module):
 
 def test_the_network_stops_once_all_is_read():
     net, states = Steps(), torch.randn(2, 3, 4)
-    found = read_points(net, {"x": Point("layers.1", "in")}, lambda: net(states), (2, 3))
+    found = Point.read_all(net, {"x": Point("layers.1", "in")}, lambda: net(states), (2, 3))
     assert torch.equal(found["x"], net.layers[0](states))
     assert net.ran == [0]
     assert hooks_in(net) == 0
@@ -40,7 +40,7 @@ def test_hooks_are_gone_after_an_exception():
     net = Steps()
     net.unused = nn.Linear(4, 4)
     with pytest.raises(ArithmeticError):
-        read_points(net, {"x": Point("unused")}, lambda: net(torch.randn(2, 3, 4)), (2, 3))
+        Point.read_all(net, {"x": Point("unused")}, lambda: net(torch.randn(2, 3, 4)), (2, 3))
     assert hooks_in(net) == 0
 
 
@@ -55,20 +55,20 @@ def test_a_module_that_is_never_run_is_named():
     net = nn.Sequential(nn.Linear(4, 4))
     net.other = nn.Linear(4, 4)
     with pytest.raises(InputError, match="does not reach other"):
-        read_points(net, {"x": Point("other")}, lambda: net[0](torch.randn(2, 3, 4)), (2, 3))
+        Point.read_all(net, {"x": Point("other")}, lambda: net[0](torch.randn(2, 3, 4)), (2, 3))
 
 
 def test_a_module_that_runs_twice_is_no_site():
     shared = nn.Linear(4, 4)
     net = nn.ModuleDict({"shared": shared, "once": nn.Linear(4, 4)})
-    widths, _ = survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
+    widths, _ = Point.survey(net, lambda: net["once"](shared(shared(torch.randn(2, 3, 4)))), (2, 3))
     assert set(widths) == {Point("once", "in"), Point("once")}
 
 
 def test_an_output_is_replaced_within_the_with_only():
     layer, ids = nn.Embedding(5, 4), torch.tensor([[1, 2]])
     other = torch.randn(1, 2, 4)
-    with replaced(layer, other):
+    with Point.replaced(layer, other):
         assert torch.equal(layer(ids), other)
     assert torch.equal(layer(ids), layer.weight[ids])
 
@@ -114,8 +114,8 @@ class AddsInPlace(nn.Module):
 def test_a_state_is_what_the_module_gave_even_if_it_is_changed_in_place_later():
     net, states = AddsInPlace(), torch.randn(2, 3, 4, requires_grad=True)
     points = {str(point): point for point in (Point("first"), Point("second"), Point("relu", "in"), Point("relu"))}
-    together = read_points(net, points, lambda: net(states * 1), (2, 3))
+    together = Point.read_all(net, points, lambda: net(states * 1), (2, 3))
     for name, point in points.items():
-        assert torch.equal(together[name], read_points(net, {name: point}, lambda: net(states * 1), (2, 3))[name])
+        assert torch.equal(together[name], Point.read_all(net, {name: point}, lambda: net(states * 1), (2, 3))[name])
     assert torch.equal(together["first"], net.first(states))
     assert torch.autograd.grad(together["first"].sum(), states)[0].abs().sum() > 0

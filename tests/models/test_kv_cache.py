@@ -12,7 +12,7 @@ from optigram.models.bodies import Body
 from optigram.models.kv_cache import CachedReader
 from optigram.objective import prefix_forward
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import _read_whole
+from optigram.objective.forward import read_whole
 from optigram.objective.objective import Objective
 from optigram.objective.prefix_tree import cheapest_ends, prefix_counts, sorted_order
 from optigram.targets.target import resolve
@@ -37,7 +37,7 @@ def objective_of(name: str, layout: str = "bare", addresses=ADDRESSES, dtype=tor
 def whole(objective: Objective, texts: torch.Tensor) -> torch.Tensor:
     inputs = torch.tensor([[objective.template.fill(text) for text in own] for own in texts.tolist()])
     with torch.no_grad():
-        values = torch.cat([_read_whole(objective.model, inputs, [part]) for part in objective._groups])
+        values = torch.cat([read_whole(objective.model, inputs, [part]) for part in objective._groups])
     return values[torch.tensor([i for part in objective._groups for i in part.members]).argsort()]
 
 
@@ -188,7 +188,7 @@ def test_where_some_sites_differ_the_others_still_share(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(CachedReader, "run", off)
-        partly = type(model)("partly", model.module, model.vocabulary, model.inputs.body, model.inputs.embedding, None, model._new_cache)
+        partly = type(model)("partly", model.module, model.vocabulary, Body(model.inputs.body, model.inputs.embedding), model._new_cache)
         assert partly.step is not None
         assert [partly.step.serves([site]) for site in ("mlp_act.0", "mlp_act.1")] == [True, False]
     texts = every_text()[None]

@@ -13,9 +13,9 @@ from torch import nn
 from optigram.errors import InputError
 from optigram.methods import paper as presets
 from optigram.models.heads import _linear_weights
-from optigram.models.hooks import Point, read_points
+from optigram.models.hooks import Point
 from optigram.models.loading import load
-from optigram.models.module_state import Frozen, weights_fingerprint
+from optigram.models.module_state import Frozen
 from optigram.models.validation import checks
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
@@ -194,7 +194,7 @@ def test_a_tiny_imaginet_in_training_is_left_so(tiny):
 
 
 def test_a_copy_of_an_imaginet_has_a_fingerprint_of_its_own(tiny):
-    assert tiny.fingerprint == weights_fingerprint(tiny)
+    assert tiny.fingerprint == Frozen.weights_fingerprint(tiny)
     other = copy.deepcopy(tiny)
     other.word_embedding.weight.data += 1
     assert other.fingerprint != tiny.fingerprint
@@ -264,7 +264,7 @@ def test_weights_that_were_never_loaded_are_one_line():
         load(module, tokenizer("bpe"))
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="on the meta device"):
-        weights_fingerprint(module)
+        Frozen.weights_fingerprint(module)
 
 
 class Int8Linear(nn.Linear):
@@ -306,5 +306,5 @@ def test_a_bias_is_told_apart_from_a_quantised_weight():
 def test_a_read_that_fails_early_leaves_no_hook():
     module = nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(ZeroDivisionError):
-        read_points(module, {"x": Point("0")}, lambda: 1 // 0, (1, 1))
+        Point.read_all(module, {"x": Point("0")}, lambda: 1 // 0, (1, 1))
     assert not module[0]._forward_hooks

@@ -4,7 +4,7 @@ from tiny_models import ROWS, network, pretrained, tokenizer
 
 from optigram.errors import InputError
 from optigram.models.huggingface import wrap_model
-from optigram.models.sites import aliases
+from optigram.models.sites import Sites
 
 
 def test_the_effective_embedding_is_what_the_layer_gives():
@@ -69,10 +69,10 @@ def test_names_of_other_tools():
     model = network("gpt2")
     expected = {"point": "mlp_act.1", "module": "transformer.h.1.mlp.c_proj@in", "transformer_lens": "blocks.1.mlp.hook_post"}
     for name in expected.values():
-        assert aliases(model, name) == expected
+        assert Sites.aliases(model, name) == expected
         assert model.sites[name].width == 48
-    assert aliases(model, "transformer.h.1.ln_1") == {"module": "transformer.h.1.ln_1"}
-    assert aliases(model, "logits") == {}
+    assert Sites.aliases(model, "transformer.h.1.ln_1") == {"module": "transformer.h.1.ln_1"}
+    assert Sites.aliases(model, "logits") == {}
 
 
 def test_every_listed_site_can_be_read():

@@ -12,10 +12,10 @@ from tiny_models import network, pretrained, tokenizer
 import toy
 from optigram.errors import InputError
 from optigram.methods import paper as presets
+from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.models.objects import MEMBERS, imported
-from optigram.models.placebo import placebo
-from optigram.models.sites import aliases
+from optigram.models.sites import Sites
 from optigram.models.validation import checks
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
@@ -48,9 +48,9 @@ def test_a_model_that_is_no_module_is_scored_and_checked():
     scores = objective.score(texts[None]).activation
     expected = [model.state([0, *text])[-1, 3] for text in texts.tolist()], [model.logits([0, *text])[-1, 4] for text in texts.tolist()]
     torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float32), atol=1e-5, rtol=1e-5)
-    assert aliases(model, "resid") == {}
+    assert Sites.aliases(model, "resid") == {}
     with pytest.raises(InputError, match="expected an Imaginet"):
-        placebo(model, "weights")
+        Imaginet.placebo_of(model, "weights")
 
 
 def test_a_model_lacks_a_member():
@@ -253,7 +253,7 @@ def test_the_command_line_takes_an_import_path(own_module, run):
 def test_every_claim_holds_for_a_model_that_is_no_module():
     found = checks(Proxy(network("llama")))
     assert [check.claim for check in found if not check.holds and "survive" not in check.claim] == []
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_a_search_in_a_model_that_is_no_module_is_that_of_the_network():

@@ -108,6 +108,11 @@ def pretrained(name: str, dtype: torch.dtype = torch.float32) -> Any:
     """A random model of an architecture, with weights large enough that its states differ."""
     torch.manual_seed(1)
     model = getattr(transformers, ARCHITECTURES[name].model)(config_of(name)).to(dtype).eval()
+    return with_large_weights(model)
+
+
+def with_large_weights(model: Any) -> Any:
+    """The model with random weights large enough that its states differ."""
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.2)

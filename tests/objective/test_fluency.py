@@ -17,7 +17,7 @@ from optigram.objective.scores import SoftText
 from optigram.optimize.search import search
 from optigram.targets.target import resolve
 from optigram.text.template import Template
-from optigram.text.vocabulary import word_vocabulary
+from optigram.text.vocabulary import Vocabulary
 from toy import TOKENS, Toy, decode, encode
 
 TEXTS = [[5, 6, 9], [6, 6, 6], [12, 13, 14], [9, 5, 11]]
@@ -98,7 +98,7 @@ def test_gradient_agrees_with_finite_differences(other):
 
 
 def test_another_tokenizer_hears_the_text_anew():
-    toy, words = Toy(suffix=(1,)), word_vocabulary(("a", "dog", "cat", "7"))
+    toy, words = Toy(suffix=(1,)), Vocabulary.of_words(("a", "dog", "cat", "7"))
     listener = Toy(seed=7, tokens=words.tokens + TOKENS[7:]).with_vocabulary(
         encode=words.encode, decode=words.decode, prefix=(1,), tokens=words.tokens + TOKENS[7:]
     )

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from optigram.papers.poerner2018.function_words import CLASSES, CONTENT, class_of
-from optigram.text.vocabulary import words_of
+from optigram.text.vocabulary import Vocabulary
 
 
 def test_a_word_stands_in_one_class():
@@ -13,7 +13,7 @@ def test_a_word_stands_in_one_class():
 
 def test_words_are_as_models_read_them():
     for word in itertools.chain.from_iterable(CLASSES.values()):
-        assert words_of(word) == [word]
+        assert Vocabulary.words_of(word) == [word]
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,5 @@ def test_words_are_as_models_read_them():
     ],
 )
 def test_classes_of_words(text, classes):
-    found = [class_of(word) for word in words_of(text)]
+    found = [class_of(word) for word in Vocabulary.words_of(text)]
     assert found == classes

@@ -12,7 +12,7 @@ from optigram.papers.poerner2018 import recipe, reproduce
 from optigram.papers.poerner2018.claims import FAILS, HOLDS, UNDECIDED, _claims
 from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, WEIGHTS
 from optigram.papers.poerner2018.reproduce import _quantiles, _table1
-from optigram.runs.records import Record, read
+from optigram.runs.records import Record, RecordFile
 from optigram.study import statistics
 
 faithful = presets.faithful
@@ -52,7 +52,7 @@ def run(asked, tmp_path_factory):
 def test_all_files_are_there_and_the_records_are_those_on_disk(run):
     records, out, said = run
     assert {path.name for path in out.iterdir()} >= FILES
-    assert read(out / "records.parquet") == records
+    assert RecordFile.read(out / "records.parquet") == records
     assert {record.arm for record in records} == {MODERN, FAITHFUL, FAIR, DIRECTIONS, WEIGHTS}
     assert any("forward-equivalents" in line for line in said)
 

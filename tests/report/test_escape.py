@@ -1,6 +1,6 @@
 import pytest
 
-from optigram.report.escape import Word, visible
+from optigram.report.escape import Word
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from optigram.report.escape import Word, visible
     ],
 )
 def test_what_prints_nothing_is_named(word, seen):
-    assert visible(word) == seen
+    assert Word.visible(word) == seen
 
 
 def test_pieces_of_one_character_are_shown_as_it():

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from optigram.report.escape import Word
 from optigram.report.tables import ngram_table
-from optigram.runs.records import Record, read, write
+from optigram.runs.records import Record, RecordFile
 from optigram.study.evidence import Evidence, Heat
 
 RECORD = Record(
@@ -47,8 +47,8 @@ def shown(*records: Record, evidence=(), **settings) -> str:
 
 def test_records_survive_the_disk(tmp_path):
     records = [RECORD, replace(UNDER, method="gbl", notes={}, trace=[[1.0, 2.0, 1.5]])]
-    write(records, tmp_path / "records.parquet")
-    assert read(tmp_path / "records.parquet") == records
+    RecordFile.write(records, tmp_path / "records.parquet")
+    assert RecordFile.read(tmp_path / "records.parquet") == records
 
 
 def test_the_table_shows_ratios_to_corpus_search_and_no_markup_of_the_text():

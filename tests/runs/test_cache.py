@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import network
 
+from optigram.files import FolderCache
 from optigram.methods import Corpus
 from optigram.objective import whole_site
 from optigram.objective.objective import Objective
@@ -189,12 +190,13 @@ def test_sampled_texts_are_kept(tiny, tmp_path, monkeypatch):
 
 def test_the_command_shows_and_clears(run, tmp_path, monkeypatch):
     monkeypatch.setenv("OPTIGRAM_CACHE", str(tmp_path))
-    assert run("cache")[1].startswith("0.0 MB of at most 2,147 MB in")
+    assert run("cache")[1].splitlines()[-1].startswith("0.0 MB of at most 10,737 MB in")
     Cache.usual().put("ngrams", "a", lambda path: path.write_bytes(bytes(1_500_000)))
+    FolderCache("gguf", 10**6).keep("b", 10**6, lambda folder: (folder / "weights").write_bytes(bytes(500_000)))
     code, out, _ = run("cache", "--clear")
     assert code == 0
-    assert out.splitlines()[0] == "ngrams: 1.5 MB"
-    assert out.splitlines()[-1] == "removed 1.5 MB"
+    assert out.splitlines()[:2] == ["ngrams: 1.5 MB", "gguf: 0.5 MB"]
+    assert out.splitlines()[-1] == "removed 2.0 MB"
     assert not tmp_path.exists()
 
 

@@ -15,15 +15,14 @@ from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import Queue, ReadSettings, _rounded
 from optigram.scanning.forward import Forward
 from optigram.scanning.merge import merged
-from optigram.scanning.merging import merge_states
 from optigram.scanning.plan import Plan, ScanSettings
 from optigram.scanning.scan import plan_of, scan
 from optigram.scanning.state import State
 from optigram.scanning.worker import Worker
 from optigram.targets.target import resolve
-from optigram.text.documents import documents
+from optigram.text.documents import Document
 from optigram.text.shards import shards
-from optigram.text.sources import open_corpus, sources
+from optigram.text.sources import Corpus, open_corpus
 
 TOP = 20
 
@@ -66,13 +65,13 @@ def same(one: State, two: State) -> bool:
 
 def brute_force(model, targets, corpus, how: ScanSettings) -> dict[str, list[tuple[float, int, int]]]:
     """Every counted place of every document, each chunk in a forward of its own, and the ranking by Python's own sort."""
-    known = sources([corpus])
+    known = Corpus.of([corpus]).sources
     read = ReadSettings.of(model.vocabulary, how.context, how.skipped, how.special)
     part = ActivationReader.of(model, targets)
     forward = Forward(model, part.sites)
     queue = Queue(how.tokens, forward.spare)
     found: dict[str, dict] = {str(target): {} for target in part.targets}
-    for number, text, _ in itertools.chain.from_iterable(documents(known, part) for part in shards(known, 1, 0)[0]):
+    for number, text, _ in itertools.chain.from_iterable(Document.all_of(known, part) for part in shards(known, 1, 0)[0]):
         ids = model.vocabulary.encode(text)
         for chunk in read.chunks(number, ids):
             width = _rounded(len(chunk.ids) + forward.spare)
@@ -121,7 +120,7 @@ def test_500_targets_and_their_ties_are_those_of_a_brute_force_ranking_in_any_ba
     assert sum(ties) > 500  # lines that are there twice
     found = [
         *(states(model, targets, corpus, how, 1, batch)[0] for batch in (1, 7, 64)),
-        merge_states(states(model, targets, corpus, how, 8), 0),
+        State.merged(states(model, targets, corpus, how, 8), 0),
     ]
     for state in found:
         for row, target in enumerate(state.targets):
@@ -142,10 +141,10 @@ def test_batches_and_shards_change_nothing(name, question, tiny, corpus):
         for batch in (1, 7, 64):
             (other,) = states(model, targets, corpus, how, 1, batch)
             assert same(whole, other)
-        joined = merge_states(parts, how.sample)
+        joined = State.merged(parts, how.sample)
         assert same(dataclasses.replace(whole, plan=joined.plan), joined)
     else:
-        joined = merge_states(parts, how.sample)
+        joined = State.merged(parts, how.sample)
         for end in ("top", "bottom"):
             for field in ("score", "document", "position"):
                 assert (getattr(getattr(whole, end), field) == getattr(getattr(joined, end), field)).all()
@@ -164,10 +163,10 @@ def eight(corpus) -> tuple[list[State], ScanSettings]:
 @given(order=st.permutations(range(8)), cut=st.integers(1, 7))
 def test_the_order_of_merging_changes_nothing(eight, order, cut):
     parts, how = eight
-    one = merge_states(parts, how.sample)
+    one = State.merged(parts, how.sample)
     left, right = ([parts[i] for i in some] for some in (order[:cut], order[cut:]))
-    two = merge_states([merge_states(left, how.sample), merge_states(right, how.sample)], how.sample)
-    three = merge_states([merge_states([part], how.sample) for part in parts], how.sample)
+    two = State.merged([State.merged(left, how.sample), State.merged(right, how.sample)], how.sample)
+    three = State.merged([State.merged([part], how.sample) for part in parts], how.sample)
     assert same(one, two)
     assert same(one, three)
 
@@ -201,10 +200,10 @@ def test_states_survive_the_disk_and_are_never_mixed(eight, tmp_path, corpus):
     assert same(parts[0], again)
     assert again.shards == (0,)
     with pytest.raises(Exception, match="shard 0 is in two"):
-        merge_states([parts[0], again], how.sample)
+        State.merged([parts[0], again], how.sample)
     (other,) = states(network("gpt2"), ["mlp_act.1:*"], corpus, dataclasses.replace(how, top=3), 1)
     with pytest.raises(Exception, match="different scans"):
-        merge_states([parts[0], other], how.sample)
+        State.merged([parts[0], other], how.sample)
 
 
 def test_any_subset_of_shards_is_merged(corpus, tmp_path):

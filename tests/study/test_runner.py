@@ -14,10 +14,10 @@ import pytest
 
 from optigram.errors import InputError
 from optigram.models import loading
-from optigram.models.placebo import placebo
+from optigram.models.imaginet import Imaginet
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
-from optigram.runs.records import read
+from optigram.runs.records import RecordFile
 from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, run_study
@@ -59,7 +59,7 @@ def test_every_arm_method_seed_and_target_has_its_record(study, undisturbed):
     assert len(records) == units * (1 + 2 + 2) + 2 * (1 + 2)  # corpus search needs one seed only
     assert ("plain", "crp", 1) not in found
     assert ("random", "smx:fair/200", 1) in found
-    assert timeless(read(out / "records.parquet")) == records
+    assert timeless(RecordFile.read(out / "records.parquet")) == records
 
 
 def test_records_are_those_of_find(study, undisturbed):
@@ -164,7 +164,7 @@ def test_the_arithmetic_of_a_method_is_its_meter(study, undisturbed):
 
 
 def test_placebo_directions_have_the_norms_of_neurons(tiny):
-    made = placebo(tiny, "directions")
+    made = Imaginet.placebo_of(tiny, "directions")
     for path in ("language", "visual"):
         ours, theirs = (model.sites[path].linear.weight for model in (made, tiny))
         assert ours.norm(dim=1).numpy() == pytest.approx(theirs.norm(dim=1).numpy(), rel=1e-5)
@@ -174,6 +174,6 @@ def test_placebo_directions_have_the_norms_of_neurons(tiny):
 
 
 def test_placebo_weights_are_new_and_always_the_same(tiny):
-    one, two = placebo(tiny, "weights"), placebo(tiny, "weights")
+    one, two = Imaginet.placebo_of(tiny, "weights"), Imaginet.placebo_of(tiny, "weights")
     assert (one.embedding == two.embedding).all()
     assert (one.embedding != tiny.embedding).any()

@@ -28,7 +28,7 @@ RECORDS = [
 
 
 def test_a_comparison_pairs_each_neuron_with_itself():
-    (one,) = statistics.compare(RECORDS)
+    (one,) = statistics.Comparison.all_of(RECORDS)
     assert (one.method, one.baseline, one.site, one.neurons) == ("gbl", "crp", "language", 4)
     assert one.ratio.value == 1.5  # of 2, 1.5, 1; the neuron with a negative baseline has no ratio
     assert one.difference.value == 1.0  # of 1, 1, 0, 2
@@ -44,7 +44,7 @@ def test_seeds_of_a_neuron_are_joined_by_their_median():
 def test_arms_and_sites_are_never_mixed():
     other = [dataclasses.replace(one, arm="other", activation=2 * one.activation) for one in RECORDS]
     visual = [dataclasses.replace(one, target=one.target.replace("language", "-visual")) for one in RECORDS]
-    found = statistics.compare([*RECORDS, *other, *visual])
+    found = statistics.Comparison.all_of([*RECORDS, *other, *visual])
     assert [(one.arm, one.site) for one in found] == [("", "language"), ("other", "language"), ("", "visual")]
     assert {one.ratio.value for one in found} == {1.5}
 
@@ -135,10 +135,10 @@ def test_a_curve_starts_at_the_cost_of_the_corpus_search():
     made = record("language:a", "auto", 6.0, trace=trace, forwards=8.0, backwards=0.0, notes={"corpus_forwards": 1000.0})
     found = statistics.curve([record("language:a", "crp", 1.0), made], "auto", points=2)
     assert [point[0] for point in found] == pytest.approx([1002.0, 1008.0])
-    (one,) = statistics.compare([record("language:a", "crp", 1.0), made])
+    (one,) = statistics.Comparison.all_of([record("language:a", "crp", 1.0), made])
     assert one.forwards == made.total_forwards == 1008.0
 
 
 def test_the_gap_comes_from_the_notes():
     made = [record("language:a", "emb", 3.0, notes={"soft": 4.0}), record("language:b", "emb", 1.0, notes={"soft": -2.0})]
-    assert statistics.soft_gap(made, "emb").value == pytest.approx((0.25 + -1.5) / 2)
+    assert statistics.Comparison.soft_gap(made, "emb").value == pytest.approx((0.25 + -1.5) / 2)

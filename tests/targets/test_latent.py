@@ -164,7 +164,7 @@ def test_what_is_no_autoencoder_is_refused_in_one_line(tmp_path):
         (plain("n", {"encoder": torch.tensor([[1.0, torch.nan]])}), "encoder of .* that is finite in float32"),
         (plain("z", {"encoder": torch.ones(2, 3), "bias": torch.ones(2, dtype=torch.complex64)}), "complex"),
         (plain("f", {"encoder": torch.zeros(2, 2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)}), "cannot read|real numbers"),
-        (tmp_path / ("x" * 300), "File name too long"),
+        (tmp_path / ("x" * 300), "no autoencoder at"),
         (plain("d", {"encoder": torch.zeros(2, 3), "k": torch.tensor(3)}), "from 1 to 2"),
     ]
     for path, said in cases:

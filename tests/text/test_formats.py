@@ -12,8 +12,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from optigram.errors import InputError
-from optigram.text.documents import documents, fetch
-from optigram.text.formats import WHOLE, Part, file_format
+from optigram.text.documents import Document
+from optigram.text.formats import WHOLE, Part, Source
 from optigram.text.lines import LONGEST
 from optigram.text.shards import shards
 from optigram.text.sources import open_corpus
@@ -60,7 +60,7 @@ def test_parquet_gives_the_same_and_reads_no_other_column(tmp_path):
 def test_formats_are_known_by_their_ending_in_any_case():
     names = ["a.JSONL", "a.ndjson.GZ", "a.Tsv", "a.csv.bz2", "a.parquet", "a.json.xz", "a.txt", "a.b", "a"]
     kinds = ["jsonl", "jsonl", "tsv", "csv", "parquet", "coco", "lines", "lines", "lines"]
-    assert [file_format(Path(name))[0] for name in names] == kinds
+    assert [Source.format_of(Path(name))[0] for name in names] == kinds
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet"])
@@ -108,7 +108,7 @@ def test_one_column_of_json_lines_is_read_whatever_the_rows_and_the_shards(tmp_p
     (source,) = open_corpus(path).sources
     for count in (1, 7):
         bad: list[str] = []
-        read = [text.text for shard in shards([source], count, 1) for part in shard for text in documents([source], part, bad.append)]
+        read = [text.text for shard in shards([source], count, 1) for part in shard for text in Document.all_of([source], part, bad.append)]
         assert read == [f"text {i}" for i in range(50)]
         assert bad == [f"{path} at byte 0 (expected a column 'text', got meta)"]
 
@@ -154,10 +154,10 @@ def test_every_end_of_line_ends_a_line(tmp_path, kind, end):
     path.write_bytes(end.join(lines).encode())
     (source,) = open_corpus(path).sources
     for count in (1, 3):
-        found = [text for shard in shards([source], count, 1) for part in shard for text in documents([source], part)]
+        found = [text for shard in shards([source], count, 1) for part in shard for text in Document.all_of([source], part)]
         assert [text.text for text in found] == texts
     assert len({text.number for text in found}) == len(texts)
-    assert list(fetch([source], [found[7].number])) == [found[7]]
+    assert list(Document.fetch([source], [found[7].number])) == [found[7]]
 
 
 def test_a_long_file_of_carriage_returns_is_cut_between_lines(tmp_path):
@@ -201,7 +201,7 @@ def test_a_bad_row_is_named_and_skipped_alone_if_asked(tmp_path, name):
     assert "\n" not in str(error.value)
     (source,) = open_corpus(path).sources
     bad: list[str] = []
-    assert [text.text for text in documents([source], Part(0, 0, WHOLE), bad.append)] == rest
+    assert [text.text for text in Document.all_of([source], Part(0, 0, WHOLE), bad.append)] == rest
     assert len(bad) == 1
     assert said in bad[0]
 

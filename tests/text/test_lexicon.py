@@ -2,7 +2,7 @@ import pytest
 
 from optigram.errors import InputError
 from optigram.text.lexicon import Rules, _printing, lexicon
-from optigram.text.vocabulary import word_vocabulary
+from optigram.text.vocabulary import Vocabulary
 from toy import TOKENS, vocabulary
 
 PIECES = vocabulary()
@@ -49,7 +49,7 @@ def test_whole_words_of_word_pieces_and_of_word_lists():
     pieces = vocabulary(tokens=("[CLS]", "[SEP]", "[UNK]", "run", "##ning", "7", "Caf\u00e9"))
     assert lexicon(pieces, Rules(words="whole")).tolist() == [3, 6]
     assert lexicon(pieces, Rules(without=("ning",))).tolist() == [3, 5, 6]
-    assert lexicon(word_vocabulary(("man", "2")), Rules(words="whole")).tolist() == [3]
+    assert lexicon(Vocabulary.of_words(("man", "2")), Rules(words="whole")).tolist() == [3]
 
 
 @pytest.mark.parametrize(

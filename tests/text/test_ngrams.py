@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from optigram.errors import InputError
 from optigram.text import ngrams as module
 from optigram.text.ngrams import NGrams
-from optigram.text.vocabulary import word_vocabulary
+from optigram.text.vocabulary import Vocabulary
 
 WORDS = ("a", "b", "c")
 
 
 def test_ngrams_are_unique_sorted_and_within_a_text():
-    found = NGrams.read(["a b a b", "b a c", "a zebra b", "c"], word_vocabulary(WORDS), 2, np.array([3, 4, 5]))
+    found = NGrams.read(["a b a b", "b a c", "a zebra b", "c"], Vocabulary.of_words(WORDS), 2, np.array([3, 4, 5]))
     assert found.ids.tolist() == [[3, 4], [3, 5], [4, 3]]
     assert found.text.tolist() == [0, 1, 0]
     assert found.position.tolist() == [0, 1, 1]
@@ -31,7 +31,7 @@ def test_ngrams_are_unique_sorted_and_within_a_text():
 )
 def test_ngrams_are_those_of_plain_python(rows, length, block, large):
     """In any blocks, and for ids of any size, which are packed one by one if they must be."""
-    vocabulary, allowed = word_vocabulary(tuple("abc")), np.arange(5)
+    vocabulary, allowed = Vocabulary.of_words(tuple("abc")), np.arange(5)
     first: dict[tuple, tuple] = {}
     for number, row in enumerate(rows):
         for start in range(len(row) - length + 1):
@@ -59,4 +59,4 @@ def test_ngrams_are_those_of_plain_python(rows, length, block, large):
 )
 def test_a_corpus_without_an_ngram_is_refused(texts, length, said):
     with pytest.raises(InputError, match=said):
-        NGrams.read(texts, word_vocabulary(("a", "b")), length, np.array([3, 4]))
+        NGrams.read(texts, Vocabulary.of_words(("a", "b")), length, np.array([3, 4]))

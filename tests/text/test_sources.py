@@ -12,7 +12,7 @@ import pytest
 from optigram.errors import InputError
 from optigram.scanning.scan import _on_disk
 from optigram.text import in_memory
-from optigram.text.documents import documents
+from optigram.text.documents import Document
 from optigram.text.shards import shards
 from optigram.text.sources import open_corpus
 
@@ -170,6 +170,6 @@ def test_texts_in_memory_are_put_on_disk_once(tmp_path):
     stamp = path.stat().st_mtime_ns
     assert _on_disk(open_corpus(iter(TEXTS)), tmp_path) == known
     assert path.stat().st_mtime_ns == stamp
-    assert [document.text for part in shards(known, 1, 0)[0] for document in documents(known, part)] == TEXTS
+    assert [document.text for part in shards(known, 1, 0)[0] for document in Document.all_of(known, part)] == TEXTS
     _on_disk(open_corpus(TEXTS[:2]), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from optigram.errors import InputError
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.template import Template
-from optigram.text.vocabulary import word_vocabulary, words_of
+from optigram.text.vocabulary import Vocabulary
 from toy import vocabulary
 
-VOCABULARY = word_vocabulary(("a", "man", "citys", "2"))
+VOCABULARY = Vocabulary.of_words(("a", "man", "citys", "2"))
 
 
 def test_words_are_lower_case_letters_and_digits():
-    assert words_of("A man's, 2 half-eaten Caf\u00e9s.\n") == ["a", "mans", "2", "half", "eaten", "caf\u00e9s"]
+    assert Vocabulary.words_of("A man's, 2 half-eaten Caf\u00e9s.\n") == ["a", "mans", "2", "half", "eaten", "caf\u00e9s"]
 
 
 def test_unknown_words_become_unk():

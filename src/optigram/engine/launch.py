@@ -18,20 +18,6 @@ ARRAY = tuple(f"SLURM_ARRAY_TASK_{name}" for name in ("ID", "MIN", "COUNT", "STE
 Task = TypeVar("Task")
 
 
-def engine_named(name: str, workers: int, address: str | None = None, graphics: bool = False) -> Engine:
-    """The engine `name` with `workers` workers; `address` of a Ray cluster; `graphics`: whether each worker needs a GPU."""
-    match name:
-        case "local":
-            return functools.partial(processes.run, workers=0)
-        case "processes":
-            return functools.partial(processes.run, workers=workers)
-        case "ray":
-            from optigram.engine.ray_cluster import run
-
-            return functools.partial(run, workers=workers, address=address, graphics=graphics)
-    raise InputError(f"expected --engine {', '.join(ENGINES)}, got {name!r}; choose one of them")
-
-
 @dataclass(frozen=True)
 class Place:
     """The `rank` of this process among `world` processes that share the work. Raises InputError unless 0 <= rank < world."""
@@ -68,6 +54,20 @@ class Place:
         """The device of this process if several on one machine were started for "cuda": one of the `devices` each, round robin."""
         local = next((int(environment[name]) for name in LOCAL_RANKS if name in environment), None)
         return device if device != "cuda" or local is None or devices == 0 else f"cuda:{local % devices}"
+
+    @staticmethod
+    def engine_named(name: str, workers: int, address: str | None = None, graphics: bool = False) -> Engine:
+        """The engine `name` with `workers` workers; `address` of a Ray cluster; `graphics`: whether each worker needs a GPU."""
+        match name:
+            case "local":
+                return functools.partial(processes.run, workers=0)
+            case "processes":
+                return functools.partial(processes.run, workers=workers)
+            case "ray":
+                from optigram.engine.ray_cluster import run
+
+                return functools.partial(run, workers=workers, address=address, graphics=graphics)
+        raise InputError(f"expected --engine {', '.join(ENGINES)}, got {name!r}; choose one of them")
 
 
 def _numbers(environment: Mapping[str, str], names: Sequence[str]) -> list[int]:

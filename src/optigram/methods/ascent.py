@@ -79,7 +79,7 @@ class Ascent:
             given = torch.full((len(start), self.restarts, objective.length), -1, device=objective.device)
             given[:, ::2] = objective.rows_of(start, -(-self.restarts // 2))  # every second restart begins at random
         if self.shortlist is not None:
-            words = _Shortlist.of(objective, streams, self.shortlist, given)
+            words = Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
         theta, optimizer, notes = *self._optimized(self.relaxation.start(streams, objective.length, table, given)), {}
         for step in range(self.steps + 1):
@@ -137,13 +137,13 @@ def _without_denormals() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Shortlist:
+class Shortlist:
     """`words` [k c t m]: rows of the objective's table, m words for each restart and position."""
 
     words: Int[Tensor, "k c t m"]
 
     @classmethod
-    def of(cls, objective: Objective, streams: Streams, size: int, given: Given) -> "_Shortlist":
+    def of(cls, objective: Objective, streams: Streams, size: int, given: Given) -> "Shortlist":
         """The `size` best words (or all); words that are given are always among them."""
         table = objective.table
         texts = table[streams.integers(len(table), SHORTLIST_TEXTS, objective.length)].requires_grad_()

@@ -25,26 +25,26 @@ class Body:
     remark: str = ""
     padding: tuple[int, int] | None = None
 
-
-def body_of(model: Any) -> Body:
-    """What of a loaded model of transformers is run on a text. Raises InputError for a model that reads no text."""
-    kind = type(model).__name__
-    if model.config.is_encoder_decoder and model.get_decoder() is not None:
-        encoder = (model if hasattr(model, "get_encoder") else model.base_model).get_encoder()
-        _check_reads_text(encoder, kind)
-        return Body(encoder, _embedding_of(encoder, kind), remark=f"of {kind} the encoder is read; its decoder and head are not")
-    if hasattr(model, "text_model") and hasattr(model, "vision_model") and hasattr(model, "get_text_features"):
-        tower = _TextTower(model)
-        text = getattr(model.text_model, "text_model", model.text_model)
-        embedding = text.get_input_embeddings() if hasattr(text, "get_input_embeddings") else text.embeddings.token_embedding
-        return Body(tower, embedding, (ScoreHead("TextTower"),), padding=_padding(model.config.text_config))
-    _check_reads_text(model, kind)
-    embedding, labels = _embedding_of(model, kind), _labels(model.config)
-    if kind.endswith("ForMultipleChoice"):
-        return Body(model.base_model, embedding, remark=f"the head of {kind} compares several texts, and is not read")
-    if kind.endswith("ForSequenceClassification") and isinstance(getattr(model, "score", None), nn.Linear):
-        return Body(_Scored(model.base_model, model.score), embedding, (ScoreHead(kind, labels),))
-    return Body(model, embedding, (*_vocabulary_head(model), ScoreHead(kind, labels)), padding=_padding(model.config))
+    @classmethod
+    def of(cls, model: Any) -> "Body":
+        """What of a loaded model of transformers is run on a text. Raises InputError for a model that reads no text."""
+        kind = type(model).__name__
+        if model.config.is_encoder_decoder and model.get_decoder() is not None:
+            encoder = (model if hasattr(model, "get_encoder") else model.base_model).get_encoder()
+            _check_reads_text(encoder, kind)
+            return cls(encoder, _embedding_of(encoder, kind), remark=f"of {kind} the encoder is read; its decoder and head are not")
+        if hasattr(model, "text_model") and hasattr(model, "vision_model") and hasattr(model, "get_text_features"):
+            tower = _TextTower(model)
+            text = getattr(model.text_model, "text_model", model.text_model)
+            embedding = text.get_input_embeddings() if hasattr(text, "get_input_embeddings") else text.embeddings.token_embedding
+            return cls(tower, embedding, (ScoreHead("TextTower"),), padding=_padding(model.config.text_config))
+        _check_reads_text(model, kind)
+        embedding, labels = _embedding_of(model, kind), _labels(model.config)
+        if kind.endswith("ForMultipleChoice"):
+            return cls(model.base_model, embedding, remark=f"the head of {kind} compares several texts, and is not read")
+        if kind.endswith("ForSequenceClassification") and isinstance(getattr(model, "score", None), nn.Linear):
+            return cls(_Scored(model.base_model, model.score), embedding, (ScoreHead(kind, labels),))
+        return cls(model, embedding, (*_vocabulary_head(model), ScoreHead(kind, labels)), padding=_padding(model.config))
 
 
 class _TextTower(nn.Module):

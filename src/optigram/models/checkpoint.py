@@ -3,14 +3,11 @@
 The loading report of transformers is read: what it leaves random is an error that lists it, except heads, which are left out.
 """
 
-import contextlib
 import functools
-import importlib
 import inspect
 import json
-import logging
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,10 +21,6 @@ from optigram.errors import InputError
 PREFIXES = re.compile(r"^(?:(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.)+")  # torch.compile, DDP, FSDP, DeepSpeed
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHOWN = 5  # keys in a message
-# what the report says, which is read here; and advice to callers who give embeddings to a classifier, where optigram pools itself
-READ = re.compile(
-    r"LOAD REPORT|checkpoint seem corrupted|newly initialized|were not used when initializing|did not match the original|in `inputs_embeds`"
-)
 # models of text and images: the class of their text tower
 TOWERS = {
     "CLIPModel": "CLIPTextModelWithProjection",
@@ -114,51 +107,3 @@ def _without_what_is_missing(model: Any, lacking: Mapping[str, str], where: str)
 def _listed(keys: Collection[str], lacking: Mapping[str, str]) -> str:
     shown = [key if lacking[key] == "missing" else f"{key} ({lacking[key]})" for key in list(keys)[:SHOWN]]
     return ", ".join(shown) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
-
-
-@contextlib.contextmanager
-def quiet(library: ModuleType, gguf: bool = False) -> Iterator[None]:
-    """Keep the library's progress bars off the terminal, with `gguf` that of its reader of GGUF files too.
-
-    Its warnings are read, and shown afterwards unless they were acted on.
-    """
-    bars = library.utils.logging.is_progress_bar_enabled()
-    logger = logging.getLogger(library.__name__)
-    heard = _Heard(logging.WARNING)
-    handlers, logger.handlers = logger.handlers, [heard]
-    library.utils.logging.disable_progress_bar()
-    try:
-        with _without_bar(library.__name__) if gguf else contextlib.nullcontext():
-            yield
-    finally:
-        logger.handlers = handlers
-        if bars:
-            library.utils.logging.enable_progress_bar()
-    for record in heard.records:
-        logger.handle(record)
-
-
-class _Heard(logging.Handler):
-    """Keeps what is not about the loading report, each message once."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record."""
-        text = record.getMessage()
-        if not READ.search(text) and text not in {kept.getMessage() for kept in self.records}:
-            self.records.append(record)
-
-
-@contextlib.contextmanager
-def _without_bar(library: str) -> Iterator[None]:
-    """The reader of GGUF files draws a bar of its own, which no setting of the library reaches."""
-    reader: Any = importlib.import_module(f"{library}.modeling_gguf_pytorch_utils")
-    drawn = reader.tqdm
-    reader.tqdm = functools.partial(drawn, disable=True)
-    try:
-        yield
-    finally:
-        reader.tqdm = drawn

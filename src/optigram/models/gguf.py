@@ -19,6 +19,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from optigram.errors import InputError
 from optigram.files import FolderCache
 from optigram.models.checkpoint import open_checkpoint
 
@@ -60,7 +61,10 @@ def _converted(library: ModuleType, file: Path, dtype: torch.dtype) -> tuple[Any
         tokenizer = error
     # transformers 5 leaves the weights of some architectures packed, where they have no gradient, unless asked
     plain = {"quantization_config": library.GgufConfig(dequantize=True)} if hasattr(library, "GgufConfig") else {}
-    return open_checkpoint(library, folder, config, dtype, named | plain)[0], tokenizer
+    model, lacks = open_checkpoint(library, folder, config, dtype, named | plain)
+    if lacks:
+        raise InputError(f"{lacks}; give a complete GGUF file")
+    return model, tokenizer
 
 
 def _required(tokenizer: Any) -> Any:

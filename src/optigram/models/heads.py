@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from optigram.errors import InputError
 from optigram.models.base import Linear, Site
-from optigram.models.hooks import Point, read_points
+from optigram.models.hooks import Point
 from optigram.models.inputs import Inputs
 from optigram.shapes import Int
 
@@ -39,7 +39,7 @@ class Head:
         source, (b, s) = Point(path, "in"), ids.shape
         given = inputs.output(ids).float()
         try:
-            state = read_points(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
+            state = Point.read_all(root, {path: source}, lambda: inputs.take_ids(ids), (b, s))[path]
         except InputError:  # the layer's weights are used, and it is not called
             return None
         weight, bias = _linear_weights(self.layer, state.to(inputs.dtype))
@@ -87,7 +87,7 @@ class ScoreHead:
         if not points:
             return {}
         shape = ids.shape[0], inputs.length(ids.shape[1])
-        states = read_points(root, points, lambda: inputs.take_ids(ids), shape)
+        states = Point.read_all(root, points, lambda: inputs.take_ids(ids), shape)
         found = [path for path in points if _same(states[path], given, points[path].whole)]
         if not found:
             return {}

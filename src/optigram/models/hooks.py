@@ -40,80 +40,80 @@ class Point(NamedTuple):
             + ("" if self.half is None else f"[{self.half}/2]")
         )
 
+    @staticmethod
+    def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> "tuple[dict[Point, int], dict[Point, int]]":
+        """The width of every point of `root` that has one state per position or text, in the order in which `run` reaches them.
+
+        The second are those of modules that run more than once in a forward, whose paths alone would be ambiguous. Single experts, which
+        read some of the positions, are left out.
+        """
+        widths: dict[Point, int] = {}
+        runs: Counter[Point] = Counter()
+
+        def note(point: Point, value: object) -> None:
+            one = point._replace(run=runs[point])
+            runs[point] += 1
+            if (state := _per_position(value, shape)) is not None:
+                widths[one] = state.shape[-1]
+            elif (state := _per_position(value, shape, turned=True)) is not None:
+                widths[one._replace(turned=True)] = state.shape[-1]
+            elif point.side == "out" and (state := _per_text(value, shape)) is not None:
+                widths[one._replace(whole=True)] = state.shape[-1]
+
+        paths = [path for path, _ in root.named_modules() if path and not EXPERT.search(path)]
+        with _watching(root, {Point(path, side) for path in paths for side in ("in", "out")}, note):
+            run()
+        once = {point: width for point, width in widths.items() if runs[Point(point.path, point.side)] == 1}
+        return once, {point: width for point, width in widths.items() if point not in once}
+
+    @staticmethod
+    def read_all(root: nn.Module, points: "Mapping[str, Point]", run: Run, shape: tuple[int, int]) -> dict[str, Tensor]:
+        """The states {name: [b s h]} at `points` of `root` while `run` calls the network with texts of `shape` (b, s).
+
+        The network is stopped as soon as the last of them is known. States are copies, for what runs after a point may add to its tensor
+        in place. No hook is left, whatever happens. Raises InputError for a point that the forward does not reach, or that has no state
+        per position.
+        """
+        found: dict[Point, Tensor] = {}
+        runs: Counter[Point] = Counter()
+        wanted = {point._replace(half=None) for point in points.values()}
+
+        def keep(point: Point, value: object) -> None:
+            runs[point] += 1
+            if runs[point] != point.run + 1:
+                return
+            state = _per_text(value, shape) if point.whole else _per_position(value, shape, point.turned)
+            if state is None:
+                raise InputError(f"{point} has no state per position; choose another module")
+            found[point] = state
+            if found.keys() == wanted:
+                raise _AllRead
+            found[point] = state.clone()
+
+        with _watching(root, wanted, keep):
+            try:
+                run()
+            except _AllRead:
+                pass
+            else:
+                missing = ", ".join(sorted(str(point) for point in wanted - found.keys()))
+                raise InputError(f"the forward does not reach {missing}; choose a module that it runs")
+        return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
+
+    @staticmethod
+    @contextlib.contextmanager
+    def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
+        """Within this, `module` gives `output` to this thread, whatever it is given."""
+        thread = threading.get_ident()
+        handle = module.register_forward_hook(lambda *_: output if threading.get_ident() == thread else None)
+        try:
+            yield
+        finally:
+            handle.remove()
+
 
 class _AllRead(BaseException):
     """Raised within a forward to end it. It is no Exception, so no network catches it by mistake."""
-
-
-def read_points(root: nn.Module, points: Mapping[str, Point], run: Run, shape: tuple[int, int]) -> dict[str, Tensor]:
-    """The states {name: [b s h]} at `points` of `root` while `run` calls the network with texts of `shape` (b, s).
-
-    The network is stopped as soon as the last of them is known. States are copies, for what runs after a point may add to its tensor
-    in place. No hook is left, whatever happens. Raises InputError for a point that the forward does not reach, or that has no state
-    per position.
-    """
-    found: dict[Point, Tensor] = {}
-    runs: Counter[Point] = Counter()
-    wanted = {point._replace(half=None) for point in points.values()}
-
-    def keep(point: Point, value: object) -> None:
-        runs[point] += 1
-        if runs[point] != point.run + 1:
-            return
-        state = _per_text(value, shape) if point.whole else _per_position(value, shape, point.turned)
-        if state is None:
-            raise InputError(f"{point} has no state per position; choose another module")
-        found[point] = state
-        if found.keys() == wanted:
-            raise _AllRead
-        found[point] = state.clone()
-
-    with _watching(root, wanted, keep):
-        try:
-            run()
-        except _AllRead:
-            pass
-        else:
-            missing = ", ".join(sorted(str(point) for point in wanted - found.keys()))
-            raise InputError(f"the forward does not reach {missing}; choose a module that it runs")
-    return {name: _part(found[point._replace(half=None)], point) for name, point in points.items()}
-
-
-def survey(root: nn.Module, run: Run, shape: tuple[int, int]) -> tuple[dict[Point, int], dict[Point, int]]:
-    """The width of every point of `root` that has one state per position or text, in the order in which `run` reaches them.
-
-    The second are those of modules that run more than once in a forward, whose paths alone would be ambiguous. Single experts, which
-    read some of the positions, are left out.
-    """
-    widths: dict[Point, int] = {}
-    runs: Counter[Point] = Counter()
-
-    def note(point: Point, value: object) -> None:
-        one = point._replace(run=runs[point])
-        runs[point] += 1
-        if (state := _per_position(value, shape)) is not None:
-            widths[one] = state.shape[-1]
-        elif (state := _per_position(value, shape, turned=True)) is not None:
-            widths[one._replace(turned=True)] = state.shape[-1]
-        elif point.side == "out" and (state := _per_text(value, shape)) is not None:
-            widths[one._replace(whole=True)] = state.shape[-1]
-
-    paths = [path for path, _ in root.named_modules() if path and not EXPERT.search(path)]
-    with _watching(root, {Point(path, side) for path in paths for side in ("in", "out")}, note):
-        run()
-    once = {point: width for point, width in widths.items() if runs[Point(point.path, point.side)] == 1}
-    return once, {point: width for point, width in widths.items() if point not in once}
-
-
-@contextlib.contextmanager
-def replaced(module: nn.Module, output: Float[Tensor, "b s d"]) -> Iterator[None]:
-    """Within this, `module` gives `output` to this thread, whatever it is given."""
-    thread = threading.get_ident()
-    handle = module.register_forward_hook(lambda *_: output if threading.get_ident() == thread else None)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextlib.contextmanager

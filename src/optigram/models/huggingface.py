@@ -5,7 +5,11 @@ it is needed.
 """
 
 import contextlib
+import functools
+import importlib
 import importlib.util
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +20,9 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
-from optigram.models.adapters import base_of, merged
-from optigram.models.bodies import body_of
-from optigram.models.checkpoint import open_checkpoint, quiet
+from optigram.models.adapters import Adapter
+from optigram.models.bodies import Body
+from optigram.models.checkpoint import open_checkpoint
 from optigram.models.gguf import read_gguf
 from optigram.models.network import Network
 from optigram.models.tokenizers import vocabulary_of
@@ -26,6 +30,10 @@ from optigram.models.tokenizers import vocabulary_of
 GGUF = ".gguf"
 MODELS = "imaginet, a folder, a GGUF file, module:factory or the id of a model on the Hugging Face Hub"
 TOKENIZER_FILES = "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"
+# what the report says, which `checkpoint` reads; and advice to callers who give embeddings to a classifier, where optigram pools itself
+READ = re.compile(
+    r"LOAD REPORT|checkpoint seem corrupted|newly initialized|were not used when initializing|did not match the original|in `inputs_embeds`"
+)
 
 
 @dataclass(frozen=True)
@@ -69,28 +77,28 @@ def open_model(
             raise InputError(f"there is no file {source}; give the path of a GGUF file")
         for package in "gguf", "accelerate":
             _need(package, "gguf")
-    with quiet(library, packed), _in_one_line(source, MODELS):
+    with _quiet(library, packed), _in_one_line(source, MODELS):
         if packed:
             model, own_tokenizer = read_gguf(library, path, dtype)
             tokenizer = own_tokenizer() if tokenizer is None and words is None else tokenizer
             remark = ""
         else:
             opening = _Opening.of(source, revision, trust_remote_code)
-            base = base_of(opening.where)
-            where = opening.where if base is None else base
+            adapter = Adapter.found(opening.where)
+            where = opening.where if adapter is None else adapter.base
             config = library.AutoConfig.from_pretrained(where, **opening.settings)
             if tokenizer is None and words is None:
-                own = base is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
+                own = adapter is None or any((Path(opening.where) / file).is_file() for file in TOKENIZER_FILES)
                 tokenizer = library.AutoTokenizer.from_pretrained(opening.where if own else where, **opening.settings)
             model, remark = open_checkpoint(library, where, config, dtype or "auto", opening.settings)
-            model = model if base is None else merged(model, opening.where)
+            model = model if adapter is None else adapter.merged_into(model)
     return wrap_model(model.to(device).eval().requires_grad_(False), tokenizer, source, words, remark)
 
 
 def open_tokenizer(source: str) -> Any:
     """A tokenizer by its Hub id, or from a folder. Raises InputError for what cannot be opened."""
     library = _transformers()
-    with quiet(library), _in_one_line(source, "a folder with a tokenizer, or the id of one on the Hugging Face Hub"):
+    with _quiet(library), _in_one_line(source, "a folder with a tokenizer, or the id of one on the Hugging Face Hub"):
         return library.AutoTokenizer.from_pretrained(source)
 
 
@@ -101,8 +109,9 @@ def wrap_model(model: Any, tokenizer: Any = None, name: str | None = None, words
     """
     if tokenizer is None and words is None:
         tokenizer = _own_tokenizer(model)
-    body = body_of(model)
-    vocabulary = vocabulary_of(len(body.embedding.weight), tokenizer, words)
+    body = Body.of(model)
+    weight: Any = body.embedding.weight
+    vocabulary = vocabulary_of(len(weight), tokenizer, words)
     cache = None if model.config.is_encoder_decoder else _transformers().DynamicCache
     network = Network(name or model.config.name_or_path or type(model).__name__, model, vocabulary, body, cache)
     network.remark = "; ".join(text for text in (remark, body.remark or _unused_head(model, network)) if text)
@@ -148,3 +157,52 @@ def _in_one_line(source: str, expected: str) -> Iterator[None]:
             f"cannot load {source!r} ({type(error).__name__}: {reason}); expected {expected}: check the spelling and the network, "
             "log in with `hf auth login` if it is gated, or give a local folder"
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet(library: ModuleType, gguf: bool = False) -> Iterator[None]:
+    """Keep the library's progress bars off the terminal, with `gguf` that of its reader of GGUF files too.
+
+    Its warnings are read, and shown afterwards unless they were acted on.
+    """
+    bars = library.utils.logging.is_progress_bar_enabled()
+    logger = logging.getLogger(library.__name__)
+    heard = _Heard(logging.WARNING)
+    handlers = logger.handlers
+    logger.handlers = [heard]
+    library.utils.logging.disable_progress_bar()
+    try:
+        with _without_bar(library.__name__) if gguf else contextlib.nullcontext():
+            yield
+    finally:
+        logger.handlers = handlers
+        if bars:
+            library.utils.logging.enable_progress_bar()
+    for record in heard.records:
+        logger.handle(record)
+
+
+class _Heard(logging.Handler):
+    """Keeps what is not about the loading report, each message once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        text = record.getMessage()
+        if not READ.search(text) and text not in {kept.getMessage() for kept in self.records}:
+            self.records.append(record)
+
+
+@contextlib.contextmanager
+def _without_bar(library: str) -> Iterator[None]:
+    """The reader of GGUF files draws a bar of its own, which no setting of the library reaches."""
+    reader: Any = importlib.import_module(f"{library}.modeling_gguf_pytorch_utils")
+    drawn = reader.tqdm
+    reader.tqdm = functools.partial(drawn, disable=True)
+    try:
+        yield
+    finally:
+        reader.tqdm = drawn

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.base import Linear, Site, States, Step, pack_left
+from optigram.models.base import Linear, Model, Site, States, Step, pack_left
 from optigram.models.gru import gru_states, gru_step
-from optigram.models.module_state import Frozen, weights_fingerprint
+from optigram.models.module_state import Frozen
 from optigram.shapes import Bool, Float, Int
-from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary, word_vocabulary
+from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
 PATHS = ("language", "visual")
 HELD = 8  # numbers for each unit that a step holds at once: state, gates, candidate
+PLACEBO_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Imaginet(nn.Module):
         self.name = name
         self.sizes = sizes or Sizes()
         self.words, self.labels = words, labels
-        self.vocabulary: Vocabulary = word_vocabulary(words)
+        self.vocabulary: Vocabulary = Vocabulary.of_words(words)
         v, d, h = len(self.vocabulary), self.sizes.embedding, self.sizes.hidden
         self.word_embedding = nn.Embedding(v, d)
         nn.init.uniform_(self.word_embedding.weight, -0.05, 0.05)  # Keras's default for an embedding, as the authors'
@@ -66,7 +67,7 @@ class Imaginet(nn.Module):
 
     @functools.cached_property
     def _fingerprint(self) -> str:
-        return weights_fingerprint(self)
+        return Frozen.weights_fingerprint(self)
 
     def __getstate__(self) -> dict:
         """A copy computes afresh what depends on the weights, for its own may be changed."""
@@ -176,3 +177,24 @@ class Imaginet(nn.Module):
     def settings(self) -> dict:
         """The arguments that build the network again, for `config.json`."""
         return {"sizes": asdict(self.sizes), "words": list(self.words), "labels": list(self.labels)}
+
+    @staticmethod
+    def placebo_of(model: Model, kind: str) -> "Imaginet":
+        """A placebo, to show how much of a gain the optimizer makes by itself: an Imaginet whose neurons mean nothing.
+
+        It has random "directions" for neurons, of each neuron's own norm and bias, or new "weights" throughout.
+        Raises InputError for a model of another kind.
+        """
+        if not isinstance(model, Imaginet):
+            raise InputError(f"expected an Imaginet to make a placebo of, got {model.name}; leave out `placebo`")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(PLACEBO_SEED)
+            made = Imaginet(model.words, model.labels, model.sizes, name=f"{model.name} (random {kind})")
+            drawn = {path: torch.randn(model.projection(path).weight.shape) for path in PATHS}
+        if kind == "directions":
+            made.load_state_dict(model.state_dict())
+            for path, directions in drawn.items():
+                norms = made.projection(path).weight.data.norm(dim=1, keepdim=True)
+                made.projection(path).weight.data = torch.nn.functional.normalize(directions, dim=1) * norms
+        made.first_words.copy_(model.first_words)
+        return made.to(model.embedding.device).eval().requires_grad_(False)

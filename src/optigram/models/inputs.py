@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.hooks import replaced
+from optigram.models.hooks import Point
 from optigram.shapes import Bool, Float, Int
 
 CHUNK = 4096  # rows of the effective matrix that are computed at a time
@@ -60,7 +60,7 @@ class Inputs:
         settings = self._settings(mask) if cache is None else {"past_key_values": cache, "use_cache": True}
         if self.direct:
             return self.body(inputs_embeds=embeds, **settings)
-        with replaced(self.embedding, embeds):
+        with Point.replaced(self.embedding, embeds):
             return self.body(self._ids_beside(embeds, mask), **settings)
 
     def output(self, ids: Int[Tensor, "b s"]) -> Tensor:
@@ -91,34 +91,35 @@ class Inputs:
             raise InputError("expected texts of one length, for this network takes no attention_mask; got texts of several")
         return ({} if mask is None else {"attention_mask": mask.long()}) | ({"use_cache": False} if self.cached else {})
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        body: nn.Module,
+        embedding: nn.Module,
+        ids: Int[Tensor, "b s"],
+        end: int | None = None,
+        padding: tuple[int, int] | None = None,
+    ) -> "Inputs":
+        """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
 
-def find_inputs(
-    name: str,
-    body: nn.Module,
-    embedding: nn.Module,
-    ids: Int[Tensor, "b s"],
-    end: int | None = None,
-    padding: tuple[int, int] | None = None,
-) -> Inputs:
-    """The inputs through which embeddings act as the ids they stand for, tried on `ids`.
-
-    Raises InputError where there is none: such a network uses ids besides their embeddings.
-    """
-    matrix, dtype = _effective_matrix(embedding)
-    ids = ids.to(matrix.device)
-    known = inspect.signature(body.forward).parameters
-    masks, cached = "attention_mask" in known, "use_cache" in known
-    for direct in (True, False) if "inputs_embeds" in known else (False,):
-        inputs = Inputs(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
-        with _unless_refused(), torch.no_grad():
-            hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
-            _check_numbers(name, body, hard[0])
-            if len(hard) == len(soft) and all(map(_alike, hard, soft)):
-                return inputs
-    raise InputError(
-        f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
-        "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
-    )
+        Raises InputError where there is none: such a network uses ids besides their embeddings.
+        """
+        matrix, dtype = _effective_matrix(embedding)
+        ids = ids.to(matrix.device)
+        known = inspect.signature(body.forward).parameters
+        masks, cached = "attention_mask" in known, "use_cache" in known
+        for direct in (True, False) if "inputs_embeds" in known else (False,):
+            inputs = cls(body, embedding, matrix, dtype, direct, masks, cached, int(ids[0, 0]), end, padding)
+            with _unless_refused(), torch.no_grad():
+                hard, soft = _tensors(inputs.take_ids(ids)), _tensors(inputs.take_embeds(matrix[ids]))
+                _check_numbers(name, body, hard[0])
+                if len(hard) == len(soft) and all(map(_alike, hard, soft)):
+                    return inputs
+        raise InputError(
+            f"{name} does not read embeddings alone: embeddings and the ids they stand for give different outputs; "
+            "a search cannot bypass its embedding, so take a model without per-layer embeddings, or name its embedding layer"
+        )
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from optigram.models.base import States, Step
-from optigram.models.hooks import Point, read_points
+from optigram.models.hooks import Point
 from optigram.models.inputs import Inputs
 from optigram.models.module_state import Frozen
 from optigram.shapes import Int
@@ -51,7 +51,7 @@ class CachedReader:
             cache.update(carried[f"keys.{layer}"], carried[f"values.{layer}"], layer)
         embeds = self.inputs.matrix[ids]
         with self.frozen:
-            states = read_points(self.module, points, lambda: self.inputs.take_embeds(embeds, cache=cache), (ids.shape[0], ids.shape[1]))
+            states = Point.read_all(self.module, points, lambda: self.inputs.take_embeds(embeds, cache=cache), (ids.shape[0], ids.shape[1]))
         filled = [(number, layer) for number, layer in enumerate(cache.layers) if layer.keys is not None]
         return (
             {site: state.to(ids.device) for site, state in states.items()},
@@ -99,7 +99,7 @@ class CachedReader:
     def _whole(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> States:
         embeds, shape = self.inputs.matrix[ids], (ids.shape[0], ids.shape[1])
         with self.frozen:
-            states = read_points(self.module, self.points(sites), lambda: self.inputs.take_embeds(embeds), shape)
+            states = Point.read_all(self.module, self.points(sites), lambda: self.inputs.take_embeds(embeds), shape)
         return {site: state.to(ids.device) for site, state in states.items()}
 
     def _weights(self) -> int:

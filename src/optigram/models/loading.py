@@ -19,7 +19,7 @@ from optigram.models.base import Model
 from optigram.models.huggingface import open_model, open_tokenizer
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.models.objects import imported, wrap_object
-from optigram.text.columns import checked_text
+from optigram.text.columns import TextColumn
 
 FORMAT = "optigram-imaginet-1"
 BUNDLED = "imaginet"
@@ -93,7 +93,7 @@ def load_imaginet(source: str, device: torch.device | str = "cpu") -> Imaginet:
 def _names(listed: Any, what: str) -> tuple[str, ...]:
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         raise TypeError(f"expected a list of names as {what}")
-    return tuple(map(checked_text, listed))
+    return tuple(map(TextColumn.checked, listed))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -65,19 +65,19 @@ class Frozen:
         for owner, name in self._wanting:
             owner[name].requires_grad_(True)
 
+    @staticmethod
+    def weights_fingerprint(module: nn.Module, prefix: str = "") -> str:
+        """A hash of all weights [hex], the same for the same numbers on any device; `prefix` goes before each name.
 
-def weights_fingerprint(module: nn.Module, prefix: str = "") -> str:
-    """A hash of all weights [hex], the same for the same numbers on any device; `prefix` goes before each name.
-
-    Raises InputError for weights on the meta device that accelerate cannot fetch: they have no numbers.
-    """
-    found = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        found.update((prefix + name).encode())
-        offloaded = isinstance(value, Tensor) and value.is_meta
-        for part in _bytes_of(_fetched(module, name) if offloaded else value):
-            found.update(part)
-    return found.hexdigest()
+        Raises InputError for weights on the meta device that accelerate cannot fetch: they have no numbers.
+        """
+        found = hashlib.sha256()
+        for name, value in sorted(module.state_dict().items()):
+            found.update((prefix + name).encode())
+            offloaded = isinstance(value, Tensor) and value.is_meta
+            for part in _bytes_of(_fetched(module, name) if offloaded else value):
+                found.update(part)
+        return found.hexdigest()
 
 
 def _offloads(hook: Any) -> bool:

@@ -12,10 +12,10 @@ from optigram.errors import InputError
 from optigram.models.base import States, Step, pack_left
 from optigram.models.bodies import Body
 from optigram.models.heads import Head, ScoreHead
-from optigram.models.hooks import Point, read_points, survey
-from optigram.models.inputs import Inputs, find_inputs
+from optigram.models.hooks import Point
+from optigram.models.inputs import Inputs
 from optigram.models.kv_cache import CachedReader
-from optigram.models.module_state import Frozen, weights_fingerprint
+from optigram.models.module_state import Frozen
 from optigram.models.sites import Sites
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import Vocabulary
@@ -51,7 +51,7 @@ class Network:
         with self.frozen, torch.no_grad():
             ids = self.probe(PROBE, seed=0)
             end = vocabulary.suffix[-1] if vocabulary.suffix else None
-            self.inputs: Inputs = find_inputs(name, body.module, body.embedding, ids, end, body.padding)
+            self.inputs: Inputs = Inputs.of(name, body.module, body.embedding, ids, end, body.padding)
             self._matrix, self.dtype = self.inputs.matrix, self.inputs.dtype
             ids = ids.to(self._matrix.device)
             widths, repeated = self._survey(ids)
@@ -62,10 +62,12 @@ class Network:
             self.sites = Sites(module, widths, logits, scores, repeated, functools.partial(self._chains, ids))
 
     def _survey(self, ids: Tensor) -> tuple[dict[Point, int], dict[Point, int]]:
-        """The widths of all points, as `hooks.survey`; a state per text that is as wide as the text is long is tried again."""
+        """The widths of all points, as `Point.survey`; a state per text that is as wide as the text is long is tried again."""
 
         def at(ids: Tensor) -> tuple[dict[Point, int], dict[Point, int]]:
-            return survey(self.module, lambda: self.inputs.take_embeds(self._matrix[ids]), (len(ids), self.inputs.length(ids.shape[1])))
+            return Point.survey(
+                self.module, lambda: self.inputs.take_embeds(self._matrix[ids]), (len(ids), self.inputs.length(ids.shape[1]))
+            )
 
         widths, repeated = at(ids)
         if any(point.whole and width == ids.shape[1] for point, width in widths.items()):
@@ -81,7 +83,7 @@ class Network:
 
     def probe(self, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:
         """Random texts [b s] that end as texts of this model do."""
-        ids = ordinary_ids(self.vocabulary, shape, seed)
+        ids = Network.ordinary_ids(self.vocabulary, shape, seed)
         if self.vocabulary.suffix:
             ids[:, -1] = self.vocabulary.suffix[-1]
         return ids
@@ -98,7 +100,7 @@ class Network:
 
     @functools.cached_property
     def _fingerprint(self) -> str:
-        return weights_fingerprint(self.module, "module.")
+        return Frozen.weights_fingerprint(self.module, "module.")
 
     @property
     def step(self) -> Step | None:
@@ -109,7 +111,7 @@ class Network:
     def _step(self) -> Step | None:
         if self._new_cache is None or not self.inputs.cached or self.routed or any(point.whole for point in self.sites.widths):
             return None
-        ids = ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
+        ids = Network.ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
         sites = [site for site in self.sites.canonical if self.sites[site].linear is None]
         reader = CachedReader(self.module, self.inputs, self.frozen, self._points, self._new_cache)
         return reader.step(ids, sites) if sites else None
@@ -171,14 +173,14 @@ class Network:
     def _read(self, embeds: Tensor, points: dict[str, Point], mask: Tensor | None) -> dict[str, Tensor]:
         shape = embeds.shape[0], self.inputs.length(embeds.shape[1])
         with self.frozen:
-            states = read_points(self.module, points, lambda: self.inputs.take_embeds(embeds, mask), shape)
+            states = Point.read_all(self.module, points, lambda: self.inputs.take_embeds(embeds, mask), shape)
         # layers may be on several devices
         return {site: state[:, : embeds.shape[1]].to(embeds.device) for site, state in states.items()}
 
-
-def ordinary_ids(vocabulary: Vocabulary, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:
-    """Random ids [b s] of tokens that are not special; special ones may have side effects. Raises InputError if there are none."""
-    ordinary = torch.tensor([i for i in range(len(vocabulary)) if i not in vocabulary.special])
-    if not len(ordinary):
-        raise InputError("the tokenizer has no ordinary token; its files are missing beside the weights, or belong to another model")
-    return ordinary[torch.randint(len(ordinary), shape, generator=torch.Generator().manual_seed(seed))]
+    @staticmethod
+    def ordinary_ids(vocabulary: Vocabulary, shape: tuple[int, int], seed: int) -> Int[Tensor, "b s"]:
+        """Random ids [b s] of tokens that are not special; special ones may have side effects. Raises InputError if there are none."""
+        ordinary = torch.tensor([i for i in range(len(vocabulary)) if i not in vocabulary.special])
+        if not len(ordinary):
+            raise InputError("the tokenizer has no ordinary token; its files are missing beside the weights, or belong to another model")
+        return ordinary[torch.randint(len(ordinary), shape, generator=torch.Generator().manual_seed(seed))]

@@ -10,7 +10,7 @@ from torch import nn
 
 from optigram.errors import InputError, nearest
 from optigram.imports import is_import_path, working_directory_first
-from optigram.models.adapters import unwrapped_peft
+from optigram.models.adapters import Adapter
 from optigram.models.base import Model
 from optigram.models.bodies import Body
 from optigram.models.heads import Head
@@ -104,7 +104,7 @@ def _lacking(source: object) -> list[str]:
 def _unwrapped(source: Any, lacking: list[str]) -> tuple[nn.Module, Any]:
     """The torch module in an object of another tool, and its tokenizer, if it has one."""
     tokenizer = getattr(source, "tokenizer", None)
-    source = unwrapped_peft(source)
+    source = Adapter.unwrapped(source)
     for attribute in WRAPPERS:
         inner = getattr(source, attribute, None)
         if isinstance(inner, nn.Module):

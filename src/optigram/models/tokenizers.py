@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from optigram.errors import InputError
-from optigram.text.vocabulary import Vocabulary, joined
+from optigram.text.vocabulary import Vocabulary
 
 UNUSED = re.compile(r"\[?<?\|?(unused|extra_id_|reserved_?\w*?|madeupword|pad)_?\d+\|?>?\]?")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -83,7 +83,7 @@ def _of_words(words: Sequence[str]) -> Vocabulary:
     ids = {word: i for i, word in enumerate(words)}
     unknown = next((ids[word] for word in UNKNOWNS if word in ids), None)
     special = frozenset(i for i, word in enumerate(words) if re.fullmatch(r"<.+>|\[.+\]", word))
-    encode, decode = functools.partial(_encode_words, ids, unknown), functools.partial(joined, tuple(words))
+    encode, decode = functools.partial(_encode_words, ids, unknown), functools.partial(Vocabulary.joined, tuple(words))
     return Vocabulary(tuple(words), special, encode, decode, spans=_blank_spans)
 
 

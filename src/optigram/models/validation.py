@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from optigram.models.base import Model
-from optigram.models.hooks import read_points
+from optigram.models.hooks import Point
 from optigram.models.kv_cache import CLOSE
-from optigram.models.network import Network, ordinary_ids
+from optigram.models.network import Network
 from optigram.models.sites import LOGITS, Sites
 
 SHAPE = 4, 9  # texts, and tokens of each
@@ -40,7 +40,7 @@ def checks(model: Model) -> list[_Check]:
 
 def _checks(model: Model, network: Network | None) -> Iterator[_Check]:
     allowed = HALF if network is not None and network.dtype in (torch.float16, torch.bfloat16) else EXACT
-    ids = ordinary_ids(model.vocabulary, SHAPE, seed=1) if network is None else network.probe(SHAPE, seed=1)
+    ids = Network.ordinary_ids(model.vocabulary, SHAPE, seed=1) if network is None else network.probe(SHAPE, seed=1)
     ids = ids.to(model.embedding.device)
     sites = _read_sites(model)
     if network is not None:
@@ -98,7 +98,7 @@ def _read(model: Model, ids: Tensor, sites: list[str], keep: Tensor | None = Non
 def _from_ids(model: Network, ids: Tensor, sites: list[str]) -> dict[str, Tensor]:
     points = {site: model.sites.point(site) for site in sites}
     shape = SHAPE[0], model.inputs.length(SHAPE[1])
-    states = read_points(model.module, points, lambda: model.inputs.take_ids(ids), shape)
+    states = Point.read_all(model.module, points, lambda: model.inputs.take_ids(ids), shape)
     return {site: state[:, : SHAPE[1]] for site, state in states.items()}
 
 
@@ -140,7 +140,7 @@ def _padding(model: Model, ids: Tensor, sites: list[str], allowed: float) -> _Ch
 
 def _round_trip(model: Model) -> _Check:
     vocabulary = model.vocabulary
-    chosen = ordinary_ids(vocabulary, (1, SAMPLE), seed=2)[0].unique().tolist()
+    chosen = Network.ordinary_ids(vocabulary, (1, SAMPLE), seed=2)[0].unique().tolist()
     share = sum(vocabulary.survives([i]) for i in chosen) / len(chosen)
     return _Check(
         "tokens survive decoding and encoding",

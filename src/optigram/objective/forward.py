@@ -94,7 +94,7 @@ def read(
     return _arranged(torch.cat(found)[torch.cat(numbers).argsort()], k1, surprisal), cost
 
 
-def _read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
+def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
     """Activations of texts, each read from its first word, at a cost of one forward per text."""
     rows = _with_owners(ids)
     return _arranged(_whole(model, rows, parts, len(ids) == 1, Blocks(), None), len(ids), None)[..., 0]

@@ -69,6 +69,8 @@ def _kept(ids: np.ndarray, activation: np.ndarray, surprisal: np.ndarray) -> np.
     nats, values = surprisal[order].astype(np.float64), activation[order].astype(np.float64)
     cells = np.minimum(nats // CELL_WIDTH, CELLS - 1)
     keep = np.concatenate([[True], cells[1:] != cells[:-1]])
-    corners = (values - PENALTIES[:, None] * nats).argmax(axis=1)  # argmax takes the first of equals, which has the highest activation
+    corners = (values - PENALTIES[:, None] * nats).argmax(
+        axis=1
+    )  # of equal values argmax takes the first, which has the highest activation
     keep[corners] = True
     return order[keep]

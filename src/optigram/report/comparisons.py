@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import Interval, compare, site_of, soft_gap
+from optigram.study.statistics import Comparison, Interval, site_of
 
 if TYPE_CHECKING:
     from optigram.study.estimate import Row
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def methods_grid(records: Sequence[Record]) -> Grid:
     """Every method of every arm against corpus search, with its cost, its soft-to-hard gap and the cosine of emb."""
     rows = []
-    for one in compare(records):
+    for one in Comparison.all_of(records):
         here = [record for record in records if record.arm == one.arm and site_of(record.target) == one.site]
         cosines = [record.notes["cosine"] for record in here if record.method == one.method and "cosine" in record.notes]
         rows.append(
@@ -24,7 +24,7 @@ def methods_grid(records: Sequence[Record]) -> Grid:
                 one.method,
                 one.ratio.show(),
                 one.show_wins(),
-                soft_gap(here, one.method).show(),
+                Comparison.soft_gap(here, one.method).show(),
                 Interval.median(cosines).show() if cosines else "",
                 f"{one.forwards:,.0f}",
                 str(one.neurons),

@@ -55,12 +55,12 @@ class Word(NamedTuple):
             found += Word.joined(heat.words[first:last], heat.without[first:last], piece) if free else [cls(piece, None, False)]
         return found
 
-
-def visible(word: str) -> str:
-    """The word with every character that prints nothing, or turns the direction of what follows, as its code: "⟨U+200F⟩"."""
-    if word in SIGNS:
-        return SIGNS[word]
-    return "".join(_sign(word, i) for i in range(len(word)))
+    @staticmethod
+    def visible(word: str) -> str:
+        """The word with every character that prints nothing, or turns the direction of what follows, as its code: "⟨U+200F⟩"."""
+        if word in SIGNS:
+            return SIGNS[word]
+        return "".join(_sign(word, i) for i in range(len(word)))
 
 
 def _sign(word: str, i: int) -> str:

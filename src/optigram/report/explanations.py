@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from optigram.report.escape import visible
+from optigram.report.escape import Word
 from optigram.runs.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def _table(explanation: Explanation) -> Table:
     table.add_column("without", justify="right")
     table.add_column("best in its place", overflow="fold")
     for place in explanation.places:
-        others = [f"{visible(one.word.strip())} {one.activation - own:+.2f}" for one in place.substitutions]
+        others = [f"{Word.visible(one.word.strip())} {one.activation - own:+.2f}" for one in place.substitutions]
         without = "" if place.without is None else f"{place.without - own:+.3f}"
-        table.add_row(Text(visible(place.word.strip())), without, Text(", ".join(others)))
+        table.add_row(Text(Word.visible(place.word.strip())), without, Text(", ".join(others)))
     return table
 
 
@@ -85,10 +85,10 @@ def _html(one: Explanation) -> str:
     own = one.activation
     rows = []
     for place in one.places:
-        others = ", ".join(f"{visible(other.word.strip())} {other.activation - own:+.2f}" for other in place.substitutions)
+        others = ", ".join(f"{Word.visible(other.word.strip())} {other.activation - own:+.2f}" for other in place.substitutions)
         without = "" if place.without is None else f"{place.without - own:+.3f}"
-        cells = (visible(place.word.strip()), without, others)
+        cells = (Word.visible(place.word.strip()), without, others)
         rows.append("<tr>" + "".join(f"<td><bdi>{html.escape(cell)}</bdi></td>" for cell in cells) + "</tr>")
     head = "<tr><th>word</th><th>without it</th><th>best substitutes</th></tr>"
-    title = f"<b>{html.escape(one.target)}</b> {own:.3f}: {html.escape(visible(one.text))}"
+    title = f"<b>{html.escape(one.target)}</b> {own:.3f}: {html.escape(Word.visible(one.text))}"
     return f"<p>{title}</p><table>{head}{''.join(rows)}</table><p>{html.escape(one.order())}</p>"

@@ -12,7 +12,7 @@ from optigram.report.comparisons import duration
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import CORPUS_SECONDS, Record
 from optigram.study.evidence import Evidence
-from optigram.study.statistics import FEW, Comparison, activations, compare, grouped, site_of
+from optigram.study.statistics import FEW, Comparison, activations, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
 N_GRAMS = "n-grams of the corpus, in a random order"
@@ -69,7 +69,7 @@ def overview(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
 
 def _parts(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
     """An overview of each arm."""
-    comparisons = compare(records)
+    comparisons = Comparison.all_of(records)
     colours = colours_of([BASELINE, *dict.fromkeys(record.method for record in records)])
     return [
         _Part(
@@ -102,7 +102,7 @@ def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
 
 def _headline(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
     """For each site of the first arm: its neurons, and how often each method is above the best corpus text. Nothing is selected."""
-    first = [one for one in compare(records) if one.arm == records[0].arm]
+    first = [one for one in Comparison.all_of(records) if one.arm == records[0].arm]
     return [
         (f"{here[0].neurons:,} neurons of {site}", [_wins(one) for one in here])
         for site, here in grouped(first, lambda one: one.site).items()

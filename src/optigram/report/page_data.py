@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optigram.optimize.baseline import BASELINE
-from optigram.report.escape import Word, visible
+from optigram.report.escape import Word
 from optigram.runs.folder import RunFolder
 from optigram.runs.options import FindOptions, flag_of
 from optigram.runs.records import Record
@@ -98,7 +98,7 @@ def _text(record: Record, number: int, heat: Heat | None, manifest: Mapping[str,
 
 def _words(words: Sequence[Word]) -> dict[str, Any]:
     fixed = [place for place, word in enumerate(words) if not word.free]
-    made = {"words": [visible(word.text) for word in words], "without": [short(word.without) for word in words]}
+    made = {"words": [Word.visible(word.text) for word in words], "without": [short(word.without) for word in words]}
     return made | ({"fixed": fixed} if fixed else {})
 
 
@@ -108,7 +108,7 @@ def _surroundings(evidence: Evidence) -> dict[str, Any]:
         "aliases": list(evidence.aliases),
         "tried": evidence.tried,
         "substitutes": [
-            [[visible(one.word), short(one.activation)] for one in evidence.substitutes if one.position == place] for place in places
+            [[Word.visible(one.word), short(one.activation)] for one in evidence.substitutes if one.position == place] for place in places
         ],
         "examples": [_example(example) for example in evidence.examples],
     }

@@ -14,10 +14,10 @@ from optigram.files import versions
 from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
 from optigram.report.colours import INK, shade
-from optigram.report.escape import Word, visible
+from optigram.report.escape import Word
 from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder
-from optigram.runs.records import Record, table
+from optigram.runs.records import Record, RecordFile
 from optigram.study.evidence import Evidence, Heat
 from optigram.study.statistics import site_of
 
@@ -109,7 +109,7 @@ class Results(Sequence[Record]):
 
     def to_arrow(self) -> pa.Table:
         """One row per record, with the columns of `records.parquet`."""
-        return table(self.records)
+        return RecordFile.table(self.records)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The rows of `to_arrow` as a pandas data frame; pandas must be installed."""
@@ -211,7 +211,7 @@ def _text(record: Record, heat: Heat | None) -> str:
     pieces = record.pieces()
     if heat is None:
         bold = len(pieces) > 1
-        shown = [(html.escape(visible(piece)), free and bold) for piece, free in pieces]
+        shown = [(html.escape(Word.visible(piece)), free and bold) for piece, free in pieces]
         return "".join(f"<bdi><b>{piece}</b></bdi>" if free else f"<bdi>{piece}</bdi>" for piece, free in shown)
     words = Word.of_record(record, heat)
     shades, top = shade(record.activation, [word.without for word in words])
@@ -221,5 +221,5 @@ def _text(record: Record, heat: Heat | None) -> str:
         style += ";font-weight:bold" if word.free and len(pieces) > 1 else ""
         style += ";text-decoration:underline 2px" if i == top else ""
         change = "" if word.without is None else f' title="{record.activation - word.without:+.3f}"'
-        made.append(f'<bdi style="{style}"{change}>{html.escape(visible(word.text))}</bdi>')
+        made.append(f'<bdi style="{style}"{change}>{html.escape(Word.visible(word.text))}</bdi>')
     return " ".join(made)

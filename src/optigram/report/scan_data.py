@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.compute as compute
 
 from optigram.errors import InputError
-from optigram.report.escape import visible
+from optigram.report.escape import Word
 from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
-from optigram.scanning.export.rows import tokens_of
+from optigram.scanning.export.rows import Neuron
 from optigram.scanning.results import ScanResults
 from optigram.study.statistics import grouped, site_of
 
@@ -93,11 +93,11 @@ def _place(row: Mapping[str, Any]) -> dict[str, Any]:
     words: list[str] = []
     kept: list[float] = []
     at = 0
-    tokens = [row["text"]] if row["spans"] is None else tokens_of(row)
+    tokens = [row["text"]] if row["spans"] is None else Neuron.tokens_of(row)
     for i, word in enumerate(tokens):
         value = None if values is None or row["spans"] is None else values[i]
         if word or not words:
-            words.append(visible(word))
+            words.append(Word.visible(word))
             kept += [] if value is None else [value]
         elif value is not None and abs(value) > abs(kept[-1]):  # a further piece of the same character
             kept[-1] = value

@@ -12,9 +12,8 @@ from optigram.optimize.baseline import BASELINE
 from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
-from optigram.report.scan_tables import question
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanFolder, ScanResults
 from optigram.study.statistics import grouped, site_of
 
 
@@ -44,7 +43,7 @@ def scan_overview(
 
 def _facts(found: ScanResults) -> dict[str, str]:
     """What was read, a few words per fact."""
-    about, settings = found.about, found.about["scan"]["settings"]
+    about = found.about
     shards = about["shards"]
     told = {
         "model": about["scan"]["model"],
@@ -52,7 +51,7 @@ def _facts(found: ScanResults) -> dict[str, str]:
         "documents": f"{about['documents']:,}",
         "tokens": f"{about['tokens']:,}",
         "targets": f"{len(found):,}",
-        "question": question(settings),
+        "question": ScanFolder.question(found.about["scan"]["settings"]),
         "shards": "" if len(shards["done"]) == shards["of"] else f"{len(shards['done'])} of {shards['of']}",
         "left out": found.left_out,
         "time": f"{duration(about['seconds'])} of one process",

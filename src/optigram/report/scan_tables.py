@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from optigram.report.colours import INK, lit
-from optigram.report.escape import visible
+from optigram.report.escape import Word
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanFolder, ScanResults
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,13 +45,13 @@ def places_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _marked(row: Mapping[str, Any]) -> Text:
     """The text of a window, its tokens in the colour of their activations; the token of the place is bold and underlined."""
     if row["spans"] is None:
-        return Text(visible(row["text"]))
+        return Text(Word.visible(row["text"]))
     colours = [None] * len(row["ids"]) if row["activations"] is None else lit(row["activations"])
     text, place = Text(), 0
     for number, (begin, end) in enumerate(zip(row["spans"][::2], row["spans"][1::2], strict=True)):
         style = [f"{INK} on {colours[number]}"] * bool(colours[number]) + ["bold underline"] * (number == row["position"] - row["begin"])
         for part, shown in ((row["text"][place:begin], ""), (row["text"][max(begin, place) : end], " ".join(style))):
-            text.append(visible(part) if part else "", shown)
+            text.append(Word.visible(part) if part else "", shown)
         place = max(place, end)
     return text
 
@@ -66,14 +66,9 @@ def summary(found: ScanResults) -> str:
     special = "counted" if settings["special"] else "left out"
     broken = f" {found.left_out}." if found.left_out else ""
     return (
-        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {question(settings)}."
+        f"{len(found):,} targets, {about['documents']:,} documents, {about['tokens']:,} tokens, {ScanFolder.question(settings)}."
         f"{left} special tokens {special}.{part}{broken} {about['seconds']:.0f} s of workers, {rate:,.0f} tokens a second."
     )
-
-
-def question(settings: Mapping[str, Any]) -> str:
-    """The question of a scan, in a few words."""
-    return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
 
 def corpus_curve(found: ScanResults, target: str, records: Iterable[Record] = ()) -> "Figure":

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from optigram.optimize.baseline import BASELINE
 from optigram.report.colours import INK, shade
-from optigram.report.escape import Word, visible
+from optigram.report.escape import Word
 from optigram.runs.records import Record
 from optigram.study.evidence import Evidence, Heat
 
@@ -63,11 +63,11 @@ class _WholeText:
     def text(self, styled: bool) -> Text:
         """Bold and coloured, or with ** around free words that something surrounds."""
         if not styled:
-            return Text(visible(self.record.marked()))
+            return Text(Word.visible(self.record.marked()))
         if self.heat is not None:
             return _heated(self.record.activation, Word.of_record(self.record, self.heat))
         pieces = self.record.pieces()
-        return Text.assemble(*((visible(piece), "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
+        return Text.assemble(*((Word.visible(piece), "bold" if free and len(pieces) > 1 else "") for piece, free in pieces))
 
 
 def _heated(activation: float, words: Sequence[Word]) -> Text:
@@ -77,7 +77,7 @@ def _heated(activation: float, words: Sequence[Word]) -> Text:
     surrounded = not all(word.free for word in words)
     found = Text()
     for place, (word, colour) in enumerate(zip(words, shades, strict=True)):
-        shown = visible(word.text if spaced or word.free else word.text.strip())
+        shown = Word.visible(word.text if spaced or word.free else word.text.strip())
         if spaced and not word.free and place + 1 < len(words) and words[place + 1].text.startswith(" "):
             shown = shown.rstrip(" ")
         style = [f"{INK} on {colour}"] * bool(colour) + ["bold"] * (surrounded and word.free) + ["underline"] * (place == top)

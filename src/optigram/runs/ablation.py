@@ -74,5 +74,5 @@ def with_others(
 
 
 def _steepest(objective: Objective, ids: Int[torch.Tensor, "k t"], count: int) -> Int[torch.Tensor, "k t w"]:
-    """Rows of the lexicon, so many for each place."""
+    """The `count` rows of the lexicon that the gradient ranks highest at each place."""
     return objective.gradient(ids[:, None])[:, 0].topk(count, dim=-1).indices.cpu()

@@ -16,15 +16,14 @@ import torch
 from safetensors import SafetensorError
 
 from optigram.errors import InputError
-from optigram.files import versions, written_whole
+from optigram.files import FolderCache, versions, written_whole
 from optigram.models.base import Model
-from optigram.models.network import ordinary_ids
+from optigram.models.network import Network
 
 FORMAT = 1
 KINDS = ("ngrams", "states", "sampled")  # of files: a folder for each
 MOST = 2 << 30  # bytes of all files together
 PROBED = 8  # tokens of the text whose states tell networks apart
-FOLDER = "OPTIGRAM_CACHE"  # the environment variable that names another folder
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ class Cache:
     @classmethod
     def usual(cls) -> "Cache":
         """The user's own: `OPTIGRAM_CACHE`, or `optigram` in `XDG_CACHE_HOME` or `~/.cache`."""
-        named = os.environ.get(FOLDER)
-        return cls(Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "optigram")
+        return cls(FolderCache.base())
 
     @staticmethod
     def key(model: Model, site: str, **parts: Any) -> str:
@@ -50,7 +48,7 @@ class Cache:
         The states of one text at `site` are part of it: they tell two networks with the same weights apart, such as one with a hook.
         """
         device = model.embedding.device
-        ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
+        ids = Network.ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
         with torch.no_grad():
             states = model.read(model.embedding[ids], [site])[site].float().cpu().numpy().tobytes()
         computed: Mapping[str, Any] = {

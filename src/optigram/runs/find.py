@@ -121,7 +121,7 @@ def run_plan(
 
 
 def _must_differ(top: int, apart: float, front: bool) -> bool:
-    """Whether the texts of a target may have only so many words in common."""
+    """Whether the texts of a target are bounded in the words that they have in common."""
     return top > 1 and apart < 1 and not front
 
 

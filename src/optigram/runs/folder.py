@@ -9,7 +9,7 @@ from typing import Any
 
 from optigram.errors import InputError
 from optigram.files import parse_json, versions, writable_folder, written_whole
-from optigram.runs.records import Record, read, write
+from optigram.runs.records import Record, RecordFile
 
 try:
     import fcntl
@@ -85,7 +85,7 @@ class RunFolder:
 
         The manifest comes last, so a folder that has one is complete.
         """
-        write(records, folder / RECORDS)
+        RecordFile.write(records, folder / RECORDS)
         RunFolder.write_manifest(folder, {"format": STUDY_FORMAT if "study" in about else RUN_FORMAT, "versions": versions(), **about})
 
     @staticmethod
@@ -140,7 +140,7 @@ def _plausible(manifest: dict[str, Any]) -> bool:
 
 def _read(path: Path) -> list[Record]:
     try:
-        return read(path)
+        return RecordFile.read(path)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"cannot read the records in {path} ({str(error)[:200]}); run the same again into a new folder") from error
 

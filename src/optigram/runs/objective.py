@@ -12,7 +12,7 @@ from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.models.lengths import check_length
 from optigram.models.loading import load
-from optigram.models.sites import aliases
+from optigram.models.sites import Sites
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs.options import LENGTH, MOST_WORDS, FindOptions, ObjectiveOptions
@@ -103,7 +103,7 @@ def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:
 
 def _made_elsewhere(model: Model, site: str, made_for: str | None) -> bool:
     """Whether an autoencoder names another site of this model; a name that the model does not know proves nothing."""
-    return made_for is not None and made_for in model.sites and aliases(model, made_for) != aliases(model, site)
+    return made_for is not None and made_for in model.sites and Sites.aliases(model, made_for) != Sites.aliases(model, site)
 
 
 def _sae_fit(model: Model, site: str, autoencoder: SparseAutoencoder, texts: Sequence[str] = ()) -> Fit:

@@ -115,22 +115,26 @@ class Record:
         return json.dumps({name: value for name, value in asdict(self).items() if name not in ("arm", "trace")}, ensure_ascii=False)
 
 
-def table(records: Iterable[Record]) -> pa.Table:
-    """Records as an Arrow table. `notes` become a JSON string."""
-    rows = [asdict(record) | {"notes": json.dumps(record.notes)} for record in records]
-    return pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS))
+class RecordFile:
+    """Records as an Arrow table, and as the Parquet file of a run."""
 
+    @staticmethod
+    def table(records: Iterable[Record]) -> pa.Table:
+        """Records as an Arrow table. `notes` become a JSON string."""
+        rows = [asdict(record) | {"notes": json.dumps(record.notes)} for record in records]
+        return pa.Table.from_pylist(rows, schema=pa.schema(COLUMNS))
 
-def write(records: Iterable[Record], path: Path) -> None:
-    """Write `table` as a Parquet file, whole."""
-    with written_whole(path) as temporary:
-        parquet.write_table(table(records), temporary, compression="zstd")
+    @staticmethod
+    def write(records: Iterable[Record], path: Path) -> None:
+        """Write `table` as a Parquet file, whole."""
+        with written_whole(path) as temporary:
+            parquet.write_table(RecordFile.table(records), temporary, compression="zstd")
 
-
-def read(path: Path) -> list[Record]:
-    """The records that `write` wrote."""
-    rows = parquet.read_table(path).to_pylist()
-    return [Record(**row | {"notes": json.loads(row["notes"])}) for row in rows]
+    @staticmethod
+    def read(path: Path) -> list[Record]:
+        """The records that `write` wrote."""
+        rows = parquet.read_table(path).to_pylist()
+        return [Record(**row | {"notes": json.loads(row["notes"])}) for row in rows]
 
 
 assert [field.name for field in fields(Record)] == list(COLUMNS)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optigram.models.base import Model
-from optigram.models.sites import aliases
+from optigram.models.sites import Sites
 from optigram.targets.build import neuron
 
 SHOWN = 5  # names of units
@@ -26,7 +26,7 @@ def list_sites(model: Model) -> Iterator[_SiteEntry]:
     """Every site once, under its shortest name."""
     seen = set()
     for name, site in model.sites.items():
-        known = aliases(model, name)
+        known = Sites.aliases(model, name)
         path = known.get("module", "")
         if path in seen:
             continue

@@ -163,10 +163,10 @@ class Batch:
         begin = row * self.counted.shape[1]
         return begin + position, begin + self.first[row]
 
-
-def uploaded(arrays: Sequence[np.ndarray], device: torch.device) -> list[Int[Tensor, " _"]]:
-    """Arrays of whole numbers on a device, by one copy that nothing waits for."""
-    whole = torch.from_numpy(np.concatenate(arrays).astype(np.int64, copy=False))
-    if device.type == "cuda":
-        whole = whole.pin_memory()
-    return list(whole.to(device, non_blocking=True).split([len(array) for array in arrays]))
+    @staticmethod
+    def uploaded(arrays: Sequence[np.ndarray], device: torch.device) -> list[Int[Tensor, " _"]]:
+        """Arrays of whole numbers on a device, by one copy that nothing waits for."""
+        whole = torch.from_numpy(np.concatenate(arrays).astype(np.int64, copy=False))
+        if device.type == "cuda":
+            whole = whole.pin_memory()
+        return list(whole.to(device, non_blocking=True).split([len(array) for array in arrays]))

@@ -13,7 +13,7 @@ from optigram.scanning.chunks import Chunk, Queue, ReadSettings
 from optigram.scanning.examples import Examples
 from optigram.scanning.forward import Forward
 from optigram.shapes import Float
-from optigram.text.documents import Document, fetch
+from optigram.text.documents import Document
 from optigram.text.formats import Source
 from optigram.text.vocabulary import Vocabulary
 
@@ -61,7 +61,7 @@ class Contexts:
         for number, document in enumerate(found.document.tolist()):
             members[document].append(number)
         held: list[Document] = []
-        for text in fetch(known, members):
+        for text in Document.fetch(known, members):
             held.append(text)
             if len(held) >= TOGETHER:
                 yield from self._of_texts(held, found, members)

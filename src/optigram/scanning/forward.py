@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from optigram.models.base import Model, States
-from optigram.models.network import ordinary_ids
-from optigram.scanning.chunks import Chunk, uploaded
+from optigram.models.network import Network
+from optigram.scanning.chunks import Batch, Chunk
 from optigram.shapes import Int
 
 PROBED = 12  # tokens of the text that shows whether a model is causal
@@ -21,7 +21,7 @@ def _is_causal(model: Model, sites: Sequence[str]) -> bool:
     """Whether states depend on nothing that follows them; then padding at the end needs no mask."""
     if model.step is not None and model.step.serves(sites):
         return True
-    ids = ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
+    ids = Network.ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(model.embedding.device)
     other = ids.clone()
     other[0, -1] = ids[0, 0] if ids[0, 0] != ids[0, -1] else ids[0, 1]
     with torch.inference_mode():
@@ -65,7 +65,7 @@ class Forward:
         device = self.model.embedding.device
         lengths = [len(chunk.ids) for chunk in chunks]
         lengths += lengths[-1:] * (rows - len(chunks))
-        flat, ends = uploaded((_filled(chunks, width, rows).ravel(), np.array(lengths)), device)
+        flat, ends = Batch.uploaded((_filled(chunks, width, rows).ravel(), np.array(lengths)), device)
         ids, keep = flat.view(rows, width), torch.arange(width, device=device) < ends[:, None] if self.masked else None
         states = self.model.read(self.model.embedding[ids], self.sites, keep)
         return {site: state[: len(chunks)] for site, state in states.items()}

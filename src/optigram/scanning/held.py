@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.scanning.chunks import Batch, Chunk, uploaded
+from optigram.scanning.chunks import Batch, Chunk
 from optigram.scanning.top_places import Candidates, Entries
 from optigram.shapes import Bool, Float, Int
 
 HELD, HELD_FAR = 1 << 28, 1 << 31  # bytes of activations that may wait, on a CPU and on other devices
 MOST = 64  # batches that may wait
-SPARE = 8  # one place in so many beyond those that are kept is taken at first, since places with equal folds are kept once
+SPARE = 8  # one more place for every 8 that are kept is taken at first, since places with equal folds are kept once
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Held:
         row, target, sign, number, part, group = (each[order] for each in (row, target, sign, number, part, group))
         row, within = row - begins[number], target - np.asarray(self.starts)[part]
         device = self.batches[0].high.device
-        rows, columns, signs = uploaded((row, within, sign), device)
+        rows, columns, signs = Batch.uploaded((row, within, sign), device)
         edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1)).tolist()
         scores, positions = [], []
         for begin, end in itertools.pairwise(edges):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optigram.models.base import Model, States
 from optigram.scanning.activations import ActivationReader
-from optigram.scanning.chunks import Batch, Chunk, Queue, uploaded
+from optigram.scanning.chunks import Batch, Chunk, Queue
 from optigram.scanning.forward import Forward
 from optigram.scanning.held import Held
 from optigram.scanning.plan import ScanSettings
@@ -72,7 +72,7 @@ class InContextScan:
         level = self.statistics.note_tokens(batch.document, batch.tokens, self.settings.seed)
         self.statistics.count += int(batch.tokens.sum())
         arrays = (level, batch.document, batch.first, batch.counted.ravel(), *batch.uncounted, *self.tally.draw(batch))
-        level, document, first, counted, place, stand_in, thinned, rows = uploaded(arrays, self.tally.device)
+        level, document, first, counted, place, stand_in, thinned, rows = Batch.uploaded(arrays, self.tally.device)
         counted = counted.view(batch.counted.shape).bool()
         ends = (self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts)
         values, high, low, broken = zip(*ends, strict=True)

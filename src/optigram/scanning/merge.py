@@ -18,14 +18,13 @@ from optigram.files import written_whole
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.contexts import Context, Contexts
 from optigram.scanning.examples import SPLITS, Examples
-from optigram.scanning.merging import merge_states
 from optigram.scanning.plan import STATE, Plan
 from optigram.scanning.results import MANIFEST
 from optigram.scanning.state import State
 from optigram.scanning.statistics import EDGES, ZERO
 from optigram.scanning.worker import Worker
 from optigram.targets.target import Target
-from optigram.text.documents import place_of
+from optigram.text.documents import Document
 from optigram.text.formats import CUT_BITS
 from optigram.text.shards import SPLITTABLE
 
@@ -58,7 +57,7 @@ def merged(plan: Plan, folder: Path) -> State:
     if not done:
         raise InputError(f"no shard of the scan in {folder} is done yet; run `optigram work {folder}`")
     states = (_part(plan, folder, shard) for shard in done)  # one by one, for a state may be large
-    return merge_states(states, plan.settings.sample)
+    return State.merged(states, plan.settings.sample)
 
 
 def _part(plan: Plan, folder: Path, shard: int) -> State:
@@ -107,7 +106,7 @@ def _rows(worker: Worker, state: State, found: Examples) -> Iterator[dict]:
 
 def _row(plan: Plan, state: State, found: Examples, number: int, context: Context) -> dict:
     document = int(found.document[number])
-    number_of_source, place = place_of(document)
+    number_of_source, place = Document.place_of(document)
     source = plan.sources[number_of_source]
     return {
         "target": state.targets[found.target[number]],
@@ -134,7 +133,7 @@ def _refuse_nothing(state: State) -> None:
 def _named(plan: Plan, state: State) -> Iterator[str]:
     """Where the first documents with values that are not finite stand."""
     for document in state.statistics.broken_in.tolist():
-        number, place = place_of(document)
+        number, place = Document.place_of(document)
         source = plan.sources[number]
         lines = source.kind in SPLITTABLE
         yield f"{source.path} at {'byte' if lines else 'row'} {place if lines else place >> CUT_BITS}"

@@ -14,7 +14,7 @@ from typing import Any
 from optigram.errors import InputError
 from optigram.files import parse_json, written_whole
 from optigram.models.base import Model
-from optigram.scanning.results import FORMAT, PLAN, refuse_other_format
+from optigram.scanning.results import FORMAT, PLAN, ScanFolder
 from optigram.text.formats import Part, Source
 from optigram.text.hub import HUB
 from optigram.text.shards import Shard
@@ -136,7 +136,7 @@ class Plan:
         path = folder / PLAN if folder.is_dir() else folder
         try:
             found = parse_json(path.read_text(encoding="utf-8"))
-            refuse_other_format(folder, found)
+            ScanFolder.refuse_other_format(folder, found)
             plan = cls(
                 found["model"],
                 found["dtype"],

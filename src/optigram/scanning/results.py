@@ -31,6 +31,29 @@ COLUMNS = (
 SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
 
 
+class ScanFolder:
+    """What is known of a scan by its files and settings."""
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Whether a folder is that of a scan, finished or not."""
+        return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
+
+    @staticmethod
+    def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
+        """Raise InputError if another version of optigram made the scan in a folder."""
+        if (made := scan.get("format", "an older format")) != FORMAT:
+            version = (scan.get("versions") or {}).get("optigram", "another version")
+            raise InputError(
+                f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
+            )
+
+    @staticmethod
+    def question(settings: Mapping[str, Any]) -> str:
+        """The question of a scan with these settings, in a few words."""
+        return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
+
+
 @dataclass(frozen=True, repr=False)
 class ScanResults:
     """The best places of every target, and the statistics of its activations.
@@ -51,7 +74,7 @@ class ScanResults:
         folder = Path(folder)
         try:
             about = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
-            refuse_other_format(folder, about["scan"])
+            ScanFolder.refuse_other_format(folder, about["scan"])
             found = [parquet.read_table(folder / f"{name}.parquet") for name in TABLES]
             for table, columns in zip(found, COLUMNS, strict=True):
                 table.select(columns)
@@ -161,7 +184,7 @@ class ScanResults:
     def save(self, folder: Path | str) -> None:
         """Write the tables and the manifest to a folder, which `load` and the commands read. Raises InputError if it holds a scan."""
         folder = Path(folder)
-        if is_scan(folder):
+        if ScanFolder.is_in(folder):
             raise InputError(f"{folder} already holds a scan; name another folder, or remove it")
         writable_folder(folder)
         for name in TABLES:
@@ -181,20 +204,6 @@ def _check_manifest(about: Mapping[str, Any]) -> None:
     names = {name: scan["settings"][name] for name in ("question", "length", "context", "skipped", "special")}
     if not all(isinstance(path, str) for path in paths) or not names or not read or (broken["values"] and not broken["in"]):
         raise ValueError(f"{MANIFEST} was changed")
-
-
-def is_scan(folder: Path) -> bool:
-    """Whether a folder is that of a scan, finished or not."""
-    return (folder / PLAN).is_file() or (folder / f"{TABLES[0]}.parquet").is_file()
-
-
-def refuse_other_format(folder: Path, scan: Mapping[str, Any]) -> None:
-    """Raise InputError if another version of optigram made the scan in a folder."""
-    if (made := scan.get("format", "an older format")) != FORMAT:
-        version = (scan.get("versions") or {}).get("optigram", "another version")
-        raise InputError(
-            f"the scan in {folder} was made by optigram {version} ({made}), this version reads {FORMAT}; scan again into a new folder"
-        )
 
 
 def _shortened(row: Mapping[str, Any]) -> str:

@@ -26,10 +26,10 @@ from optigram.scanning.plan import PARTS, Plan, ScanSettings
 from optigram.scanning.results import ScanResults
 from optigram.scanning.worker import Worker
 from optigram.targets.target import Target, resolve
-from optigram.text.documents import documents
+from optigram.text.documents import Document
 from optigram.text.formats import Source
 from optigram.text.shards import shards as split
-from optigram.text.sources import Corpus, open_corpus, sampled_count, sources
+from optigram.text.sources import Corpus, open_corpus, sampled_count
 
 SHARD = 1 << 26  # bytes of text in a shard by default
 ALONE = Place()
@@ -190,14 +190,14 @@ def _on_disk(corpus: Corpus, folder: Path) -> tuple[Source, ...]:
     if not path.exists():
         with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"text": text}) + "\n" for text in corpus.texts())
-    return sources([str(path)])
+    return Corpus.of([str(path)]).sources
 
 
 def _refuse_empty(known: Sequence[Source], name: str) -> None:
     """Raise InputError if a corpus has no text, or not the column that is asked for. What cannot be read counts as text here."""
     bad: list[str] = []
     for part in split(known, 1, 1)[0]:
-        if next(documents(known, part, bad.append), None) is not None or bad:
+        if next(Document.all_of(known, part, bad.append), None) is not None or bad:
             return
     raise InputError(f"the corpus {name!r} is empty; give at least one text")
 

@@ -19,7 +19,7 @@ from optigram.scanning.plan import PARTS, Plan
 from optigram.scanning.prefetch import prefetch
 from optigram.scanning.state import State
 from optigram.targets.target import Target, resolve
-from optigram.text.documents import Document, documents, place_of
+from optigram.text.documents import Document
 from optigram.text.formats import Part
 from optigram.text.hub import HUB
 from optigram.text.sources import changed
@@ -120,9 +120,9 @@ class _Texts:
         sizes = [max(part.end - part.begin, 1) for part in self.shard]
         before, whole = 0, sum(sizes)
         for part, size in zip(self.shard, sizes, strict=True):
-            for text in documents(self.plan.sources, part, self.tell):
+            for text in Document.all_of(self.plan.sources, part, self.tell):
                 self.count += 1
-                self.share = (before + min(place_of(text.number)[1] - part.begin, size)) / whole
+                self.share = (before + min(Document.place_of(text.number)[1] - part.begin, size)) / whole
                 yield text
             before += size
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from optigram.methods import Corpus, chains
 from optigram.models.base import Model
+from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
-from optigram.models.placebo import placebo
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import corpus_for
@@ -126,7 +126,7 @@ class StudyContext:
 
     @functools.cache  # noqa: B019 - a context lives as long as its process
     def _placebo(self, kind: str) -> Model:
-        return placebo(self.model, kind)
+        return Imaginet.placebo_of(self.model, kind)
 
     def missing(self, folder: Path) -> list[Cell]:
         """The cells that have no file in the folder."""

@@ -12,7 +12,7 @@ from optigram.imports import is_import_path, refuse_imports
 from optigram.methods import registry
 from optigram.models.base import Model
 from optigram.models.loading import load
-from optigram.models.sites import aliases
+from optigram.models.sites import Sites
 from optigram.objective.objective import Objective
 from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus import corpus_for
@@ -167,4 +167,4 @@ def _known(values: torch.Tensor) -> list[float | None]:
 def _aliases(objective: Objective, number: int) -> list[str]:
     """Other tools' names for the site of a target's first term."""
     site = objective.targets[number].terms[0].site
-    return [name for name in dict.fromkeys(aliases(objective.model, site).values()) if name != site]
+    return [name for name in dict.fromkeys(Sites.aliases(objective.model, site).values()) if name != site]

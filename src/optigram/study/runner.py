@@ -16,7 +16,7 @@ from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
 from optigram.runs.folder import CELLS, MANIFEST, RECORDS, STUDY_FORMAT, RunFolder
-from optigram.runs.records import Record, read, write
+from optigram.runs.records import Record, RecordFile
 from optigram.study.cells import Cell, StudyContext
 from optigram.study.spec import Study
 
@@ -50,8 +50,8 @@ def run_study(
     for cell in (engine or functools.partial(processes.run, workers=workers))(job, todo):
         done += 1
         show(done, len(cells), f"{cell.arm} {cell.method}")
-    records = [record for cell in cells for record in read(folder / CELLS / cell.file)]
-    write(records, folder / RECORDS)
+    records = [record for cell in cells for record in RecordFile.read(folder / CELLS / cell.file)]
+    RecordFile.write(records, folder / RECORDS)
     return records
 
 
@@ -74,7 +74,7 @@ def _job(study: Study, device: str, folder: Path) -> Job[StudyContext, Cell]:
 
 
 def _do(folder: Path, context: StudyContext, cell: Cell) -> None:
-    write(context.run(cell), folder / cell.file)
+    RecordFile.write(context.run(cell), folder / cell.file)
 
 
 def _differences(old: Any, new: Any, where: str = "") -> list[str]:

@@ -84,7 +84,7 @@ class Study(ObjectiveOptions):
         try:
             found = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"cannot read the study {str(path)!r:.80} ({error.strerror}); give a TOML file") from error
+            raise InputError(f"cannot read the study {str(path)!r:.300} ({error.strerror}); give a TOML file") from error
         except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and what is nested too deep
             raise InputError(f"{path} is not TOML: {str(error)[:200]}") from error
         try:

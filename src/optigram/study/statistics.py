@@ -133,15 +133,21 @@ class Comparison:
             forwards=float(np.median(spent)),
         )
 
+    @staticmethod
+    def soft_gap(records: Iterable[Record], method: str) -> Interval:
+        """The median over neurons of (soft - hard) / |soft|: the share of the soft text's activation that is lost in discrete words."""
+        pairs = [(record.notes["soft"], record.activation) for record in records if record.method == method and "soft" in record.notes]
+        return Interval.median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
 
-def compare(records: Sequence[Record], baseline: str = BASELINE) -> list[Comparison]:
-    """Every method of every arm and site against the baseline of the same arm, in the order of the records."""
-    made = []
-    for group in grouped(records, lambda record: (record.arm, site_of(record.target))).values():
-        methods = list(dict.fromkeys(record.method for record in group))
-        if baseline in methods:
-            made += [Comparison.of(group, method, baseline) for method in methods if method != baseline]
-    return Comparison.with_holm(made)
+    @classmethod
+    def all_of(cls, records: Sequence[Record], baseline: str = BASELINE) -> "list[Comparison]":
+        """Every method of every arm and site against the baseline of the same arm, in the order of the records."""
+        made = []
+        for group in grouped(records, lambda record: (record.arm, site_of(record.target))).values():
+            methods = list(dict.fromkeys(record.method for record in group))
+            if baseline in methods:
+                made += [cls.of(group, method, baseline) for method in methods if method != baseline]
+        return cls.with_holm(made)
 
 
 def activations(records: Iterable[Record], method: str) -> dict[str, float]:
@@ -189,12 +195,6 @@ def curve(records: Sequence[Record], method: str, baseline: str = BASELINE, poin
         low, middle, high = np.quantile(reached, [0.25, 0.5, 0.75], method="lower")
         made.append((float(at), float(low), float(middle), float(high)))
     return made
-
-
-def soft_gap(records: Iterable[Record], method: str) -> Interval:
-    """The median over neurons of (soft - hard) / |soft|: the share of the soft text's activation that is lost in discrete words."""
-    pairs = [(record.notes["soft"], record.activation) for record in records if record.method == method and "soft" in record.notes]
-    return Interval.median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

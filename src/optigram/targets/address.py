@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optigram.errors import InputError
-from optigram.text.columns import checked_text
+from optigram.text.columns import TextColumn
 
 Pool = Literal["last", "max", "mean", "anywhere"] | int  # over positions; an int is one position, counted from 0
 POOLS = ("last", "max", "mean", "anywhere")
@@ -31,7 +31,7 @@ QUOTED = r'"(?:[^"\\]|\\.)*"'
 NUMBER = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 JOIN = re.compile(r"\s+([+-])\s+")
 POOL = re.compile(r"@([a-z]+|\d+)$")
-TERM = re.compile(rf'(?:({NUMBER})\*)?([^\s:@,"*]+(?:@in)?):\s*(?:({QUOTED}|[^\s"#]+)#(?=.))?(.+)', re.DOTALL)
+TERM = re.compile(rf'(?:({NUMBER})\*)?((?!-)[^\s:@,"*]+(?:@in)?):\s*(?:({QUOTED}|[^\s"#]+)#(?=.))?(.+)', re.DOTALL)
 UNITS = re.compile(rf'\s*({QUOTED}|[^",]+)\s*(?:,|$)')
 PLAIN_UNIT = re.compile(r"[\w.'/ ]+")
 PLAIN_FILE = re.compile(r"[\w./~:+-]+")
@@ -66,7 +66,7 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Parse an address; `str()` of the result parses to the same. Raises InputError. No file is opened, nothing is imported."""
         try:
-            words = checked_text(text).strip()
+            words = TextColumn.checked(text).strip()
         except ValueError as error:
             raise InputError(f"{error} of the address {text[:80]!r}; write the whole character") from error
         end = POOL.search(_without_names(words))
@@ -84,10 +84,10 @@ class Address:
         lead = "-" if shown.startswith(" -") else ""
         return lead + shown[3:] + (f"@{self.pool}" if self.pool != "last" else "")
 
-
-def holds(weight: float) -> bool:
-    """Whether float32 has a number for a weight: finite, not 0, and with all its digits."""
-    return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
+    @staticmethod
+    def holds(weight: float) -> bool:
+        """Whether float32 has a number for a weight: finite, not 0, and with all its digits."""
+        return math.isfinite(weight) and SMALLEST <= abs(weight) <= LARGEST
 
 
 def _without_names(text: str) -> str:
@@ -109,7 +109,7 @@ def _term(text: str, sign: int, address: str) -> Term:
     if not match:
         raise InputError(f"malformed address {address!r}; {HELP}")
     number, site, file, units = match.groups()
-    if number is not None and not holds(float(number)):
+    if number is not None and not Address.holds(float(number)):
         raise InputError(
             f"a weight of {number:.40} in {address!r:.200}; give a finite weight, as float32 can hold it, or leave the term out"
         )

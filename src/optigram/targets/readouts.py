@@ -8,7 +8,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.shapes import Float
 from optigram.targets import address as addresses
-from optigram.targets.address import CUSTOM, LOG_PROB, MEMORY, holds
+from optigram.targets.address import CUSTOM, LOG_PROB, MEMORY, Address
 from optigram.targets.custom import Custom
 from optigram.targets.latent import SparseAutoencoder
 
@@ -81,7 +81,7 @@ class Term:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not holds(self.weight):
+        if not Address.holds(self.weight):
             raise InputError(f"expected a finite weight other than 0, as float32 can hold it, got {self.weight}")
 
     def written(self) -> addresses.Term:

@@ -11,12 +11,6 @@ from optigram.errors import InputError
 MOST = 20  # names in a message
 
 
-def shown(names: Iterable[str]) -> str:
-    """The names of tensors, of which a file may hold many and long ones."""
-    found = [name[:60] for name in names]
-    return ", ".join(found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST) or "none"
-
-
 @dataclass(frozen=True)
 class SaeConfig:
     """Entries of a configuration file or object, read with their types. `source` is named in errors. null stands for no entry."""
@@ -66,5 +60,11 @@ class SaeConfig:
         return SaeConfig(found or {}, self.source)
 
     def _wrong(self, name: str, expected: str) -> InputError:
-        shown = " ".join(ascii(self.value(name))[:60].split())
-        return InputError(f"{self.source}: expected {name} in its configuration to be {expected}, got {shown}")
+        found = " ".join(ascii(self.value(name))[:60].split())
+        return InputError(f"{self.source}: expected {name} in its configuration to be {expected}, got {found}")
+
+    @staticmethod
+    def shown(names: Iterable[str]) -> str:
+        """The names of tensors, of which a file may hold many and long ones."""
+        found = [name[:60] for name in names]
+        return ", ".join(found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST) or "none"

@@ -22,7 +22,7 @@ from optigram.files import is_file
 from optigram.shapes import Float
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import SparseAutoencoder
-from optigram.targets.sae_config import shown
+from optigram.targets.sae_config import SaeConfig
 from optigram.targets.sae_layouts import Tensors, autoencoder_of
 from optigram.targets.sae_objects import convert_autoencoder
 
@@ -42,12 +42,13 @@ def open_autoencoder(source: Any) -> SparseAutoencoder:
     path = Path(source)
     for name, layout in FORMATS.items():
         weights = path if path.name == name else path / name
-        if is_file(weights):
+        plain = weights == path and layout.config is not None and layout.needs_config and not is_file(path.parent / layout.config)
+        if is_file(weights) and not plain:  # a plain file may have the name that a library gives
             config = {} if layout.config is None else _config(weights.parent / layout.config, layout.needs_config)
             found = layout.read(weights)
             for tensor in layout.needed:
                 if tensor not in found:
-                    raise InputError(f"{source} has no tensor {tensor!r}; it holds {shown(found)}")
+                    raise InputError(f"{source} has no tensor {tensor!r}; it holds {SaeConfig.shown(found)}")
             return autoencoder_of(*layout.adapt(found, config, source), source)
     if is_file(path):
         return autoencoder_of(_safetensors(path), {}, source)
@@ -62,7 +63,7 @@ def read_vector(source: str, name: str) -> Float[Tensor, " h"]:
         raise InputError(f"no file {source!r}; expected a .safetensors file with a direction named {name!r}")
     known = _safetensors(Path(source))
     if name not in known:
-        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {shown(known)}")
+        raise InputError(f"{source} holds no direction {name!r}{nearest(name, known)}; it holds {SaeConfig.shown(known)}")
     if known[name].ndim != 1 or not len(known[name]):
         raise InputError(f"{name!r} in {source} has the shape {list(known[name].shape)}; expected a direction, of one dimension")
     return as_float32(known[name], f"a direction {name!r} in {source}")

@@ -12,7 +12,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.targets.float32 import as_float32
 from optigram.targets.latent import Scaling, SparseAutoencoder
-from optigram.targets.sae_config import SaeConfig, shown
+from optigram.targets.sae_config import SaeConfig
 
 Tensors = dict[str, Tensor]
 
@@ -77,7 +77,7 @@ def _saelens_kind(found: Tensors, config: SaeConfig, source: str) -> str:
     if kind not in KINDS or activation not in ("relu", "topk"):
         raise InputError(f"{source} is of the kind {kind:.40} ({activation:.40}); expected {', '.join(KINDS)}")
     if (threshold and kind in ("standard", "gated", "topk", "transcoder", "skip_transcoder")) or gate != (kind == "gated"):
-        raise InputError(f"{source} is of the kind {kind}, but holds {shown(sorted(found))}; name its architecture in cfg.json")
+        raise InputError(f"{source} is of the kind {kind}, but holds {SaeConfig.shown(sorted(found))}; name its architecture in cfg.json")
     return kind
 
 
@@ -192,7 +192,7 @@ def _plain(found: Tensors, config: SaeConfig, source: str) -> SparseAutoencoder:
 
 def _named(found: Tensors, name: str, source: str) -> Tensor:
     if name not in found:
-        raise InputError(f"{source} has no tensor {name!r}; it holds {shown(found)}")
+        raise InputError(f"{source} has no tensor {name!r}; it holds {SaeConfig.shown(found)}")
     return found[name]
 
 

@@ -42,18 +42,18 @@ class TextColumn(NamedTuple):
         if not isinstance(value, str | bytes | None):
             raise ValueError(f"expected text in column {self.name!r}, got {type(value).__name__}")
         key = next((row[name] for name in IMAGE_COLUMNS if name in row), None)
-        return checked_text(value or ""), str(key) if isinstance(key, str | int) else None
+        return TextColumn.checked(value or ""), str(key) if isinstance(key, str | int) else None
 
-
-def checked_text(text: str | bytes) -> str:
-    """The text. Raises ValueError for bytes that are not UTF-8, and for half of a surrogate pair, which JSON can spell."""
-    try:
-        if isinstance(text, bytes):
-            return text.decode()
-        if not text.isascii():
-            text.encode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"expected UTF-8, got byte {error.object[error.start]:#04x} at {error.start}") from error
-    except UnicodeEncodeError as error:
-        raise ValueError(f"expected text, got half of a surrogate pair at character {error.start}") from error
-    return text
+    @staticmethod
+    def checked(text: str | bytes) -> str:
+        """The text. Raises ValueError for bytes that are not UTF-8, and for half of a surrogate pair, which JSON can spell."""
+        try:
+            if isinstance(text, bytes):
+                return text.decode()
+            if not text.isascii():
+                text.encode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"expected UTF-8, got byte {error.object[error.start]:#04x} at {error.start}") from error
+        except UnicodeEncodeError as error:
+            raise ValueError(f"expected text, got half of a surrogate pair at character {error.start}") from error
+        return text

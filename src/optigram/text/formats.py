@@ -13,8 +13,8 @@ from typing import NamedTuple
 from optigram.errors import InputError
 from optigram.files import parse_json
 from optigram.text.columns import TextColumn
-from optigram.text.hub import HUB, hub_rows
-from optigram.text.lines import LONGEST, Line, lines
+from optigram.text.hub import HUB, HubData
+from optigram.text.lines import LONGEST, Line
 from optigram.text.packed import BOM, BROKEN, PACKED, PackedFile
 from optigram.text.tables import Row, TableFile, Tell
 
@@ -40,6 +40,35 @@ class Source(NamedTuple):
     column: str | None = None
     others: str = ""
 
+    @staticmethod
+    def format_of(path: Path) -> tuple[str, str]:
+        """The format and compression of a file, by its ending in any case; others are plain text. Raises InputError for binary files."""
+        packed = PACKED.get(path.suffix.lower(), "")
+        suffix = path.with_suffix("").suffix if packed else path.suffix
+        kind = KINDS.get(suffix.lower(), "lines")
+        first = b"" if kind == "parquet" else PackedFile(str(path), packed).first()
+        if first.startswith(WIDE):
+            raise InputError(f"{str(path)!r} is text in UTF-16 or UTF-32; save it as UTF-8")
+        if b"\0" in first:
+            raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
+        return kind, packed
+
+    def read(self, part: "Part", tell: Tell) -> "Iterator[_Row]":
+        """The texts of a part, in order. What cannot be read is skipped if `tell` returns. Raises InputError for a missing column."""
+        if self.kind == "lines":
+            for line in _lines(self, part, tell, LONGEST):
+                yield from (_Row(line.offset, text) for text in _decoded(self, line, tell))
+            return
+        column = None if self.column is None else TextColumn(self.column)
+        for place, row in _rows(self, part, tell):
+            column = column or TextColumn.among(row, None, repr(self.path))
+            try:
+                text, image = column.pick(row)
+            except ValueError as error:
+                tell(f"{self.path} at {f'byte {place}' if self.kind == 'jsonl' else f'row {place >> CUT_BITS}'} ({error})")
+                continue
+            yield from _cut(place, text, image)
+
 
 class Part(NamedTuple):
     """Part of the source with number `source`: lines that begin at bytes [begin, end), row groups, or shards of a Hub data set."""
@@ -55,36 +84,6 @@ class _Row(NamedTuple):
     place: int
     text: str
     image: str | None = None
-
-
-def file_format(path: Path) -> tuple[str, str]:
-    """The format and compression of a file, by its ending in any case; an unknown one is plain text. Raises InputError for binary files."""
-    packed = PACKED.get(path.suffix.lower(), "")
-    suffix = path.with_suffix("").suffix if packed else path.suffix
-    kind = KINDS.get(suffix.lower(), "lines")
-    first = b"" if kind == "parquet" else PackedFile(str(path), packed).first()
-    if first.startswith(WIDE):
-        raise InputError(f"{str(path)!r} is text in UTF-16 or UTF-32; save it as UTF-8")
-    if b"\0" in first:
-        raise InputError(f"{str(path)!r} is a binary file; give texts as UTF-8 text, .csv, .tsv, .jsonl, .parquet or COCO .json")
-    return kind, packed
-
-
-def read_rows(source: Source, part: Part, tell: Tell) -> Iterator[_Row]:
-    """The texts of a part, in order. What cannot be read is skipped if `tell` returns. Raises InputError for a column that is not there."""
-    if source.kind == "lines":
-        for line in _lines(source, part, tell, LONGEST):
-            yield from (_Row(line.offset, text) for text in _decoded(source, line, tell))
-        return
-    column = None if source.column is None else TextColumn(source.column)
-    for place, row in _rows(source, part, tell):
-        column = column or TextColumn.among(row, None, repr(source.path))
-        try:
-            text, image = column.pick(row)
-        except ValueError as error:
-            tell(f"{source.path} at {f'byte {place}' if source.kind == 'jsonl' else f'row {place >> CUT_BITS}'} ({error})")
-            continue
-        yield from _cut(place, text, image)
 
 
 def _rows(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, Row]]:
@@ -105,7 +104,7 @@ def _rows(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, Row]]:
 def _table(source: Source, part: Part, tell: Tell) -> Iterator[tuple[int, Row]]:
     """The rows of a part of a table by number."""
     if source.kind == HUB:
-        yield from enumerate(hub_rows(source.path, part.begin), part.begin << ROW_BITS)
+        yield from enumerate(HubData(source.path).rows(part.begin), part.begin << ROW_BITS)
     else:
         file = TableFile(source.path, source.packed, source.kind, source.column)
         yield from file.rows(part.begin, None if part.end == WHOLE else part.end, tell)
@@ -116,7 +115,7 @@ def _lines(source: Source, part: Part, tell: Tell, longest: int | None) -> Itera
     read = 0
     try:
         with PackedFile(source.path, source.packed).open() as file:
-            for line in lines(file, part.begin, end, longest):
+            for line in Line.all_in(file, part.begin, end, longest):
                 read = line.offset + len(line.data)
                 yield line
     except BROKEN as error:

@@ -10,16 +10,22 @@ from optigram.errors import InputError
 HUB = "hf:"
 
 
-def hub_shards(name: str) -> tuple[int, str, list[str] | None]:
-    """The number of shards of a data set, a mark of its version, and its columns, where they are known before it is read."""
-    data = _opened(name)
-    return data.num_shards, f"{name} {data.num_shards}", data.column_names
+class HubData:
+    """A data set by its name, such as `hf:NAME:SPLIT`. Raises InputError where it cannot be opened."""
 
+    def __init__(self, name: str) -> None:
+        self.name, self._data = name, _opened(name)
+        self.shards: int = self._data.num_shards
+        self.columns: list[str] | None = self._data.column_names  # None: known only when it is read
 
-def hub_rows(name: str, shard: int) -> Iterator[dict[str, Any]]:
-    """The rows of one shard of a data set."""
-    data = _opened(name)
-    yield from data.shard(num_shards=data.num_shards, index=shard)
+    @property
+    def mark(self) -> str:
+        """What changes with its version."""
+        return f"{self.name} {self.shards}"
+
+    def rows(self, shard: int) -> Iterator[dict[str, Any]]:
+        """The rows of one shard."""
+        yield from self._data.shard(num_shards=self.shards, index=shard)
 
 
 def _opened(name: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from optigram.errors import InputError
-from optigram.text.columns import TextColumn, checked_text
+from optigram.text.columns import TextColumn
 
 MEMORY, MOST = 1 << 26, 1 << 30  # bytes of texts from an iterable that are kept in memory, and on disk
 EXPECTED = "expected a path, texts, Paths or a data set as corpus"
@@ -107,7 +107,7 @@ def _texts(items: Iterable[Any], column: TextColumn | None, where: str) -> Itera
                     raise ValueError("expected a text, got a row")
                 yield column.pick(item)[0]
             elif isinstance(item, str):
-                yield checked_text(item)
+                yield TextColumn.checked(item)
             else:
                 raise ValueError(f"expected a text, a Path or a row, got {type(item).__name__}")
         except ValueError as error:

@@ -16,24 +16,24 @@ class Line(NamedTuple):
     offset: int
     data: bytes
 
+    @classmethod
+    def all_in(cls, file: io.BufferedIOBase, begin: int, end: int, longest: int | None = LONGEST) -> "Iterator[Line]":
+        """The lines that begin at bytes [begin, end); those longer than `longest` in pieces, cut at spaces where possible.
 
-def lines(file: io.BufferedIOBase, begin: int, end: int, longest: int | None = LONGEST) -> Iterator[Line]:
-    """The lines that begin at bytes [begin, end); those longer than `longest` in pieces, cut at spaces where possible.
-
-    A line ends with a line feed, a carriage return, or both. Lines between two line feeds belong to where the first of them begins.
-    """
-    offset = _next_line(file, begin)
-    while offset < end:
-        rest = b""
-        while data := rest + file.readline(-1 if longest is None else longest - len(rest)):
-            ended = longest is None or data.endswith(b"\n") or len(data) < longest
-            edge = len(data) if ended else _edge(data)
-            yield from _split(offset, data[:edge])
-            offset, rest = offset + edge, data[edge:]
-            if ended:
-                break
-        else:
-            return
+        A line ends with a line feed, a carriage return, or both. Lines between two line feeds belong to where the first of them begins.
+        """
+        offset = _next_line(file, begin)
+        while offset < end:
+            rest = b""
+            while data := rest + file.readline(-1 if longest is None else longest - len(rest)):
+                ended = longest is None or data.endswith(b"\n") or len(data) < longest
+                edge = len(data) if ended else _edge(data)
+                yield from _split(offset, data[:edge])
+                offset, rest = offset + edge, data[edge:]
+                if ended:
+                    break
+            else:
+                return
 
 
 def _split(offset: int, data: bytes) -> Iterator[Line]:

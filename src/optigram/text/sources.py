@@ -12,9 +12,9 @@ from typing import Any
 from optigram.errors import InputError
 from optigram.files import is_file
 from optigram.text.columns import TextColumn
-from optigram.text.documents import Document, documents
-from optigram.text.formats import KINDS, Source, file_format
-from optigram.text.hub import HUB, hub_shards
+from optigram.text.documents import Document
+from optigram.text.formats import KINDS, Source
+from optigram.text.hub import HUB, HubData
 from optigram.text.in_memory import held_texts
 from optigram.text.packed import PACKED
 from optigram.text.shards import shards
@@ -41,7 +41,7 @@ class Corpus:
     @classmethod
     def of(cls, names: Sequence[str], column: str | None = None) -> "Corpus":
         """The corpus of files, globs and `hf:NAME`. Raises InputError where there are none."""
-        found = sources(names, column)
+        found = _sources(names, column)
         shown = " + ".join(names[:3]) + (f" + {len(names) - 3} more" if names[3:] else "")
         chosen = {(source.column, source.others): source for source in reversed(found) if source.column is not None and source.others}
         remarks = [TextColumn(str(text), (others,)).remarks(repr(source.path)) for (text, others), source in chosen.items()]
@@ -70,8 +70,26 @@ class Corpus:
 
     def _documents(self) -> Iterator[Document]:
         for part in shards(self.sources, 1, 1)[0]:
-            yield from documents(self.sources, part)
+            yield from Document.all_of(self.sources, part)
         yield from (Document(number, text) for number, text in enumerate(self.held) if text.strip())
+
+
+def sampled_count(source: Any) -> int | None:
+    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
+    if not isinstance(source, str) or not source.startswith(SAMPLED):
+        return None
+    count = source.removeprefix(SAMPLED)
+    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
+        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
+    return int(count)
+
+
+def changed(source: Source) -> bool:
+    """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
+    if source.kind == HUB:
+        return False
+    path = Path(source.path)
+    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
 def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
@@ -102,7 +120,7 @@ def open_corpus(corpus: Any, column: str | None = None) -> Corpus:
     return Corpus(f"{len(texts):,} texts", held=texts, remarks=tuple(remarks))
 
 
-def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
+def _sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ...]:
     """The sources that names, globs and `hf:NAME` stand for, in order, each once. Raises InputError where there are none.
 
     `column` holds the texts in all that do not name their own with `::COLUMN`.
@@ -111,24 +129,6 @@ def sources(names: Sequence[str], column: str | None = None) -> tuple[Source, ..
     if not found:
         raise InputError("expected a corpus; give --corpus FILE")
     return tuple(found.values())
-
-
-def sampled_count(source: Any) -> int | None:
-    """The N of `sampled:N`, or None for any other corpus. Raises InputError for an N out of range."""
-    if not isinstance(source, str) or not source.startswith(SAMPLED):
-        return None
-    count = source.removeprefix(SAMPLED)
-    if not count.isdecimal() or len(count) > len(str(MOST_SAMPLED)) or not 1 <= int(count) <= MOST_SAMPLED:
-        raise InputError(f"expected sampled:N with N from 1 to {MOST_SAMPLED:,}, such as sampled:20000, got {source!r:.60}")
-    return int(count)
-
-
-def changed(source: Source) -> bool:
-    """Whether a file has changed since the plan was made: its length, or bytes from 16 places of it."""
-    if source.kind == HUB:
-        return False
-    path = Path(source.path)
-    return not is_file(path) or path.stat().st_size != source.size or _mark(path) != source.mark
 
 
 def _names_a_file(text: str) -> bool:
@@ -145,9 +145,9 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
     if COLUMN in name and not is_file(name):
         name, _, column = name.rpartition(COLUMN)
     if name.startswith(HUB):
-        count, mark, names = hub_shards(name)
-        text = None if names is None else TextColumn.among(names, column, repr(name))
-        yield _with_column(Source(name, HUB, "", count, mark, column), text)
+        data = HubData(name)
+        text = None if data.columns is None else TextColumn.among(data.columns, column, repr(name))
+        yield _with_column(Source(name, HUB, "", data.shards, data.mark, column), text)
         return
     globbed = glob.glob(name, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
     paths = [name] if is_file(name) else sorted(filter(is_file, globbed))
@@ -161,7 +161,7 @@ def _named(name: str, column: str | None) -> Iterator[Source]:
 
 def _file(path: Path, column: str | None) -> Source:
     try:
-        kind, packed = file_format(path)
+        kind, packed = Source.format_of(path)
         source = Source(str(path), kind, packed, path.stat().st_size, _mark(path), column)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror})") from error

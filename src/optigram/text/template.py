@@ -10,7 +10,7 @@ from optigram.text.vocabulary import UNKNOWNS, Vocabulary
 
 SLOT = re.compile(r"\{(\d*)\}")
 SLOT_MARK = "\ue000"  # stands for a slot in a chat template; a character that no text has
-WORDS, TRIED = 32, 4096  # words of the vocabulary that are put into a slot, found among so many
+WORDS, TRIED = 32, 4096  # words that are put into a slot, found among the first words of the vocabulary
 SENTINELS = ("\n", ",", "1", "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from optigram.errors import InputError
-from optigram.text.columns import checked_text
+from optigram.text.columns import TextColumn
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 UNKNOWNS = (UNKNOWN, "[UNK]")
@@ -52,7 +52,7 @@ class Vocabulary:
     def known_ids(self, text: str) -> tuple[int, ...]:
         """The ids of a text without unknown words. Raises InputError for the first unknown word, and for half of a surrogate pair."""
         try:
-            text = checked_text(text)
+            text = TextColumn.checked(text)
         except ValueError as error:
             raise InputError(f"{error} of {text!r:.200}; write the whole character") from error
         unknown = {i for i in self.special if self.tokens[i] in UNKNOWNS}
@@ -62,33 +62,33 @@ class Vocabulary:
             raise InputError(f"the model does not know the word {word!r}; leave it out or spell it another way")
         return tuple(ids)
 
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> "Vocabulary":
+        """A vocabulary of whole words, in id order: `<pad>`, `<end>`, `<unk>`, then `words`."""
+        tokens = (PAD, END, UNKNOWN, *words)
+        ids = {token: i for i, token in enumerate(tokens)}
+        unknown = ids[UNKNOWN]
+        return cls(
+            tokens=tokens,
+            special=frozenset(range(3)),
+            encode=functools.partial(_encode_words, ids, unknown),
+            decode=functools.partial(Vocabulary.joined, tokens),
+            spans=_word_spans,
+        )
 
-def words_of(text: str) -> list[str]:
-    """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
-    return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
+    @staticmethod
+    def joined(tokens: Sequence[str], chosen: Iterable[int]) -> str:
+        """The tokens with these ids, separated by spaces."""
+        return " ".join(tokens[i] for i in chosen)
 
-
-def word_vocabulary(words: Sequence[str]) -> Vocabulary:
-    """A vocabulary of whole words, in id order: `<pad>`, `<end>`, `<unk>`, then `words`."""
-    tokens = (PAD, END, UNKNOWN, *words)
-    ids = {token: i for i, token in enumerate(tokens)}
-    unknown = ids[UNKNOWN]
-    return Vocabulary(
-        tokens=tokens,
-        special=frozenset(range(3)),
-        encode=functools.partial(_encode_words, ids, unknown),
-        decode=functools.partial(joined, tokens),
-        spans=_word_spans,
-    )
+    @staticmethod
+    def words_of(text: str) -> list[str]:
+        """Lower-case words of letters and digits; apostrophes are removed ("city's" is "citys"), as in Karpathy's tokens."""
+        return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
 
 
 def _encode_words(ids: dict[str, int], unknown: int, text: str) -> list[int]:
-    return [ids.get(word, unknown) for word in words_of(text)]
-
-
-def joined(tokens: Sequence[str], chosen: Iterable[int]) -> str:
-    """The tokens with these ids, separated by spaces."""
-    return " ".join(tokens[i] for i in chosen)
+    return [ids.get(word, unknown) for word in Vocabulary.words_of(text)]
 
 
 def _word_spans(text: str) -> list[tuple[int, int]]:

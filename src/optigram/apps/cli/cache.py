@@ -13,14 +13,16 @@ app = typer.Typer()
 def _cache(clear: Annotated[bool, typer.Option("--clear", help="remove everything that is kept")] = False) -> None:
     """Show where and how much optigram keeps between calls, or clear it.
 
-    Corpus searches leave there what the next neuron of the same site needs, and models the texts that they sampled.
+    Corpus searches leave there what the next neuron of the same site needs, models the texts that they sampled, and GGUF files what
+    they were converted to.
     """
+    from optigram.models.gguf import CACHE
     from optigram.runs.cache import Cache
 
     kept = Cache.usual()
-    sizes = kept.sizes()
+    sizes = kept.sizes() | {CACHE.kind: CACHE.bytes()}
     for kind, size in sizes.items():
         typer.echo(f"{kind}: {size / 1e6:,.1f} MB")
-    typer.echo(f"{sum(sizes.values()) / 1e6:,.1f} MB of at most {kept.most / 1e6:,.0f} MB in {kept.folder}")
+    typer.echo(f"{sum(sizes.values()) / 1e6:,.1f} MB of at most {(kept.most + CACHE.room) / 1e6:,.0f} MB in {kept.folder}")
     if clear:
-        typer.echo(f"removed {kept.clear() / 1e6:,.1f} MB")
+        typer.echo(f"removed {(CACHE.clear() + kept.clear()) / 1e6:,.1f} MB")

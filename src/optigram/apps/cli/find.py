@@ -1,37 +1,87 @@
 """Commands that search and score: demo, find, score, explain."""
 
+import functools
+import inspect
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic.fields import FieldInfo
 
-from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets, with_find_options
+from optigram.apps.cli.options import Around, Chat, Device, FluencyModel, Json, Model, Out, Quiet, Seed, Targets
 from optigram.apps.cli.output import INTERRUPTED, console, print_records, tell
 from optigram.errors import Interrupted
-
-if TYPE_CHECKING:
-    from optigram.runs.options import FindOptions
+from optigram.runs.options import FindOptions, flag_of
 
 PANEL = "Search"
 
+PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help
+
 app = typer.Typer()
+
+
+def _panel(name: str) -> str:
+    extra: Any = FindOptions.model_fields[name].json_schema_extra
+    return extra["panel"]
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    """The option of a field: its type as typer reads it, its help and its default, in words where those say more."""
+    extra: Any = field.json_schema_extra
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    help_ = f"{field.description}; one of {', '.join(map(str, choices))}" if choices else field.description
+    default = ",".join(field.default) or None if isinstance(field.default, tuple) else field.default
+    shown = extra["shown"] or not (default is None or isinstance(default, bool))
+    option = typer.Option(flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
+    annotation = Annotated[_kind(field.annotation), option]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
+
+
+def _kind(annotation: Any) -> Any:
+    """What typer makes of a field's type: a number, a switch, a list of texts, or a text."""
+    plain = [part for part in get_args(annotation) if part is not type(None)] or [annotation]
+    if plain[0] in (int, float):
+        return plain[0] | None
+    if annotation is bool:
+        return bool
+    return list[str] | None if annotation == tuple[str, ...] else str | None
+
+
+def _with_find_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option per field of `FindOptions`; the command gets them together as `options`."""
+
+    @functools.wraps(command)
+    def call(**values: Any) -> None:
+        given = {name: values.pop(name) for name in FindOptions.model_fields}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        command(options=FindOptions.checked(chosen, flag_of), **values)
+
+    own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
+    made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]
+    made.sort(key=lambda one: PANELS.index(_panel(one.name)))
+    arguments = [one for one in own if one.default is inspect.Parameter.empty]
+    call.__signature__ = inspect.Signature([*arguments, *made, *(one for one in own if one not in arguments)])  # pyright: ignore[reportAttributeAccessIssue]
+    call.__annotations__ = {one.name: one.annotation for one in [*own, *made]}
+    return call
 
 
 @app.command("demo", rich_help_panel=PANEL)
 def _demo(out: Out = None, as_json: Json = False, seed: Seed = 0, device: Device = None, quiet: Quiet = False) -> None:
     """Run the paper's five methods on six neurons of the bundled model (about two minutes)."""
-    from optigram.papers.poerner2018.demo import MODEL, TARGETS, options, summary
+    from optigram.papers.poerner2018.demo import ALL_METHODS, BUDGET, MODEL, TARGETS, summary
 
-    found = _found(MODEL, list(TARGETS), options(seed, device), out, as_json, quiet)
+    options = FindOptions(by=ALL_METHODS, budget=BUDGET, seed=seed, device=device)
+    found = _found(MODEL, list(TARGETS), options, out, as_json, quiet)
     if not as_json:
         typer.echo(f"\n{summary(found)}")
 
 
 @app.command("find", rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
-@with_find_options
-def _find(model: Model, targets: Targets, options: "FindOptions", out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+@_with_find_options
+def _find(model: Model, targets: Targets, options: FindOptions, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Find the texts that make neurons fire most.
 
     The first search of the bundled model takes about half a minute on two cores; larger models take longer.
@@ -86,7 +136,7 @@ def _explain(
         found.show(console())
 
 
-def _found(model: str, targets: list[str], options: "FindOptions", out, as_json: bool, quiet: bool):
+def _found(model: str, targets: list[str], options: FindOptions, out, as_json: bool, quiet: bool):
     """Run a search and print what it found; after a Ctrl-C print that, and exit with 130."""
     from optigram.api import find as search
 

@@ -1,16 +1,11 @@
 """Options that several commands share, and those of a search, which are read from `FindOptions`."""
 
-import functools
-import inspect
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated
 
 import typer
-from pydantic.fields import FieldInfo
 
 from optigram.errors import InputError
-from optigram.runs.options import FindOptions, flag_of
 
 Model = Annotated[
     str,
@@ -52,50 +47,3 @@ def device_of(device: str | None) -> str:
     from optigram.models.loading import device_named
 
     return device or str(device_named(None))
-
-
-PANELS = ("Search", "Text", "Fluency", "Compute")  # of the options of a search, in the order of the help
-
-
-def with_find_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option per field of `FindOptions`; the command gets them together as `options`."""
-
-    @functools.wraps(command)
-    def call(**values: Any) -> None:
-        given = {name: values.pop(name) for name in FindOptions.model_fields}
-        command(options=FindOptions.checked({name: value for name, value in given.items() if value is not None}, flag_of), **values)
-
-    own = [one for one in inspect.signature(command).parameters.values() if one.name != "options"]
-    made = [_parameter(name, field) for name, field in FindOptions.model_fields.items()]
-    made.sort(key=lambda one: PANELS.index(_panel(one.name)))
-    arguments = [one for one in own if one.default is inspect.Parameter.empty]
-    call.__signature__ = inspect.Signature([*arguments, *made, *(one for one in own if one not in arguments)])  # pyright: ignore[reportAttributeAccessIssue]
-    call.__annotations__ = {one.name: one.annotation for one in [*own, *made]}
-    return call
-
-
-def _panel(name: str) -> str:
-    extra: Any = FindOptions.model_fields[name].json_schema_extra
-    return extra["panel"]
-
-
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """The option of a field: its type as typer reads it, its help and its default, in words where those say more."""
-    extra: Any = field.json_schema_extra
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    help_ = f"{field.description}; one of {', '.join(map(str, choices))}" if choices else field.description
-    default = ",".join(field.default) or None if isinstance(field.default, tuple) else field.default
-    shown = extra["shown"] or not (default is None or isinstance(default, bool))
-    option = typer.Option(flag_of(name), help=help_, show_default=shown, rich_help_panel=extra["panel"])
-    annotation = Annotated[_kind(field.annotation), option]
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
-
-
-def _kind(annotation: Any) -> Any:
-    """What typer makes of a field's type: a number, a switch, a list of texts, or a text."""
-    plain = [part for part in get_args(annotation) if part is not type(None)] or [annotation]
-    if plain[0] in (int, float):
-        return plain[0] | None
-    if annotation is bool:
-        return bool
-    return list[str] | None if annotation == tuple[str, ...] else str | None

@@ -32,9 +32,9 @@ def _report(
     quiet: Quiet = False,
 ) -> None:
     """Write one self-contained HTML page of a run, a scan or both."""
-    from optigram.scanning.results import ScanResults, is_scan
+    from optigram.scanning.results import ScanFolder, ScanResults
 
-    if is_scan(folder):
+    if ScanFolder.is_in(folder):
         if scan is not None:
             raise InputError(f"{folder} is a scan itself; give a run first, and the scan to --scan")
         _report_scan(ScanResults.load(folder), only, out, title or folder.resolve().name, quiet)
@@ -63,9 +63,9 @@ def _show(
 ) -> None:
     """Print the texts of a run or the positions of a scan, coloured by contribution or activation."""
     from optigram.report.results import Results
-    from optigram.scanning.results import ScanResults, is_scan
+    from optigram.scanning.results import ScanFolder, ScanResults
 
-    if is_scan(folder):
+    if ScanFolder.is_in(folder):
         _show_scan(ScanResults.load(folder), target, top or 1, as_json)
         return
     found = Results.open(folder)

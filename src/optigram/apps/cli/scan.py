@@ -145,10 +145,10 @@ def _merge(folder: Folder, as_json: Json = False, allow_imports: AllowImports = 
 
 
 def _engine(name: str, workers: int | None, address: str | None, device: str) -> "Engine":
-    from optigram.engine.launch import engine_named
+    from optigram.engine.launch import Place
     from optigram.engine.threads import cores
 
-    return engine_named(name, workers or cores(), address, device != "cpu")
+    return Place.engine_named(name, workers or cores(), address, device != "cpu")
 
 
 def _place_and_device(device: str | None) -> "tuple[Place, str]":
@@ -223,9 +223,9 @@ def _curve(
     """Plot the highest activation against the size of the corpus, with the level of each search."""
     from optigram.report.figures import require_matplotlib, save
     from optigram.report.scan_tables import corpus_curve
-    from optigram.runs.records import read
+    from optigram.runs.records import RecordFile
     from optigram.scanning.results import ScanResults
 
     require_matplotlib()
-    found = [record for each in records or () for record in read(each / "records.parquet")]
+    found = [record for each in records or () for record in RecordFile.read(each / "records.parquet")]
     save(corpus_curve(ScanResults.load(folder), target, found), out)

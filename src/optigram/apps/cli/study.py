@@ -40,11 +40,11 @@ def _study(
     quiet: Quiet = False,
 ) -> None:
     """Run a study: targets x methods x seeds. A study that was stopped resumes where it was."""
-    from optigram.engine.launch import engine_named
+    from optigram.engine.launch import Place
     from optigram.engine.threads import cores
 
     processes = 0 if engine == "local" else cores() if workers is None else workers
-    run = engine_named(engine, processes, ray_address, device != "cpu")
+    run = Place.engine_named(engine, processes, ray_address, device != "cpu")
     folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
     device = device_of(device)
     say = (lambda text: None) if quiet else tell

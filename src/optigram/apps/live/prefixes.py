@@ -52,7 +52,7 @@ def _states(model: Model, sites: Sequence[str], texts: Sequence[Sequence[int]]) 
 
 
 def _pooled(objective: Objective, values: Float[Tensor, " s"], length: int) -> float | None:
-    """The pooled value of a text of so many words, given those of its s positions; None where the pool finds none of them."""
+    """The pooled value of a text of this many words, given those of its s positions; None where the pool finds none of them."""
     model, (target,) = objective.model, objective.targets
     if isinstance(target.pool, int) and target.pool >= len(values):
         return None

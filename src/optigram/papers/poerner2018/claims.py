@@ -12,7 +12,7 @@ from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODER
 from optigram.report.comparisons import methods_grid
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, Comparison, compare, site_of
+from optigram.study.statistics import BASELINE, Comparison, site_of
 
 ARMS = (FAITHFUL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
@@ -104,7 +104,7 @@ def _claims_grid(claims: Sequence[_Claim]) -> Grid:
 def _ranking(records: Sequence[Record], arm: str, site: str) -> list[str]:
     """Labels of an arm's methods, crp among them, by median ratio to crp, highest first."""
     ratios = {BASELINE: 1.0}
-    ratios |= {presets.parse(one.method).label: one.ratio.value for one in compare(records) if (one.arm, one.site) == (arm, site)}
+    ratios |= {presets.parse(one.method).label: one.ratio.value for one in Comparison.all_of(records) if (one.arm, one.site) == (arm, site)}
     return sorted(ratios, key=lambda label: -ratios[label])
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.papers.poerner2018.features import Images
 from optigram.text.documents import Document
-from optigram.text.vocabulary import UNKNOWN, Vocabulary, words_of
+from optigram.text.vocabulary import UNKNOWN, Vocabulary
 
 SPLITS = ("train", "validation", "test")
 SHARES = (0.05, 0.05)  # of validation and test, where the data has no splits of its own
@@ -62,7 +62,7 @@ class Dataset:
         rows = {} if images is None else images.rows
         groups: dict[str, list[tuple[tuple[str, ...], int]]] = {}
         for number, (_, text, image) in enumerate(captions):
-            words = tuple(words_of(text))
+            words = tuple(Vocabulary.words_of(text))
             if words:
                 groups.setdefault(image if image is not None else f"caption {number}", []).append((words, rows.get(image or "", -1)))
         if rows and not rows.keys() & groups.keys():

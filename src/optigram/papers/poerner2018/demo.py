@@ -3,22 +3,16 @@
 from collections.abc import Iterable
 
 from optigram.optimize.baseline import BASELINE
-from optigram.runs.options import FindOptions
 from optigram.runs.records import Record
 
 MODEL = "imaginet"
 METHODS = ("emb", "logit", "smx", "gbl")
 TARGETS = ("language:umbrella", "language:tongue", "language:tracks", "visual:pizza", "visual:dog", "visual:umbrella")
-BUDGET = 5000
+ALL_METHODS, BUDGET = (BASELINE, *METHODS), 5000
 ABOUT = """Each row is the best 5-gram that a method found for a neuron of the bundled Imaginet, scored by the model on the discrete text.
 A language neuron is the score of a next word, a visual neuron that of an object in the scene. {baseline} scored every 5-gram of
 sentences that the model sampled; the others started from random texts, with about {budget:,} forward-equivalents (f.e.) per neuron.
 Neurons on which a method beats {baseline}: {wins}."""
-
-
-def options(seed: int, device: str | None) -> FindOptions:
-    """The five methods at one budget."""
-    return FindOptions(by=(BASELINE, *METHODS), budget=BUDGET, seed=seed, device=device)
 
 
 def summary(records: Iterable[Record]) -> str:

@@ -56,6 +56,15 @@ class Features:
             )
         return array
 
+    @staticmethod
+    def read_lines(path: Path) -> list[str]:
+        """The stripped lines of a text file; only a line feed ends a line."""
+        try:
+            with path.open(encoding="utf-8", newline="\n") as file:
+                return [line.strip() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {str(path)!r}: {error}; expected a text file in UTF-8") from error
+
 
 @dataclass(frozen=True)
 class Images:
@@ -80,22 +89,13 @@ class Images:
         return _packed(path)
 
 
-def read_lines(path: Path) -> list[str]:
-    """The stripped lines of a text file; only a line feed ends a line."""
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            return [line.strip() for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}; expected a text file in UTF-8") from error
-
-
 def _named_rows(path: Path, names: Path | None) -> Images:
     features = Features.mapped(path)
     if names is None:
         raise InputError(
             f"expected row names with the features {str(path)!r}, got none; give --rows with a text file of image keys, one per row"
         )
-    keys = read_lines(names)
+    keys = Features.read_lines(names)
     if len(keys) != len(features):
         raise InputError(f"expected one line of {str(names)!r} per row of {str(path)!r}, got {len(keys)} lines and {len(features)} rows")
     return Images(Features((features,)), _row_of(keys, names))

@@ -16,9 +16,9 @@ from scipy.io.matlab import MatReadError
 
 from optigram.errors import InputError, nearest
 from optigram.papers.poerner2018.data import SPLITS, Captions, Dataset
-from optigram.papers.poerner2018.features import Features, Images, read_lines
+from optigram.papers.poerner2018.features import Features, Images
 from optigram.shapes import Float
-from optigram.text.vocabulary import words_of
+from optigram.text.vocabulary import Vocabulary
 
 CAPTIONS_PER_IMAGE = 5  # authors' code: five lines of text per row of features
 VENDROV = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
@@ -58,7 +58,7 @@ def _read_vendrov(folder: Path) -> Dataset:
 
 def _captions_of(path: Path, first: int, images: int) -> Captions:
     """Captions of `images` images, whose features start at row `first`."""
-    lines = read_lines(path)
+    lines = Features.read_lines(path)
     expected = CAPTIONS_PER_IMAGE * images
     if len(lines) != expected:
         raise InputError(
@@ -131,7 +131,7 @@ def _read_matlab(path: Path) -> Float[np.ndarray, "n f"]:
 
 def _words(text: str) -> tuple[str, ...]:
     """The words of a caption, interned: the paper's captions have six million."""
-    return tuple(map(intern, words_of(text)))
+    return tuple(map(intern, Vocabulary.words_of(text)))
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ from optigram.papers.poerner2018.syntax import LANGUAGE, VISUAL, Contrast
 from optigram.report.formats import Grid
 from optigram.shapes import Bool, Float, Int
 from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval
-from optigram.text.vocabulary import UNKNOWN, words_of
+from optigram.text.vocabulary import UNKNOWN, Vocabulary
 
 SITES = {path: f"{path}.hidden" for path in (LANGUAGE, VISUAL)}
 FUNCTION = "function words"
@@ -52,7 +52,7 @@ class _ClassRow:
 def _usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) -> list[str]:
     """Up to `count` different sentences of two or more words, all known to the model; drawn at random, in the order of `texts`."""
     known = set(model.vocabulary.tokens) - {UNKNOWN}
-    fit = [text for text in dict.fromkeys(texts) if len(words := words_of(text)) > 1 and known.issuperset(words)]
+    fit = [text for text in dict.fromkeys(texts) if len(words := Vocabulary.words_of(text)) > 1 and known.issuperset(words)]
     if not fit:
         raise InputError("expected sentences of two or more words that the model knows, got none; give a corpus in the model's language")
     drawn = np.random.default_rng(seed).permutation(len(fit))[:count]
@@ -61,7 +61,7 @@ def _usable(model: Imaginet, texts: Sequence[str], count: int, seed: int = 0) ->
 
 def _omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
     """Scores of every word of `sentences` on both paths; each sentence has two or more words, all known."""
-    words = [words_of(sentence) for sentence in sentences]
+    words = [Vocabulary.words_of(sentence) for sentence in sentences]
     ids = [model.vocabulary.encode(sentence) for sentence in sentences]
     scores = {path: np.concatenate(_of_path(model, site, ids)) for path, site in SITES.items()}
     numbers = np.repeat(np.arange(len(words)), [len(each) for each in words])

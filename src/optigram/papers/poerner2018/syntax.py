@@ -17,7 +17,7 @@ from optigram.report.formats import Grid
 from optigram.runs.records import Record
 from optigram.shapes import Bool, Float, Int
 from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, site_of
-from optigram.text.vocabulary import words_of
+from optigram.text.vocabulary import Vocabulary
 
 LANGUAGE, VISUAL = "language", "visual"
 PREDICTED = re.compile(rf'{LANGUAGE}:("(?:[^"\\]|\\.)*"|[^"@,]+)')  # read at the last position, which predicts the next word
@@ -118,8 +118,8 @@ def _optimal(records: Iterable[Record]) -> list[Record]:
 def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _CorpusShare:
     """The shares of the corpus: exact counts, hence without intervals."""
     marks = np.array([class_of(token) != CONTENT for token in tokens])[ngrams]
-    running = [class_of(word) != CONTENT for sentence in sentences for word in words_of(sentence)]
-    known = [class_of(token) != CONTENT for token in tokens if words_of(token) == [token]]
+    running = [class_of(word) != CONTENT for sentence in sentences for word in Vocabulary.words_of(sentence)]
+    known = [class_of(token) != CONTENT for token in tokens if Vocabulary.words_of(token) == [token]]
     return _CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
 
 
@@ -153,7 +153,7 @@ def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
 
 def _bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
     """All pairs of adjacent words."""
-    return {pair for sentence in sentences for pair in pairwise(words_of(sentence))}
+    return {pair for sentence in sentences for pair in pairwise(Vocabulary.words_of(sentence))}
 
 
 def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bigrams]:
@@ -173,7 +173,7 @@ def _predicted_word(target: str) -> str | None:
     if match is None or match[1].isdecimal():
         return None
     name = json.loads(match[1]) if match[1].startswith('"') else match[1]
-    return name if words_of(name) == [name] else None
+    return name if Vocabulary.words_of(name) == [name] else None
 
 
 def _shares_grid(found: Syntax) -> Grid:

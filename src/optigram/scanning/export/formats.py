@@ -18,7 +18,7 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
-from optigram.scanning.export.rows import Neuron, folder_name, tokens_of
+from optigram.scanning.export.rows import Neuron
 from optigram.scanning.results import ScanResults
 
 COLUMNS = ("ids", "activations", "spans")  # lists, which are JSON in a CSV
@@ -68,7 +68,7 @@ def _write_openai(found: ScanResults, out: Path) -> None:
 
 
 def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tokens": tokens_of(row), "activations": list(map(_finite, row["activations"]))}
+    return {"tokens": Neuron.tokens_of(row), "activations": list(map(_finite, row["activations"]))}
 
 
 def export(found: ScanResults, kind: str, out: Path) -> None:
@@ -89,7 +89,7 @@ def export(found: ScanResults, kind: str, out: Path) -> None:
 def _write_neuronpedia(found: ScanResults, out: Path) -> None:
     """Write `out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
-    model = folder_name(Path(found.about["scan"]["model"]).name)
+    model = Neuron.folder_name(Path(found.about["scan"]["model"]).name)
     sites: dict[tuple[str, int], list[tuple[str, Neuron]]] = {}
     rows, statistics = _rows_by_target(found), {row["target"]: row for row in found.targets.to_pylist()}
     for target, neuron in Neuron.all_of(statistics.values()).items():
@@ -166,7 +166,7 @@ def _activation(row: Mapping[str, Any], model: str, source: str, neuron: Neuron,
     name = f"{model} {row['target']} {row['split']} {row['rank']} {row['document']} {row['position']}"
     return {
         "id": "c" + hashlib.sha256(name.encode()).hexdigest()[:24],
-        "tokens": tokens_of(row),
+        "tokens": Neuron.tokens_of(row),
         "index": str(neuron.unit),
         "layer": source,
         "modelId": model,

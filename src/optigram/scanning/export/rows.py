@@ -36,27 +36,27 @@ class Neuron(NamedTuple):
             kind += f"-{_digest(target)}"
         elif term.weight < 0:
             kind += "-negative"
-        return cls(folder_name(kind), int(layer), number if index is None else index)
+        return cls(Neuron.folder_name(kind), int(layer), number if index is None else index)
 
     @classmethod
     def all_of(cls, targets: Iterable[Mapping[str, Any]]) -> dict[str, "Neuron"]:
         """Every target of a scan, from the rows of its table `targets`."""
         return {row["target"]: cls.of(row["target"], row["index"], number) for number, row in enumerate(targets)}
 
+    @staticmethod
+    def folder_name(name: str) -> str:
+        """A name that is one folder inside another: what could lead out of it, or is not allowed in a name, is replaced by a hash."""
+        kept = re.sub(r"[^\w.+-]", "_", name).lstrip(".")[:LONGEST]
+        return kept if kept == name else f"{kept}-{_digest(name)}"
 
-def folder_name(name: str) -> str:
-    """A name that is one folder inside another: what could lead out of it, or is not allowed in a name, is replaced by a hash."""
-    kept = re.sub(r"[^\w.+-]", "_", name).lstrip(".")[:LONGEST]
-    return kept if kept == name else f"{kept}-{_digest(name)}"
+    @staticmethod
+    def tokens_of(row: Mapping[str, Any]) -> list[str]:
+        """The tokens of a context as they stand in the text, each with the spaces before it; without spans, the ids as text."""
+        if row["spans"] is None:
+            return [str(id_) for id_ in row["ids"]]
+        ends = row["spans"][1::2]
+        return [row["text"][begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def tokens_of(row: Mapping[str, Any]) -> list[str]:
-    """The tokens of a context as they stand in the text, each with the spaces before it; without spans, the ids as text."""
-    if row["spans"] is None:
-        return [str(id_) for id_ in row["ids"]]
-    ends = row["spans"][1::2]
-    return [row["text"][begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
