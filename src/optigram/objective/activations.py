@@ -110,6 +110,11 @@ class TargetGroup:
         """The positions that any member looks at."""
         return torch.nonzero((self.share != 0).any(0) | self.peak.any(0)).flatten().tolist()
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides which operations are run."""
+        return (*self.sources, *self.weight.shape, self._units is None, self._linear, len(self.contests), len(self.normalisers), self.view)
+
     def joined(self, states: Mapping[str, Tensor]) -> Float[Tensor, "... h"]:
         """The states of all sources, concatenated in float32, each scaled as its autoencoder needs it."""
         parts = [scaled(states[source.site].float(), source.scaling) for source in self.sources]
@@ -151,7 +156,8 @@ class TargetGroup:
         )
         finite = cap.isfinite()
         size = torch.where(finite, cap, 1)  # not inf * 0, whose gradient is NaN
-        before = torch.where(finite, size * torch.tanh(before / size), before)
+        capped = torch.tanh((before / size).double()).float()  # in float32 the last few numbers of a batch are rounded otherwise
+        before = torch.where(finite, size * capped, before)
         if self.view == "before":
             return (coefficient * before).sum(-1)
         on, lacking = self._cut(states, before, threshold, members)

@@ -45,7 +45,8 @@ def read_soft(
 
     owners = torch.arange(k1, device=embeds.device).repeat_interleave(c)
     mixed = () if surprisal is None or weights is None else (weights.flatten(0, 1),)
-    values = blocks.run(("soft", *sites, owned, bool(mixed)), run, embeds.flatten(0, 1), owners, *mixed)
+    kinds = [part.kind for part in parts]
+    values = blocks.run(("soft", *kinds, owned, bool(mixed)), run, embeds.flatten(0, 1), owners, *mixed)
     return _arranged(values, k1, surprisal)
 
 
@@ -147,7 +148,8 @@ def _whole(
             told.append(surprisal.of_states(states[surprisal.source], ids)[:, None])
         return torch.cat(told, dim=1)
 
-    return blocks.run(("whole", *sites, shared, surprisal is not None), run, rows[:, 1:], rows[:, 0])
+    kinds = [part.kind for part in parts]
+    return blocks.run(("whole", *kinds, shared, surprisal is not None), run, rows[:, 1:], rows[:, 0])
 
 
 def _arranged(values: Float[Tensor, "n w"], k1: int, surprisal: Surprisal | None) -> Float[Tensor, "m c o"]:

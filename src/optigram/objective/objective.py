@@ -100,7 +100,7 @@ class Objective:
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._groups = all_groups(model, self.targets, self._looked, view)
-        self._blocks = Blocks()
+        self._blocks = Blocks() if any(target.custom for target in self.targets) else Blocks.of(model)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
