@@ -53,6 +53,7 @@ TINY: dict[str, dict] = {
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
     "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
+    "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
     "peers/contest": {
         "by": ("optigram:random",),
         "budgets": (20,),

@@ -37,11 +37,11 @@ def asked(tiny, tmp_path_factory):
 def run(asked, tmp_path_factory):
     """The study in little: the recipe's arms and methods with a smaller budget."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=80, few=2, placebos=2))
-    patch.setattr(recipe, "_equal_budget", lambda shorter: 120.0)
-    patch.setattr(presets, "EPOCHS", 20)
-    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=20))
-    patch.setattr(statistics, "RESAMPLES", 500)
+    patch.setitem(recipe.RECIPES, "small", dataclasses.replace(recipe.RECIPES["small"], budget=40, few=2, placebos=2))
+    patch.setattr(recipe, "_equal_budget", lambda shorter: 60.0)
+    patch.setattr(presets, "EPOCHS", 8)
+    patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
+    patch.setattr(statistics, "RESAMPLES", 200)
     said: list[str] = []
     out = asked[1] / "out"
     records = asked[0].run(out, said.append, lambda done, total, what: None)
@@ -96,7 +96,7 @@ def test_without_matplotlib_it_says_so_before_the_work(asked, tmp_path, monkeypa
 
 
 def test_verdicts_are_the_intervals(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+    monkeypatch.setattr(statistics, "RESAMPLES", 400)
 
     def of(method, values, arm=MODERN):
         targets = [f"language:{i}" for i in range(len(values))]

@@ -17,7 +17,7 @@ from optigram.runs.options import FindOptions
 from optigram.runs.run import _starts_from_scan
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.scanning.scan import scan
 from optigram.targets.target import resolve
 
@@ -45,7 +45,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def found(folder):
-    return ScanResults.load(folder)
+    return ScanTables.load(folder)
 
 
 def test_csv_has_every_example(folder, tmp_path):
@@ -134,7 +134,7 @@ def test_a_foreign_scan_writes_nothing_outside_the_folder(folder, tmp_path, kind
         tables.append(table.set_column(table.schema.get_field_index("target"), "target", pa.array(names)))
     about = good.about | {"scan": good.about["scan"] | {"model": ".."}}
     out = tmp_path / "a" / "b" / "out"
-    export(ScanResults(about, *tables), kind, out)
+    export(ScanTables(about, *tables), kind, out)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written
     assert all(path.is_relative_to(out) for path in written)
@@ -155,7 +155,7 @@ def test_a_csv_guards_what_looks_like_a_formula(folder, tmp_path):
     good = found(folder)
     texts = pa.array([f"{'=+-@'[i % 4]}{text}" for i, text in enumerate(good.examples["text"].to_pylist())])
     changed = good.examples.set_column(good.examples.schema.get_field_index("text"), "text", texts)
-    export(ScanResults(good.about, changed, good.targets, good.curve), "csv", tmp_path / "out.csv")
+    export(ScanTables(good.about, changed, good.targets, good.curve), "csv", tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         assert [row["text"] for row in csv.DictReader(file)] == [f"'{text}" for text in texts.to_pylist()]
 

@@ -1,0 +1,1 @@
+"""What a neuron responds to: its concepts, their patterns, contrasts, descriptions and tests of descriptions."""
