@@ -1,6 +1,5 @@
 """Concepts of a model whose rules are known; every activation is the judge's; bad input is refused in one line."""
 
-
 import pytest
 from benchmarks.quality.planted import Planted, evidence_of, quality
 
