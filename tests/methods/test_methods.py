@@ -167,7 +167,7 @@ def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
     words, texts = objective.lexicon, objective.lexicon[:3].expand(len(objective.targets), 3, 3).clone()
     slope = -torch.arange(float(len(words))).expand(len(objective.targets), 3, -1)
     windows = torch.tensor([0, 1, 9]).expand(len(objective.targets), 3)
-    assert (top_words(objective, slope, texts, 0, 2, windows) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
+    assert (top_words(objective, slope, texts, 0, 2, windows, 9) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
 
 
 def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
@@ -256,7 +256,7 @@ def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
         before = slopes.of.clone()
         for place in range(objective.length):
             expected = objective.subset(range(k)).gradient(texts, [place])[:, :, 0]
-            torch.testing.assert_close(slopes.at(texts, place), expected)
+            torch.testing.assert_close(slopes.at(texts, place, None, slopes.changed(texts)), expected)
         forwards += (texts != before).any(-1).sum(1)
         assert torch.equal(objective.cost.forwards, forwards)
         assert torch.equal(objective.cost.backwards, 2 * forwards)

@@ -105,13 +105,14 @@ class Coordinate:
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
-        slope = slopes.at(texts, place, blend)
+        *changed, deepest = torch.cat([slopes.changed(texts), window.max()[None]]).tolist()  # one wait for the device
+        slope = slopes.at(texts, place, blend, torch.tensor(changed))
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
-        return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
+        return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
@@ -168,19 +169,26 @@ class _Slopes:
         self.objective, self.of = objective, torch.full_like(texts, -1)
         self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
 
-    def at(self, texts: Int[Tensor, "k c t"], place: int, blend: Int[Tensor, "k c m"] | None = None) -> Float[Tensor, "k c v"]:
-        """The gradient for the words at a position; with a `blend` of m words, that at their even mixture there is added."""
+    def changed(self, texts: Int[Tensor, "k c t"]) -> Int[Tensor, " k"]:
+        """How many texts of each target have changed."""
+        return (texts != self.of).any(-1).sum(1)
+
+    def at(
+        self, texts: Int[Tensor, "k c t"], place: int, blend: Int[Tensor, "k c m"] | None, changed: Int[Tensor, " k"]
+    ) -> Float[Tensor, "k c v"]:
+        """The gradient for the words at a position; with a `blend` of m words, that at their even mixture there is added.
+
+        So many texts of each target have `changed`: it is on the CPU.
+        """
         if self.objective.penalises_surprisal:
             return self.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]
-        changed, embedding = (texts != self.of).any(-1), self.objective.model.embedding.detach()
-        fresh = changed.sum(1).cpu()
-        renewed = bool(fresh.any())
+        embedding, renewed = self.objective.model.embedding.detach(), bool(changed.any())
         soft = [embedding[texts].float()] if renewed else []
         if blend is not None:
             mixed = embedding[texts].float()
             mixed[:, :, place] = embedding[blend].float().mean(2)
             soft.append(mixed)
-        found = self._slopes(soft, fresh + (0 if blend is None else texts.shape[1]))
+        found = self._slopes(soft, changed + (0 if blend is None else texts.shape[1]))
         if renewed:
             self.kept, self.of = found[0], texts.clone()
         slope = self.kept[:, :, place : place + 1]

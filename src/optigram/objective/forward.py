@@ -19,7 +19,7 @@ from optigram.objective.prefix_tree import cheapest_ends, prefix_counts, sorted_
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Float, Int
 
-ROWS = 128  # texts in one forward at most; fewer texts are padded to a power of two
+ROWS = 128  # texts in one forward at most, where the work of reading them whole is counted; fewer count as a power of two
 FEWEST = 4
 COPIES = 1 << 26  # numbers of a cache that one call may take over
 
