@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, optimum, planted, search, slopes
+from benchmarks.quality import ablations, fluent, labels, optimum, planted, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -263,6 +263,19 @@ QUALITY = (
         columns=("budget",),
         sort="share",
         derive=search.derive,
+    ),
+    Case(
+        "quality/labels",
+        "what `optigram verify` tells of a label made of a neuron's frequent words, and of the next neuron's, and what it costs",
+        labels.setup,
+        labels.tested,
+        metrics(
+            "seconds: processor seconds per neuron, median .1f; longest: longest .1f; contradicted: neurons with a counterexample .0%; "
+            "counterexamples: counterexamples per neuron .1f; detection: detection, AUC .2f; gain: above placebo +.2f; neurons: neurons .0f"
+        ),
+        Settings(model="minilm", sites=("mlp_act.2",), budgets=(4000,), targets=20),
+        labels.units,
+        rows=("model", "site", "label"),
     ),
     Case(
         "quality/optimality",

@@ -53,7 +53,9 @@ def concept(one: Concept) -> str:
     optimized = [each for each in one.examples if each.source == "search"][:TEXTS]
     corpus = [each for each in one.examples if each.source == "corpus"][:TEXTS]
     rows = [f"| {each.activation:.2f} | {each.source} | {cell(each.text)} |" for each in [*optimized, *corpus]]
-    return "\n".join([code(shown_pattern(pattern, 12)) + ": " + ", ".join(facts) + ".", "", "| activation | from | text |", "|---|---|---|", *rows])
+    return "\n".join(
+        [code(shown_pattern(pattern, 12)) + ": " + ", ".join(facts) + ".", "", "| activation | from | text |", "|---|---|---|", *rows]
+    )
 
 
 def contrasts(found: list[Contrast]) -> str:

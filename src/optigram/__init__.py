@@ -13,9 +13,11 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from optigram import methods
-    from optigram.api import concepts, explain, find, open, scan, score
+    from optigram.api import concepts, explain, find, open, scan, score, verify
     from optigram.errors import InputError, Interrupted
+    from optigram.explaining.descriptions import Description, describe
     from optigram.explaining.pattern import Pattern
+    from optigram.explaining.verification import Verification
     from optigram.methods import relaxations
     from optigram.models.base import Model, Site
     from optigram.models.loading import load
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Budget",
     "Corpus",
+    "Description",
     "Evidences",
     "Explanations",
     "FindOptions",
@@ -54,8 +57,10 @@ __all__ = [
     "Target",
     "TargetResult",
     "Template",
+    "Verification",
     "concepts",
     "custom",
+    "describe",
     "direction",
     "explain",
     "find",
@@ -72,10 +77,13 @@ __all__ = [
     "scan",
     "score",
     "search",
+    "verify",
 ]
 
 _HOMES = {
-    "api": "concepts explain find open scan score",
+    "api": "concepts explain find open scan score verify",
+    "explaining.descriptions": "Description describe",
+    "explaining.verification": "Verification",
     "errors": "InputError Interrupted",
     "explaining.pattern": "Pattern",
     "models.base": "Model Site",

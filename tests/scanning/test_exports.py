@@ -15,6 +15,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.run import _starts_from_scan
+from optigram.scanning.export.added import Added
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
 from optigram.scanning.results import ScanTables
@@ -32,6 +33,9 @@ topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_val
 correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices correlated_features_pearson correlated_features_l1
 neg_str neg_values pos_str pos_values frac_nonzero freq_hist_data_bar_heights freq_hist_data_bar_values
 logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist sourceSetName"""
+# of Neuronpedia's table Explanation, without what its server makes
+EXPLANATION = """id modelId layer index description authorId triggeredByUserId notes scoreV1 scoreV2 typeName explanationModelName createdAt
+updatedAt"""
 SOURCE = {"id", "modelId", "setName", "creatorId", "dataset", "num_prompts", "num_tokens_in_prompt", "createdAt"}
 
 
@@ -87,6 +91,28 @@ def test_neuronpedia_has_the_published_fields(folder, tmp_path):
     assert len(activations) == len(shown) > 10
     assert all(row["values"][row["maxValueTokenIndex"]] == row["maxValue"] for row in activations)
     assert set(json.loads((source / "source.jsonl").read_text())) == SOURCE
+
+
+def test_neuronpedia_gets_optimized_texts_and_descriptions(folder, tmp_path):
+    """Rows of the same fields, under the index of the neuron; a text read at its highest position has no position, and is left out."""
+    text = {"target": "mlp_act.1:4", "tokens": ["two", " dogs"], "activation": 9.0, "method": "gbl", "rank": 1}
+    label = {"target": "mlp_act.1:4@max", "description": "dogs", "gain": 0.3, "counterexamples": []}
+    added = Added([text, text | {"target": "mlp_act.1:4@max"}, text | {"target": "mlp_act.1:0"}], [label])
+    export(found(folder), "neuronpedia", tmp_path, added)
+    source = tmp_path / "gpt2" / "1-mlp_act"
+    explanations, activations = (
+        [json.loads(line) for line in gzip.decompress((source / kind / "batch-0.jsonl.gz").read_bytes()).splitlines()]
+        for kind in ("explanations", "activations")
+    )
+    (told,), (optimal,) = explanations, [row for row in activations if row["dataSource"] == "optigram optimized"]
+    assert set(optimal) == set(ACTIVATION.split())
+    assert (optimal["index"], optimal["tokens"], optimal["values"]) == ("4", ["two", " dogs"], [None, 9.0])
+    assert (told["index"], told["description"], told["scoreV2"], told["typeName"]) == ("4", "dogs", 0.3, "optigram verify")
+    assert set(told) == set(EXPLANATION.split())
+    assert json.loads(told["notes"]) == label
+    assert not (tmp_path / "gpt2" / "2-resid_post" / "explanations").exists()
+    with pytest.raises(InputError, match="expected neuronpedia"):
+        export(found(folder), "openai", tmp_path, added)
 
 
 def test_every_target_has_a_file_of_its_own_under_its_index(tiny, tmp_path):

@@ -139,6 +139,25 @@ def test_a_curve_starts_at_the_cost_of_the_corpus_search():
     assert one.forwards == made.total_forwards == 1008.0
 
 
-def test_the_gap_comes_from_the_notes():
-    made = [record("language:a", "emb", 3.0, notes={"soft": 4.0}), record("language:b", "emb", 1.0, notes={"soft": -2.0})]
-    assert statistics.Comparison.soft_gap(made, "emb").value == pytest.approx((0.25 + -1.5) / 2)
+def test_the_gap_is_that_of_the_end_of_the_search():
+    def ended(target, soft, hard, seed=0):
+        return record(target, "emb", 9.0, seed=seed, notes={"soft": 0.01, "soft_at_end": soft, "hard_at_end": hard})
+
+    made = [ended("language:a", 4.0, 3.0), ended("language:b", 0.1, -1.9), ended("language:c", 8.0, 6.0), ended("language:c", 8.0, 2.0, 1)]
+    assert statistics.Comparison.soft_gap(made, "emb").value == pytest.approx(0.5)  # of 0.25, 2.0 / 1.9 and the mean of 0.25 and 0.75
+    assert math.isnan(statistics.Comparison.soft_gap([record("language:a", "emb", 1.0, notes={"soft": 4.0})], "emb").value)
+
+
+def test_a_verdict_needs_the_interval_and_the_corrected_p():
+    above = statistics.Comparison.of(RECORDS, "gbl", "crp")
+    assert above.difference.low > 0 or above.difference.value > 0
+    clear = dataclasses.replace(above, difference=statistics.Interval(1.0, 0.5, 1.5))
+    assert dataclasses.replace(clear, holm=0.04).verdict() == "above"
+    assert dataclasses.replace(clear, holm=0.06).verdict() == "undecided"
+    assert dataclasses.replace(clear, holm=0.04, difference=statistics.Interval(1.0, -0.5, 1.5)).verdict() == "undecided"
+
+
+def test_neurons_that_drop_out_are_said():
+    (one,) = statistics.Comparison.all_of(RECORDS)
+    assert (one.neurons, one.positive, one.seeds) == (4, 3, 1)
+    assert one.show_ratio().endswith("(n = 3)")

@@ -148,7 +148,7 @@ class _Best(NamedTuple):
         """The best of this and other texts; ties go to the smaller ids."""
         ids, value = (
             torch.cat([self.ids, texts], dim=1),
-            torch.cat([self.value, values.nan_to_num(nan=-torch.inf, posinf=torch.inf)], dim=1),
+            torch.cat([self.value, values.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)], dim=1),
         )
         best = value == value.amax(1, keepdim=True)
         for column in ids.unbind(-1):

@@ -12,6 +12,7 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.method import Method, Proposal, check_method
+from optigram.optimize.notes import ENDS, SOFT
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.rescore import Rescored, rescore
 from optigram.optimize.topk import TopK
@@ -58,7 +59,8 @@ class TargetResult:
     token, with a fluency. `remarks`: notes [n] of the final re-scoring. `notes`: what the method believed of its best text.
     `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN or infinity.
     `trace`: (forward-equivalents, activation, value) of the best text so far, after every round; the value is the activation
-    less penalties, and both are -inf while no text has a value.
+    less penalties, and both are -inf while no text has a value. Of a method with soft texts, `notes` also hold the activation
+    of the best soft text at the end of the search, and that of the discrete text that it becomes (`ENDS`).
     """
 
     ids: Tensor
@@ -136,6 +138,7 @@ class _Run:
         self.front = ParetoFront.empty(k, objective.length) if front else None
         self.activation = torch.full((k,), -torch.inf)  # of the best text
         self.notes: dict[str, Tensor] = {}
+        self.end = {name: torch.full((k,), torch.nan) for name in ENDS}
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
         self.trace: list[list[tuple[float, float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
@@ -167,7 +170,7 @@ class _Run:
         active, names = self.objective.cost.active, list(proposal.notes)
         ids, value, activation, *notes = _on_host([proposal.ids, scores.value, scores.activation, *proposal.notes.values()])
         self.broken += (value.isnan() | value.isposinf()).sum(1) * active
-        value = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
+        value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
         better = value.amax(1) > self.best.value[:, 0]
         self.best = self.best.merge(TopK.of(ids, value, self.best.ids.shape[1]))
         if self.front is not None and scores.surprisal is not None:
@@ -179,9 +182,17 @@ class _Run:
         for name, note in zip(names, notes, strict=True):
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
             self.notes[name] = torch.where(better, note[rows, first], old)
+        self._keep_end(dict(zip(names, notes, strict=True)).get(SOFT), activation)
         for row in torch.nonzero(active).flatten().tolist():
             point = (self.objective.cost.spent[row], self.activation[row], self.best.value[row, 0])
             self.trace[row].append((float(point[0]), float(point[1]), float(point[2])))
+
+    def _keep_end(self, beliefs: Tensor | None, activation: Tensor) -> None:
+        """Note, for the active targets, the soft text that is best now and the discrete text that it becomes; `beliefs` [k c] or none."""
+        if beliefs is not None:
+            soft, now = beliefs.max(1)
+            for name, values in zip(ENDS, (soft, activation.gather(1, now[:, None])[:, 0]), strict=True):
+                self.end[name] = torch.where(self.objective.cost.active, values, self.end[name])
 
     def found(self) -> Iterator[TargetResult]:
         """The result of each target of the batch, after the final re-scoring."""
@@ -198,7 +209,7 @@ class _Run:
             forwards=float(cost.forwards[row]),
             backwards=float(cost.backwards[row]),
             seconds=self.seconds / len(self.trace),
-            notes={name: float(note[row]) for name, note in self.notes.items() if not note[row].isnan()},
+            notes={name: float(note[row]) for name, note in (self.notes | self.end).items() if not note[row].isnan()},
             broken=int(self.broken[row]),
             trace=self.trace[row],
         )

@@ -22,12 +22,13 @@ def methods_grid(records: Sequence[Record]) -> Grid:
                 one.arm,
                 one.site,
                 one.method,
-                one.ratio.show(),
+                one.show_ratio(),
                 one.show_wins(),
                 Comparison.soft_gap(here, one.method).show(),
                 Interval.median(cosines).show() if cosines else "",
                 f"{one.forwards:,.0f}",
                 str(one.neurons),
+                str(one.seeds),
             ]
         )
     header = (
@@ -36,12 +37,13 @@ def methods_grid(records: Sequence[Record]) -> Grid:
         "method",
         "median / crp",
         "beats crp",
-        "soft-to-hard gap",
+        "soft-to-hard gap at the end",
         "cosine",
         "forward-equivalents per neuron",
         "neurons",
+        "seeds",
     )
-    return Grid(header, rows, frozenset({3, 4, 5, 6, 7, 8}))
+    return Grid(header, rows, frozenset(range(3, 10)))
 
 
 def plan_grid(rows: "Sequence[Row]", workers: int) -> Grid:

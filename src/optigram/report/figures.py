@@ -34,7 +34,7 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
     `titles` maps sites to titles. `normalised` divides by each neuron's best corpus text and leaves out neurons for which that
     is not positive; otherwise the unit is the model's own.
     """
-    figure, axes = _panels(len(titles))
+    figure, axes = panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
         here = [record for record in records if site_of(record.target) == site]
         base = activations(here, BASELINE)
@@ -54,7 +54,7 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
 
 def curves(records: Sequence[Record], methods: Sequence[str], titles: Mapping[str, str]) -> "Figure":
     """A panel per site, a line per method: activation of the best text so far over the best corpus text, median over neurons."""
-    figure, axes = _panels(len(titles))
+    figure, axes = panels(len(titles))
     for panel, (site, title) in zip(axes, titles.items(), strict=True):
         here = [record for record in records if site_of(record.target) == site]
         for number, method in enumerate(methods):
@@ -83,7 +83,8 @@ def save(figure: "Figure", path: Path) -> None:
                 figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata)
 
 
-def _panels(count: int) -> tuple["Figure", Sequence["Axes"]]:
+def panels(count: int) -> tuple["Figure", Sequence["Axes"]]:
+    """A figure of `count` panels side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 4.2 * count, 3.8), layout="constrained")

@@ -112,7 +112,8 @@ class StudyContext:
         batch = plan.batch
         size = len(objective.targets) if batch is None else batch * -(-SMALLEST // batch)
         made = []
-        for seed in self.study.seeds[:1] if plan.method is None else self.study.seeds:  # corpus search is deterministic
+        seeds = arm.seeds or self.study.seeds
+        for seed in seeds[:1] if plan.method is None else seeds:  # corpus search is deterministic
             parts = [part[i : i + size] for part in objective.target_groups() for i in range(0, len(part), size)]
             for part in parts:
                 targets = tuple(str(objective.targets[i]) for i in part)

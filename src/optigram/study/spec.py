@@ -23,6 +23,7 @@ from optigram.methods import chains
 from optigram.runs.options import APART, MOST_SEED, MOST_TEXTS, ObjectiveOptions
 
 Name = Annotated[str, Field(pattern=r"^[\w][\w .:/-]*$", max_length=80)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Placebo = Literal["directions", "weights"]
 
 
@@ -36,6 +37,7 @@ class Arm(BaseModel):
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
     budget: Annotated[float, Field(gt=0)] | None = None  # forward-equivalents per target; None: until the method ends by itself
     placebo: Placebo | None = None
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None  # None: the study's
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -61,7 +63,7 @@ class Study(ObjectiveOptions):
     name: Name = "study"
     model: str = "imaginet"
     corpus: str | None = None  # a file, or sampled:N; None: the default corpus of the model
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=MOST_SEED)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     top: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = 1
     apart: Annotated[float, Field(ge=0, le=1)] = APART
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]

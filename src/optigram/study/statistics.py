@@ -14,11 +14,13 @@ import numpy as np
 from scipy import stats
 
 from optigram.optimize.baseline import BASELINE
+from optigram.optimize.notes import ENDS
 from optigram.runs.records import Record
 
 T = TypeVar("T")
 K = TypeVar("K")
 CONFIDENCE, RESAMPLES = 0.95, 4000
+ALPHA = 1 - CONFIDENCE  # of a corrected p below which a difference counts
 FEW = 10  # neurons below which a share is not given as a percentage
 
 
@@ -79,7 +81,8 @@ class Comparison:
     `ratio` is the median of the neurons' ratios (of those whose baseline is positive), `difference` the median of their
     differences in units of activation, `wins` the share of neurons on which the method is above the baseline (Wilson's
     interval). `p` is from Wilcoxon's signed-rank test, two-sided, and `holm` the same after Holm's correction over all
-    comparisons of the table. `forwards` is the method's median total cost per neuron, in forward-equivalents.
+    comparisons of the table. `forwards` is the method's median total cost per neuron, in forward-equivalents. `positive` is the
+    number of neurons that have a ratio, `seeds` the number of seeds of the method or the baseline, whichever has more.
     """
 
     arm: str
@@ -93,6 +96,16 @@ class Comparison:
     p: float
     holm: float
     forwards: float
+    positive: int
+    seeds: int
+
+    def show_ratio(self) -> str:
+        """The median ratio, and of how many neurons where some have none: "1.18 [1.15, 1.20] (n = 38)"."""
+        return self.ratio.show() + (f" (n = {self.positive})" if self.positive < self.neurons else "")
+
+    def verdict(self) -> str:
+        """The side of zero on which the difference lies by its interval and by the corrected p together: "above", "below", "undecided"."""
+        return self.difference.side() if self.holm < ALPHA else "undecided"
 
     def show_wins(self) -> str:
         """The neurons on which a method is above the baseline: "68% [62%, 73%]", or "2 of 3 [0.21, 0.94]" for fewer than 10 neurons."""
@@ -117,7 +130,9 @@ class Comparison:
         pairs = np.array([(ours[target], theirs[target]) for target in theirs if target in ours]).reshape(-1, 2)
         differences = pairs[:, 0] - pairs[:, 1]
         positive = pairs[pairs[:, 1] > 0]
-        spent = [record.total_forwards for record in records if record.method == method and record.rank == 1]
+        firsts = [record for record in records if record.rank == 1]
+        seeds = max(len({record.seed for record in firsts if record.method == name}) for name in (method, baseline))
+        spent = [record.total_forwards for record in firsts if record.method == method]
         p = _wilcoxon(differences)
         return cls(
             records[0].arm,
@@ -131,13 +146,20 @@ class Comparison:
             p=p,
             holm=p,
             forwards=float(np.median(spent)),
+            positive=len(positive),
+            seeds=seeds,
         )
 
     @staticmethod
     def soft_gap(records: Iterable[Record], method: str) -> Interval:
-        """The median over neurons of (soft - hard) / |soft|: the share of the soft text's activation that is lost in discrete words."""
-        pairs = [(record.notes["soft"], record.activation) for record in records if record.method == method and "soft" in record.notes]
-        return Interval.median([(soft - hard) / abs(soft) for soft, hard in pairs if soft])
+        """What is lost in discrete words at the end of a search: (soft - hard) / max(|soft|, |hard|), the median over neurons.
+
+        Of a neuron the median over its seeds. The larger of the two is the scale, so that no small number is divided by.
+        """
+        made = grouped([one for one in records if one.method == method and one.rank == 1 and set(ENDS) <= set(one.notes)], _target)
+        ends = [[(one.notes[ENDS[0]], one.notes[ENDS[1]]) for one in group] for group in made.values()]
+        shares = [[(soft - hard) / max(abs(soft), abs(hard)) for soft, hard in group if soft or hard] for group in ends]
+        return Interval.median([float(np.median(group)) for group in shares if group])
 
     @classmethod
     def all_of(cls, records: Sequence[Record], baseline: str = BASELINE) -> "list[Comparison]":
@@ -159,6 +181,10 @@ def activations(records: Iterable[Record], method: str) -> dict[str, float]:
 def site_of(target: str) -> str:
     """The site that an address names; of a sum, that of its first term."""
     return target.lstrip("-").split(":")[0].split("*")[-1].strip()
+
+
+def _target(record: Record) -> str:
+    return record.target
 
 
 def _wilcoxon(differences: np.ndarray) -> float:

@@ -193,12 +193,23 @@ def _export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
     kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
+    records: Annotated[list[Path] | None, typer.Option(help="folders of find, whose texts neuronpedia gets too; repeatable")] = None,
+    labels: Annotated[Path | None, typer.Option(help="what optigram verify --out wrote: descriptions for neuronpedia")] = None,
 ) -> None:
-    """Export a scan for other tools."""
+    """Export a scan for other tools, with optimized texts and tested descriptions where the format has a place for them."""
+    from dataclasses import asdict
+
+    from optigram.explaining.labels import Labels
+    from optigram.runs.records import RecordFile
+    from optigram.scanning.export.added import Added
     from optigram.scanning.export.formats import export as write
     from optigram.scanning.results import ScanTables
 
-    write(ScanTables.load(folder), kind, out)
+    if labels is not None and not labels.is_file():
+        raise InputError(f"--labels: expected a file that optigram verify --out wrote, got {str(labels)!r}")
+    texts = [asdict(record) for each in records or () for record in RecordFile.read(each / "records.parquet")]
+    found = [one.to_json() for one in Labels.finished(labels).values()]
+    write(ScanTables.load(folder), kind, out, Added(texts, found) if texts or found else None)
 
 
 @app.command("push", rich_help_panel=PANEL)

@@ -27,9 +27,12 @@ app = typer.Typer()
 def _study(
     spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018" for the paper')],
     out: Annotated[Path | None, typer.Option(help="a folder for the results; a study that was stopped resumes there")] = None,
-    scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores) or paper")] = "small",
+    scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores), medium (a day) or paper")] = "small",
     model: Annotated[str, typer.Option(help="of poerner2018: an Imaginet's folder")] = "imaginet",
     corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="of poerner2018, medium: captions of which corpus search reads ever larger parts")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="of poerner2018: the paper's data, to train a model of its size on first")] = None,
     engine: EngineName = "processes",
     workers: Annotated[int | None, typer.Option(help="number of processes, of one thread each", show_default="one per core", min=0)] = None,
@@ -52,7 +55,7 @@ def _study(
         if spec == PAPER:
             from optigram.papers.poerner2018.reproduce import Reproduction
 
-            asked = Reproduction(scale, model, corpus, data, seed, device, processes, run)
+            asked = Reproduction(scale, model, corpus, data, seed, device, processes, run, captions)
             asked.run(folder, say, show, plan)
         else:
             _study_file(Path(spec), folder, device, processes, run, say, show, plan)

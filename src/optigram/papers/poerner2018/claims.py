@@ -1,28 +1,38 @@
 """The paper's claims about the methods (section 5), each beside what was measured, with intervals and a verdict.
 
-A claim holds if the 95% interval of the paired median difference lies on its side of zero, fails if it lies on the other side, and
-is undecided if it contains zero.
+A claim holds if the 95% interval of the paired median difference lies on its side of zero and the p of Wilcoxon's test, corrected
+for all claims of the table, is below 0.05; it fails if they show the other side; else it is undecided. A group of fewer than 40
+neurons gets no verdict.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from optigram.methods import paper as presets
-from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS
+import numpy as np
+
+from optigram.papers.poerner2018.measures import Measures
+from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS, WHOLE
 from optigram.report.comparisons import methods_grid
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, Comparison, site_of
+from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
 
-ARMS = (FAITHFUL, FAIR, MODERN)
+ARMS = (FAITHFUL, WHOLE, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
+SIDES = {"gbl": ABOVE, "smx": BELOW, "logit": BELOW, "emb": BELOW}  # of crp, as the paper has it
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+LEAST = 40  # neurons of a group that gets a verdict
+FEW = f"none: fewer than {LEAST} neurons"
 COSINE = 0.24  # paper, section 5: cosine between optimised embeddings and their nearest words
-SETTINGS = """
-Settings: *faithful* are the authors' own, with each method's own budget; *fair* are theirs with the same forward-equivalents for
-every method, restarts included; *modern* are ours, at equal forward-equivalents. The suffix of a method's name says by how much the
-authors' runs were shortened (`/200`: 200 times fewer steps at a rate as much higher, 8 noise samples instead of 64). Intervals
-are 95%, over neurons. A claim holds if the interval of its paired median difference lies on its side of zero.
+SETTINGS = f"""
+Settings: *faithful* are the authors' own, with each method's own budget, in shortened runs; *full length* are the same as long as the
+authors ran them; *fair* are theirs with the same forward-equivalents for every method, restarts included; *modern* are ours, at equal
+forward-equivalents. `/200` in a name: the authors' epochs of 200 steps have one step, at a rate and a cooling as much higher, and gbl
+has 8 noise samples instead of 64. emb's epochs have 20 steps, so for emb it is 20 steps to one. Intervals are 95%, over neurons; of a
+neuron with several seeds the median counts. A claim holds if the interval of its paired median difference lies on its side of zero
+and its p, corrected for all claims of the table, is below 0.05; it fails if both show the other side. A group of fewer than {LEAST}
+neurons gets no verdict. "n =" stands where neurons drop out of a ratio, because the corpus has no n-gram with a positive activation.
 """
 
 
@@ -38,26 +48,45 @@ class _Claim:
 
     @property
     def verdict(self) -> str:
-        """Whether the interval of the difference supports the claim."""
-        low, high = self.comparison.difference.low, self.comparison.difference.high
-        above, below = (low > 0, high < 0) if self.side == ABOVE else (high < 0, low > 0)
-        return HOLDS if above else FAILS if below else UNDECIDED
+        """Whether interval and corrected p of the difference support the claim."""
+        return verdict(self.comparison, self.side)
 
 
-def page(records: Sequence[Record], about: str) -> list[str]:
-    """The claims of the paper beside what these records show, as lines of Markdown; `about` names model and corpus."""
-    orders = [f"- {arm}, {site}: {' > '.join(_ranking(records, arm, site))}" for arm in (FAITHFUL, FAIR, MODERN) for site in PATHS]
+def verdict(comparison: Comparison, side: str) -> str:
+    """Whether a comparison supports the claim that its difference is on `side` of zero."""
+    if comparison.neurons < LEAST:
+        return FEW
+    found = comparison.verdict()
+    return HOLDS if found == side else UNDECIDED if found == UNDECIDED else FAILS
+
+
+def label_of(method: str) -> str:
+    """The method of a name such as "emb:faithful/200", without its variant."""
+    return method.partition(":")[0]
+
+
+def page(records: Sequence[Record], measures: Measures) -> list[str]:
+    """The claims of the paper beside what these records show, as lines of Markdown."""
+    orders = [f"- {arm}, {site}: {' > '.join(order)}" for arm in ARMS for site in PATHS if (order := _ranking(records, arm, site))]
     return [
         "# The paper's claims, measured\n",
-        about,
+        measures.about,
+        *_training(measures.model),
         SETTINGS,
+        "![Activations by method, divided by the best of the corpus](figure1-normalised.svg)\n",
         "## Which method finds the highest activations\n",
         _claims_grid(_claims(records)).markdown(),
         "The paper's ranking is gbl > crp > the others. Here, by median ratio to crp:\n",
         *orders,
         "\n## Every method against corpus search\n",
         methods_grid(records).markdown(),
-        f"The paper reports a cosine of {COSINE} between emb's optimised embeddings and their nearest words.\n",
+        "The gap is (soft - hard) / max(|soft|, |hard|) at the end of a search: what the soft text loses when it becomes words.\n",
+        *_shortened(records),
+        "## How near emb's embeddings are to words\n",
+        f"The paper reports a cosine of {COSINE} between emb's optimised embeddings and their nearest words. A cosine means something only "
+        f"above that of a random direction: the largest cosine of one with any of this model's {measures.words:,} words in "
+        f"{measures.width} dimensions is {measures.cosine.show()} (median and central 95% of directions).\n",
+        _cosine_grid(records, measures.cosine).markdown(),
         "## Placebos\n",
         "The same search for random directions in place of neurons, and in a model that was never trained. If the ratio is as high there "
         "as for neurons, beating corpus search is no evidence of a neuron's meaning.\n",
@@ -65,17 +94,33 @@ def page(records: Sequence[Record], about: str) -> list[str]:
     ]
 
 
+def _training(model: dict[str, Any]) -> list[str]:
+    """How well the model was trained, as a sentence per split; empty where nothing is known of it."""
+    lines = []
+    for split in ("validation", "test"):
+        found = model.get(split) or {}
+        if found.get("visual") is not None:  # the visual path was trained
+            recall = ", ".join(f"{share:.2f} at {k}" for k, share in found["recall"].items())
+            lines.append(
+                f"\n{split.capitalize()} ({model['captions'][split]:,} captions; {model['captions']['train']:,} were trained on; epoch "
+                f"{found['epoch']}): language {found['language']:.3f} nats per word (perplexity {found['perplexity']:.1f}), visual cosine "
+                f"{found['visual']:.3f}, recall of the image {recall}."
+            )
+    return lines
+
+
 def _claims(records: Sequence[Record]) -> list[_Claim]:
-    """gbl above crp; smx, logit and emb below crp; gbl above each of them: for each arm and path."""
+    """gbl above crp; smx, logit and emb below crp; gbl above each of them: for each arm and path, as far as there are records."""
     made = []
     for arm in ARMS:
         for site in PATHS:
             here = [record for record in records if record.arm == arm and site_of(record.target) == site]
-            names = {presets.parse(name).label: name for name in dict.fromkeys(record.method for record in here)}
-            if {"gbl", BASELINE} <= set(names):
-                made.append(_Claim("gbl is above crp", arm, site, Comparison.of(here, names["gbl"], BASELINE), ABOVE))
-                for label in ("smx", "logit", "emb"):
-                    made.append(_Claim(f"{label} is below crp", arm, site, Comparison.of(here, names[label], BASELINE), BELOW))
+            names = {label_of(name): name for name in dict.fromkeys(record.method for record in here)}
+            for label in SIDES:
+                if label in names and BASELINE in names:
+                    compared = Comparison.of(here, names[label], BASELINE)
+                    made.append(_Claim(f"{label} is {SIDES[label]} crp", arm, site, compared, SIDES[label]))
+                if label != "gbl" and {"gbl", label} <= set(names):
                     made.append(_Claim(f"gbl is above {label}", arm, site, Comparison.of(here, names["gbl"], names[label]), ABOVE))
     corrected = Comparison.with_holm([claim.comparison for claim in made])
     return [_Claim(claim.claim, claim.arm, claim.site, one, claim.side) for claim, one in zip(made, corrected, strict=True)]
@@ -90,22 +135,57 @@ def _claims_grid(claims: Sequence[_Claim]) -> Grid:
             claim.arm,
             claim.verdict,
             claim.comparison.difference.show(),
-            claim.comparison.ratio.show(),
+            claim.comparison.show_ratio(),
             claim.comparison.wins.show(percent=True),
             f"{claim.comparison.holm:.2g}",
             str(claim.comparison.neurons),
+            str(claim.comparison.seeds),
         ]
-        for claim in sorted(claims, key=lambda claim: ARMS.index(claim.arm))
+        for claim in sorted(claims, key=lambda claim: -ARMS.index(claim.arm))
     ]
-    header = ("claim", "path", "settings", "verdict", "median difference", "median ratio", "wins", "p (Wilcoxon, Holm)", "neurons")
-    return Grid(header, rows, frozenset({4, 5, 6, 7, 8}))
+    header = ("claim", "path", "settings", "verdict", "median difference", "median ratio", "wins", "p (Wilcoxon, Holm)", "neurons", "seeds")
+    return Grid(header, rows, frozenset(range(4, 10)))
 
 
 def _ranking(records: Sequence[Record], arm: str, site: str) -> list[str]:
-    """Labels of an arm's methods, crp among them, by median ratio to crp, highest first."""
-    ratios = {BASELINE: 1.0}
-    ratios |= {presets.parse(one.method).label: one.ratio.value for one in Comparison.all_of(records) if (one.arm, one.site) == (arm, site)}
-    return sorted(ratios, key=lambda label: -ratios[label])
+    """Labels of an arm's methods, crp among them, by median ratio to crp, highest first; empty where there is no method."""
+    ratios = {label_of(one.method): one.ratio.value for one in Comparison.all_of(records) if (one.arm, one.site) == (arm, site)}
+    return sorted({BASELINE: 1.0} | ratios, key=lambda label: -({BASELINE: 1.0} | ratios)[label]) if ratios else []
+
+
+def _shortened(records: Sequence[Record]) -> list[str]:
+    """How far a shortened run stands in for one of full length, on the same neurons; empty where there are none."""
+    rows = []
+    for site in PATHS:
+        here = [record for record in records if record.arm in (FAITHFUL, WHOLE) and site_of(record.target) == site]
+        for whole in dict.fromkeys(record.method for record in here if record.arm == WHOLE and record.method != BASELINE):
+            short = next((record.method for record in here if record.method.startswith(f"{whole}/")), None)
+            if short is not None:
+                one = Comparison.of(here, whole, short)
+                spent = [float(np.median([r.total_forwards for r in here if r.method == name])) for name in (short, whole)]
+                shown = (one.show_ratio(), one.difference.show(), one.wins.show(percent=True), *(f"{value:,.0f}" for value in spent))
+                rows.append([site, whole, *shown, str(one.neurons)])
+    if not rows:
+        return []
+    header = ("path", "full length", "full / shortened, median", "difference", "full is higher", "f.e. shortened", "f.e. full", "neurons")
+    return [
+        "## Shortened runs beside full length\n",
+        "The authors' settings in runs of full length, against the shortened runs (`/200`) on the same neurons.\n",
+        Grid(header, rows, frozenset(range(2, 8))).markdown(),
+    ]
+
+
+def _cosine_grid(records: Sequence[Record], random: Interval) -> Grid:
+    """emb's cosine of each arm and path: of a neuron the median over its seeds, of these the median; and what is above chance."""
+    rows = []
+    found = grouped(
+        [one for one in records if "cosine" in one.notes and one.rank == 1], lambda one: (one.arm, site_of(one.target), one.method)
+    )
+    for (arm, site, method), group in found.items():
+        neurons = grouped(group, lambda one: one.target).values()
+        cosines = np.array([float(np.median([one.notes["cosine"] for one in seeds])) for seeds in neurons])
+        rows.append([arm, site, method, Interval.median(cosines).show(), Interval.median(cosines - random.value).show(), str(len(cosines))])
+    return Grid(("settings", "path", "method", "cosine", "above a random direction's", "neurons"), rows, frozenset({3, 4, 5}))
 
 
 def _placebo_grid(records: Sequence[Record]) -> Grid:
@@ -113,10 +193,10 @@ def _placebo_grid(records: Sequence[Record]) -> Grid:
     rows = []
     for site in PATHS:
         placebo = [record for record in records if record.arm == DIRECTIONS and site_of(record.target) == site]
-        targets = {record.target for record in placebo}
+        targets = {record.target for record in placebo if record.method == "gbl"}
         for arm in (MODERN, DIRECTIONS, WEIGHTS):
             here = [record for record in records if record.arm == arm and record.target in targets]
-            if here:
+            if {"gbl", BASELINE} <= {record.method for record in here}:
                 one = Comparison.of(here, "gbl", BASELINE)
-                rows.append([site, "neurons" if arm == MODERN else arm, one.ratio.show(), one.wins.show(percent=True), str(one.neurons)])
+                rows.append([site, "neurons" if arm == MODERN else arm, one.show_ratio(), one.wins.show(percent=True), str(one.neurons)])
     return Grid(("path", "targets", "gbl / crp, median", "beats crp", "of"), rows, frozenset({2, 3, 4}))

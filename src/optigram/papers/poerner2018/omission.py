@@ -8,6 +8,7 @@ show: the language path depends on function words, the visual path on content wo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class _Omissions:
 
 
 @dataclass(frozen=True)
-class _ClassRow:
+class ClassRow:
     """Words of one class: count, mean score on each path, and log(mean language / mean visual) bootstrapped over sentences."""
 
     name: str
@@ -68,7 +69,7 @@ def _omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
     return _Omissions(list(chain.from_iterable(words)), numbers, scores)
 
 
-def _by_class(found: _Omissions) -> list[_ClassRow]:
+def _by_class(found: _Omissions) -> list[ClassRow]:
     """One row per class of at least `FEWEST` words, then all function words, then content words."""
     classes = np.array([class_of(word) for word in found.words])
     members = {name: rows for name in CLASSES if (rows := classes == name).sum() >= FEWEST}
@@ -77,7 +78,7 @@ def _by_class(found: _Omissions) -> list[_ClassRow]:
     made = []
     for (name, rows), drawn in zip(members.items(), ratios.T, strict=True):
         language, visual = (float(found.scores[path][rows].mean()) for path in (LANGUAGE, VISUAL))
-        made.append(_ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
+        made.append(ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
     return made
 
 
@@ -104,29 +105,48 @@ def _agreement(omitted: Interval, optimised: Sequence[Contrast]) -> list[str]:
     return lines
 
 
-def section(model: Imaginet, texts: Sequence[str], optimised: Sequence[Contrast], count: int = SENTENCES) -> str:
-    """Scores by class over up to `count` of the texts, their contrast, and whether the optimal n-grams agree; as Markdown."""
-    return _section(_omissions(model, _usable(model, texts, count)), optimised)
+@dataclass(frozen=True)
+class OmissionTable:
+    """Scores by class of all `words` of some `sentences`, and the contrast of function words and content words."""
+
+    words: int
+    sentences: int
+    rows: Sequence[ClassRow]
+    contrast: Interval
+
+    @classmethod
+    def of(cls, model: Imaginet, texts: Sequence[str], count: int = SENTENCES) -> "OmissionTable":
+        """The scores over up to `count` of the texts."""
+        return cls._of(_omissions(model, _usable(model, texts, count)))
+
+    @classmethod
+    def _of(cls, found: _Omissions) -> "OmissionTable":
+        return cls(len(found.words), len(np.unique(found.sentences)), _by_class(found), _contrast(found))
+
+    @classmethod
+    def from_json(cls, made: dict[str, Any]) -> "OmissionTable":
+        """A table that was written as JSON."""
+        rows = [ClassRow(**row | {"log_ratio": Interval(*row["log_ratio"])}) for row in made["rows"]]
+        return cls(made["words"], made["sentences"], rows, Interval(*made["contrast"]))
+
+    def section(self, optimised: Sequence[Contrast]) -> str:
+        """Scores by class, their contrast, and whether the optimal n-grams agree; as Markdown."""
+        return "\n".join(
+            [
+                "## Omission scores\n",
+                "1 - cosine between a path's final states with and without a word (Kadar et al. 2017), "
+                f"over {self.words:,} words of {self.sentences:,} corpus sentences. Intervals are 95%, over sentences.\n",
+                _classes_grid(self.rows).markdown(),
+                f"Log ratio of function words minus that of content words: {self.contrast.show()} ({self.contrast.side()}). Above zero, "
+                "the language path depends on function words more than the visual path does. Optimal n-grams of visual neurons should then "
+                "have fewer of them:\n",
+                *(f"- {line}" for line in _agreement(self.contrast, optimised)),
+                "",
+            ]
+        )
 
 
-def _section(found: _Omissions, optimised: Sequence[Contrast]) -> str:
-    omitted = _contrast(found)
-    count = len(np.unique(found.sentences))
-    return "\n".join(
-        [
-            "## Omission scores\n",
-            "1 - cosine between a path's final states with and without a word (Kadar et al. 2017), "
-            f"over {len(found.words):,} words of {count:,} corpus sentences. Intervals are 95%, over sentences.\n",
-            _classes_grid(_by_class(found)).markdown(),
-            f"Log ratio of function words minus that of content words: {omitted.show()} ({omitted.side()}). Above zero, the language path "
-            "depends on function words more than the visual path does. Optimal n-grams of visual neurons should then have fewer of them:\n",
-            *(f"- {line}" for line in _agreement(omitted, optimised)),
-            "",
-        ]
-    )
-
-
-def _classes_grid(rows: Sequence[_ClassRow]) -> Grid:
+def _classes_grid(rows: Sequence[ClassRow]) -> Grid:
     cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", row.log_ratio.show()] for row in rows]
     return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
 

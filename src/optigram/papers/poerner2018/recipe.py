@@ -14,6 +14,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from optigram.errors import InputError
+from optigram.methods import chains
 from optigram.methods import paper as presets
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
@@ -23,8 +24,10 @@ from optigram.targets.target import resolve
 
 PATHS = ("language", "visual")
 MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
+WHOLE, GUMBEL = "full length", "gumbel at full length"
 DIRECTIONS, WEIGHTS = "random directions", "random weights"
-GROUPS = "groups"
+GROUPS, TABLE1 = "groups", "table 1"
+SHOWN = {"language": ("umbrella", "windshield", "left"), "visual": ("pizza", "airplane")}  # paper, Table 1, or what is nearest
 _COUNT = 80  # authors' code: about 80 groups
 _NGRAMS = 100_000  # authors' code: random n-grams to correlate over
 _BLOCK = 1 << 13  # n-grams converted to float64 at once
@@ -33,42 +36,72 @@ SEED, BELOW, COUNT = 123, 1024, 80
 
 @dataclass(frozen=True)
 class _Recipe:
-    """`budget`: forward-equivalents per modern method. `shorter`: see `presets.faithful`. `few`, `placebos`: neurons per path."""
+    """`budget`: forward-equivalents per modern method, for each of `seeds` seeds. `shorter`: see `presets.faithful`.
+
+    The other numbers are neurons per path (None: all; 0: no such arm): `modern`; `few`, with the authors' settings, shortened;
+    `fair`; `whole`, with the authors' settings at full length; `gumbel`, the same for gbl; `placebos`; `groups` of hidden units.
+    """
 
     budget: float
+    seeds: int
     shorter: int
-    few: int | None  # with the authors' settings; None: all
+    modern: int | None
+    few: int | None
+    fair: int | None
     placebos: int | None
-    groups: int | None  # groups of hidden units per path
+    groups: int | None
+    whole: int | None = 0
+    gumbel: int | None = 0
 
 
 RECIPES: dict[str, _Recipe] = {
     # Half an hour on two cores. The authors' gumbel run mixes about 130 million words per neuron; this one has 200 times
-    # fewer steps, an eighth of the samples, and 16 neurons per path.
-    "small": _Recipe(budget=2500, shorter=200, few=16, placebos=16, groups=8),
-    "paper": _Recipe(budget=20000, shorter=1, few=None, placebos=None, groups=None),
+    # fewer steps and an eighth of the samples.
+    "small": _Recipe(budget=2000, seeds=3, shorter=200, modern=48, few=48, fair=0, placebos=48, groups=40),
+    # A day on two cores: the neurons of the small scale and more, and the authors' settings at full length.
+    "medium": _Recipe(budget=2000, seeds=3, shorter=200, modern=None, few=80, fair=48, placebos=48, groups=40, whole=80, gumbel=4),
+    "paper": _Recipe(budget=20000, seeds=3, shorter=1, modern=None, few=None, fair=None, placebos=None, groups=None),
 }
 
 
 def study(scale: str, model: Model, corpus: str | None = None, seed: int = 0, ngrams: Int[np.ndarray, "c t"] | None = None) -> Study:
     """The paper's study of a model with its two paths; `load` must accept `model.name`.
 
-    With the `ngrams` of its corpus there is an arm for groups of hidden units too (authors' code, not in the paper's text).
+    The modern arm has several seeds, from `seed` on; the others have one, as the authors' runs. With the `ngrams` of its corpus
+    there is an arm for groups of hidden units too (authors' code, not in the paper's text).
     """
     recipe = RECIPES[scale]
-    neurons = {path: _neurons_of(model, path) for path in PATHS}
-    some = _addresses(neurons, recipe.few)
-    arms = [
-        Arm(name=MODERN, targets=_addresses(neurons), methods=presets.LABELS, budget=recipe.budget),
-        Arm(name=FAITHFUL, targets=some, methods=_authors(presets.FAITHFUL, recipe.shorter)),
-        Arm(name=FAIR, targets=some, methods=_authors(presets.FAIR, recipe.shorter), budget=_equal_budget(recipe.shorter)),
+    neurons = {path: _spread(_neurons_of(model, path)) for path in PATHS}
+    seeds = tuple(range(seed, seed + recipe.seeds))
+    placebos = {"methods": ("crp", "gbl"), "budget": recipe.budget}
+    wanted: list[tuple[str, int | None, dict]] = [
+        (MODERN, recipe.modern, {"methods": presets.LABELS, "budget": recipe.budget, "seeds": seeds}),
+        (FAITHFUL, recipe.few, {"methods": _authors(presets.FAITHFUL, recipe.shorter)}),
+        (FAIR, recipe.fair, {"methods": _authors(presets.FAIR, recipe.shorter), "budget": _equal_budget(recipe.shorter)}),
+        (WHOLE, recipe.whole, {"methods": _authors(presets.FAITHFUL, 1)[:-1]}),
+        (GUMBEL, recipe.gumbel, {"methods": (presets.CORPUS, f"gbl:{presets.FAITHFUL}")}),
+        (DIRECTIONS, recipe.placebos, {**placebos, "placebo": "directions"}),
+        (WEIGHTS, recipe.placebos, {**placebos, "placebo": "weights"}),
     ]
-    settings = {"targets": _addresses(neurons, recipe.placebos), "methods": ("crp", "gbl"), "budget": recipe.budget}
-    arms.append(Arm(name=DIRECTIONS, placebo="directions", **settings))
-    arms.append(Arm(name=WEIGHTS, placebo="weights", **settings))
+    arms = [Arm(name=name, targets=_addresses(neurons, most), **settings) for name, most, settings in wanted if most != 0]
+    shown = _named(model)
+    if shown:
+        arms.append(Arm(name=TABLE1, targets=shown, methods=("crp", "gbl", chains.WITH_CORPUS), budget=presets.BUDGET, seeds=seeds))
     # paper: "5-grams"; authors' code: one run per neuron
     made = Study(name=f"poerner2018 {scale}", model=model.name, corpus=corpus, length=5, seeds=(seed,), arms=tuple(arms))
     return made if ngrams is None else _with_groups(made, scale, model, ngrams)
+
+
+def _named(model: Model) -> tuple[str, ...]:
+    """Addresses of the neurons of the paper's Table 1, as far as the model has them."""
+    found = {path: [name for name in names if name in model.sites[path].names] for path, names in SHOWN.items()}
+    return tuple(f"{path}:{','.join(names)}" for path, names in found.items() if names)
+
+
+def _spread(indices: Sequence[int]) -> list[int]:
+    """The same indices in an order of which every beginning is spread over all: by the digits of their place, last digit first."""
+    digits = max(len(indices) - 1, 1).bit_length()
+    return [indices[i] for i in sorted(range(len(indices)), key=lambda i: f"{i:0{digits}b}"[::-1])]
 
 
 def _with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray, "c t"]) -> Study:
@@ -77,6 +110,8 @@ def _with_groups(study: Study, scale: str, model: Model, ngrams: Int[np.ndarray,
     The target of a group is the mean of its units. Groups of one unit are left out.
     """
     recipe, addresses = RECIPES[scale], []
+    if recipe.groups == 0:
+        return study
     for path in PATHS:
         site = f"{path}.hidden"
         found = [group for group in _groups_of(model, site, ngrams) if len(group) > 1]
@@ -112,13 +147,8 @@ def _equal_budget(shorter: int) -> float:
 
 
 def _addresses(neurons: dict[str, list[int]], most: int | None = None) -> tuple[str, ...]:
-    """Addresses of all neurons, or of `most` per path, evenly spaced."""
-    parts = []
-    for path, indices in neurons.items():
-        count = len(indices) if most is None else min(most, len(indices))
-        chosen = [indices[i * len(indices) // count] for i in range(count)]
-        parts.append(f"{path}:{','.join(map(str, chosen))}")
-    return tuple(parts)
+    """Addresses of all neurons, or of the first `most` per path."""
+    return tuple(f"{path}:{','.join(map(str, indices[:most]))}" for path, indices in neurons.items())
 
 
 def _groups_of(model: Model, site: str, ngrams: Int[np.ndarray, "c t"], count: int = _COUNT) -> list[tuple[int, ...]]:

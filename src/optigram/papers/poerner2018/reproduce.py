@@ -8,38 +8,33 @@ from optigram.engine.job import Engine
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.models.imaginet import Imaginet
-from optigram.models.loading import BUNDLED, CONFIG, load
-from optigram.papers.poerner2018 import omission, syntax
-from optigram.papers.poerner2018.claims import page
+from optigram.models.loading import BUNDLED, CONFIG, bundled, load, read_config
+from optigram.papers.poerner2018 import show as show_pages
+from optigram.papers.poerner2018.growth import Growth
 from optigram.papers.poerner2018.layouts import read_folder
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN, RECIPES, study
+from optigram.papers.poerner2018.measures import Measures
+from optigram.papers.poerner2018.omission import OmissionTable
+from optigram.papers.poerner2018.recipe import RECIPES, study
+from optigram.papers.poerner2018.stored import write_records
 from optigram.papers.poerner2018.train import train
 from optigram.papers.poerner2018.trainer import Training
 from optigram.report import figures
 from optigram.report.comparisons import plan_grid
-from optigram.report.formats import FORMATS, Grid
+from optigram.runs.corpus import corpus_for
 from optigram.runs.records import Record
 from optigram.study.cells import StudyContext
 from optigram.study.estimate import estimate
 from optigram.study.runner import CELLS, Show, run_study
-from optigram.study.statistics import BASELINE, activations, site_of
 
-TITLES = {"language": "language path", "visual": "visual path"}
-LABELS = ("crp", "emb", "logit", "smx", "gbl")
 CAPTIONS = "captions.txt"
-_SHOWN = {"visual": 2, "language": 3}
-_BEST = "gbl"
-_RULE = (
-    "Neurons of each path at equally spaced quantiles of the ratio of gbl to crp: two visual and three language neurons. "
-    "Activations are in the model's own units; compare them within a pair of rows only."
-)
 
 
 @dataclass(frozen=True)
 class Reproduction:
     """Settings of a reproduction. `data`: a folder with the paper's data, on which a model of the paper's size is trained first.
 
-    `engine` None means `workers` processes.
+    `engine` None means `workers` processes. `captions` are those over whose nested parts corpus search is repeated at other scales than
+    the small one; None: the corpus of the study.
     """
 
     scale: str
@@ -50,6 +45,7 @@ class Reproduction:
     device: str = "cpu"
     workers: int = 1
     engine: Engine | None = None
+    captions: str | None = None
 
     def run(self, out: Path, tell: Callable[[str], None], show: Show, plan_only: bool = False) -> list[Record]:
         """Do what is not done yet in the folder `out`; returns the records of the study, none if `plan_only`."""
@@ -79,41 +75,30 @@ class Reproduction:
             return []
         records = run_study(recipe, context, out, self.workers, show, self.engine)
         tell("figures, tables and claims")
-        _draw(records, out)
-        _write_tables(records, context, out)
+        growth = None if self.scale == "small" else _grown(context, self.captions, out / show_pages.GROWTH)
+        measures = _measured(context, records, model)
+        write_records(records, out / show_pages.RECORDS)
+        measures.write(out / show_pages.MEASURES)
+        show_pages.write(records, measures, growth, out)
         return records
 
 
-def _draw(records: Sequence[Record], out: Path) -> None:
-    """Figure 1 as in the paper and normalised, for modern, faithful and fair settings; and the curves over the budget."""
-    arms = {arm: [record for record in records if record.arm == arm] for arm in (MODERN, FAITHFUL, FAIR)}
-    for arm, name in ((MODERN, "figure1"), (FAITHFUL, "figure1-faithful"), (FAIR, "figure1-fair")):
-        methods = list(dict.fromkeys(record.method for record in arms[arm]))
-        figures.save(figures.by_method(arms[arm], methods, TITLES), out / name)
-        figures.save(figures.by_method(arms[arm], methods, TITLES, normalised=True), out / f"{name}-normalised")
-    figures.save(figures.curves(arms[MODERN], LABELS[1:], TITLES), out / "budget")
+def _grown(context: StudyContext, captions: str | None, path: Path) -> Growth:
+    """The growth of corpus search over the captions, or over the study's corpus; what the folder holds already is read."""
+    if path.exists():
+        return Growth.read(path)
+    corpus = context.corpus if captions is None else corpus_for(context.model, captions)
+    made = Growth.measure(context.model, context.study.arms[0].targets, list(corpus.texts()), corpus.name)
+    made.write(path)
+    return made
 
 
-def _write_tables(records: Sequence[Record], context: StudyContext, out: Path) -> None:
-    """`table1` in every format, and `claims.md`."""
-    grid = _table1(records, MODERN)
-    for suffix, render in FORMATS.items():
-        _write(out / f"table1.{suffix}", render(grid))
-    _write(out / "claims.md", _claims_page(records, context))
-
-
-def _claims_page(records: Sequence[Record], context: StudyContext) -> str:
-    """All claims of the paper beside what these records show, as Markdown."""
-    about = f"Model: {context.model.name}. Corpus: {context.corpus.name}, {len(context.ngrams):,} different 5-grams."
-    return "\n".join([*page(records, about), *_syntax_sections(records, context)])
-
-
-def _syntax_sections(records: Sequence[Record], context: StudyContext) -> tuple[str, str]:
-    """The syntax finding in the optimal 5-grams of the modern arm, and in omission scores of corpus sentences, as Markdown."""
-    model, sentences = context.model, list(context.corpus.texts())
-    assert isinstance(model, Imaginet)
-    found = syntax.Syntax.of([record for record in records if record.arm == MODERN], sentences, context.ngrams, model.vocabulary.tokens)
-    return found.section(), omission.section(model, sentences, found.contrasts)
+def _measured(context: StudyContext, records: Sequence[Record], model: str) -> Measures:
+    assert isinstance(context.model, Imaginet)
+    omissions = OmissionTable.of(context.model, list(context.corpus.texts()))
+    config = read_config(bundled() if model == BUNDLED else Path(model))
+    figures_of = {name: config[name] for name in ("captions", "validation", "test") if name in config}
+    return Measures.of(context, records, omissions, figures_of)
 
 
 def _trained(asked: Reproduction, out: Path, tell: Callable[[str], None], show: Show) -> tuple[str, str]:
@@ -144,28 +129,3 @@ def _gumbel_operations(model: Imaginet, samples: int = 64, length: int = 5) -> f
     mixture = 2 * len(model.vocabulary) * sizes.embedding  # one product forward, one backward: the embedding has no gradient
     cell = 2 * 3 * sizes.hidden * (sizes.embedding + sizes.hidden)
     return 2 * samples * length * (mixture + cell)
-
-
-def _table1(records: Sequence[Record], arm: str) -> Grid:
-    """Rows of crp and gbl for the neurons that the rule selects."""
-    chosen = [record for record in records if record.arm == arm and record.rank == 1 and record.method in (BASELINE, _BEST)]
-    rows, groups = [], set()
-    for site, count in _SHOWN.items():
-        here = [record for record in chosen if site_of(record.target) == site]
-        for target in _quantiles(here, count):
-            groups.add(len(rows))
-            pair = {record.method: record for record in here if record.target == target}
-            rows += [[method, _text(pair[method], site), target, f"{pair[method].activation:.2f}"] for method in (BASELINE, _BEST)]
-    return Grid(("method", "optimal 5-gram", "neuron", "activation"), rows, frozenset({3}), frozenset(groups), _RULE)
-
-
-def _quantiles(records: Sequence[Record], count: int) -> list[str]:
-    """The `count` targets at equally spaced quantiles of the ratio; ties are sorted by name."""
-    found, base = activations(records, _BEST), activations(records, BASELINE)
-    ratios = sorted((found[target] / base[target], target) for target in found if base.get(target, 0) > 0)
-    return [ratios[len(ratios) * (i + 1) // (count + 1)][1] for i in range(count)] if ratios else []
-
-
-def _text(record: Record, site: str) -> str:
-    """The 5-gram, followed for a language neuron by the word it predicts in brackets, as in the paper."""
-    return f"{record.text} [{record.target.split(':', 1)[1]}]" if site == "language" else record.text

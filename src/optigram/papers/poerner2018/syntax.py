@@ -6,7 +6,7 @@ Everything is computed from the records of one arm of a study, whose model reads
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from optigram.papers.poerner2018.function_words import CONTENT, class_of
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
 from optigram.shapes import Bool, Float, Int
-from optigram.study.statistics import CONFIDENCE, RESAMPLES, Interval, grouped, site_of
+from optigram.study.statistics import BASELINE, CONFIDENCE, RESAMPLES, Interval, grouped, site_of
 from optigram.text.vocabulary import Vocabulary
 
 LANGUAGE, VISUAL = "language", "visual"
@@ -38,14 +38,14 @@ class _Share:
 
 
 @dataclass(frozen=True)
-class _CorpusShare:
+class CorpusShare:
     """The share of function words in the corpus's unique n-grams, per position, and in its running words.
 
     `vocabulary` is their share of the words the model knows, which words drawn at random would have.
     """
 
     ngrams: float
-    positions: tuple[float, ...]
+    positions: Sequence[float]
     running: float
     vocabulary: float
 
@@ -57,6 +57,18 @@ class Contrast:
     method: str
     language: Interval
     corpus: Interval
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """The share of function words in a method's n-grams minus that in corpus search's n-grams of the same neurons of a site."""
+
+    site: str
+    method: str
+    neurons: int
+    baseline: float
+    share: float
+    difference: Interval
 
 
 @dataclass(frozen=True)
@@ -76,20 +88,19 @@ class _Bigrams:
 class Syntax:
     """All measures of one arm."""
 
-    corpus: _CorpusShare
+    corpus: CorpusShare
     shares: Sequence[_Share]
     contrasts: Sequence[Contrast]
+    paired: Sequence[_Paired]
     bigrams: Sequence[_Bigrams]
 
     @classmethod
-    def of(cls, records: Sequence[Record], sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> "Syntax":
-        """Measure the records of one arm and a corpus: its sentences, and its unique n-grams as ids of `tokens`."""
-        sentences = list(sentences)
-        corpus = _corpus_share(sentences, ngrams, tokens)
-        return cls(corpus, _shares(records), _contrasts(records, corpus.ngrams), _bigrams(records, _bigrams_of(sentences)))
+    def of(cls, records: Sequence[Record], corpus: CorpusShare, bigrams: Collection[tuple[str, str]]) -> "Syntax":
+        """Measure the records of one arm, beside a corpus: its shares, and which pairs of words are bigrams of it."""
+        return cls(corpus, _shares(records), _contrasts(records, corpus.ngrams), _paired(records), _bigrams(records, bigrams))
 
     def section(self) -> str:
-        """The finding as Markdown: three tables with explanations."""
+        """The finding as Markdown: four tables with explanations."""
         return "\n".join(
             [
                 "## Function words in optimal n-grams\n",
@@ -101,6 +112,9 @@ class Syntax:
                 "The paper's contrast: visual n-grams should have fewer function words than language n-grams, and fewer than the "
                 "corpus's.\n",
                 _contrasts_grid(self).markdown(),
+                "The paper says that this is contrary to what corpus search suggests. So each neuron's n-gram beside the best n-gram of "
+                "the corpus for the same neuron:\n",
+                _paired_grid(self).markdown(),
                 "How often the last word of a language neuron's n-gram and the word that it predicts are a bigram of the corpus. Chance: "
                 "the same with the predicted words permuted among the neurons, mean and central 95% of the permutations.\n",
                 _bigrams_grid(self).markdown(),
@@ -115,12 +129,12 @@ def _optimal(records: Iterable[Record]) -> list[Record]:
     return [max(group, key=lambda record: record.activation) for group in by_target.values()]
 
 
-def _corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> _CorpusShare:
-    """The shares of the corpus: exact counts, hence without intervals."""
+def corpus_share(sentences: Iterable[str], ngrams: Int[np.ndarray, "c t"], tokens: Sequence[str]) -> CorpusShare:
+    """The shares of a corpus, of its sentences and its unique n-grams as ids of `tokens`: exact counts, hence without intervals."""
     marks = np.array([class_of(token) != CONTENT for token in tokens])[ngrams]
     running = [class_of(word) != CONTENT for sentence in sentences for word in Vocabulary.words_of(sentence)]
     known = [class_of(token) != CONTENT for token in tokens if Vocabulary.words_of(token) == [token]]
-    return _CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
+    return CorpusShare(float(marks.mean()), tuple(marks.mean(axis=0).tolist()), float(np.mean(running)), float(np.mean(known)))
 
 
 def _shares(records: Iterable[Record]) -> list[_Share]:
@@ -151,15 +165,40 @@ def _contrasts(records: Iterable[Record], corpus: float) -> list[Contrast]:
     return found
 
 
+def _paired(records: Iterable[Record]) -> list[_Paired]:
+    """One row per site and method besides corpus search, over the neurons that both have texts for."""
+    groups = grouped(_optimal(records), lambda record: (site_of(record.target), record.method))
+    found = []
+    for (site, method), group in groups.items():
+        base = {record.target: record for record in groups.get((site, BASELINE), ())}
+        here = [record for record in group if record.target in base]
+        if method != BASELINE and here:
+            ours, theirs = (_marks(part).mean(axis=1) for part in (here, [base[record.target] for record in here]))
+            found.append(_Paired(site, method, len(here), float(theirs.mean()), float(ours.mean()), _mean(ours - theirs)))
+    return found
+
+
+def seen_bigrams(records: Iterable[Record], sentences: Iterable[str]) -> set[tuple[str, str]]:
+    """Of the pairs of a last word and a predicted word of the records, those that are adjacent in a sentence."""
+    pairs = [(last, word) for _, last, word in _leading(records)]
+    lasts, words = {last for last, _ in pairs}, {word for _, word in pairs}
+    return {pair for pair in _bigrams_of(sentences) if pair[0] in lasts and pair[1] in words}
+
+
 def _bigrams_of(sentences: Iterable[str]) -> set[tuple[str, str]]:
     """All pairs of adjacent words."""
     return {pair for sentence in sentences for pair in pairwise(Vocabulary.words_of(sentence))}
 
 
-def _bigrams(records: Iterable[Record], known: set[tuple[str, str]]) -> list[_Bigrams]:
+def _leading(records: Iterable[Record]) -> list[tuple[str, str, str]]:
+    """Method, last word and predicted word of the optimal n-grams of language neurons that are named by words."""
+    named = [(record, _predicted_word(record.target)) for record in _optimal(records)]
+    return [(record.method, record.tokens[-1], word) for record, word in named if word is not None]
+
+
+def _bigrams(records: Iterable[Record], known: Collection[tuple[str, str]]) -> list[_Bigrams]:
     """One row per method with optimal n-grams of language neurons that are named by words."""
-    pairs = [(record.method, record.tokens[-1], _predicted_word(record.target)) for record in _optimal(records)]
-    groups = grouped([pair for pair in pairs if pair[2] is not None], lambda pair: pair[0])
+    groups = grouped(_leading(records), lambda pair: pair[0])
     found = []
     for method, group in groups.items():
         seen = np.array([[(last, word) in known for _, _, word in group] for _, last, _ in group])
@@ -195,6 +234,23 @@ def _contrasts_grid(found: Syntax) -> Grid:
         rows.append([one.method, *(cell for part in (one.language, one.corpus) for cell in (part.show(), part.side()))])
     header = ("method", "visual - language", "so visual is", "visual - corpus's n-grams", "so visual is")
     return Grid(header, rows, frozenset({1, 3}))
+
+
+def _paired_grid(found: Syntax) -> Grid:
+    rows = [
+        [
+            one.site,
+            one.method,
+            str(one.neurons),
+            f"{one.share:.0%}",
+            f"{one.baseline:.0%}",
+            one.difference.show(percent=True),
+            one.difference.side(),
+        ]
+        for one in found.paired
+    ]
+    header = ("path", "method", "neurons", "its share", "corpus search's", "difference, paired", "so it is")
+    return Grid(header, rows, frozenset({2, 3, 4, 5}))
 
 
 def _bigrams_grid(found: Syntax) -> Grid:

@@ -1,0 +1,37 @@
+"""The documentation of the paper is what the stored records say, and their activations are found again with torch alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from optigram.models.loading import bundled
+from optigram.papers.poerner2018 import show
+from papers.rescore import differences
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs/poerner2018"
+FOLDERS = {"bundled": DOCS, "wide": DOCS / "wide"}
+FIGURE = re.compile(r"\d%|\[-?\d")  # a share, or an interval
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_pages_are_what_the_records_say(name):
+    """If this fails: python -m optigram.papers.poerner2018.show docs/poerner2018/records/NAME FOLDER"""
+    for page, text in show.pages(*show.read(DOCS / "records" / name)).items():
+        assert (FOLDERS[name] / page).read_text(encoding="utf-8") == text
+
+
+def test_the_records_are_small():
+    assert sum(path.stat().st_size for path in (DOCS / "records").rglob("*") if path.is_file()) < 5e6
+
+
+def test_activations_are_found_again_with_torch_alone():
+    found = differences(DOCS / "records/bundled" / show.RECORDS, bundled(), every=25)
+    assert len(found) > 20
+    assert max(found) < 1e-4
+
+
+@pytest.mark.parametrize("page", ["docs/syntax.md", "src/optigram/papers/poerner2018/README.md"])
+def test_pages_written_by_hand_have_no_figures_of_results(page):
+    assert not FIGURE.findall((ROOT / page).read_text(encoding="utf-8"))
