@@ -36,18 +36,19 @@ def top_words(
     place: int,
     count: int,
     window: Int[Tensor, "k c"] | None = None,
+    deepest: int = 0,
 ) -> Int[Tensor, "k c m"]:
     """The `count` words (or as many as there are) that a gradient [k c v] ranks highest at one position, without the text's own.
 
-    A `window` w > 0 skips w times `count` words of the ranking, at most up to its last words. If the objective has
-    constraints, words that would make a text not allowed come last, so that no forward is wasted on them.
+    A `window` w > 0 skips w times `count` words of the ranking, at most up to its last words; `deepest` is the largest of them. If the
+    objective has constraints, words that would make a text not allowed come last, so that no forward is wasted on them.
     """
     slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
     most = max(slope.shape[-1] - 1, 1)
     count = min(count, most)
     wide = min(count * (SPARE if objective.has_constraints else 1), most)
     first = (torch.zeros_like(texts[..., 0]) if window is None else window * wide).clamp(max=most - wide)
-    order = slope.topk(int(first.max()) + wide, dim=-1).indices
+    order = slope.topk(min(deepest * wide, most - wide) + wide, dim=-1).indices
     words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
     if not objective.has_constraints:
         return words

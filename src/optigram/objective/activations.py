@@ -110,6 +110,11 @@ class TargetGroup:
         """The positions that any member looks at."""
         return torch.nonzero((self.share != 0).any(0) | self.peak.any(0)).flatten().tolist()
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides which operations are run."""
+        return (*self.sources, *self.weight.shape, self._units is None, self._linear, len(self.contests), len(self.normalisers), self.view)
+
     def joined(self, states: Mapping[str, Tensor]) -> Float[Tensor, "... h"]:
         """The states of all sources, concatenated in float32, each scaled as its autoencoder needs it."""
         parts = [scaled(states[source.site].float(), source.scaling) for source in self.sources]
@@ -132,8 +137,15 @@ class TargetGroup:
 
     def _sums(self, states: Float[Tensor, "n h"], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n m"]:
         """The sums of the affine terms; shapes as in `at`."""
-        if members is None:
-            m, q, _ = self.weight.shape
+        m, q, _ = self.weight.shape
+        if self._units is not None:
+            read = (
+                states[:, self._units.flatten()].unflatten(1, (m, q))
+                if members is None
+                else states.gather(1, self._units[members])[:, None]
+            )
+            before = read + (self.bias if members is None else self.bias[members][:, None])
+        elif members is None:
             before = self._products(states).unflatten(1, (m, q)) + self.bias
         else:
             before = ((states[:, None] * self.weight[members]).sum(-1) + self.bias[members])[:, None]
@@ -144,7 +156,8 @@ class TargetGroup:
         )
         finite = cap.isfinite()
         size = torch.where(finite, cap, 1)  # not inf * 0, whose gradient is NaN
-        before = torch.where(finite, size * torch.tanh(before / size), before)
+        capped = torch.tanh((before / size).double()).float()  # in float32 the last few numbers of a batch are rounded otherwise
+        before = torch.where(finite, size * capped, before)
         if self.view == "before":
             return (coefficient * before).sum(-1)
         on, lacking = self._cut(states, before, threshold, members)
@@ -178,6 +191,12 @@ class TargetGroup:
     @functools.cached_property
     def _linear(self) -> bool:
         return self.weight.shape[1] == 1 and bool(self.threshold.isneginf().all() and self.cap.isinf().all())
+
+    @functools.cached_property
+    def _units(self) -> Int[Tensor, "m q"] | None:
+        """The unit that each term is, if every term is one unit of the states: then it is read, with no product."""
+        plain = ((self.weight != 0).sum(-1) == 1) & (self.weight.amax(-1) == 1)
+        return self.weight.argmax(-1) if bool(plain.all()) else None
 
     def _products(self, states: Float[Tensor, "n h"]) -> Float[Tensor, "n mq"]:
         """Products of states with the weights of all terms, in blocks of one shape."""

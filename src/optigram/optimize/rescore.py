@@ -39,8 +39,8 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
         return [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
     model = None if exact is None else exact()
     ids = torch.where(best.ids < 0, int(objective.lexicon[0]), best.ids)  # any text in the empty slots; its scores are not used
-    scores = objective.viewed("exact", model).score(ids)
-    order_by = objective.viewed("search", model).score(ids).value.cpu() if any(latent) else scores.value.cpu()
+    scores = objective.viewed("exact", model).score(ids, owned=True)
+    order_by = objective.viewed("search", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
     order_by = order_by.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(ranked.isneginf(), -torch.inf)
     activation, surprisal = scores.activation.cpu(), None if scores.surprisal is None else scores.surprisal.cpu()
     notes = _notes(objective, ids, model)
@@ -58,9 +58,9 @@ def _notes(objective: Objective, ids: Int[Tensor, "k n t"], model: Model | None)
     """Notes [k n] on texts; `model` is the exact model, if there is one."""
     notes: dict[str, Tensor] = {}
     if any(target.latent for target in objective.targets):
-        notes[BEFORE] = objective.viewed("before", model).score(ids).activation.cpu()
+        notes[BEFORE] = objective.viewed("before", model).score(ids, owned=True).activation.cpu()
     if model is not None:
-        notes[SEARCHED] = objective.viewed("search").score(ids).activation.cpu()
+        notes[SEARCHED] = objective.viewed("search").score(ids, owned=True).activation.cpu()
     second = objective.second_opinion(ids)
     if second is not None:
         notes[SECOND] = second.cpu().expand(ids.shape[:2])

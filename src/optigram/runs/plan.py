@@ -14,7 +14,6 @@ from optigram.text.sources import Corpus as Texts
 
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
-HEAVY_BLOCK = 4  # texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,4 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
     labels = [link.partition(":")[0] for link in chain.links if isinstance(link, str)]
     if (unmixed := next((label for label in labels if label in registry.WITHOUT_SURPRISAL), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
-    attends = objective.model.attends
-    block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None
-    return chain.method((forwards or presets.BUDGET) / objective.passes, attends, block)
+    return chain.method((forwards or presets.BUDGET) / objective.passes, objective.model.attends)
