@@ -60,3 +60,9 @@ def swap_words(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c 
     children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
     children[..., place] = words
     return children
+
+
+def standardised(slope: Float[Tensor, "... v"]) -> Float[Tensor, "... v"]:
+    """A gradient less its mean over the words, in units of its deviation, so that several can be added; 0 where all words are equal."""
+    centred = slope - slope.mean(-1, keepdim=True)
+    return centred / centred.square().mean(-1, keepdim=True).sqrt().clamp(min=torch.finfo(slope.dtype).tiny)

@@ -3,6 +3,7 @@
 Axes: k targets, c texts per target, t free tokens, s all tokens (with the template), v words, d embedding width; k1 is k, or 1.
 """
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import View
+from optigram.objective.activations import TargetGroup, View
 from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
@@ -100,7 +101,7 @@ class Objective:
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._groups = all_groups(model, self.targets, self._looked, view)
-        self._blocks = Blocks()
+        self._blocks, self._linearised = Blocks(), Blocks()
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
@@ -148,6 +149,10 @@ class Objective:
     def target_groups(self) -> list[list[int]]:
         """The numbers of the targets that read each set of sites, so that a batch runs one path of the model."""
         return [group.members for group in self._groups]
+
+    def raised(self) -> list[int]:
+        """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`TargetGroup`)."""
+        return [i for part in self._groups if isinstance(part, TargetGroup) and part.pre is not None for i in part.members]
 
     def subset(self, members: Sequence[int]) -> "Objective":
         """The same objective for some of its targets, by number, with a cost of its own that starts at zero."""
@@ -243,11 +248,22 @@ class Objective:
             return None
         return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
-    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
+    @property
+    def linearises(self) -> bool:
+        """Whether the model gives `linearised` gradients too."""
+        return hasattr(self.model, "linearised")
+
+    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None, linearised: bool = False) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, except for the -inf.
 
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
+        With `linearised` the values are the same, and gradients follow RelP's rules, if the model can (`linearises`).
         """
+        rules = getattr(self.model, "linearised")() if linearised and self.linearises else contextlib.nullcontext()
+        with rules:
+            return self._relaxed(text, penalty, self._linearised if linearised else self._blocks)
+
+    def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, blocks: Blocks) -> Scores:
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         told = self._surprisal if self._penalises(penalty) else None
         weights = None if told is None else told.need_mixtures(text.weights)
@@ -255,9 +271,9 @@ class Objective:
 
         def run(texts: Tensor, parts: Groups) -> Tensor:
             if len(texts) == len(embeds):
-                return read_soft(self.model, embeds, parts, self._blocks, weights, joint)
+                return read_soft(self.model, embeds, parts, blocks, weights, joint)
             mixed = None if weights is None else weights.index_select(0, texts)
-            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, blocks, mixed, joint)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
         activation, passes = values[..., 0], 1

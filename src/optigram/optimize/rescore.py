@@ -30,17 +30,22 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     """The kept texts as they are shown, for every target of `objective`.
 
     If the objective has an exact model, it re-orders the texts, and the activation that the search saw becomes a note. Of a
-    front, only texts that are still non-dominated are shown. A second language model adds its surprisal. If the search
-    was exact already, nothing runs again. These forwards (n per target) are not charged.
+    front, only texts that are still non-dominated are shown. A second language model adds its surprisal. Where the search
+    was exact already, nothing runs again: it was, but for latents and for neurons that are off. These forwards (n per target) are not
+    charged.
     """
     exact, latent = objective.exact, [target.latent for target in objective.targets]
     ranked = best.activation if isinstance(best, ParetoFront) else best.value
-    if exact is None and objective.fluency is None and not any(latent):
-        return [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
+    seen = [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
+    anew = [row for row in objective.raised() if bool((seen[row].activation <= 0).any())]
+    anew = sorted({*anew, *(row for row, one in enumerate(latent) if one)})
+    if exact is None and objective.fluency is None and len(anew) < len(seen):
+        part = rescore(objective.subset(anew), TopK(best.ids[anew], ranked[anew])) if anew else []
+        return [part[anew.index(row)] if row in anew else one for row, one in enumerate(seen)]
     model = None if exact is None else exact()
     ids = torch.where(best.ids < 0, int(objective.lexicon[0]), best.ids)  # any text in the empty slots; its scores are not used
     scores = objective.viewed("exact", model).score(ids, owned=True)
-    order_by = objective.viewed("search", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
+    order_by = objective.viewed("corpus", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
     order_by = order_by.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(ranked.isneginf(), -torch.inf)
     activation, surprisal = scores.activation.cpu(), None if scores.surprisal is None else scores.surprisal.cpu()
     notes = _notes(objective, ids, model)
