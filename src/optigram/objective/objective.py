@@ -236,6 +236,19 @@ class Objective:
             kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
         return kept if self.known is None else kept & ~self.known.near(ids)
 
+    def surviving(self, words: Int[Tensor, "k c t m"]) -> Int[Tensor, "k c t"]:
+        """Texts of one of the m words per position: the first with which the text so far survives, where texts must, else the first."""
+        if not self.must_survive:
+            return words[..., 0]
+        texts = torch.tensor([self._first_surviving(drawn) for drawn in words.flatten(0, 1).tolist()], device=words.device)
+        return texts.view(words.shape[:3])
+
+    def _first_surviving(self, words: list[list[int]]) -> list[int]:
+        text: list[int] = []
+        for drawn in words:
+            text.append(next((word for word in drawn if self.model.vocabulary.survives([*text, word])), drawn[0]))
+        return text
+
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """Logits of the words of `lexicon` at each free position, given the words before it. Needs a language model."""
         assert self._surprisal is not None
@@ -301,12 +314,13 @@ class Objective:
         blend: Int[Tensor, "k1 c m"] | None = None,
         penalty: Float[Tensor, "k1 c"] | None = None,
         beside: bool = False,
+        linearised: bool = False,
     ) -> Float[Tensor, "k1 c p v"]:
         """The gradient of the sum of values with respect to one-hot texts [k1 c t], for the words of `lexicon`: [k1 c p v].
 
         It is taken at the p free positions `at`, or all. Words of the texts themselves may be outside the lexicon. With a `blend` of
         m words, their even mixture replaces the text's own word at each of these positions; with `beside`, the gradient at the text
-        itself is added. `penalty` is that of `relax`.
+        itself is added. `penalty` and `linearised` are those of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         table = self.model.embedding.detach()
@@ -325,7 +339,7 @@ class Objective:
                 )
                 penalty = None if penalty is None else penalty.repeat(1, 2)
         leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
-        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
+        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty, linearised).value.sum(), leaves)
         slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
         found = SoftText.per_word(slope, self.table)
         return found + own[0] if own else found
