@@ -3,10 +3,10 @@
 Axes: k targets, c texts per target, t free tokens, s all tokens (with the template), v words, d embedding width; k1 is k, or 1.
 """
 
-import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -272,8 +272,8 @@ class Objective:
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
         With `linearised` the values are the same, and gradients follow RelP's rules, if the model can (`linearises`).
         """
-        rules = getattr(self.model, "linearised")() if linearised and self.linearises else contextlib.nullcontext()
-        with rules:
+        rules: Callable[[], AbstractContextManager[None]] = getattr(self.model, "linearised", nullcontext) if linearised else nullcontext
+        with rules():
             return self._relaxed(text, penalty, self._linearised if linearised else self._blocks)
 
     def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, blocks: Blocks) -> Scores:
