@@ -137,7 +137,7 @@ class Network:
 
     def linearised(self) -> AbstractContextManager[None]:
         """Within this, gradients follow RelP's rules (`optigram.models.relp`)."""
-        return relp_rules(self.module)
+        return relp_rules(self.module, self.sites.products)
 
     def _points(self, sites: Collection[str]) -> dict[str, Point]:
         return {site: self._point(site) for site in sites}

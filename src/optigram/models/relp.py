@@ -6,7 +6,7 @@ left of the network is linear in its input, so the gradient says what a word con
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,18 +15,17 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 SMALL = 1e-6  # inputs of an activation function so near to 0 count as this, which keeps the sign of the quotient
-GATES = ("gate_proj", "up_proj", "down_proj")  # the parts of a gated MLP
 
 
 @contextlib.contextmanager
-def relp_rules(module: nn.Module) -> Iterator[None]:
-    """Within this, gradients through `module` follow the rules, in this thread; its attention is computed by ordinary functions."""
+def relp_rules(module: nn.Module, products: Sequence[str] = ()) -> Iterator[None]:
+    """Within this, gradients through `module` follow the rules. `products` are the paths of the parts that read a gated product."""
     with contextlib.ExitStack() as stack:
         for part in module.modules():
             if _is_activation(part):
                 stack.callback(part.register_forward_hook(_quotient_hook).remove)
-            elif all(hasattr(part, name) for name in GATES):
-                stack.callback(getattr(part, GATES[-1]).register_forward_pre_hook(_halving_hook).remove)
+        for path in products:
+            stack.callback(module.get_submodule(path).register_forward_pre_hook(_halving_hook).remove)
         stack.enter_context(_Rules())
         yield
 

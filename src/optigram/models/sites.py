@@ -110,6 +110,12 @@ class Sites(Mapping[str, Site]):
         names = self.scores[name][1] if name in self.scores else ()
         return Site(self._width(point), names, pre=self._pre(point))
 
+    @functools.cached_property
+    def products(self) -> list[str]:
+        """The paths of the modules that read the products of gated MLPs."""
+        gated = {name.partition(".")[2] for name in self.canonical if name.startswith("mlp_pre_linear.")}
+        return [point.path for point, layer in self._neurons.items() if layer in gated and point.side == "in"]
+
     def _width(self, point: Point) -> int:
         return self._all[point._replace(half=None)] // (1 if point.half is None else 2)
 
