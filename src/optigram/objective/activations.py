@@ -21,7 +21,7 @@ LEVELS = 128  # states of which all latents of a TopK autoencoder are computed a
 STATES, TOKENS = 32, 1 << 13  # states and tokens of which logits are held at once for a log-sum-exp
 TIE = 1e-6  # how much a latent that is off counts of its distance to its threshold
 
-View = Literal["search", "corpus", "exact", "before"]
+View = Literal["search", "climb", "exact", "before"]
 
 
 class Source(NamedTuple):
@@ -77,9 +77,9 @@ class TargetGroup:
     Each member has q terms: `weight` [m q h], `bias`, `coefficient`, `threshold` (-inf: none) and `cap` (inf: none) [m q].
     A pool is `share` [m s], the weight of each position, or for a maximum `peak` [m s], the positions it is taken over.
 
-    `view` says how a latent counts that is off: "exact" as 0; "corpus" and "search" as 0 less a millionth of its distance to the
+    `view` says how a latent counts that is off: "exact" as 0; "search" and "climb" as 0 less a millionth of its distance to the
     threshold, so that texts below the threshold have an order, and with the gradient of that distance, so that there is a way up;
-    "before" as the number before the threshold. In "search" the neurons of an MLP that are not above 0 count likewise, by `pre`
+    "before" as the number before the threshold. In "climb" the neurons of an MLP that are not above 0 count likewise, by `pre`
     [m q g], the columns of what they are computed from (-1: none): where they are off, their activation function is flat or falls.
     """
 
@@ -161,7 +161,7 @@ class TargetGroup:
         if self.pre is not None:
             on, lacking, upwards = self._raised(states, before, on, lacking, upwards, members)
         value = torch.where(on, before, 0)
-        if self.view in ("search", "corpus"):
+        if self.view in ("search", "climb"):
             value = (value - TIE * torch.where(on | (coefficient <= 0), 0, lacking)).detach() + (upwards - upwards.detach())
         return (coefficient * value).sum(-1)
 

@@ -202,7 +202,7 @@ def _unit(model: Model, term: Term, index: int, view: View) -> _AffineTerm:
     if site.linear is None:
         row = torch.zeros(site.width, device=device)
         row[index] = 1
-        raises = view == "search" and term.weight > 0
+        raises = view == "climb" and term.weight > 0
         return _AffineTerm(Source(term.site), row, 0.0, term.weight, pre=tuple((Source(pre), index) for pre in site.pre) if raises else ())
     row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
     cap = torch.inf if site.linear.softcap is None else site.linear.softcap

@@ -150,8 +150,14 @@ class Objective:
         """The numbers of the targets that read each set of sites, so that a batch runs one path of the model."""
         return [group.members for group in self._groups]
 
+    def climbing(self) -> "Objective":
+        """The same objective, for methods that climb: neurons of an MLP that are off count by how much they lack (`TargetGroup`)."""
+        part = copy.copy(self)
+        part.view = "climb" if self.view == "search" else self.view
+        return part.subset(range(len(self.targets)))
+
     def raised(self) -> list[int]:
-        """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`TargetGroup`)."""
+        """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`climbing`)."""
         return [i for part in self._groups if isinstance(part, TargetGroup) and part.pre is not None for i in part.members]
 
     def subset(self, members: Sequence[int]) -> "Objective":

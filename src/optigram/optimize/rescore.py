@@ -45,7 +45,7 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     model = None if exact is None else exact()
     ids = torch.where(best.ids < 0, int(objective.lexicon[0]), best.ids)  # any text in the empty slots; its scores are not used
     scores = objective.viewed("exact", model).score(ids, owned=True)
-    order_by = objective.viewed("corpus", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
+    order_by = objective.viewed("search", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
     order_by = order_by.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(ranked.isneginf(), -torch.inf)
     activation, surprisal = scores.activation.cpu(), None if scores.surprisal is None else scores.surprisal.cpu()
     notes = _notes(objective, ids, model)

@@ -34,7 +34,6 @@ def best_of_corpus(
     With a `cache` the pass leaves there what the next neuron of the same site needs, and there is no pass if all is there: the result
     is the same to the last bit. It never serves an objective with a fluency, whose values are not activations.
     """
-    objective = objective.viewed("corpus")
     if cache is None or front or objective.fluency is not None or len(corpus.texts) < FEWEST:
         return search(objective, corpus, None, seed, n, watch, front=front)
     lists = SiteLists(objective, corpus, cache)

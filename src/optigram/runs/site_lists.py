@@ -126,7 +126,7 @@ class SiteLists:
 
     def _agrees(self, ids: Int[Tensor, "k n t"], values: Float[Tensor, "k n"]) -> bool:
         """Whether the model still gives these activations of the best n-gram of each target; else what was kept is of another one."""
-        judged = self.objective.viewed("corpus").score(ids[:, :1]).activation.cpu()
+        judged = self.objective.viewed("search").score(ids[:, :1]).activation.cpu()
         return self.alike(judged, values[:, :1])
 
 
