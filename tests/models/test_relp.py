@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from models.tiny_models import network
 
+from models.tiny_models import network
 from optigram.models.network import Network
 from optigram.objective.objective import Objective
 from optigram.objective.scores import SoftText

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from models.tiny_models import network
 
+from models.tiny_models import network
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
 from optigram.objective.objective import Objective
@@ -27,7 +27,8 @@ def test_texts_that_leave_a_neuron_off_are_ordered_by_what_it_lacks(name):
     objective, ids = one(name)
     true, climbed = objective.score(ids).activation, objective.climbing().score(ids).activation
     on = true > 0
-    assert on.any() and (~on).any()
+    assert on.any()
+    assert (~on).any()
     assert torch.equal(true[on], climbed[on])
     lacks = before(objective, ids, "mlp_pre.1").clamp(max=0)
     if "mlp_pre_linear.1" in objective.model.sites:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model
+from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.topk import TopK
@@ -13,6 +14,7 @@ from optigram.shapes import Float, Int
 
 BEFORE = "preactivation"  # note of a target with SAE latents: the value before the threshold
 SECOND = "second_surprisal"  # note of a second language model: nats per token
+CONTEXT = "context"  # notes of a text in several contexts, numbered from 1: the activation in each
 SEARCHED = "searched"  # note of a search in half precision: the activation that it saw
 
 
@@ -39,7 +41,7 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     seen = [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
     anew = [row for row in objective.raised() if bool((seen[row].activation <= 0).any())]
     anew = sorted({*anew, *(row for row, one in enumerate(latent) if one)})
-    if exact is None and objective.fluency is None and len(anew) < len(seen):
+    if exact is None and objective.fluency is None and not isinstance(objective, Contexts) and len(anew) < len(seen):
         part = rescore(objective.subset(anew), TopK(best.ids[anew], ranked[anew])) if anew else []
         return [part[anew.index(row)] if row in anew else one for row, one in enumerate(seen)]
     model = None if exact is None else exact()
@@ -66,6 +68,9 @@ def _notes(objective: Objective, ids: Int[Tensor, "k n t"], model: Model | None)
         notes[BEFORE] = objective.viewed("before", model).score(ids, owned=True).activation.cpu()
     if model is not None:
         notes[SEARCHED] = objective.viewed("search").score(ids, owned=True).activation.cpu()
+    if isinstance(objective, Contexts):
+        each = objective.viewed("exact", model).each(ids).cpu()
+        notes |= {f"{CONTEXT} {number}": values for number, values in enumerate(each, start=1)}
     second = objective.second_opinion(ids)
     if second is not None:
         notes[SECOND] = second.cpu().expand(ids.shape[:2])
