@@ -10,6 +10,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.models.base import Model
 from optigram.objective.activations import View
+from optigram.objective.cost import Cost
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.whole_site import Whole
@@ -34,7 +35,7 @@ class Contexts(Objective):
         if any((part.length, part.targets) != (first.length, first.targets) for part in parts):
             raise InputError("expected contexts with equally many free words; give each template the same slots")
         self.__dict__.update(vars(first))
-        self.over = over
+        self.over, self.cost = over, Cost.at_zero(len(first.targets))
         self._hold(parts)
 
     def _hold(self, parts: Sequence[Objective]) -> None:
