@@ -273,7 +273,7 @@ QUALITY = (
             "seconds: processor seconds per neuron, median .1f; longest: longest .1f; contradicted: neurons with a counterexample .0%; "
             "counterexamples: counterexamples per neuron .1f; detection: detection, AUC .2f; gain: above placebo +.2f; neurons: neurons .0f"
         ),
-        Settings(model="minilm", sites=("mlp_act.2",), budgets=(4000,), targets=20),
+        Settings(model="minilm", sites=("mlp_act.2",), budgets=(3000,), targets=20),
         labels.units,
         rows=("model", "site", "label"),
     ),

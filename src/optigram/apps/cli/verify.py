@@ -35,7 +35,7 @@ def _verify(
         Path | None, typer.Option(help="what optigram explain --save wrote: its texts are left out of the test, its patterns are tried")
     ] = None,
     corpus: Annotated[str | None, typer.Option(help="texts to test on: a file, glob, hf:NAME or sampled:N")] = None,
-    budget: Annotated[float | None, typer.Option(help="forward-equivalents per description", show_default="4000")] = None,
+    budget: Annotated[float | None, typer.Option(help="forward-equivalents per description", show_default="3000")] = None,
     prompts: Annotated[Path | None, typer.Option(help="a folder with detect.txt and fuzz.txt, for language models that judge")] = None,
     out: Annotated[
         Path | None,
