@@ -27,6 +27,7 @@ SMALL = {
     "coordinate": {"chains": 2, "candidates": 3, "block": 96},
     "epo": {"slots": 3, "children": 4, "among": 3, "restart": 3, "block": 48},
     "gcg": {"candidates": 5, "among": 3, "block": 80},
+    "mcgcg": {"candidates": 5, "among": 3, "block": 80},
     "genetic": {"population": 8, "block": 32},
     "random": {"texts": 16, "block": 64},
 }

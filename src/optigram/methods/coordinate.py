@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import initial_texts, swap_words, top_words
+from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -34,7 +34,9 @@ class Coordinate:
     goes on from the best text of its target with `shaken` of its words swapped: with equal probability for those of another
     chain or for any; the next swap is then made in any case. A chain that comes to that best text again first looks further
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
-    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end).
+    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
+    the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
+    model gives both.
     """
 
     chains: int = 4
@@ -44,6 +46,7 @@ class Coordinate:
     shaken: int = 2
     deepened: int = 2
     sweeps: int | None = None
+    relp: bool = True
     block: int = field(default=BLOCK, repr=False)
 
     patience = None
@@ -75,7 +78,7 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        slopes = _Slopes(objective, texts)
+        slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
@@ -165,9 +168,10 @@ class _Slopes:
     taken anew.
     """
 
-    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"], relp: bool = False) -> None:
         self.objective, self.of = objective, torch.full_like(texts, -1)
-        self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
+        self.rules = (False, True) if relp else (False,)
+        self.kept = [torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device) for _ in self.rules]
 
     def changed(self, texts: Int[Tensor, "k c t"]) -> Int[Tensor, " k"]:
         """How many texts of each target have changed."""
@@ -190,19 +194,26 @@ class _Slopes:
             soft.append(mixed)
         found = self._slopes(soft, changed + (0 if blend is None else texts.shape[1]))
         if renewed:
-            self.kept, self.of = found[0], texts.clone()
-        slope = self.kept[:, :, place : place + 1]
-        return SoftText.per_word(slope if blend is None else slope + found[-1][:, :, place : place + 1], self.objective.table)[:, :, 0]
+            self.kept, self.of = [slopes[0] for slopes in found], texts.clone()
+        ranked = []
+        for kept, slopes in zip(self.kept, found, strict=True):
+            slope = kept[:, :, place : place + 1] + (0 if blend is None else slopes[-1][:, :, place : place + 1])
+            ranked.append(SoftText.per_word(slope, self.objective.table)[:, :, 0])
+        return ranked[0] if len(ranked) == 1 else torch.stack([standardised(slope) for slope in ranked]).sum(0)
 
-    def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[Float[Tensor, "k c t d"]]:
-        """The gradient at each of the soft texts, in one call, of which `due` texts are charged to each target."""
+    def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[list[Float[Tensor, "k c t d"]]]:
+        """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""
         if not soft:
-            return []
-        embeds, cost = torch.cat(soft, dim=1).requires_grad_(), self.objective.cost
-        with cost.charged(torch.zeros_like(cost.active)):
-            (slope,) = torch.autograd.grad(self.objective.relax(SoftText(embeds, None)).value.sum(), embeds)
-        cost.charge(due.double(), 2.0 * due.double())
-        return list(slope.split(soft[0].shape[1], dim=1))
+            return [[] for _ in self.rules]
+        cost, found = self.objective.cost, []
+        for linearised in self.rules:
+            embeds = torch.cat(soft, dim=1).requires_grad_()
+            with cost.charged(torch.zeros_like(cost.active)):
+                value = self.objective.relax(SoftText(embeds, None), linearised=linearised).value
+                (slope,) = torch.autograd.grad(value.sum(), embeds)
+            cost.charge(due.double(), 2.0 * due.double())
+            found.append(list(slope.split(soft[0].shape[1], dim=1)))
+        return found
 
 
 class _Windows:

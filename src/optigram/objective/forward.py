@@ -31,8 +31,12 @@ def read_soft(
     blocks: Blocks,
     weights: Float[Tensor, "k1 c t v"] | None = None,
     surprisal: Surprisal | None = None,
+    linearised: bool = False,
 ) -> Float[Tensor, "m c o"]:
-    """Differentiable values of texts given as embeddings; `weights` are those of the words in them, if there is a `surprisal`."""
+    """Differentiable values of texts given as embeddings; `weights` are those of the words in them, if there is a `surprisal`.
+
+    `linearised`: whether this is within the model's `linearised` rules, whose gradients are rounded in their own way.
+    """
     k1, c = embeds.shape[:2]
     sites, owned = sites_of(parts, surprisal), k1 == len(members_of(parts))
 
@@ -46,7 +50,7 @@ def read_soft(
     owners = torch.arange(k1, device=embeds.device).repeat_interleave(c)
     mixed = () if surprisal is None or weights is None else (weights.flatten(0, 1),)
     kinds = [part.kind for part in parts]
-    values = blocks.run(("soft", *kinds, owned, bool(mixed)), run, embeds.flatten(0, 1), owners, *mixed)
+    values = blocks.run(("soft", *kinds, owned, bool(mixed), linearised), run, embeds.flatten(0, 1), owners, *mixed)
     return _arranged(values, k1, surprisal)
 
 

@@ -6,6 +6,7 @@ Axes: k targets, c texts per target, t free tokens, s all tokens (with the templ
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import View
+from optigram.objective.activations import TargetGroup, View
 from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
@@ -149,6 +150,16 @@ class Objective:
         """The numbers of the targets that read each set of sites, so that a batch runs one path of the model."""
         return [group.members for group in self._groups]
 
+    def climbing(self) -> "Objective":
+        """The same objective, for methods that climb: neurons of an MLP that are off count by how much they lack (`TargetGroup`)."""
+        part = copy.copy(self)
+        part.view = "climb" if self.view == "search" else self.view
+        return part.subset(range(len(self.targets)))
+
+    def raised(self) -> list[int]:
+        """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`climbing`)."""
+        return [i for part in self._groups if isinstance(part, TargetGroup) and part.pre is not None for i in part.members]
+
     def subset(self, members: Sequence[int]) -> "Objective":
         """The same objective for some of its targets, by number, with a cost of its own that starts at zero."""
         part = copy.copy(self)
@@ -231,6 +242,19 @@ class Objective:
             kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
         return kept if self.known is None else kept & ~self.known.near(ids)
 
+    def surviving(self, words: Int[Tensor, "k c t m"]) -> Int[Tensor, "k c t"]:
+        """Texts of one of the m words per position: the first with which the text so far survives, where texts must, else the first."""
+        if not self.must_survive:
+            return words[..., 0]
+        texts = torch.tensor([self._first_surviving(drawn) for drawn in words.flatten(0, 1).tolist()], device=words.device)
+        return texts.view(words.shape[:3])
+
+    def _first_surviving(self, words: list[list[int]]) -> list[int]:
+        text: list[int] = []
+        for drawn in words:
+            text.append(next((word for word in drawn if self.model.vocabulary.survives([*text, word])), drawn[0]))
+        return text
+
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """Logits of the words of `lexicon` at each free position, given the words before it. Needs a language model."""
         assert self._surprisal is not None
@@ -243,11 +267,22 @@ class Objective:
             return None
         return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
-    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
+    @property
+    def linearises(self) -> bool:
+        """Whether the model gives `linearised` gradients too."""
+        return hasattr(self.model, "linearised")
+
+    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None, linearised: bool = False) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, except for the -inf.
 
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
+        With `linearised` the values are the same, and gradients follow RelP's rules, if the model can (`linearises`).
         """
+        rules: Callable[[], AbstractContextManager[None]] = getattr(self.model, "linearised", nullcontext) if linearised else nullcontext
+        with rules():
+            return self._relaxed(text, penalty, linearised)
+
+    def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, linearised: bool) -> Scores:
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         told = self._surprisal if self._penalises(penalty) else None
         weights = None if told is None else told.need_mixtures(text.weights)
@@ -255,9 +290,9 @@ class Objective:
 
         def run(texts: Tensor, parts: Groups) -> Tensor:
             if len(texts) == len(embeds):
-                return read_soft(self.model, embeds, parts, self._blocks, weights, joint)
+                return read_soft(self.model, embeds, parts, self._blocks, weights, joint, linearised)
             mixed = None if weights is None else weights.index_select(0, texts)
-            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint, linearised)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
         activation, passes = values[..., 0], 1
@@ -285,12 +320,13 @@ class Objective:
         blend: Int[Tensor, "k1 c m"] | None = None,
         penalty: Float[Tensor, "k1 c"] | None = None,
         beside: bool = False,
+        linearised: bool = False,
     ) -> Float[Tensor, "k1 c p v"]:
         """The gradient of the sum of values with respect to one-hot texts [k1 c t], for the words of `lexicon`: [k1 c p v].
 
         It is taken at the p free positions `at`, or all. Words of the texts themselves may be outside the lexicon. With a `blend` of
         m words, their even mixture replaces the text's own word at each of these positions; with `beside`, the gradient at the text
-        itself is added. `penalty` is that of `relax`.
+        itself is added. `penalty` and `linearised` are those of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
         table = self.model.embedding.detach()
@@ -309,7 +345,7 @@ class Objective:
                 )
                 penalty = None if penalty is None else penalty.repeat(1, 2)
         leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
-        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
+        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty, linearised).value.sum(), leaves)
         slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
         found = SoftText.per_word(slope, self.table)
         return found + own[0] if own else found

@@ -106,6 +106,7 @@ def search(
     if front and objective.fluency is None:
         raise InputError("a Pareto front needs a surprisal; give the objective a fluency")
     check_method(method)
+    objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
     for members in _batches(objective, method):
         run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)

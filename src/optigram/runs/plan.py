@@ -14,6 +14,7 @@ from optigram.text.sources import Corpus as Texts
 
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
+LONG, DRAWS = 9, "mcgcg"  # words from which auto climbs, on a transformer, by swaps at any position instead of one position after the other
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Plan:
         Raises InputError for what is unknown, or cannot be had of this objective.
         """
         chain = chains.Chain.parse(by, corpus is not None)
+        if by == registry.AUTO and objective.length >= LONG and objective.model.attends:
+            chain = chain._replace(links=(DRAWS,))
         if cls.shortens(chain, objective):
             chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
         if chain.corpus and corpus is None:
