@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, labels, optimum, planted, search, slopes
+from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -43,7 +43,17 @@ SPEED = (
         metrics(
             "alone: processor seconds alone .2f; in_batch: in the batch .2f; ratio: ratio .2f; neurons*: neurons of the batch .0f", COST
         ),
-        Settings(targets=64, by=("coordinate", "gbl"), sites=("visual",), budgets=(1000,)),
+        Settings(targets=64, by=("coordinate", "gbl", "gcg"), sites=("visual",), budgets=(1000,)),
+        by_method,
+        rows=("method",),
+    ),
+    Case(
+        "speed/bare_mix",
+        "a search of a batch of neurons, to the forwards and backwards of the model alone that it is charged for",
+        steps.one_model,
+        steps.bare_mix,
+        metrics("seconds: processor seconds .1f; bare: of the model alone .1f; ratio: ratio .2f"),
+        Settings(model="minilm", targets=16, by=("coordinate", "gcg"), sites=("mlp_act.2",), budgets=(1000,)),
         by_method,
         rows=("method",),
     ),
@@ -362,6 +372,17 @@ QUALITY = (
         Settings(targets=40, budgets=(1000,), seeds=3),
         by_budget,
         rows=("site",),
+    ),
+    Case(
+        "quality/neurons",
+        "what the parts of a search of a transformer's neurons are worth, to the first row",
+        neurons.setup,
+        neurons.compare,
+        metrics("mean: mean activation .3f; ratio: / the first, median .3f; above: above it .0f; below: below it .0f"),
+        Settings(model="minilm", sites=("mlp_act.3",), targets=40, budgets=(1000,)),
+        by_budget,
+        rows=("length", "budget", "method"),
+        columns=("site",),
     ),
     Case(
         "quality/planted",
