@@ -14,6 +14,7 @@ from optigram.papers.poerner2018.syntax import Syntax
 from optigram.runs.records import Record
 from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
 
+NOT_RUN = "not run here"
 WITHOUT_WEIGHTS = """## What cannot be had without the authors' weights
 
 The authors released code and no weights; the archive that they name has captions and image features. So no single number of their Figure 1
@@ -62,7 +63,7 @@ def _told(found: dict[str, Comparison]) -> str:
         f"seed{'s' * (one.seeds > 1)}"
         for site, one in found.items()
     ]
-    return "; ".join(each)
+    return "; ".join(each) or NOT_RUN
 
 
 def _above(modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | None) -> list[str]:
@@ -84,9 +85,8 @@ def _above(modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | 
 
 
 def _others(modern: Sequence[Record], larger: Sequence[Larger]) -> list[str]:
-    lines = [
-        f"- {label}: {_told(_compared(modern, label))}. {_verdicts(_compared(modern, label), 'below')}" for label in ("emb", "smx", "logit")
-    ]
+    compared = {label: _compared(modern, label) for label in ("emb", "smx", "logit")}
+    lines = [f"- {label}: {_told(found)}. {_verdicts(found, 'below')}" for label, found in compared.items()]
     sizes = [f"- {row.claim} ({row.site}, {row.method}): {row.overall}" for row in larger if row.method not in ("gbl", "logit")]
     return [
         "## 2. The other three methods (emb, smx, logit) do not reach corpus search\n",
@@ -111,7 +111,7 @@ def _best_gradient(modern: Sequence[Record]) -> list[str]:
         "## 3. gbl is the best of the four gradient methods\n",
         "*Claimed:* so it is for both kinds of neurons.\n",
         "*Found,* at equal budgets:\n",
-        *lines,
+        *(lines or [f"- {NOT_RUN}"]),
         "",
         "*How sure:* as the intervals say. The authors gave gbl 64 texts a step and the others one, so their own comparison mixes the "
         "method with its budget. That ours comes out alike does not tell how much of their distance was budget and how much were settings: "
@@ -157,7 +157,7 @@ def _syntax(syntax: Syntax, measures: Measures) -> list[str]:
     lines = []
     for method in ("gbl", BASELINE):
         each = [f"{site} {one.whole.show(percent=True)}" for site in PATHS if (one := shares.get((site, method)))]
-        lines.append(f"- {method}: {', '.join(each)}")
+        lines.append(f"- {method}: {', '.join(each) or NOT_RUN}")
     paired = [f"- {one.site}: {one.difference.show(percent=True)} ({one.neurons} neurons)" for one in syntax.paired if one.method == "gbl"]
     return [
         "## 5. Language neurons know syntax, visual neurons do not, contrary to what corpus search suggests\n",
@@ -181,7 +181,7 @@ def _verdicts(found: dict[str, Comparison], side: str) -> str:
     """The verdicts of both paths as a sentence."""
     each = dict.fromkeys(verdict(one, side) for one in found.values())
     if not each:
-        return "Not run."
+        return ""
     if len(each) == 1:
         return f"The claim's verdict is: {next(iter(each))}, on {' and '.join(found)}."
     return f"The claim's verdicts are: {', '.join(f'{verdict(one, side)} ({site})' for site, one in found.items())}."
