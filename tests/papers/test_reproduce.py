@@ -44,13 +44,13 @@ def asked(tiny, tmp_path_factory):
 def run(asked, tmp_path_factory):
     """The medium study in little: all its arms and methods with smaller budgets, and nothing left out for few neurons."""
     with pytest.MonkeyPatch.context() as patch:
-        little = {"budget": 60, "seeds": 2, "few": 1, "fair": 0, "placebos": 1, "whole": 1, "gumbel": 0}
+        little = {"budget": 24, "seeds": 2, "few": 1, "fair": 0, "placebos": 1, "whole": 1, "gumbel": 0}
         patch.setitem(recipe.RECIPES, "medium", dataclasses.replace(recipe.RECIPES["medium"], **little))
         patch.setattr(recipe, "SHOWN", {"language": ("a",), "visual": ("dog",)})
-        patch.setattr(presets, "BUDGET", 60)
+        patch.setattr(presets, "BUDGET", 24)
         patch.setattr(reproduce, "estimate", lambda context, todo: estimate(context, todo[:1]))
         patch.setattr(claims, "LEAST", 1)
-        patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=8))
+        patch.setattr(presets, "faithful", lambda label, shorter=1: dataclasses.replace(faithful(label, shorter), steps=3))
         for module in (statistics, syntax, omission):
             patch.setattr(module, "RESAMPLES", 200)
         patch.setattr(figures, "SUFFIXES", ("svg",))

@@ -95,7 +95,7 @@ def _others(modern: Sequence[Record], larger: Sequence[Larger]) -> list[str]:
         *lines,
         "",
         *(["With larger corpora:\n", *sizes, ""] if sizes else []),
-        "*How sure:* the claim about logit is not in doubt. Those about emb and smx depend on settings, budget and corpus: with a higher "
+        "*How sure:* the claims about emb and smx depend on settings, budget and corpus: with a higher "
         "rate, restarts and a score every few steps they gain on the authors' own, and every doubling of the corpus takes some back.\n",
         "*What would change our mind:* the same comparison against all of the paper's captions.\n",
     ]
