@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, optimum, search, slopes
+from benchmarks.quality import ablations, fluent, labels, optimum, planted, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -255,6 +255,19 @@ QUALITY = (
         derive=search.derive,
     ),
     Case(
+        "quality/labels",
+        "what `optigram verify` tells of a label made of a neuron's frequent words, and of the next neuron's, and what it costs",
+        labels.setup,
+        labels.tested,
+        metrics(
+            "seconds: processor seconds per neuron, median .1f; longest: longest .1f; contradicted: neurons with a counterexample .0%; "
+            "counterexamples: counterexamples per neuron .1f; detection: detection, AUC .2f; gain: above placebo +.2f; neurons: neurons .0f"
+        ),
+        Settings(model="minilm", sites=("mlp_act.2",), budgets=(4000,), targets=20),
+        labels.units,
+        rows=("model", "site", "label"),
+    ),
+    Case(
         "quality/optimality",
         "positions of the found texts at which some word of the whole vocabulary would be better",
         Searches.of,
@@ -349,6 +362,19 @@ QUALITY = (
         Settings(targets=40, budgets=(1000,), seeds=3),
         by_budget,
         rows=("site",),
+    ),
+    Case(
+        "quality/planted",
+        "concepts and patterns of 30 units whose rules are known, on fresh texts",
+        planted.setup,
+        planted.planted,
+        metrics(
+            "right: right number of concepts .0f; count: of .0f; precision: precision .3f; recall: recall .3f; "
+            "least_precision: lowest .3f; least_recall: lowest .3f; spent: forward-equivalents ,.0f; seconds: seconds .1f",
+        ),
+        Settings(model="planted", budgets=(3000,)),
+        planted.units,
+        rows=("rule",),
     ),
 )
 PEERS = (

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from optigram.report.tables import ngram_table
-from optigram.runs.records import read
+from optigram.report.results import Results
 
 
 def main(folder: Path, picture: Path) -> None:
     """Write the table of the records in `folder` to `picture`, as a terminal shows it, without the web fonts that rich links to."""
-    console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True)
-    console.print(ngram_table(read(folder / "records.parquet")))
+    console = Console(record=True, width=114, file=io.StringIO(), force_terminal=True)
+    Results.open(folder).show(console)
     drawn = console.export_svg(title="optigram demo")
     picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")
 

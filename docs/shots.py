@@ -11,7 +11,7 @@ from urllib.parse import quote
 from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-WIDE, TALL, PHONE, PAPER = (1180, 860), (1180, 1640), (390, 844), (794, 1123)
+OVERVIEW, WIDE, TALL, PHONE, PAPER = (1300, 1120), (1300, 900), (1300, 1640), (390, 844), (794, 1123)
 
 
 def main(report: Path, folder: Path, neuron: str) -> None:
@@ -21,7 +21,7 @@ def main(report: Path, folder: Path, neuron: str) -> None:
     page = f"#neuron/{quote(neuron, safe='')}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS)
-        _shoot(browser, address, folder / "overview.png")
+        _shoot(browser, address, folder / "overview.png", size=OVERVIEW)
         _shoot(browser, address + "#neurons", folder / "neurons.png")
         _shoot(browser, address + page, folder / "neuron.png", size=TALL)
         _shoot(browser, address + page, folder / "dark.png", dark=True)
@@ -37,6 +37,8 @@ def _shoot(browser: Browser, address: str, path: Path, dark: bool = False, size:
     page.emulate_media(media="print" if media == "print" else "screen")
     page.goto(address)
     page.wait_for_selector("html.ready")
+    if media == "print":
+        page.add_style_tag(content="body { padding: 12mm }")  # the margins that a printer leaves
     page.screenshot(path=path)
     page.close()
 

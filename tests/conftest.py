@@ -11,7 +11,8 @@ atexit.register(shutil.rmtree, os.environ["OPTIGRAM_CACHE"], ignore_errors=True)
 
 from jaxtyping import install_import_hook
 
-install_import_hook("optigram", "shape_checks.check")
+if "OPTIGRAM_UNCHECKED" not in os.environ:  # a second run of the same tests, with other libraries, need not check the shapes again
+    install_import_hook("optigram", "shape_checks.check")
 
 import itertools
 import sys

@@ -9,7 +9,7 @@ from optigram.runs.folder import RUN_FORMAT, RunFolder
 from optigram.runs.records import Record
 from optigram.scanning.merge import EXAMPLE_COLUMNS
 from optigram.scanning.plan import ScanSettings
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.scanning.statistics import BINS, EDGES
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
 
@@ -56,7 +56,7 @@ def made_run(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -
     return RunFolder(Path("made"), manifest, records, whole=True), evidence
 
 
-def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", alone: bool = False) -> ScanResults:
+def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", alone: bool = False) -> ScanTables:
     """A scan of the same neurons, in context or of n-grams alone."""
     rng = np.random.default_rng(1)
     targets = [f"{site}:{words[number] if number < len(words) else f'unit{number}'}" for number in range(count)]
@@ -88,7 +88,7 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
     about |= {"broken": {"values": 0, "in": []}}
     tables = (examples, [{"target": target, **tally} for target in targets], curve)
     schemas = (pa.schema(EXAMPLE_COLUMNS), None, None)
-    return ScanResults(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
+    return ScanTables(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
 
 
 def _example(target, split, rank, words, rng, alone) -> dict:

@@ -36,9 +36,10 @@ def lines_of(name: str, found: Any) -> Iterator[str]:
 
 
 def members_of(kind: type) -> Iterator[str]:
-    """Methods and properties that a class defines itself; the fields of a data class stand in its signature."""
+    """Methods and properties that are defined in this package; the fields of a data class stand in its signature."""
     fields = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
-    for name in sorted(filter(public, set(vars(kind)) - fields)):
+    own = [each for each in kind.__mro__ if each.__module__.startswith("optigram.")]
+    for name in sorted(filter(public, {name for each in own for name in vars(each)} - fields)):
         found = inspect.getattr_static(kind, name)
         called = found.__func__ if isinstance(found, classmethod | staticmethod) else found
         if inspect.isroutine(called):

@@ -13,19 +13,23 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from optigram import methods
-    from optigram.api import explain, find, open, scan, score
+    from optigram.api import concepts, explain, find, open, scan, score, verify
     from optigram.errors import InputError, Interrupted
+    from optigram.explaining.descriptions import Description, describe
+    from optigram.explaining.pattern import Pattern
+    from optigram.explaining.verification import Verification
     from optigram.methods import relaxations
     from optigram.models.base import Model, Site
     from optigram.models.loading import load
     from optigram.objective.objective import Objective
     from optigram.optimize.method import Method, Proposal
     from optigram.optimize.search import Budget, SearchResult, TargetResult, search
+    from optigram.report.evidences import Evidences
     from optigram.report.explanations import Explanations
     from optigram.report.results import Results
+    from optigram.report.scan_results import ScanResults
     from optigram.runs.options import FindOptions
     from optigram.runs.records import Record
-    from optigram.scanning.results import ScanResults
     from optigram.targets.build import custom, direction, latent, log_prob, logit, neuron
     from optigram.targets.target import Target, resolve
     from optigram.text.sources import Corpus, open_corpus
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Budget",
     "Corpus",
+    "Description",
+    "Evidences",
     "Explanations",
     "FindOptions",
     "InputError",
@@ -41,6 +47,7 @@ __all__ = [
     "Method",
     "Model",
     "Objective",
+    "Pattern",
     "Proposal",
     "Record",
     "Results",
@@ -50,7 +57,10 @@ __all__ = [
     "Target",
     "TargetResult",
     "Template",
+    "Verification",
+    "concepts",
     "custom",
+    "describe",
     "direction",
     "explain",
     "find",
@@ -67,21 +77,26 @@ __all__ = [
     "scan",
     "score",
     "search",
+    "verify",
 ]
 
 _HOMES = {
-    "api": "explain find open scan score",
+    "api": "concepts explain find open scan score verify",
+    "explaining.descriptions": "Description describe",
+    "explaining.verification": "Verification",
     "errors": "InputError Interrupted",
+    "explaining.pattern": "Pattern",
     "models.base": "Model Site",
     "models.loading": "load",
     "objective.objective": "Objective",
     "optimize.method": "Method Proposal",
     "optimize.search": "Budget SearchResult TargetResult search",
+    "report.evidences": "Evidences",
     "report.explanations": "Explanations",
     "report.results": "Results",
+    "report.scan_results": "ScanResults",
     "runs.options": "FindOptions",
     "runs.records": "Record",
-    "scanning.results": "ScanResults",
     "targets.build": "custom direction latent log_prob logit neuron",
     "targets.target": "Target resolve",
     "text.sources": "Corpus open_corpus",

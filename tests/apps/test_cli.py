@@ -62,13 +62,13 @@ def test_find_writes_records_that_score_repeats_in_a_new_process(run, folder, co
     records = [json.loads(line) for line in out.splitlines()]
     assert {record["method"] for record in records} == {"crp", "gbl"}
     assert {record["rank"] for record in records} == {1, 2}
-    for record in records[::5]:
-        words = ("score", folder, record["target"], "--text", record["text"], "--template", "a {} b", "--json")
-        done = subprocess.run([sys.executable, "-m", "optigram", *words], capture_output=True, text=True, check=True)
-        (scored,) = map(json.loads, done.stdout.splitlines())
-        assert scored["activation"] == pytest.approx(record["activation"], abs=1e-5)
-        assert scored["ids"] == record["ids"]
-        assert record["survives"] is True
+    assert all(record["survives"] is True for record in records)
+    record = records[5]
+    words = ("score", folder, record["target"], "--text", record["text"], "--template", "a {} b", "--json")
+    done = subprocess.run([sys.executable, "-m", "optigram", *words], capture_output=True, text=True, check=True)
+    (scored,) = map(json.loads, done.stdout.splitlines())
+    assert scored["activation"] == pytest.approx(record["activation"], abs=1e-5)
+    assert scored["ids"] == record["ids"]
     assert [json.loads(record.to_json()) for record in RecordFile.read(out_folder / "records.parquet")] == records
     manifest = json.loads((out_folder / "manifest.json").read_text())
     assert manifest["settings"]["seed"] == 0

@@ -44,6 +44,7 @@ TINY: dict[str, dict] = {
     "gpu/search": {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (60,), "options": ON_CPU},
     "gpu/scan": {"sites": ("mlp_act.1",), "sentences": 4, "options": ON_CPU},
     "quality/search": {"by": ("auto", "random"), "budgets": (20,)},
+    "quality/labels": {"sites": ("visual",), "budgets": (20,), "options": {"judge": "lexical"}},
     "quality/optimality": {"by": ("random",), "budgets": (20,)},
     "quality/optimum": {"by": ("random",), "budgets": (60,)},
     "quality/faithful": {"by": ("emb:faithful/200",), "sites": ("visual",), "targets": 1, "budgets": (100,), "options": {"words": 5}},
@@ -52,6 +53,7 @@ TINY: dict[str, dict] = {
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
     "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
+    "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
     "peers/contest": {
         "by": ("optigram:random",),
         "budgets": (20,),

@@ -11,7 +11,8 @@ from made_runs import HOSTILE, made_run, made_scan
 from optigram.report.html import write_report, write_scan_report
 from optigram.runs.folder import RunFolder
 
-expect.set_options(timeout=60_000)  # a search may have to share the machine
+TIMEOUT = 60_000  # ms: a search may have to share the machine
+expect.set_options(timeout=TIMEOUT)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -86,6 +87,7 @@ def visit(browser: Browser):
     def open_page(url: str, **settings) -> Visit:
         settings = {"offline": url.startswith("file:"), "viewport": {"width": 1280, "height": 900}} | settings
         context = browser.new_context(**settings)
+        context.set_default_timeout(TIMEOUT)
         contexts.append(context)
         made = Visit(context.new_page())
         visits.append(made)

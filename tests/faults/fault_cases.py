@@ -24,12 +24,12 @@ seeds = [0, 1]
 name = "visual"
 targets = ["visual:*", "-visual:dog"]
 methods = ["crp", "gbl", "coordinate"]
-budget = 200
+budget = 80
 """
 VOLATILE = ("seconds",)
 SCAN = ["scan", "{model}", "language.hidden:*", "visual:*", "--corpus", "{corpus}", "--out", "out", "--shards", "6"]
 SCAN += ["--sample", "20", "--device", "cpu", "--quiet"]
-TRAIN = "train imaginet --captions {corpus} --out out --embedding 8 --hidden 8 --epochs 4 --batch 8 --device cpu --quiet"
+TRAIN = "train imaginet --captions {corpus} --out out --embedding 8 --hidden 8 --epochs 3 --batch 8 --device cpu --quiet"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ CASES = [
             "--by",
             "gbl,coordinate",
             "--budget",
-            "400",
+            "150",
             "--length",
             "3",
             "--out",

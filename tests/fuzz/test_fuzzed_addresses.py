@@ -10,7 +10,7 @@ from optigram.targets.address import POOLS, Address
 from optigram.targets.readouts import Unit
 from optigram.targets.target import resolve
 
-FULL, SHARE, RESOLVED = 100_000, 6_000, 0.08  # the share that is looked up in the model, whose thousands of names take their time
+FULL, SHARE, RESOLVED = 100_000, 3_000, 0.08  # the share that is looked up in the model, whose thousands of names take their time
 SITES = ["language", "visual", "language.hidden", "visual.hidden", "logit", "log_prob", "mlp_act.5", "resid_post.8@in", "nowhere", "custom"]
 FILES = ["probe.safetensors", "sae/folder", '"a #b"', "memory:0a1b2c3d", "../../x", "x" * 300]
 UNITS = [

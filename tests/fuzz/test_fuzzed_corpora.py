@@ -17,7 +17,7 @@ from optigram.text.documents import Document
 from optigram.text.shards import shards
 from optigram.text.sources import Corpus, open_corpus
 
-FULL, SHARE = 5_000, 400
+FULL, SHARE = 5_000, 200
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 WORDS = ["a dog", "two cats,", 'a "b" c', "caf\u00e9", "\u732b", "1", "=1", "-", "null", "a\tb", "x" * 50, "e\u0301", "\U0001f600"]
 TYPES = [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int8(), pa.string())]

@@ -16,7 +16,7 @@ from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.scanning.merge import merged
 from optigram.scanning.plan import Plan
-from optigram.scanning.results import ScanFolder, ScanResults
+from optigram.scanning.results import ScanFolder, ScanTables
 from optigram.scanning.scan import scan
 from optigram.study.spec import Study
 
@@ -94,7 +94,7 @@ def test_the_folder_of_a_scan_is_read_or_refused(scanned, tmp_path):
 
 def read_scan(folder) -> None:
     assert ScanFolder.is_in(folder) or not (folder / "plan.json").is_file()
-    found = ScanResults.load(folder)
+    found = ScanTables.load(folder)
     assert repr(found)
     for target in found:
         found.of(target)

@@ -2,13 +2,9 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import re
 import resource
-import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -211,36 +207,6 @@ def test_a_run_does_not_go_on_with_other_data_of_the_same_size(tmp_path):
     other = write_vendrov(tmp_path / "other", scenes(8, seed=1))
     with pytest.raises(InputError, match="with these settings and data"):
         next(train(read_folder(other), tmp_path / "out", SETTINGS))
-
-
-def test_a_run_killed_at_any_moment_ends_as_an_undisturbed_one(tmp_path):
-    """Real processes and SIGKILL, somewhere in an epoch after the first that each completes."""
-    settings = Training(embedding=16, hidden=16, epochs=12, dropout=0.1)
-    found = read_folder(folder(tmp_path))
-    words = ["--data", str(tmp_path / "vendrov"), "--out", str(tmp_path / "killed"), "--quiet"]
-    words += ["--embedding", "16", "--hidden", "16", "--epochs", "12", "--dropout", "0.1", "--device", "cpu"]
-    for delay in (0.013, 0.031):
-        assert kill_after_an_epoch([sys.executable, "-m", "optigram", "train", "imaginet", *words], tmp_path / "killed", delay) < 12
-    assert list(train(found, tmp_path / "killed", settings))
-    list(train(found, tmp_path / "whole", settings))
-    for name in ("model.safetensors", "config.json"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def kill_after_an_epoch(command, out, delay):
-    """Run until another checkpoint is written, and `delay` seconds longer; the epochs that the checkpoint has seen."""
-
-    def epoch():
-        return int(load_file(out / CHECKPOINT)["progress"][0]) if (out / CHECKPOINT).exists() else 0
-
-    before, deadline = epoch(), time.monotonic() + 60
-    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
-        while epoch() == before and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(delay)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    return epoch()
 
 
 def test_the_cost_is_told_before_a_run_and_changes_nothing_in_it(data, tmp_path):

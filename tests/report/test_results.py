@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from made_runs import HOSTILE, SETTINGS, made_run
+from made_runs import HOSTILE, SETTINGS, made_run, made_scan
 from optigram.errors import InputError
 from optigram.report.colours import shade
+from optigram.report.explanations import Explanations
 from optigram.report.results import LINES, SHOWN, Results
+from optigram.report.scan_results import ScanResults
 from optigram.report.tables import ngram_table
 from optigram.runs.find import MethodResult
 
@@ -147,3 +149,11 @@ def test_a_notebook_marks_free_words_in_their_template(results):
     assert "<bdi>a </bdi><bdi><b>b c</b></bdi><bdi> d</bdi>" in Results([record])._repr_html_()
     assert "**b c**" in repr(Results([record]))
     assert "<b>" not in Results(results.records)._repr_html_()
+
+
+def test_without_pandas_or_polars_it_says_what_to_install(monkeypatch):
+    results, scan = Results(made_run(1)[0].records), ScanResults(**vars(made_scan(1)))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for frame in (results.to_pandas, results.to_polars, scan.to_pandas, scan.to_polars, Explanations(()).to_pandas):
+        with pytest.raises(InputError, match=r"need the package (pandas|polars); install it with: pip install 'optigram\[tables\]'"):
+            frame()

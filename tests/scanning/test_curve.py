@@ -7,7 +7,7 @@ from optigram.errors import InputError
 from optigram.models.loading import save
 from optigram.report.scan_tables import corpus_curve
 from optigram.runs.records import RecordFile
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tiny, run, tmp_path):
 def test_the_command_draws_the_curve_which_rises_with_the_corpus_and_searches_as_lines(folder, run):
     assert run("curve", folder / "scan", "visual:dog", "--records", folder / "found", "--out", folder / "curve")[0] == 0
     assert {path.suffix for path in folder.rglob("curve.*")} >= {".svg", ".pdf", ".png"}
-    found = ScanResults.load(folder / "scan")
+    found = ScanTables.load(folder / "scan")
     records = RecordFile.read(folder / "found" / "records.parquet")
     (axes,) = corpus_curve(found, "visual:dog", records).axes
     levels = {one.method: one.activation for one in records if one.target == "visual:dog" and one.rank == 1}

@@ -15,9 +15,10 @@ from optigram.objective.objective import Objective
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.run import _starts_from_scan
+from optigram.scanning.export.added import Added
 from optigram.scanning.export.formats import export
 from optigram.scanning.export.hub import push
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.scanning.scan import scan
 from optigram.targets.target import resolve
 
@@ -32,6 +33,9 @@ topkCosSimIndices topkCosSimValues neuron_alignment_indices neuron_alignment_val
 correlated_neurons_pearson correlated_neurons_l1 correlated_features_indices correlated_features_pearson correlated_features_l1
 neg_str neg_values pos_str pos_values frac_nonzero freq_hist_data_bar_heights freq_hist_data_bar_values
 logits_hist_data_bar_heights logits_hist_data_bar_values decoder_weights_dist sourceSetName"""
+# of Neuronpedia's table Explanation, without what its server makes
+EXPLANATION = """id modelId layer index description authorId triggeredByUserId notes scoreV1 scoreV2 typeName explanationModelName createdAt
+updatedAt"""
 SOURCE = {"id", "modelId", "setName", "creatorId", "dataset", "num_prompts", "num_tokens_in_prompt", "createdAt"}
 
 
@@ -45,7 +49,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def found(folder):
-    return ScanResults.load(folder)
+    return ScanTables.load(folder)
 
 
 def test_csv_has_every_example(folder, tmp_path):
@@ -87,6 +91,28 @@ def test_neuronpedia_has_the_published_fields(folder, tmp_path):
     assert len(activations) == len(shown) > 10
     assert all(row["values"][row["maxValueTokenIndex"]] == row["maxValue"] for row in activations)
     assert set(json.loads((source / "source.jsonl").read_text())) == SOURCE
+
+
+def test_neuronpedia_gets_optimized_texts_and_descriptions(folder, tmp_path):
+    """Rows of the same fields, under the index of the neuron; a text read at its highest position has no position, and is left out."""
+    text = {"target": "mlp_act.1:4", "tokens": ["two", " dogs"], "activation": 9.0, "method": "gbl", "rank": 1}
+    label = {"target": "mlp_act.1:4@max", "description": "dogs", "gain": 0.3, "counterexamples": []}
+    added = Added([text, text | {"target": "mlp_act.1:4@max"}, text | {"target": "mlp_act.1:0"}], [label])
+    export(found(folder), "neuronpedia", tmp_path, added)
+    source = tmp_path / "gpt2" / "1-mlp_act"
+    explanations, activations = (
+        [json.loads(line) for line in gzip.decompress((source / kind / "batch-0.jsonl.gz").read_bytes()).splitlines()]
+        for kind in ("explanations", "activations")
+    )
+    (told,), (optimal,) = explanations, [row for row in activations if row["dataSource"] == "optigram optimized"]
+    assert set(optimal) == set(ACTIVATION.split())
+    assert (optimal["index"], optimal["tokens"], optimal["values"]) == ("4", ["two", " dogs"], [None, 9.0])
+    assert (told["index"], told["description"], told["scoreV2"], told["typeName"]) == ("4", "dogs", 0.3, "optigram verify")
+    assert set(told) == set(EXPLANATION.split())
+    assert json.loads(told["notes"]) == label
+    assert not (tmp_path / "gpt2" / "2-resid_post" / "explanations").exists()
+    with pytest.raises(InputError, match="expected neuronpedia"):
+        export(found(folder), "openai", tmp_path, added)
 
 
 def test_every_target_has_a_file_of_its_own_under_its_index(tiny, tmp_path):
@@ -134,7 +160,7 @@ def test_a_foreign_scan_writes_nothing_outside_the_folder(folder, tmp_path, kind
         tables.append(table.set_column(table.schema.get_field_index("target"), "target", pa.array(names)))
     about = good.about | {"scan": good.about["scan"] | {"model": ".."}}
     out = tmp_path / "a" / "b" / "out"
-    export(ScanResults(about, *tables), kind, out)
+    export(ScanTables(about, *tables), kind, out)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written
     assert all(path.is_relative_to(out) for path in written)
@@ -155,7 +181,7 @@ def test_a_csv_guards_what_looks_like_a_formula(folder, tmp_path):
     good = found(folder)
     texts = pa.array([f"{'=+-@'[i % 4]}{text}" for i, text in enumerate(good.examples["text"].to_pylist())])
     changed = good.examples.set_column(good.examples.schema.get_field_index("text"), "text", texts)
-    export(ScanResults(good.about, changed, good.targets, good.curve), "csv", tmp_path / "out.csv")
+    export(ScanTables(good.about, changed, good.targets, good.curve), "csv", tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         assert [row["text"] for row in csv.DictReader(file)] == [f"'{text}" for text in texts.to_pylist()]
 

@@ -10,11 +10,12 @@ import polars
 import pytest
 import torch
 
+from optigram.api import scan
 from optigram.errors import InputError
 from optigram.models.loading import save
+from optigram.report.scan_results import ScanResults
 from optigram.scanning.plan import Plan, ScanSettings
-from optigram.scanning.results import FORMAT, ScanResults
-from optigram.scanning.scan import scan
+from optigram.scanning.results import FORMAT
 from optigram.scanning.state import State
 from optigram.scanning.worker import Worker
 from optigram.targets.target import resolve

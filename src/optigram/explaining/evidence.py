@@ -3,51 +3,27 @@
 Every activation was computed from the discrete text by the objective. `maximum` of an evidence is the highest activation among its texts.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from optigram.explaining.pattern import Example, Pattern, Slot
 
-@dataclass(frozen=True)
-class Example:
-    """A text and its activation. `source`: "search" (optimized), "corpus", "pattern" (drawn from a pattern), or "edit"."""
-
-    text: str
-    activation: float
-    source: str
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A position of a pattern: the words that may stand there, each with the activation that the core has with it, best first."""
-
-    words: Sequence[tuple[str, float]]
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A small grammar: one slot per position of the core, the shortest text that keeps 90% of the activation.
-
-    `firing`: the share of `drawn` texts from the pattern whose activation is at least half of the core's. `recall`: the share of
-    the concept's high corpus places that contain the pattern, None without a corpus.
-    """
-
-    core: Example
-    slots: Sequence[Slot]
-    firing: float
-    drawn: int
-    recall: float | None
+__all__ = ["Concept", "Contrast", "Evidence", "Example", "Pattern", "Slot"]
 
 
 @dataclass(frozen=True)
 class Concept:
     """Texts of one kind to which a neuron responds.
 
-    `examples` are ordered by activation. `share`: the concept's share of the corpus's high places, None without a corpus.
+    `examples` are ordered by activation. `share`: the concept's share of the corpus's high places, None without a corpus. `order`:
+    the share of other orders of the words of its best example that fire, None where there is no other.
     """
 
     examples: Sequence[Example]
     pattern: Pattern
     share: float | None
+    order: float | None = None
 
     @property
     def height(self) -> float:
@@ -57,7 +33,10 @@ class Concept:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two texts that differ little while their activations differ much. `kind`: "off", "on", "near miss", "surprise" or "order"."""
+    """Two texts that differ little while their activations differ much.
+
+    `kind`: "off", "on", "near miss", "surprise", "order" or "inhibits" (`other` is the text with words added that lower it).
+    """
 
     kind: str
     text: Example
@@ -68,8 +47,10 @@ class Contrast:
 class Evidence:
     """All that was found about the `target` of a `model`: its concepts by height, at both poles ("max", "min"), and contrasts.
 
-    `stability`: how well the number of concepts is reproduced on random halves of the texts, in 0 to 1. `corpus` names the corpus, or
-    None.
+    At the pole "min" the `target` is the negative of what was asked for, and activations are those of the negative. `stability`: how
+    well the number of concepts is reproduced on random halves of the texts, in 0 to 1. `corpus` names the corpus, or None. `base`: the
+    median activation of the corpus, or of random texts without one; shares of an activation are counted from it. `places`: the number
+    of high corpus places that were looked at. `forwards`: what it cost, in forward-equivalents, the corpus search included.
     """
 
     model: str
@@ -79,8 +60,39 @@ class Evidence:
     contrasts: Sequence[Contrast]
     stability: float
     corpus: str | None
+    base: float = 0.0
+    places: int = 0
+    forwards: float = 0.0
+    seconds: float = 0.0
 
     @property
     def maximum(self) -> float:
         """The highest activation of all concepts."""
         return max(concept.height for concept in self.concepts)
+
+    def level(self, share: float = 0.5) -> float:
+        """The activation at a share of the way from `base` to the maximum; at half of it a text fires."""
+        return self.base + share * (self.maximum - self.base)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Evidence":
+        """What `to_json` gave. Raises KeyError or TypeError for anything else."""
+        concepts = [
+            Concept(**{**one, "examples": [Example(**each) for each in one["examples"]], "pattern": _pattern(one["pattern"])})
+            for one in kept["concepts"]
+        ]
+        contrasts = [Contrast(one["kind"], Example(**one["text"]), Example(**one["other"])) for one in kept["contrasts"]]
+        return cls(**{**kept, "concepts": concepts, "contrasts": contrasts})
+
+
+def _pattern(kept: Mapping[str, Any]) -> Pattern:
+    slots = [Slot(_words(slot["words"]), slot["gap"]) for slot in kept["slots"]]
+    return Pattern(**{**kept, "core": Example(**kept["core"]), "slots": slots, "without": _words(kept["without"])})
+
+
+def _words(kept: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((str(word), float(value)) for word, value in kept)

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from optigram.engine.imports import working_directory_first
 from optigram.errors import InputError, nearest
-from optigram.imports import working_directory_first
 from optigram.methods import paper as presets
 from optigram.methods.ascent import SHORTLIST_COST, Ascent
 from optigram.methods.beam import Beam

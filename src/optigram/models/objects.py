@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from optigram.engine.imports import is_import_path, working_directory_first
 from optigram.errors import InputError, nearest
-from optigram.imports import is_import_path, working_directory_first
 from optigram.models.adapters import Adapter
 from optigram.models.base import Model
 from optigram.models.bodies import Body

@@ -1,7 +1,8 @@
 """Sampling: a causal language model writes its own corpus, one token at a time."""
 
+import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,14 @@ def sample_texts(
     return list(texts)[:count]
 
 
+def complete(model: Model, ids: Sequence[int], most: int = 60) -> str:
+    """What a causal model writes after the token ids [t]: the likeliest token each time, up to a line break or `most` tokens.
+
+    Line breaks before the first word are skipped. Raises InputError for a model that cannot write (see `sample_texts`).
+    """
+    return dataclasses.replace(_writer(model, most, 1.0), begin=tuple(ids)).likeliest()
+
+
 @dataclass(frozen=True)
 class _Writer:
     """Writes texts in blocks. Tokens that are `blocked` [v] are never drawn, those in `ends` [v] end a text."""
@@ -87,6 +96,22 @@ class _Writer:
                 ids = torch.cat([ids, fresh], 1)
         rows = torch.stack(drawn, 1).tolist() if drawn else []
         return [self.model.vocabulary.decode([i for i in row if i >= 0]).strip() for row in rows]
+
+    def likeliest(self) -> str:
+        """The text that goes on from the begin, the likeliest token each time, up to a line break or a special token."""
+        ids, carried, drawn = torch.tensor([self.begin], dtype=torch.int64, device=self.blocked.device), None, list[int]()
+        fresh = ids
+        with torch.no_grad():
+            for _ in range(self.length):
+                scores, carried = self._scores(ids, fresh, carried)
+                token = int(scores[0].masked_fill(self.blocked, -torch.inf).argmax())
+                written = self.model.vocabulary.decode(drawn).strip()
+                if self.ends[token] and (written or token in self.model.vocabulary.special):
+                    break
+                drawn.append(token)
+                fresh = torch.tensor([[token]], device=ids.device)
+                ids = torch.cat([ids, fresh], 1)
+        return self.model.vocabulary.decode(drawn).strip()
 
     def _scores(self, ids: Int[Tensor, "n s"], fresh: Int[Tensor, "n r"], carried: States | None) -> tuple[Tensor, States | None]:
         """Scores of the next token [n v] of texts whose last tokens are `fresh`, and what to carry on."""

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from optigram.report.escape import Word
+from optigram.report.frames import pandas_of
 from optigram.runs.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -45,8 +47,6 @@ class Explanations(Sequence[Explanation]):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row per target, word and substitution: target, text, word, activation without it, substitute, its activation."""
-        import pandas
-
         rows = [
             {
                 "target": one.target,
@@ -61,7 +61,7 @@ class Explanations(Sequence[Explanation]):
             for position, place in enumerate(one.places)
             for other in place.substitutions
         ]
-        return pandas.DataFrame(rows)
+        return pandas_of(pa.Table.from_pylist(rows))
 
     def _repr_html_(self) -> str:
         return "".join(map(_html, self))

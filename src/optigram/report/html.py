@@ -22,7 +22,7 @@ from optigram.report.page_data import contents
 from optigram.report.scan_data import add_places, scan_contents
 from optigram.report.scan_overview import scan_overview
 from optigram.runs.folder import RunFolder
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.study.evidence import Evidence
 
 TARGETS = 500  # on a page of a scan alone
@@ -31,7 +31,7 @@ SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fro
 
 
 def write_report(
-    kept: RunFolder, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: ScanResults | None = None
+    kept: RunFolder, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: ScanTables | None = None
 ) -> None:
     """Write the page of a run, with its evidence where there is any, and with the places of a scan.
 
@@ -41,7 +41,7 @@ def write_report(
         temporary.write_text(_page(kept, evidence, title, scan), encoding="utf-8")
 
 
-def write_scan_report(scan: ScanResults, path: Path, title: str, only: str | None = None) -> int:
+def write_scan_report(scan: ScanTables, path: Path, title: str, only: str | None = None) -> int:
     """Write the page of a scan: of at most 500 targets, those that a pattern such as `visual:p*` fits; returns how many.
 
     Raises InputError if there are none.
@@ -52,7 +52,7 @@ def write_scan_report(scan: ScanResults, path: Path, title: str, only: str | Non
     return len(targets)
 
 
-def _chosen(found: ScanResults, only: str | None) -> list[str]:
+def _chosen(found: ScanTables, only: str | None) -> list[str]:
     """The targets that a page of a scan shows: those that a pattern such as `visual:p*` fits, and that have a place.
 
     One whose activations are all NaN or infinite has none. Raises InputError if no target is left.
@@ -64,7 +64,7 @@ def _chosen(found: ScanResults, only: str | None) -> list[str]:
     return names[:TARGETS]
 
 
-def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanResults | None = None) -> str:
+def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanTables | None = None) -> str:
     """The page of a run. Without evidence it has no heat maps, substitutes or corpus examples; with a scan it has its places too.
 
     Everything that comes from a model or a user is escaped, and only the script with the given hash may run.
@@ -83,7 +83,7 @@ def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = Non
     return _rendered(data, kept.manifest, title=name, whole=kept.whole, penalised=penalised, **told)
 
 
-def _scan_page(scan: ScanResults, targets: Sequence[str], title: str) -> str:
+def _scan_page(scan: ScanTables, targets: Sequence[str], title: str) -> str:
     """The page of some targets of a scan."""
     about = scan_overview(scan, targets, colours_of([BASELINE]))
     told = {"headline": about["headline"], "facts": about["scan_facts"], "scan_facts": {}, "scanned": about["scanned"], "parts": []}

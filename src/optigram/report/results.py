@@ -15,6 +15,7 @@ from optigram.optimize.baseline import BASELINE
 from optigram.report import figures
 from optigram.report.colours import INK, shade
 from optigram.report.escape import Word
+from optigram.report.frames import pandas_of, polars_of
 from optigram.report.tables import COST, ngram_table, ratio
 from optigram.runs.folder import MANIFEST, RunFolder
 from optigram.runs.records import Record, RecordFile
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
+    from optigram.report.scan_results import ScanResults
     from optigram.runs.find import MethodResult
-    from optigram.scanning.results import ScanResults
 
 
 LINES, SHOWN = 6, 60  # records in a repr; rows of a table in a notebook
@@ -113,15 +114,11 @@ class Results(Sequence[Record]):
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The rows of `to_arrow` as a pandas data frame; pandas must be installed."""
-        return self.to_arrow().to_pandas()
+        return pandas_of(self.to_arrow())
 
     def to_polars(self) -> "polars.DataFrame":
         """The rows of `to_arrow` as a polars data frame; polars must be installed."""
-        import polars
-
-        found = polars.from_arrow(self.to_arrow())
-        assert isinstance(found, polars.DataFrame)
-        return found
+        return polars_of(self.to_arrow())
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `Results.open` and `optigram report` read.

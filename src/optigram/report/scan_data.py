@@ -14,7 +14,7 @@ from optigram.report.escape import Word
 from optigram.report.page_data import short
 from optigram.runs.folder import RunFolder
 from optigram.scanning.export.rows import Neuron
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.study.statistics import grouped, site_of
 
 SHOWN = {"top": 10, "bottom": 5, "random": 5}  # of each split; of a quantile group:
@@ -27,7 +27,7 @@ MOMENTS = {"mean": "mean", "skewness": "skewness", "kurtosis": "kurtosis"}
 POOLS = re.compile("@(last|max|anywhere)$")  # left aside in context, where every position is looked at
 
 
-def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
+def scan_contents(found: ScanTables, targets: Sequence[str]) -> dict[str, Any]:
     """All that the page of a scan alone is made of, in the form of `page_data.contents`."""
     known = _places(found, targets)
     neurons = [
@@ -38,16 +38,22 @@ def scan_contents(found: ScanResults, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanResults) -> dict[str, str]:
-    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+def names_in_scan(kept: RunFolder, scan: ScanTables) -> dict[str, str]:
+    """The scan's names of those targets of a run that it has. Raises InputError for a scan of another model, and if it has none."""
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
     alone = scan.about["scan"]["settings"]["question"] == "alone"
     known, model = {row["target"] for row in scan.best}, kept.records[0].model
-    wanted = {neuron["target"]: neuron["target"] if alone else _bare(neuron["target"]) for neuron in neurons if neuron["model"] == model}
+    wanted = {one.target: one.target if alone else _bare(one.target) for one in kept.records if one.model == model}
     names = {target: name for target, name in wanted.items() if name in known}
     if not names:
-        raise InputError(f"none of the run's neurons was scanned, such as {neurons[0]['target']}; name them to `optigram scan`")
+        raise InputError(f"none of the run's neurons was scanned, such as {kept.records[0].target}; name them to `optigram scan`")
+    return names
+
+
+def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanTables) -> dict[str, str]:
+    """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
+    names, model = names_in_scan(kept, scan), kept.records[0].model
     seen = _places(scan, list(names.values()))
     for neuron in neurons:
         if neuron["model"] == model and neuron["target"] in names:
@@ -56,7 +62,7 @@ def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanRes
     return names
 
 
-def _places(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _places(found: ScanTables, targets: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What is known of each of some targets, by target."""
     wanted = compute.field("target").isin(list(targets))
     rows = grouped(found.examples.filter(wanted).sort_by("rank").to_pylist(), lambda row: row["target"])
@@ -71,7 +77,7 @@ def _bare(target: str) -> str:
 
 
 def _of(
-    found: ScanResults, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]
+    found: ScanTables, tally: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     splits = grouped(rows, lambda row: row["split"])
     titles = ["top", *sorted((name for name in splits if name.startswith("quantile")), reverse=True), "random", "bottom"]

@@ -13,7 +13,7 @@ from optigram.report import charts
 from optigram.report.comparisons import duration
 from optigram.report.overview import ratios
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanFolder, ScanResults
+from optigram.scanning.results import ScanFolder, ScanTables
 from optigram.study.statistics import grouped, site_of
 
 
@@ -27,7 +27,7 @@ class _Scanned:
 
 
 def scan_overview(
-    found: ScanResults,
+    found: ScanTables,
     targets: Sequence[str],
     colours: Mapping[str, str],
     records: Sequence[Record] = (),
@@ -41,7 +41,7 @@ def scan_overview(
     return {"headline": _headline(found), "scan_facts": _facts(found), "scanned": panels}
 
 
-def _facts(found: ScanResults) -> dict[str, str]:
+def _facts(found: ScanTables) -> dict[str, str]:
     """What was read, a few words per fact."""
     about = found.about
     shards = about["shards"]
@@ -60,7 +60,7 @@ def _facts(found: ScanResults) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _headline(found: ScanResults) -> list[tuple[str, list[str]]]:
+def _headline(found: ScanTables) -> list[tuple[str, list[str]]]:
     """Figures, and their meanings."""
     far = [value for values in _far(found, list(found)).values() for value in values.values()]
     told = [
@@ -73,7 +73,7 @@ def _headline(found: ScanResults) -> list[tuple[str, list[str]]]:
 
 
 def _panels(
-    found: ScanResults, targets: Sequence[str], colours: Mapping[str, str], records: Sequence[Record], names: Mapping[str, str]
+    found: ScanTables, targets: Sequence[str], colours: Mapping[str, str], records: Sequence[Record], names: Mapping[str, str]
 ) -> list[_Scanned]:
     """A panel per site; with records also their activations over the best place of the corpus."""
     curves = grouped(found.curve.to_pylist(), lambda row: row["target"])
@@ -101,7 +101,7 @@ def _panels(
     return made
 
 
-def _far(found: ScanResults, targets: Sequence[str]) -> dict[str, dict[str, float]]:
+def _far(found: ScanTables, targets: Sequence[str]) -> dict[str, dict[str, float]]:
     """By site and target: the standard deviations of the highest place above the mean; none for n-grams alone."""
     rows = [row for row in found.targets.to_pylist() if 0 < row["variance"] < math.inf and row["highest"] is not None]
     known = {row["target"]: (row["highest"] - row["mean"]) / math.sqrt(row["variance"]) for row in rows}

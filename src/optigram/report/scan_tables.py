@@ -10,7 +10,7 @@ from rich.text import Text
 from optigram.report.colours import INK, lit
 from optigram.report.escape import Word
 from optigram.runs.records import Record
-from optigram.scanning.results import ScanFolder, ScanResults
+from optigram.scanning.results import ScanFolder, ScanTables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROWS, WIDTH = 40, 60  # targets in a table; characters before the place
 
 
-def scan_table(found: ScanResults, most: int = ROWS) -> Table:
+def scan_table(found: ScanTables, most: int = ROWS) -> Table:
     """One row per target: its highest and lowest activation, and the text around the highest place."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("neuron", overflow="fold")
@@ -56,7 +56,7 @@ def _marked(row: Mapping[str, Any]) -> Text:
     return text
 
 
-def summary(found: ScanResults) -> str:
+def summary(found: ScanTables) -> str:
     """What a scan read and what it left out, in one line."""
     about, settings = found.about, found.about["scan"]["settings"]
     left = f" First {settings['skipped']} positions left out;" if settings["skipped"] and settings["question"] == "context" else ""
@@ -71,7 +71,7 @@ def summary(found: ScanResults) -> str:
     )
 
 
-def corpus_curve(found: ScanResults, target: str, records: Iterable[Record] = ()) -> "Figure":
+def corpus_curve(found: ScanTables, target: str, records: Iterable[Record] = ()) -> "Figure":
     """The best activation in random parts of the corpus against their tokens, and the activations of methods as lines.
 
     The line of a method is the best of its `records` for the target. Raises InputError for a target that was not scanned.

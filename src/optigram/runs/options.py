@@ -14,6 +14,7 @@ from optigram.errors import InputError, nearest
 MOST_WORDS, MOST_TEXTS, MOST_SEED, MOST_PRICE = 10_000, 100_000, 2**63 - 1, 1e30  # more is a mistake, or does not fit into the records
 LENGTH = 5  # free words, where neither the length nor the template says how many
 PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
+CONCEPT_BUDGET = 6000.0  # forward-equivalents of the searches for concepts
 APART = 0.6  # largest share of words that two texts of a target have in common
 
 
@@ -110,9 +111,24 @@ class FindOptions(ObjectiveOptions):
     no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
 
 
-def flag_of(name: str) -> str:
-    """The name of an option of `find` on the command line."""
-    extra: Any = FindOptions.model_fields[name].json_schema_extra
+class ConceptOptions(ObjectiveOptions):
+    """All options of `concepts`: those of the objective, and where texts come from."""
+
+    budget: float = _option(CONCEPT_BUDGET, "forward-equivalents of the searches for optima, per target", "Search", gt=0)
+    corpus: Any = _option(None, "corpus whose highest n-grams are explained too", "Search", shown="see the guide")
+    poles: Literal["max", "min", "both"] = _option("max", "explain what raises the target, what lowers it, or both", "Search")
+    seed: int = _option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
+    device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
+    no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
+
+    def as_find(self) -> FindOptions:
+        """The options of a search in the same corpus with the same objective."""
+        return FindOptions(**{name: getattr(self, name) for name in FindOptions.model_fields if name in type(self).model_fields})
+
+
+def flag_of(name: str, options: type[ObjectiveOptions] = FindOptions) -> str:
+    """The name of an option on the command line, by default of one of `find`."""
+    extra: Any = options.model_fields[name].json_schema_extra
     return extra["flag"] or f"--{name.replace('_', '-')}"
 
 

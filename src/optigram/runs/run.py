@@ -20,7 +20,7 @@ from optigram.runs.find import MethodResult, Watch, run_methods
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import DENSE, LARGE, SPARSE, Plan, reads_corpus
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.shapes import Int
 from optigram.targets.target import Target
 from optigram.text.sources import Corpus, open_corpus
@@ -108,7 +108,7 @@ def _starts_from_scan(folder: str, objective: Objective) -> Int[Tensor, "k n t"]
 
     Raises InputError for a scan of other weights or targets.
     """
-    found = ScanResults.load(Path(folder))
+    found = ScanTables.load(Path(folder))
     if found.about["scan"]["mark"] != objective.model.fingerprint:
         raise InputError(f"the scan in {folder} is of other weights than {objective.model.name}; scan this model")
     texts = torch.full((len(objective.targets), _MOST, objective.length), -1)
@@ -120,7 +120,7 @@ def _starts_from_scan(folder: str, objective: Objective) -> Int[Tensor, "k n t"]
     return texts
 
 
-def _windows(found: ScanResults, target: Target, length: int) -> Iterator[tuple[int, ...]]:
+def _windows(found: ScanTables, target: Target, length: int) -> Iterator[tuple[int, ...]]:
     """The `length` ids that end at each place, or at the first later one where there are so many, best first.
 
     For a negative target that was not scanned they are those of the lowest places of what it is the negative of.

@@ -1,24 +1,17 @@
-"""ScanResults: what a scan found, read from its folder. Needs neither torch nor the model."""
+"""ScanTables: what a scan found, read from its folder. Needs neither torch nor the model."""
 
-import importlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from optigram.errors import InputError, nearest, one_line
+from optigram.errors import InputError, nearest
 from optigram.files import parse_json, writable_folder, written_whole
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
 
 FORMAT = "optigram-scan-3"
 PLAN, MANIFEST = "plan.json", "manifest.json"
@@ -28,7 +21,9 @@ COLUMNS = (
     ("target", "index", "broken", "highest", "lowest"),
     ("target", "tokens", "highest"),
 )
-SHOWN, CONTEXT = 40, 60  # rows of `show`, and characters around a place
+
+
+Tables = TypeVar("Tables", bound="ScanTables")
 
 
 class ScanFolder:
@@ -54,8 +49,8 @@ class ScanFolder:
         return f"n-grams of {settings['length']} scored alone" if settings["question"] == "alone" else "places in context"
 
 
-@dataclass(frozen=True, repr=False)
-class ScanResults:
+@dataclass(frozen=True)
+class ScanTables:
     """The best places of every target, and the statistics of its activations.
 
     Reads like a mapping: its keys are the addresses of the targets, and `results["mlp_act.5:3"]` or `results[0]` are the highest places of
@@ -69,7 +64,7 @@ class ScanResults:
     curve: pa.Table
 
     @classmethod
-    def load(cls, folder: Path | str) -> "ScanResults":
+    def load(cls: type[Tables], folder: Path | str) -> Tables:
         """The results in the folder of a scan. Raises InputError if there are none yet, or if another version of optigram made them."""
         folder = Path(folder)
         try:
@@ -84,14 +79,6 @@ class ScanResults:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"there is no finished scan in {folder} ({str(error)[:80]}); make one with `optigram scan`") from error
-
-    def __repr__(self) -> str:
-        read = f"{len(self):,} targets in {self.about['documents']:,} documents, {self.about['tokens']:,} tokens"
-        read += f", {self.left_out}" if self.left_out else ""
-        if not (best := self.best):
-            return f"ScanResults({read})"
-        row = max(best, key=lambda row: row["activation"])
-        return f"ScanResults({read}; highest: {row['target']} {row['activation']:.4g} in {_shortened(row)!r})"
 
     def __len__(self) -> int:
         """The number of targets."""
@@ -131,56 +118,6 @@ class ScanResults:
             return ""
         return f"{broken['values']:,} activations are NaN or infinite and count nowhere, in documents such as {broken['in'][0]}"
 
-    def show(self) -> None:
-        """Print the highest place of every target."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("neuron", "activation", "text"):
-            table.add_column(name, overflow="fold", justify="right" if name == "activation" else "left")
-        for row in self.best[:SHOWN]:
-            table.add_row(Text(row["target"]), f"{row['activation']:.4g}", Text(_shortened(row)))
-        Console().print(table)
-        if len(self) > SHOWN:
-            Console().print(f"and {len(self) - SHOWN:,} more; see .to_pandas()")
-
-    def report(self, file: Path | str, title: str | None = None, only: str | None = None) -> None:
-        """Write the one-file page of the scan: of at most 500 targets, those that a pattern such as `visual:p*` fits.
-
-        Raises InputError if there are none.
-        """
-        html = importlib.import_module("optigram.report.html")  # a layer above this one, looked up when a report is asked for
-        path = Path(file)
-        html.write_scan_report(self, path, title or path.stem, only)
-
-    def _repr_html_(self) -> str:
-        """The highest place of every target as a table, for a notebook."""
-        rows = "".join(
-            f"<tr><td>{escape(row['target'])}</td><td>{row['activation']:.4g}</td><td><bdi>{escape(_shortened(row))}</bdi></td></tr>"
-            for row in self.best[:SHOWN]
-        )
-        head = "<tr><th>neuron</th><th>activation</th><th>text</th></tr>"
-        more = f"<p>and {len(self) - SHOWN:,} more; see .to_pandas()</p>" if len(self) > SHOWN else ""
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
-
-    def to_arrow(self) -> pa.Table:
-        """One row per place, the columns of `examples.parquet`."""
-        return self.examples
-
-    def to_pandas(self) -> "pandas.DataFrame":
-        """One row per place, as a pandas data frame."""
-        return self.examples.to_pandas()
-
-    def to_polars(self) -> "polars.DataFrame":
-        """One row per place, as a polars data frame."""
-        import polars
-
-        found = polars.from_arrow(self.examples)
-        assert isinstance(found, polars.DataFrame)
-        return found
-
     def save(self, folder: Path | str) -> None:
         """Write the tables and the manifest to a folder, which `load` and the commands read. Raises InputError if it holds a scan."""
         folder = Path(folder)
@@ -204,14 +141,3 @@ def _check_manifest(about: Mapping[str, Any]) -> None:
     names = {name: scan["settings"][name] for name in ("question", "length", "context", "skipped", "special")}
     if not all(isinstance(path, str) for path in paths) or not names or not read or (broken["values"] and not broken["in"]):
         raise ValueError(f"{MANIFEST} was changed")
-
-
-def _shortened(row: Mapping[str, Any]) -> str:
-    """The text up to the place and a little after it, on one line, with the token that was found in brackets."""
-    text = row["text"]
-    if row["char_begin"] is None:
-        return one_line(text)[-CONTEXT:]
-    begin, end = row["char_begin"] - row["text_begin"], row["char_end"] - row["text_begin"]
-    marked = f"{text[:begin]}[{text[begin:end]}]{text[end:]}"
-    width = max(CONTEXT, shutil.get_terminal_size().columns - 40)
-    return one_line(marked[max(end + 2 - width // 2, 0) : end + 2 + width // 2])

@@ -23,7 +23,7 @@ from optigram.models.sampling import sample_texts
 from optigram.scanning.activations import ActivationReader
 from optigram.scanning.merge import Show, merged, publish
 from optigram.scanning.plan import PARTS, Plan, ScanSettings
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 from optigram.scanning.worker import Worker
 from optigram.targets.target import Target, resolve
 from optigram.text.documents import Document
@@ -41,17 +41,6 @@ def scan(
     targets: str | Target | Iterable[str | Target],
     corpus: Any = None,
     *,
-    question: str = "context",
-    length: int = 5,
-    top: int = 20,
-    context: int = 256,
-    skipped: int | None = None,
-    special: bool = False,
-    per_document: int = 1,
-    fold: int = 8,
-    sample: int = 200,
-    tokens: int | None = None,
-    seed: int = 0,
     column: str | None = None,
     out: Path | str | None = None,
     shards: int | None = None,
@@ -59,24 +48,18 @@ def scan(
     device: str | None = None,
     tokenizer: Any = None,
     quiet: bool | None = None,
-) -> ScanResults:
+    **asked: Any,
+) -> ScanTables:
     """The best places of many targets in a corpus, found in one pass in this process.
 
-    `model` is whatever `load` takes, on `device`. `targets` are addresses and Targets. `corpus` is whatever `open_corpus` takes: a file,
-    a glob, `hf:NAME`, texts, a data set (`column` names the column); or `sampled:N`, texts that the model writes; None: the texts that
-    come with the bundled model. `question` to `seed` are the fields of `ScanSettings`; None chooses by the model. `out` is a folder that
-    keeps everything: a scan that was interrupted goes on there with the shards that are missing. `shards` is their number (None: 64 MB
-    of text each). With `skip_bad` what cannot be read is skipped, and listed in `about["skipped"]`. Progress is shown on a terminal and
-    in a notebook (`quiet`: True never, False always). Raises InputError.
+    `asked` are fields of `ScanSettings`; the other arguments are those of `optigram.scan`. Raises InputError.
     """
     network = _loaded(model, device, tokenizer)
-    asked = {"question": question, "length": length, "top": top, "context": context, "skipped": skipped, "special": special}
-    asked |= {"per_document": per_document, "fold": fold, "sample": sample, "tokens": tokens, "seed": seed}
     settings = ScanSettings.for_model(network, **asked)
     _check(out, shards)
     chosen = _chosen(network, targets)
     name = model if isinstance(model, str) else network.name
-    texts = None if corpus is None else _texts(network, corpus, column, seed)
+    texts = None if corpus is None else _texts(network, corpus, column, settings.seed)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()) if out is None else out)
         for remark in texts.remarks if texts is not None and shown(quiet) else ():
@@ -116,7 +99,7 @@ def plan_of(
 
 def run_scan(
     worker: Worker, folder: Path, show: Show = lambda done, of, what: None, engine: Engine | None = None, job: Job | None = None
-) -> ScanResults:
+) -> ScanTables:
     """Read the shards that are missing in a folder, and merge all. Without a `job` this worker reads them."""
     seen: tuple[float, int] = 0, 1
 
@@ -131,7 +114,7 @@ def run_scan(
     for _ in run_shards(worker.plan, folder, job or Job(lambda: worker, read), engine or HERE, shown):
         pass
     publish(merged(worker.plan, folder), worker, folder, show)
-    return ScanResults.load(folder)
+    return ScanTables.load(folder)
 
 
 def run_shards(plan: Plan, folder: Path, job: Job, engine: Engine, show: Show, place: Place = ALONE) -> Iterator[int]:

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from optigram.engine.imports import refuse_imports
 from optigram.engine.job import Job
 from optigram.errors import InputError
 from optigram.files import writable_folder
-from optigram.imports import refuse_imports
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.scanning.activations import ActivationReader

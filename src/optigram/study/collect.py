@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from optigram.engine.imports import is_import_path, refuse_imports
 from optigram.errors import InputError
 from optigram.files import writable_folder
-from optigram.imports import is_import_path, refuse_imports
 from optigram.methods import registry
 from optigram.models.base import Model
 from optigram.models.loading import load

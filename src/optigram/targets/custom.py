@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optigram.engine.imports import working_directory_first
 from optigram.errors import InputError
-from optigram.imports import working_directory_first
 from optigram.shapes import Bool, Float
 from optigram.targets.address import MEMORY
 from optigram.targets.float32 import as_float32

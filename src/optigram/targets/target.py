@@ -99,6 +99,10 @@ class Target:
         inverse = 1 / float(divisor) if float(divisor) else math.inf  # of a fraction too small for a float
         return self * inverse
 
+    def negative(self) -> "Target":
+        """What is highest where this is lowest: the negative at every position, pooled as before."""
+        return replace(-self.last(), pool=self.pool)
+
     def __neg__(self) -> "Target":
         return self * -1
 

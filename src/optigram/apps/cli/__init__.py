@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from optigram.apps.cli import cache, find, live, models, report, scan, study
+from optigram.apps.cli import cache, find, live, mcp, models, report, scan, study, verify
 from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError, one_line
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Start with: optigram find imaginet visual:pizza",
 )
-for part in (find, scan, report, models, cache, study, live):
+for part in (find, verify, scan, report, models, cache, study, live, mcp):
     app.add_typer(part.app)
 
 

@@ -10,7 +10,7 @@ from optigram.apps.cli.output import console, print_lines, print_records, progre
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
-    from optigram.scanning.results import ScanResults
+    from optigram.scanning.results import ScanTables
 
 PANEL = "Look at results"
 
@@ -32,16 +32,16 @@ def _report(
     quiet: Quiet = False,
 ) -> None:
     """Write one self-contained HTML page of a run, a scan or both."""
-    from optigram.scanning.results import ScanFolder, ScanResults
+    from optigram.scanning.results import ScanFolder, ScanTables
 
     if ScanFolder.is_in(folder):
         if scan is not None:
             raise InputError(f"{folder} is a scan itself; give a run first, and the scan to --scan")
-        _report_scan(ScanResults.load(folder), only, out, title or folder.resolve().name, quiet)
+        _report_scan(ScanTables.load(folder), only, out, title or folder.resolve().name, quiet)
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else ScanResults.load(scan), title, plain, device_of(device), allow_imports, quiet)
+        _report_run(folder, out, None if scan is None else ScanTables.load(scan), title, plain, device_of(device), allow_imports, quiet)
     if not quiet:
         tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
@@ -63,10 +63,10 @@ def _show(
 ) -> None:
     """Print the texts of a run or the positions of a scan, coloured by contribution or activation."""
     from optigram.report.results import Results
-    from optigram.scanning.results import ScanFolder, ScanResults
+    from optigram.scanning.results import ScanFolder, ScanTables
 
     if ScanFolder.is_in(folder):
-        _show_scan(ScanResults.load(folder), target, top or 1, as_json)
+        _show_scan(ScanTables.load(folder), target, top or 1, as_json)
         return
     found = Results.open(folder)
     found = found if target is None else found[target]
@@ -78,13 +78,16 @@ def _show(
 
 
 def _report_run(
-    folder: Path, out: Path, scan: "ScanResults | None", title: str | None, plain: bool, device: str, allow_imports: bool, quiet: bool
+    folder: Path, out: Path, scan: "ScanTables | None", title: str | None, plain: bool, device: str, allow_imports: bool, quiet: bool
 ) -> None:
     from optigram.report.html import write_report
+    from optigram.report.scan_data import names_in_scan
     from optigram.runs.folder import RunFolder
     from optigram.study.evidence import EVIDENCE, Evidence
 
     kept = RunFolder.open(folder)
+    if scan is not None:
+        names_in_scan(kept, scan)  # what does not go together is refused before the evidence is computed
     if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
@@ -95,7 +98,7 @@ def _report_run(
     write_report(kept, [] if plain else Evidence.read(folder), out, title, scan)
 
 
-def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, quiet: bool) -> None:
+def _report_scan(found: "ScanTables", only: str | None, out: Path, title: str, quiet: bool) -> None:
     from optigram.report.html import write_scan_report
 
     count = write_scan_report(found, out, title, only)
@@ -103,7 +106,7 @@ def _report_scan(found: "ScanResults", only: str | None, out: Path, title: str, 
         tell(f"the page shows the first {count} of {len(found):,} targets; choose others with --only 'PATTERN'")
 
 
-def _show_scan(found: "ScanResults", target: str | None, top: int, as_json: bool) -> None:
+def _show_scan(found: "ScanTables", target: str | None, top: int, as_json: bool) -> None:
     from optigram.report.scan_tables import places_table
 
     rows = [row for name in ([target] if target is not None else found) for row in found.of(name)[:top]]

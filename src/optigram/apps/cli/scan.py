@@ -12,7 +12,7 @@ from optigram.errors import InputError, one_line
 if TYPE_CHECKING:
     from optigram.engine.job import Engine, Job
     from optigram.engine.launch import Place
-    from optigram.scanning.results import ScanResults
+    from optigram.scanning.results import ScanTables
     from optigram.scanning.worker import Worker
 
 PANEL = "Scan a corpus"
@@ -135,13 +135,13 @@ def _merge(folder: Folder, as_json: Json = False, allow_imports: AllowImports = 
     """Merge the finished shards of a scan and show the result."""
     from optigram.scanning.merge import merged, publish
     from optigram.scanning.plan import Plan
-    from optigram.scanning.results import ScanResults
+    from optigram.scanning.results import ScanTables
     from optigram.scanning.worker import Worker
 
     state = merged(Plan.read(folder), folder)
     with progress(quiet) as show:
         publish(state, Worker.start(folder, device, allow_imports=allow_imports), folder, show)
-    _show(ScanResults.load(folder), as_json, quiet)
+    _show(ScanTables.load(folder), as_json, quiet)
 
 
 def _engine(name: str, workers: int | None, address: str | None, device: str) -> "Engine":
@@ -160,7 +160,7 @@ def _place_and_device(device: str | None) -> "tuple[Place, str]":
     return Place.launched() or Place(), Place.device(device_of(device), torch.cuda.device_count())
 
 
-def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: "Place") -> "ScanResults | None":
+def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", quiet: bool, place: "Place") -> "ScanTables | None":
     """Read what is missing and falls to this process, and merge, unless others are still to bring theirs."""
     from optigram.scanning.scan import run_scan, run_shards
 
@@ -174,7 +174,7 @@ def _carry_out(worker: "Worker", folder: Path, engine: "Engine", job: "Job", qui
         return run_scan(worker, folder, show)
 
 
-def _show(found: "ScanResults", as_json: bool, quiet: bool) -> None:
+def _show(found: "ScanTables", as_json: bool, quiet: bool) -> None:
     from optigram.report.scan_tables import scan_table, summary
 
     for bad in () if quiet else found.about["skipped"]:
@@ -193,12 +193,23 @@ def _export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="a file (csv) or folder")],
     kind: Annotated[str, typer.Option("--as", help="csv, neuronpedia (bulk import) or openai (NeuronRecord)")] = "csv",
+    records: Annotated[list[Path] | None, typer.Option(help="folders of find, whose texts neuronpedia gets too; repeatable")] = None,
+    labels: Annotated[Path | None, typer.Option(help="what optigram verify --out wrote: descriptions for neuronpedia")] = None,
 ) -> None:
-    """Export a scan for other tools."""
-    from optigram.scanning.export.formats import export as write
-    from optigram.scanning.results import ScanResults
+    """Export a scan for other tools, with optimized texts and tested descriptions where the format has a place for them."""
+    from dataclasses import asdict
 
-    write(ScanResults.load(folder), kind, out)
+    from optigram.explaining.labels import Labels
+    from optigram.runs.records import RecordFile
+    from optigram.scanning.export.added import Added
+    from optigram.scanning.export.formats import export as write
+    from optigram.scanning.results import ScanTables
+
+    if labels is not None and not labels.is_file():
+        raise InputError(f"--labels: expected a file that optigram verify --out wrote, got {str(labels)!r}")
+    texts = [asdict(record) for each in records or () for record in RecordFile.read(each / "records.parquet")]
+    found = [one.to_json() for one in Labels.finished(labels).values()]
+    write(ScanTables.load(folder), kind, out, Added(texts, found) if texts or found else None)
 
 
 @app.command("push", rich_help_panel=PANEL)
@@ -224,8 +235,8 @@ def _curve(
     from optigram.report.figures import require_matplotlib, save
     from optigram.report.scan_tables import corpus_curve
     from optigram.runs.records import RecordFile
-    from optigram.scanning.results import ScanResults
+    from optigram.scanning.results import ScanTables
 
     require_matplotlib()
     found = [record for each in records or () for record in RecordFile.read(each / "records.parquet")]
-    save(corpus_curve(ScanResults.load(folder), target, found), out)
+    save(corpus_curve(ScanTables.load(folder), target, found), out)

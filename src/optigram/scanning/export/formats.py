@@ -5,8 +5,10 @@ NeuronId (layer_index, neuron_index), NeuronRecord.
 """
 
 import datetime
+import functools
 import gzip
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -18,8 +20,9 @@ import pyarrow.csv as csv
 
 from optigram.errors import InputError
 from optigram.files import written_whole
+from optigram.scanning.export.added import Added
 from optigram.scanning.export.rows import Neuron
-from optigram.scanning.results import ScanResults
+from optigram.scanning.results import ScanTables
 
 COLUMNS = ("ids", "activations", "spans")  # lists, which are JSON in a CSV
 WORDS = ("target", "split", "source", "text")
@@ -35,7 +38,7 @@ LISTS = (
 NONE = ("dataIndex", "dfaTargetIndex", "dfaMaxValue", "logitContributions", "binMin", "binMax", "binContains", "zIndices", "zValues")
 
 
-def _write_csv(found: ScanResults, out: Path) -> None:
+def _write_csv(found: ScanTables, out: Path) -> None:
     """One row per example; lists as JSON. Text that a spreadsheet would run as a formula begins with an apostrophe."""
     table = found.examples
     for name in WORDS:
@@ -48,7 +51,7 @@ def _write_csv(found: ScanResults, out: Path) -> None:
         csv.write_csv(table, path)
 
 
-def _write_openai(found: ScanResults, out: Path) -> None:
+def _write_openai(found: ScanTables, out: Path) -> None:
     """Write `LAYER/INDEX.json` per neuron, in a folder per kind of site."""
     statistics = {row["target"]: row for row in found.targets.to_pylist()}
     rows = _rows_by_target(found)
@@ -71,14 +74,18 @@ def _activations(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"tokens": Neuron.tokens_of(row), "activations": list(map(_finite, row["activations"]))}
 
 
-def export(found: ScanResults, kind: str, out: Path) -> None:
-    """Write scan results to `out` as "csv" (a file), "openai" or "neuronpedia" (a folder). Raises InputError."""
+def export(found: ScanTables, kind: str, out: Path, added: Added | None = None) -> None:
+    """Write scan results to `out` as "csv" (a file), "openai" or "neuronpedia" (a folder), the last also with what is `added`.
 
-    writers: dict[str, Callable[[ScanResults, Path], None]] = {
+    Raises InputError.
+    """
+    writers: dict[str, Callable[[ScanTables, Path], None]] = {
         "csv": _write_csv,
         "openai": _write_openai,
-        "neuronpedia": _write_neuronpedia,
+        "neuronpedia": functools.partial(_write_neuronpedia, added=added or Added()),
     }
+    if added is not None and kind != "neuronpedia":
+        raise InputError(f"expected neuronpedia, which has fields for optimized texts and descriptions, got {kind!r}; leave them out")
     if kind not in writers:
         raise InputError(f"expected {', '.join(writers)}, got {kind!r}")
     if kind != "csv" and found.about["scan"]["settings"]["question"] == "alone":
@@ -86,7 +93,7 @@ def export(found: ScanResults, kind: str, out: Path) -> None:
     writers[kind](found, out)
 
 
-def _write_neuronpedia(found: ScanResults, out: Path) -> None:
+def _write_neuronpedia(found: ScanTables, out: Path, added: Added) -> None:
     """Write `out/MODEL/SOURCE/` for each site that was scanned."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
     model = Neuron.folder_name(Path(found.about["scan"]["model"]).name)
@@ -105,12 +112,19 @@ def _write_neuronpedia(found: ScanResults, out: Path) -> None:
             some = names[start : start + BATCH]
             features = (_feature(statistics[target], model, source, neurons[target], now) for target in some)
             shown = ((target, row) for target in some for split in ("top", "bottom") for row in rows[target].get(split, []))
-            activations = (_activation(row, model, source, neurons[target], now) for target, row in shown)
+            optimal = ((target, Added.example(record)) for target in some for record in added.texts_of(target))
+            both = itertools.chain(optimal, shown)
+            activations = (_activation(row, model, source, neurons[target], now) for target, row in both)
             _lines(folder / "features" / f"batch-{number}.jsonl.gz", features)
             _lines(folder / "activations" / f"batch-{number}.jsonl.gz", activations)
+            made = {"creatorId": CREATOR, "createdAt": now}
+            pairs = [(target, one) for target in some for one in added.explanations_of(target)]
+            if pairs:
+                told = (Added.explanation(one, model, source, neurons[target], made) for target, one in pairs)
+                _lines(folder / "explanations" / f"batch-{number}.jsonl.gz", told)
 
 
-def _about(found: ScanResults, model: str, source: str, kind: str, now: str) -> dict[str, dict[str, Any]]:
+def _about(found: ScanTables, model: str, source: str, kind: str, now: str) -> dict[str, dict[str, Any]]:
     corpus = ", ".join(Path(part["path"]).name for part in found.about["scan"]["sources"])
     context = found.about["scan"]["settings"]["context"]
     made = {"creatorId": CREATOR, "createdAt": now}
@@ -191,7 +205,7 @@ def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def _rows_by_target(found: ScanResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def _rows_by_target(found: ScanTables) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """The examples of each target and split, by rank."""
     rows: dict[str, dict[str, list[dict[str, Any]]]] = {target: {} for target in found}
     for row in found.examples.sort_by([("target", "ascending"), ("rank", "ascending")]).to_pylist():

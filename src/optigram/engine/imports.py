@@ -1,4 +1,4 @@
-"""Import paths: code that a user names, such as `package.module:factory`, is imported; what a folder names is not, unasked."""
+"""Import paths: what a user names, such as `package.module:factory`, is imported; what a folder names is not, unasked."""
 
 import contextlib
 import re

@@ -1,0 +1,147 @@
+"""Concepts: the kinds of texts to which a target responds, each with its pattern; with contrasts they are the evidence about it."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from optigram.explaining.clusters import Kinds, clustered
+from optigram.explaining.contrasts import Contrasts
+from optigram.explaining.cores import KEPT, cores
+from optigram.explaining.evidence import Concept, Evidence, Example
+from optigram.explaining.judge import Ids, Judge, Scale
+from optigram.explaining.pool import check_varies, high_places, optima, unlike, usual_texts
+from optigram.explaining.slots import FIRES, Built, Patterns
+from optigram.methods import Corpus
+from optigram.objective.objective import Objective
+from optigram.runs.cache import Cache
+
+OPTIMA, PLACES = 5, 8  # examples of each source in a concept
+LEVELS, MUCH = (KEPT, 0.6), 0.8  # shares of the activation that cores keep; of the second's value the first is worth, to be taken
+ORDERS = 24  # orders of the words of a text that are judged
+Look = Callable[[str], None]
+
+
+def concepts(
+    objective: Objective,
+    read: Corpus | None,
+    budget: float,
+    seed: int = 0,
+    cache: Cache | None = None,
+    pole: str = "max",
+    look: Look = lambda what: None,
+) -> Evidence:
+    """The evidence about the one target of an objective, from searches with `budget` forward-equivalents and the n-grams of a corpus.
+
+    `look` is told what is done next. Raises InputError where no text raises the target.
+    """
+    begun, (target,), judge = time.perf_counter(), objective.targets, Judge(objective)
+    usual = usual_texts(objective, read, seed)
+    values = judge.score(usual)
+    scale = Scale(float(np.median(values[np.isfinite(values)]))) if np.isfinite(values).any() else Scale(0.0)
+    look("corpus")
+    places, best = ([], []) if read is None else _places(objective, read, scale, seed, cache)
+    patterns = Patterns(judge, scale, Kinds.of(judge, usual, seed), _fillers(judge, usual), seed)
+    found = optima(objective, patterns, best, budget, seed, look)
+    texts = [*dict.fromkeys([*found.texts, *places])]
+    check_varies(target, np.concatenate([values, judge.score(texts)]))
+    look("clusters")
+    own = cores(judge, texts, scale)
+    cluster, stability = clustered(patterns.kinds.likeness(own), seed)
+    searched = set(found.texts)
+    members = [[row for row, one in enumerate(cluster) if one == number] for number in range(int(cluster.max()) + 1)]
+    made = []
+    for number, rows in enumerate(members):
+        look(f"pattern {number + 1}")
+        others = [[own[row] for row in one] for one in members if one is not rows]
+        made.append(_concept(patterns, [texts[row] for row in rows], searched, set(places), others))
+    made.sort(key=lambda pair: -pair[0].height)
+    look("contrasts")
+    texts.sort(key=lambda text: -judge.score([text])[0])
+    contrasts = Contrasts(judge, scale, made[0][0].height, seed).of([built for _, built in made], texts, searched, read)
+    return Evidence(
+        model=objective.model.name,
+        target=str(target),
+        pole=pole,
+        concepts=[concept for concept, _ in made],
+        contrasts=contrasts,
+        stability=stability,
+        corpus=None if read is None else read.source,
+        base=scale.base,
+        places=len(places),
+        forwards=judge.spent + found.spent + (0 if read is None else len(read.texts)),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _places(objective: Objective, read: Corpus, scale: Scale, seed: int, cache: Cache | None) -> tuple[Sequence[Ids], Sequence[Ids]]:
+    found, best = high_places(objective, read, scale.base, seed, cache)
+    return found.texts, best
+
+
+def _fillers(judge: Judge, usual: Sequence[Ids]) -> Sequence[int]:
+    """Words that stand for any word: those of random n-grams."""
+    return [word for text in usual for word in text] or judge.words.tolist()
+
+
+def _concept(
+    patterns: Patterns, texts: Sequence[Ids], searched: set[Ids], places: set[Ids], others: Sequence[Sequence[Ids]]
+) -> tuple[Concept, Built]:
+    """A concept of some texts, beside `others`, the cores of other concepts; and its pattern in ids."""
+    judge = patterns.judge
+    ordered = [texts[row] for row in (-judge.score(texts)).argsort(kind="stable")]
+    own = [text for text in ordered if text in places]
+    built = _pattern(patterns, ordered, searched, own, others)
+    share, order = len(own) / len(places) if places else None, _order(judge, patterns.scale, ordered[0])
+    return Concept(_examples(judge, ordered, searched), built.pattern, share, order), built
+
+
+def _pattern(
+    patterns: Patterns, ordered: Sequence[Ids], searched: set[Ids], places: Sequence[Ids], others: Sequence[Sequence[Ids]]
+) -> Built:
+    """The pattern that fires and catches most, of those around the cores of the best text and place, and around the commonest core.
+
+    Cores keep 90% of their text's activation; such that keep 60% are taken if their pattern does much better.
+    """
+    judge, scale = patterns.judge, patterns.scale
+    best: dict[float, tuple[float, Built]] = {}
+    for kept in LEVELS:
+        own = cores(judge, ordered, scale, kept)
+        total: Counter[Ids] = Counter()
+        for core, value in zip(own, judge.score(ordered), strict=True):
+            total[core] += value - scale.base
+        firsts = [own[0], *(core for text, core in zip(ordered, own, strict=True) if text in places[:1])]
+        for core in dict.fromkeys([*firsts, *(core for core, _ in total.most_common(1))]):
+            source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
+            built = patterns.of(core, source, [one for one in total if len(one) <= len(core)], others, kept)
+            caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
+            recall = float(np.mean(caught)) if caught else None
+            value = built.pattern.firing * (1.0 if recall is None else recall)
+            if kept not in best or value > best[kept][0]:
+                best[kept] = value, replace(built, pattern=replace(built.pattern, recall=recall))
+    (long, first), (short, second) = (best[kept] for kept in LEVELS)
+    return first if long >= MUCH * short else second
+
+
+def _examples(judge: Judge, ordered: Sequence[Ids], searched: set[Ids]) -> list[Example]:
+    """Unlike texts of both sources, best first."""
+    optimized, places = [text for text in ordered if text in searched], [text for text in ordered if text not in searched]
+    chosen = [*unlike(optimized, OPTIMA), *unlike(places, PLACES)]
+    shown = [
+        Example(judge.text(text), float(value), "search" if text in searched else "corpus")
+        for text, value in zip(chosen, judge.score(chosen), strict=True)
+    ]
+    return sorted(shown, key=lambda example: -example.activation)
+
+
+def _order(judge: Judge, scale: Scale, text: Ids) -> float | None:
+    """The share of other orders of a text that fire."""
+    orders = list(dict.fromkeys(itertools.islice(itertools.permutations(text), 720)))[1:]
+    if not orders:
+        return None
+    step = max(len(orders) // ORDERS, 1)
+    values, (own,) = judge.score(orders[::step]), judge.score([text])
+    return float((values >= scale.level(FIRES, float(own))).mean())

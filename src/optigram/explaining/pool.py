@@ -1,0 +1,140 @@
+"""The texts that concepts are made of: many different optima, and the highest places of a corpus."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from optigram.errors import InputError
+from optigram.explaining.cores import cores
+from optigram.explaining.judge import Ids, Scale
+from optigram.explaining.slots import FIRES, Patterns
+from optigram.methods import Corpus
+from optigram.objective.objective import Objective
+from optigram.optimize.search import Budget, search
+from optigram.runs.cache import Cache
+from optigram.runs.corpus_best import best_of_corpus
+from optigram.runs.plan import Plan
+from optigram.text.overlap import KnownTexts
+
+APART = 0.6  # largest share of words that two texts of the pool have in common
+DEEP, MOST_PLACES, TOP_PLACES = 1024, 96, 32  # best n-grams of the corpus; places kept of them, and of the highest ones
+ROUNDS, OF_ROUND, LISTED = 6, 4, 64  # searches, each without words of those before; texts kept of each, of so many
+STARTS = 16  # corpus n-grams that a search starts from
+USUAL = 256  # n-grams whose median is the base
+Look = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search or a corpus gave: `texts` by activation, and what it cost in forward-equivalents."""
+
+    texts: Sequence[Ids]
+    spent: float
+
+
+def usual_texts(objective: Objective, read: Corpus | None, seed: int) -> list[Ids]:
+    """Random n-grams of the corpus, or random words."""
+    rng = np.random.default_rng(seed)
+    if read is None:
+        return [tuple(row) for row in rng.choice(objective.lexicon.cpu().numpy(), (USUAL, objective.length)).tolist()]
+    return [tuple(row) for row in read.texts[rng.permutation(len(read.texts))[:USUAL]].tolist()]
+
+
+def high_places(objective: Objective, read: Corpus, base: float, seed: int, cache: Cache | None) -> tuple[Found, list[Ids]]:
+    """n-grams of a corpus at half of its highest activation or above, each unlike those before; and the best ones as they come.
+
+    They are the highest ones, and others spread over the rest, so that a lower concept has its share.
+    """
+    outcome = best_of_corpus(objective, read, DEEP, seed, cache=cache)
+    (best,) = outcome.found
+    if best is None or outcome.interrupted:
+        raise KeyboardInterrupt
+    values = best.activation.numpy()
+    texts = [tuple(row) for row in best.ids.tolist()]
+    spent = best.forwards + best.backwards
+    if not len(texts):
+        return Found([], spent), []
+    high = [text for text, value in zip(texts, values, strict=True) if value >= Scale(base).level(FIRES, float(values[0])) > base]
+    apart = unlike(high, len(high))
+    rest = apart[TOP_PLACES:]
+    spread = sorted(set(np.linspace(0, len(rest) - 1, MOST_PLACES - TOP_PLACES).astype(int).tolist())) if rest else []
+    return Found([*apart[:TOP_PLACES], *(rest[row] for row in spread)], spent), texts
+
+
+def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> Found:
+    """Optima of several searches: each may propose no word that the optima before it depend on, until none fires any more.
+
+    Denied are the words of the slot whose loss costs an optimum most: all that keep 75% of its core's activation and are like it.
+    """
+    judge, scale = patterns.judge, patterns.scale
+    found: list[Ids] = []
+    denied: set[int] = set()
+    spent, top = 0.0, -np.inf
+    for number in range(ROUNDS):
+        words = np.array([word for word in judge.words.tolist() if word not in denied])
+        if len(words) < 2:
+            break
+        look(f"search {number + 1} of at most {ROUNDS}")
+        part = Objective(
+            objective.model,
+            objective.targets,
+            objective.length,
+            dataclasses.replace(objective.template, length=None),
+            words,
+            objective.fluency,
+            objective.must_survive,
+        )
+        texts, cost = _search(part, [text for text in corpus_best if not denied.intersection(text)], budget / ROUNDS, seed + number)
+        spent += cost
+        if not texts:
+            break
+        values = judge.score(texts)
+        top = max(top, float(values.max()))
+        if values.max() < scale.level(FIRES, top):
+            break
+        found += texts
+        denied |= _decisive(patterns, texts[0])
+    return Found(found, spent)
+
+
+def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: int) -> tuple[list[Ids], float]:
+    """Some unlike texts of one search, best first."""
+    method = Plan.of("coordinate", objective, None, budget).method
+    assert method is not None
+    begin = torch.tensor(starts[:STARTS])[None] if starts else None
+    outcome = search(objective, method.with_block(1), Budget(forwards=budget), seed, LISTED, start=begin)
+    (one,) = outcome.found
+    if one is None or outcome.interrupted:
+        raise KeyboardInterrupt
+    return unlike([tuple(row) for row in one.ids.tolist()], OF_ROUND), one.forwards + one.backwards
+
+
+def _decisive(patterns: Patterns, text: Ids) -> set[int]:
+    """The words of the slot that the core of a text depends on most."""
+    judge = patterns.judge
+    (core,) = cores(judge, [text], patterns.scale)
+    without = judge.score([core[:place] + core[place + 1 :] for place in range(len(core))]) if len(core) > 1 else [0.0]
+    return patterns.alike(core, int(np.argmin(without)))
+
+
+def unlike(texts: Sequence[Ids], most: int) -> list[Ids]:
+    """The first text, then each that shares at most 60% of its words with those before, up to `most`. All have the same length."""
+    ids, free, found = torch.tensor(texts), torch.ones(len(texts), dtype=torch.bool), []
+    while len(found) < most and free.any():
+        chosen = int(free.int().argmax())
+        found.append(texts[chosen])
+        free &= ~KnownTexts(ids[None, chosen : chosen + 1], APART).near(ids[None])[0]
+        free[chosen] = False
+    return found
+
+
+def check_varies(target: object, values: np.ndarray) -> None:
+    """Raises InputError where no text raises a target."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        raise InputError(f"{target} is not finite on any text tried; check the model's weights and dtype, and the weights of the target")
+    if finite.max() - np.median(finite) <= 1e-6 * max(1.0, abs(float(finite.max()))):
+        raise InputError(f"no text raises {target} above {finite.max():.4g}; give another target, a corpus or a larger budget")

@@ -1,0 +1,35 @@
+"""Clusters of texts are those that random halves reproduce; texts of one kind are one cluster."""
+
+import numpy as np
+import pytest
+
+from optigram.explaining.clusters import clustered, likeness
+
+
+def texts(rng, kinds, each, spread=0.5):
+    centres = rng.normal(size=(kinds, 40))
+    return np.concatenate([centre + spread * rng.normal(size=(each, 40)) for centre in centres])
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 3, 5])
+def test_kinds_that_differ_are_told_apart(kinds):
+    rng = np.random.default_rng(kinds)
+    unrelated, made = rng.normal(size=(100, 40)), texts(rng, kinds, 12)
+    cluster, stability = clustered(likeness([made], [unrelated]), seed=0)
+    assert [len(set(part.tolist())) for part in np.split(cluster, kinds)] == [1] * kinds
+    assert len(set(cluster.tolist())) == kinds
+    assert stability > 0.9
+
+
+def test_texts_without_structure_and_few_texts_are_one_cluster():
+    rng = np.random.default_rng(0)
+    unrelated = rng.normal(size=(100, 40))
+    for made in (unrelated[:40], unrelated[:3], np.repeat(unrelated[:1], 9, axis=0)):
+        cluster, stability = clustered(likeness([made], [unrelated]), seed=0)
+        assert cluster.tolist() == [0] * len(made)
+        assert stability == 1
+
+
+def test_states_that_do_not_vary_count_nothing():
+    same = np.zeros((4, 3))
+    assert likeness([same], [same]).tolist() == np.zeros((4, 4)).tolist()

@@ -1,0 +1,86 @@
+"""Many descriptions: their file, and results that a later call reads again."""
+
+import json
+import math
+
+import pytest
+from planted import Planted, corpus, knowing
+
+from optigram.errors import InputError
+from optigram.explaining.labels import Labels
+from optigram.explaining.verification import Verification
+from optigram.explaining.verify import verify
+from optigram.targets.target import resolve
+
+
+@pytest.fixture(scope="module")
+def found():
+    model = Planted()
+    pairs = [(resolve("act:0", model)[0], "animal"), (resolve("act:0", model)[0], "fruit")]
+    return list(verify(model, pairs, knowing, corpus(60), 200))
+
+
+def test_results_are_read_as_they_were_written(found, tmp_path):
+    out = tmp_path / "new" / "labels.jsonl"
+    for one in found:
+        Labels.append(out, one)
+    kept = Labels.finished(out, "planted", 0)
+    assert list(kept) == [("act:0@max", "animal"), ("act:0@max", "fruit")]
+    for one, other in zip(found, kept.values(), strict=True):
+        assert json.dumps(one.to_json()) == json.dumps(other.to_json())
+        assert other.rows() == one.rows()
+    assert Labels.finished(out, "another", 0) == Labels.finished(out, "planted", 1) == {}
+
+
+def test_a_line_that_was_cut_off_is_tested_again(found, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    for one in found:
+        Labels.append(out, one)
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-50])
+    assert list(Labels.finished(out, "planted", 0)) == [("act:0@max", "animal")]
+    Labels.append(out, found[1])
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("line", ["{}\n", "nothing\n", '{"model": 1}\n', "[]\n"])
+def test_another_file_is_refused(tmp_path, line):
+    (tmp_path / "other.jsonl").write_text(line)
+    with pytest.raises(InputError, match=r"line 1 of .* name another file"):
+        Labels.finished(tmp_path / "other.jsonl", "planted", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("target,label\na:1,x\n", "expected the columns target and description in .*, got target, label"),
+        ("", "got none"),
+        ("target,description\n", "has no row"),
+        ("target,description\na:1,\n", "in line 2"),
+        ("target,description\na:1\n", "in line 2"),
+        ('target,description\na:1,"x\n', "cannot read"),
+    ],
+)
+def test_a_file_without_what_is_needed_is_refused(tmp_path, text, said):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        Labels.read(tmp_path / "labels.csv")
+    with pytest.raises(InputError, match="cannot read"):
+        Labels.read(tmp_path / "missing.csv")
+
+
+def test_a_table_and_a_page_escape_what_they_show(found):
+    one = found[0]
+    evil = Verification.of_json(
+        one.to_json() | {"description": "<b>\u202e x", "best": {"text": "<script>", "activation": 1.0, "source": "search"}}
+    )
+    assert "<script>" not in evil._repr_html_()
+    assert "<b>\u202e" not in evil._repr_html_()
+    assert "&lt;script&gt;" in evil._repr_html_()
+
+
+def test_a_data_frame_has_a_row_per_counterexample(found):
+    right, wrong = (one.to_pandas() for one in found)
+    assert (len(right), right["text"][0]) == (1, None)
+    assert len(wrong) == len(found[1].counterexamples) > 0
+    assert not math.isnan(wrong["activation"][0])

@@ -1,0 +1,64 @@
+"""Tests of descriptions, on units whose rules are known."""
+
+import pytest
+from planted import UNITS, Planted, corpus, knowing
+
+from optigram.errors import InputError
+from optigram.explaining.evidence import Concept, Evidence, Example, Pattern, Slot
+from optigram.explaining.verify import verify
+from optigram.targets.target import resolve
+
+TEXTS = corpus()
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return Planted()
+
+
+def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted):
+    units = range(0, len(UNITS), 6)  # one of each kind; all 30 take a minute
+    targets = [resolve(f"act:{unit}", planted)[0] for unit in units]
+    right, wrong = (
+        list(verify(planted, list(zip(targets, labels, strict=True)), knowing, TEXTS, 200))
+        for labels in ([UNITS[unit].right for unit in units], [UNITS[unit].wrong for unit in units])
+    )
+    assert [one.description for one in right if one.counterexamples] == []
+    assert [one.description for one in wrong if not one.counterexamples] == []
+    for one in right:
+        assert one.predictions[0].detection.value == 1
+        assert one.gain > 0.2
+    for one in wrong:
+        for each in one.counterexamples:
+            fires = each.activation >= one.fires
+            assert (fires, each.kind) in ((True, "does not fit and fires"), (False, "fits and is silent"))
+
+
+def test_nothing_depends_on_the_other_labels_or_on_the_run(planted):
+    """Only shuffled descriptions are taken from the other labels."""
+    (target,), (other,) = resolve("act:0", planted), resolve("act:7", planted)
+    (alone,) = verify(planted, [(target, "animal")], knowing, TEXTS, 100)
+    _, again = verify(planted, [(other, "fruit directly before color"), (target, "animal")], knowing, TEXTS, 100)
+    for name in ("best", "fires", "counterexamples", "paraphrases", "fitting"):
+        assert getattr(alone, name) == getattr(again, name), name
+    assert alone.predictions[0].detection == again.predictions[0].detection
+
+
+def test_an_evidence_is_tried_and_left_out(planted):
+    pattern = Pattern(
+        Example("dog cat", 1.0, "search"), [Slot([("dog", 1.0), ("cat", 1.0)]), Slot([("the", 1.0), ("near", 1.0)])], 1.0, 4, None
+    )
+    text = next(text for text in TEXTS if "dog" in text)
+    evidence = Evidence("planted", "act:0", "max", [Concept([Example(text, 1.0, "corpus")], pattern, None)], [], 1.0, None)
+    (target,) = resolve("act:0", planted)
+    (right,) = verify(planted, [(target, "animal")], knowing, TEXTS, 100, evidence=evidence)
+    (wrong,) = verify(planted, [(target, "tool")], knowing, [*TEXTS, "saw the"], 100, evidence=evidence)
+    assert right.members == (4, 4)
+    assert right.counterexamples == ()
+    assert {one.kind for one in wrong.counterexamples} == {"does not fit and fires", "fits and is silent"}
+
+
+@pytest.mark.parametrize(("options", "said"), [({"budget": 0}, "budget"), ({"budget": float("nan")}, "budget"), ({"seed": -1}, "seed")])
+def test_wrong_numbers_are_refused(planted, options, said):
+    with pytest.raises(InputError, match=f"^{said}: expected"):
+        list(verify(planted, [(resolve("act:0", planted)[0], "animal")], knowing, TEXTS, **options))
