@@ -43,7 +43,17 @@ SPEED = (
         metrics(
             "alone: processor seconds alone .2f; in_batch: in the batch .2f; ratio: ratio .2f; neurons*: neurons of the batch .0f", COST
         ),
-        Settings(targets=64, by=("coordinate", "gbl"), sites=("visual",), budgets=(1000,)),
+        Settings(targets=64, by=("coordinate", "gbl", "gcg"), sites=("visual",), budgets=(1000,)),
+        by_method,
+        rows=("method",),
+    ),
+    Case(
+        "speed/bare_mix",
+        "a search of a batch of neurons, to the forwards and backwards of the model alone that it is charged for",
+        steps.one_model,
+        steps.bare_mix,
+        metrics("seconds: processor seconds .1f; bare: of the model alone .1f; ratio: ratio .2f"),
+        Settings(model="minilm", targets=16, by=("coordinate", "gcg"), sites=("mlp_act.2",), budgets=(1000,)),
         by_method,
         rows=("method",),
     ),

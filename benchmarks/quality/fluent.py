@@ -22,7 +22,6 @@ from optigram.models.base import Model
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
-from optigram.runs.plan import HEAVY_BLOCK
 from optigram.study import statistics
 from optigram.text.lexicon import lexicon
 from optigram.text.ngrams import NGrams
@@ -125,7 +124,7 @@ def fluent(contest: Contest, unit: Unit, seed: int) -> list[Result]:
 
 
 def _searched(objective: Objective, unit: Unit, begin: list[_Found], seed: int) -> tuple[_Found, float]:
-    method = method_named(unit["method"], unit["budget"] / objective.passes, objective.model.attends, HEAVY_BLOCK)
+    method = method_named(unit["method"], unit["budget"] / objective.passes, objective.model.attends)
     start = torch.tensor([[row.ids for row in begin]])
     (found,) = search(objective, method, Budget(forwards=unit["budget"]), seed, KEPT, start=start).found
     assert found is not None

@@ -1,5 +1,6 @@
 """Speed of a step, of one neuron against many, and of the front door: ratios of processor time, side by side in one run."""
 
+import dataclasses
 import functools
 import resource
 import subprocess
@@ -10,11 +11,13 @@ from collections.abc import Callable, Mapping
 import torch
 from benchmarks.quality.ablations import DENSE, shortlist_setup, shortlists
 from benchmarks.results import ROOT
-from benchmarks.setup import Result, Settings, Unit, least, objective_of, open_corpus, open_model, targets_at
+from benchmarks.setup import Result, Settings, Unit, drawn_units, least, objective_of, open_corpus, open_model, targets_at
 
+from optigram.methods import paper as presets
 from optigram.methods.ascent import BLOCK, Ascent, Shortlist
 from optigram.methods.relaxations import Gumbel
 from optigram.models.base import Model
+from optigram.objective.blocks import HARD, SOFT
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
@@ -43,6 +46,7 @@ def gumbel_step(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[
     times = {
         "a step, in batches": _step(objective, restarts, BLOCK, seed),
         "a step, one neuron at a time": _step(objective, restarts, 1, seed),
+        "a step, over a whole anneal": _anneal(objective, restarts, settings.budgets[0], seed),
         "fresh noise": least(lambda: streams.gumbel(settings.length, words)),
         "pooled noise, added": least(lambda: streams.plus_gumbel(logits, 1)),
     }
@@ -70,6 +74,48 @@ def _step(objective: Objective, restarts: int, block: int, seed: int) -> float:
         return lambda: search(objective.subset(range(len(objective.targets))), method, seed=seed)
 
     return max(least(run(MANY), 2) - least(run(1), 2), 0.0) / (MANY - 1)
+
+
+def _anneal(objective: Objective, restarts: int, budget: float, seed: int) -> float:
+    """Seconds of a step of all neurons, as the mean over a whole run of gbl, from its hottest to its coldest step."""
+    method = dataclasses.replace(presets.modern("gbl", budget), restarts=restarts)
+    few = min(method.batch, len(objective.targets))
+    seconds = least(lambda: search(objective.subset(range(few)), method, seed=seed), 1)
+    return seconds / method.steps * len(objective.targets) / few
+
+
+def bare_mix(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:
+    """A search of a batch of neurons, to the forwards and backwards of the model alone that it is charged for, in full blocks."""
+    model, settings = context
+    addresses = [f"{unit['site']}:{number}@max" for number in drawn_units(model, unit["site"], settings.targets)]
+    objective = Objective(model, targets_at(model, addresses), settings.length)
+    method = Plan.of(unit["method"], objective, None, unit["budget"]).method
+    assert method is not None
+    forward, both = _bare(objective)
+    begun = time.process_time()
+    found = search(objective, method, Budget(forwards=unit["budget"]), seed).found
+    seconds = time.process_time() - begun
+    climbed = sum(one.backwards / 2 for one in found if one is not None)
+    bare = sum(one.forwards for one in found if one is not None) * forward + climbed * (both - forward)
+    return [Result({"seconds": seconds, "bare": bare, "ratio": seconds / bare})]
+
+
+def _bare(objective: Objective) -> tuple[float, float]:
+    """Seconds of the forward of one text without a gradient, and of one with it and its backward, in full blocks."""
+    model, words = objective.model, objective.lexicon
+    sites = objective._groups[0].sites  # the floor reads what the objective reads
+    whole = [objective.template.fill(words[torch.randint(len(words), (objective.length,))].tolist()) for _ in range(HARD)]
+    hard = model.embedding.detach()[torch.tensor(whole)]
+
+    def forward() -> None:
+        with torch.no_grad():
+            model.read(hard, sites)
+
+    def both() -> None:
+        soft = hard[:SOFT].clone().requires_grad_()
+        torch.autograd.grad(sum(state[:, -1].sum() for state in model.read(soft, sites).values()), soft)
+
+    return least(forward) / HARD, least(both) / SOFT
 
 
 def single_neuron(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:

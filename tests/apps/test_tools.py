@@ -1,7 +1,6 @@
 """The tools for agents, through the client of the package that carries them."""
 
 import asyncio
-import json
 
 import pytest
 from mcp import Client
@@ -29,7 +28,7 @@ def test_every_tool_is_listed_with_what_it_takes(tiny):
             return (await client.list_tools()).tools
 
     found = {tool.name: tool for tool in asyncio.run(listed())}
-    assert set(found) == {"find", "score", "explain", "verify", "scan"}
+    assert set(found) == {"find", "score", "explain", "concepts", "verify", "scan"}
     assert all(tool.description for tool in found.values())
     assert set(found["find"].input_schema["properties"]) >= {"targets", "by", "length", "budget", "corpus"}
 
@@ -46,7 +45,9 @@ def test_the_tools_give_what_the_functions_give(ask, tiny):
     assert [place["rank"] for place in places] == [1, 2]
     (tested,) = ask("verify", target="visual:dog", description="animal", budget=200, corpus=["a b c", "d e f", "g a b c"])
     assert tested["target"] == "visual:dog@max"
-    json.dumps(tested)
+    (known,) = ask("concepts", target="visual:dog", budget=300, corpus=["a b c", "d e f", "g a b c"])
+    assert known["concepts"]
+    assert known["description"]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +72,10 @@ def test_what_is_too_much_or_outside_is_one_line(ask, name, arguments, said):
     assert "\n" not in found
 
 
-def test_a_wildcard_is_counted_by_what_it_stands_for(tiny, monkeypatch):
-    monkeypatch.setattr(Toolbox._check, "__defaults__", (2,))
-    with pytest.raises(ValueError, match="expected 1 to 2 targets, got 3"):
-        Toolbox(tiny, None).find(["visual:*"])
+def test_a_wildcard_is_counted_by_what_it_stands_for(tiny):
+    units = [f"{site}:*@{pool}" for site in ("visual", "visual.hidden", "language", "language.hidden") for pool in ("last", "max", "mean")]
+    with pytest.raises(ValueError, match="expected 1 to 64 targets, got 87"):
+        Toolbox(tiny, None).find(units)
 
 
 def test_no_file_without_a_folder(tiny):

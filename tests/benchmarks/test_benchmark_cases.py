@@ -24,8 +24,9 @@ SMALL = {"model": "small-gpt2", "sentences": 6, "targets": 1, "length": 3}
 ON_CPU = {"device": "cpu", "size": "tiny", "tried": 1, "words": 100}
 TINY: dict[str, dict] = {
     "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,)},
-    "speed/gumbel_step": {"options": {"restarts": 1}},
+    "speed/gumbel_step": {"budgets": (60,), "options": {"restarts": 1}},
     "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
+    "speed/bare_mix": {"by": ("coordinate",), "sites": ("visual",), "budgets": (20,)},
     "speed/prefixes": {},
     "speed/exchange": SMALL | {"sites": ("mlp_act.1",), "options": {"lengths": "3", "turns": 1}},
     "speed/vocabulary": {"budgets": (20,), "options": {"words": 300}},

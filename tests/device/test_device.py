@@ -21,6 +21,7 @@ METHODS = [
     "coordinate",
     "beam",
     "gcg",
+    "mcgcg",
     "genetic",
     "random",
     "gbl",

@@ -35,6 +35,19 @@ def test_many_go_on_where_they_were_stopped(run, texts, tmp_path):
     assert [one["counterexamples"] for one in again] == [json.loads(line)["counterexamples"] for line in kept.splitlines()]
 
 
+def test_an_evidence_is_described_and_tested(run, texts, tmp_path):
+    kept = tmp_path / "evidence.json"
+    assert run("explain", "planted:planted", "act:0", "--corpus", texts, "--budget", "200", "--save", kept, "--quiet")[0] == 0
+    code, told, err = run("describe", kept, "--json", "--by", "http://127.0.0.1:9/v1")
+    plain, written = map(json.loads, told.splitlines())
+    assert (code, err, written["text"], plain["problem"]) == (0, "", "", "")
+    assert "cannot reach a language model" in written["problem"]
+    code, told, err = run(*ASK, "act:0", "--evidence", kept, "--corpus", texts, "--json")
+    assert (code, err, json.loads(told)["description"]) == (0, "", plain["text"])
+    code, _, err = run(*ASK, "act:1", "--evidence", kept, "--corpus", texts)
+    assert (code, "of which there is evidence" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -37,7 +37,8 @@ def server():
             self.reply({"data": [{"id": "small"}]})
 
         def reply(self, found):
-            self.send_response(200)
+            self.send_response(self.server.status)
+            self.send_header("Location", "http://127.0.0.1:9/v1")
             self.end_headers()
             self.wfile.write(json.dumps(found).encode())
 
@@ -45,7 +46,7 @@ def server():
             pass
 
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.asked, made.answer = [], lambda text: "yes"
+    made.asked, made.answer, made.status = [], lambda text: "yes", 200
     made.address = f"http://127.0.0.1:{made.server_address[1]}/v1"
     worker = threading.Thread(target=made.serve_forever, args=(0.01,))
     worker.start()
@@ -69,6 +70,13 @@ def test_a_key_is_sent_only_if_it_is_set(server, monkeypatch):
     assert RemoteModel(f"{server.address}#large").write("hello", 5) == "yes"
     assert server.asked == [(server.asked[0][0], "Bearer secret")]
     assert server.asked[0][0]["model"] == "large"
+
+
+@pytest.mark.parametrize("status", [302, 401, 500])
+def test_a_server_that_refuses_is_one_line_and_nothing_is_sent_elsewhere(server, status):
+    server.status = status
+    with pytest.raises(InputError, match=f"answered {status}"):
+        RemoteModel(f"{server.address}#large").write("hello", 5)
 
 
 def test_nonsense_of_a_server_is_one_line(server):

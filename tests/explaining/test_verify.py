@@ -62,3 +62,13 @@ def test_an_evidence_is_tried_and_left_out(planted):
 def test_wrong_numbers_are_refused(planted, options, said):
     with pytest.raises(InputError, match=f"^{said}: expected"):
         list(verify(planted, [(resolve("act:0", planted)[0], "animal")], knowing, TEXTS, **options))
+
+
+def test_a_target_that_no_text_raises_is_left_out_of_many(planted):
+    dead, told = resolve("act:0 - act:0", planted)[0], []
+    pairs = [(dead, "animal"), (resolve("act:0", planted)[0], "animal")]
+    found = list(verify(planted, pairs, knowing, TEXTS, 40, tell=told.append))
+    assert [one.target for one in found] == ["act:0@max"]
+    assert [line for line in told if "the same on all texts" in line]
+    with pytest.raises(InputError, match="the same on all texts"):
+        list(verify(planted, pairs[:1], knowing, TEXTS, 40))

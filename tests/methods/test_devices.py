@@ -4,6 +4,8 @@ The device is called "meta". A tensor on it is a `DeviceTensor` that holds its n
 one together with a CPU tensor fails, as it does on CUDA.
 """
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,9 @@ DEVICE = torch.device("meta")
 ACROSS = (torch.ops.aten.copy_.default, torch.ops.aten._to_copy.default)
 INDEXING = ("aten.index.Tensor", "aten.index_put.default", "aten.index_put_.default", "aten._index_put_impl_.default")  # by CPU indices
 
+READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.is_nonzero.default)
+READ: list[str] = []  # what made the host wait for the device
+
 
 class DeviceTensor(torch.Tensor):
     """A tensor that says it is on `DEVICE`; `held` are its numbers."""
@@ -41,6 +46,7 @@ class DeviceTensor(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     def tolist(self):
+        READ.append("tolist")
         return self.held.tolist()
 
     @classmethod
@@ -69,6 +75,14 @@ class FromLists(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def _target(func, args, kwargs) -> str | None:
+    """The kind of device that a copy goes to."""
+    if func is torch.ops.aten.copy_.default:
+        return None if isinstance(args[0], DeviceTensor) else "cpu"
+    asked = kwargs.get("device")
+    return None if asked is None else torch.device(asked).type
+
+
 def _run(func, args, kwargs):
     """Run on the numbers that the tensors hold; check devices before, and give the result the right one."""
     tensors = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, torch.Tensor)]
@@ -79,6 +93,8 @@ def _run(func, args, kwargs):
     asked, kwargs = kwargs.get("device"), dict(kwargs)
     if asked is not None and torch.device(asked) == DEVICE:
         kwargs["device"] = torch.device("cpu")
+    if there and (func in READS or (func in ACROSS and _target(func, args, kwargs) == "cpu")):
+        READ.append(str(func))
     result = func(*tree_map_only(DeviceTensor, lambda one: one.held, args), **tree_map_only(DeviceTensor, lambda one: one.held, kwargs))
     if func._schema.is_mutable:
         written = kwargs.get("out", args[0])
@@ -111,8 +127,14 @@ def device():
         yield
 
 
+@functools.cache
+def small() -> Small:
+    """One model for all tests: how many texts a batch needs is tried once for each model."""
+    return Small()
+
+
 def objective(**settings) -> Objective:
-    model = Small()
+    model = small()
     return Objective(model, resolve(["act:0", "-mean:2@max", "logits:a"], model), 3, **settings)
 
 
@@ -180,3 +202,24 @@ def test_a_mixture_is_found(device):
         with pytest.raises(RuntimeError, match="one device"):
             mix()
     assert not isinstance((there + 1).cpu() + here, DeviceTensor)
+
+
+def reads(method, targets: int, rounds: int) -> int:
+    """How often the host waits for the device in so many rounds."""
+    model = small()
+    judge = Objective(model, resolve(["act:0", "act:1", "-act:2", "act:3"][:targets], model), 3)
+    READ.clear()
+    search(judge, method, Budget(rounds=rounds))
+    return len(READ)
+
+
+@pytest.mark.parametrize(
+    ("method", "most"),
+    [(Coordinate(2, 3), 2), (Gcg(candidates=5, among=3), 1), (ascent(Gumbel(draws=2)), 1), (Epo(slots=3, children=4, among=3), 1)],
+    ids=["coordinate", "gcg", "gbl", "epo"],
+)
+def test_the_host_waits_for_the_device_a_few_times_a_round_however_many_targets_there_are(device, method, most):
+    for targets in (1, 4):
+        reads(method, targets, 2)  # the first time the batches are tried
+    few, many = ([reads(method, targets, rounds) for rounds in (2, 3)] for targets in (1, 4))
+    assert few[1] - few[0] == many[1] - many[0] <= most

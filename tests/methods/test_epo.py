@@ -46,9 +46,9 @@ def test_each_slot_keeps_the_best_text_at_its_own_penalty():
 class Overheard(Objective):
     """Remembers the texts and penalties at which gradients were taken."""
 
-    def gradient(self, ids, at=None, blend=None, penalty=None):
+    def gradient(self, ids, at=None, blend=None, penalty=None, beside=False):
         self.asked = [*getattr(self, "asked", []), (ids.clone(), penalty.clone())]
-        return super().gradient(ids, at, blend, penalty)
+        return super().gradient(ids, at, blend, penalty, beside)
 
 
 def test_gradients_and_children_of_a_slot_use_its_own_penalty():

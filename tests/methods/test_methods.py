@@ -10,7 +10,7 @@ from optigram.methods import Beam, Corpus, Epo, Gcg, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
-from optigram.methods.coordinate import Coordinate, _Slopes, _Windows
+from optigram.methods.coordinate import Coordinate, _Best, _Slopes, _Windows
 from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
@@ -19,7 +19,6 @@ from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
-from optigram.optimize.topk import TopK
 from optigram.runs.plan import Plan
 from optigram.targets.target import resolve
 
@@ -28,6 +27,7 @@ SMALL = {
     "coordinate": {"chains": 2, "candidates": 3, "block": 96},
     "epo": {"slots": 3, "children": 4, "among": 3, "restart": 3, "block": 48},
     "gcg": {"candidates": 5, "among": 3, "block": 80},
+    "mcgcg": {"candidates": 5, "among": 3, "block": 80},
     "genetic": {"population": 8, "block": 32},
     "random": {"texts": 16, "block": 64},
 }
@@ -168,21 +168,21 @@ def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
     words, texts = objective.lexicon, objective.lexicon[:3].expand(len(objective.targets), 3, 3).clone()
     slope = -torch.arange(float(len(words))).expand(len(objective.targets), 3, -1)
     windows = torch.tensor([0, 1, 9]).expand(len(objective.targets), 3)
-    assert (top_words(objective, slope, texts, 0, 2, windows) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
+    assert (top_words(objective, slope, texts, 0, 2, windows, 9) == words[torch.tensor([[1, 2], [3, 4], [5, 6]])]).all()
 
 
 def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
     texts, stays, ended = torch.tensor([[[3, 4], [3, 4], [5, 6]]]), torch.zeros(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    best = TopK.of(texts[:, :1], torch.ones(1, 1), 1)
+    best = _Best(texts[:, :1], torch.ones(1, 1))
     windows = _Windows(texts, sweeps=2, most=9)
-    assert windows.deeper(stays, ended, texts, best, TopK.empty(1, 1, 2)).tolist() == [[True, True, False]]
+    assert windows.deeper(stays, ended, texts, best, _Best.unknown(texts)).tolist() == [[True, True, False]]
     assert windows.at.tolist() == [[1, 2, 0]]
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[3, 4, 0]]
     assert not windows.deeper(stays, ended, texts, best, best).any(), "two sweeps were all"
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[5, 6, 0]]
-    windows.deeper(ended, ended, texts, best, TopK.empty(1, 1, 2))
+    windows.deeper(ended, ended, texts, best, _Best.unknown(texts))
     assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"
 
 
@@ -231,6 +231,21 @@ def test_a_method_that_ends_spends_what_it_says(method, objective):
         assert found.forwards + found.backwards == pytest.approx(method.cost(math.inf), rel=0.1)
 
 
+def test_an_ascent_flushes_denormals_while_it_steps_and_leaves_the_thread_as_it_was(objective):
+    least = torch.full((1,), torch.finfo(torch.float32).tiny)
+    seen = []
+
+    class Watching(Softmax):
+        def settle(self, theta, step):
+            seen.append((least / 2).item())
+
+    proposals = Ascent(Watching(), steps=3, rate=0.1, restarts=1, every=1).propose(objective, 0)
+    objective.score(next(proposals).ids)
+    next(proposals)
+    assert seen == [0]
+    assert (least / 2).item() > 0
+
+
 def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
     k, draw = len(objective.targets), torch.Generator().manual_seed(0)
     texts = objective.lexicon[torch.randint(len(objective.lexicon), (k, 3, objective.length), generator=draw)]
@@ -242,7 +257,7 @@ def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
         before = slopes.of.clone()
         for place in range(objective.length):
             expected = objective.subset(range(k)).gradient(texts, [place])[:, :, 0]
-            torch.testing.assert_close(slopes.at(texts, place), expected)
+            torch.testing.assert_close(slopes.at(texts, place, None, slopes.changed(texts)), expected)
         forwards += (texts != before).any(-1).sum(1)
         assert torch.equal(objective.cost.forwards, forwards)
         assert torch.equal(objective.cost.backwards, 2 * forwards)

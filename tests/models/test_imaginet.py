@@ -77,6 +77,12 @@ def test_cudnn_is_asked_for_no_gradient_in_evaluation_and_for_no_tf32(tiny, monk
 
     monkeypatch.setattr(layer, "forward", forward)
     embeds = tiny.embedding[torch.tensor([IDS])]
-    tiny.read(embeds, ["visual.hidden"])
-    tiny.read(embeds.clone().requires_grad_(), ["visual.hidden"])
+    tiny.states("visual", embeds)
+    climbed = embeds.clone().requires_grad_()
+    expected = tiny.states("visual", climbed)
     assert seen == [(True, False), (False, False)]
+    read = tiny.read(climbed, ["visual.hidden"])["visual.hidden"]  # which asks nothing of cuDNN
+    assert len(seen) == 2
+    torch.testing.assert_close(read, expected)
+    slopes = [torch.autograd.grad(states.square().sum(), climbed)[0] for states in (read, expected)]
+    torch.testing.assert_close(*slopes)

@@ -10,6 +10,7 @@ from test_imaginet import gru_by_hand
 from optigram.errors import InputError
 from optigram.methods import Corpus
 from optigram.methods import paper as presets
+from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.objective.scores import SoftText
@@ -137,6 +138,9 @@ def test_a_weight_makes_texts_less_surprising_and_the_band_holds_what_is_kept():
 def test_activation_and_surprisal_come_from_one_forward_unless_the_language_model_is_another(own, monkeypatch):
     toy, asked, read = Toy(), [], Toy.read
     objective = judged(toy) if own else judged(toy, model=Toy(seed=7))
+    for warm in (objective.score, objective.gradient):  # which tries how many texts give equal bits
+        warm(torch.tensor([TEXTS]))
+    objective.cost = Cost.at_zero(1)
     monkeypatch.setattr(Toy, "read", lambda self, embeds, sites, keep=None: asked.append(list(sites)) or read(self, embeds, sites, keep))
     objective.score(torch.tensor([TEXTS]))
     passes = objective.passes

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from optigram.errors import InputError
-from optigram.methods import Proposal
+from optigram.methods import Proposal, Random
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget, search
@@ -44,7 +44,7 @@ def judged(tiny, monkeypatch):
     """An objective whose judge is a fake: a text scores its first id, or NaN for id 9, or Ctrl-C for id 8."""
     objective = Objective(tiny, resolve(["visual:dog", "visual:cat"], tiny), 1)
 
-    def score(self, ids):
+    def score(self, ids, owned=False):
         if (ids == 8).any():
             raise KeyboardInterrupt
         self.cost.charge(forwards=1.0)
@@ -110,7 +110,7 @@ def test_at_least_one_text_is_kept(judged):
 def test_the_trace_has_the_activation_of_the_text_with_the_best_value(tiny, monkeypatch):
     objective = Objective(tiny, resolve(["visual:dog"], tiny), 1)
 
-    def score(self, ids):
+    def score(self, ids, owned=False):
         """The value prefers smaller ids, which have smaller activations; id 9 is not allowed."""
         self.cost.charge(forwards=1.0)
         activation = ids[..., 0].float()
@@ -123,3 +123,17 @@ def test_the_trace_has_the_activation_of_the_text_with_the_best_value(tiny, monk
     assert found.trace == [(1, -torch.inf, -torch.inf), (2, 5, 0), (3, 3, 4), (4, 3, 4)]
     assert seen == [[-torch.inf], [5], [3], [3]]
     assert found.ids.tolist() == [[3]]
+
+
+def test_a_batch_holds_no_copies(tiny, monkeypatch):
+    """One target scores its own texts and no others."""
+    scored, score = [], Objective.score
+
+    def counted(self, ids, owned=False):
+        scored.append((len(ids), owned))
+        return score(self, ids, owned)
+
+    monkeypatch.setattr(Objective, "score", counted)
+    search(Objective(tiny, "visual:dog", 3), Random(4), Budget(rounds=2))
+    search(Objective(tiny, ["visual:dog", "visual:cat"], 3), Random(4), Budget(rounds=1))
+    assert scored == [(1, True), (1, True), (2, True)]

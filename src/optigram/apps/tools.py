@@ -1,4 +1,4 @@
-"""Tools for agents over the Model Context Protocol: find, score, explain, verify and scan of one model, with bounded budgets."""
+"""Tools for agents over the Model Context Protocol: find, score, explain, concepts, verify and scan of one model, with bounded budgets."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TARGETS, MOST_TEXTS, LONGEST_TEXT, LONGEST = 64, 200, 2000, 32  # targets and texts of a call; characters; free words of a search
 MOST_SCANNED = 5000  # targets of a scan
-FIND, VERIFY = 2000.0, 4000.0  # budgets of a call, unless the largest one is smaller
+FIND, CONCEPTS, VERIFY = 2000.0, 5000.0, 4000.0  # budgets of a call, unless the largest one is smaller
 
 
 class Toolbox:
@@ -37,7 +37,7 @@ class Toolbox:
     @property
     def tools(self) -> list[Callable[..., list[dict[str, Any]]]]:
         """The functions that are offered, each with its docstring."""
-        return [self.find, self.score, self.explain, self.verify, self.scan]
+        return [self.find, self.score, self.explain, self.concepts, self.verify, self.scan]
 
     def server(self) -> "MCPServer":
         """A server of the `mcp` package with these tools; an error of the input is told to the agent in one line."""
@@ -99,12 +99,21 @@ class Toolbox:
             raise InputError(f"expected n from 1 to {LONGEST}, got {n}")
         return [asdict(one) for one in og.explain(self._model, target, text, n=n)]
 
+    def concepts(
+        self, target: str, budget: float | None = None, corpus: str | list[str] | None = None, seed: int = 0
+    ) -> list[dict[str, Any]]:
+        """Find the kinds of texts to which a neuron responds, each with its best texts and a pattern; contrasts; a description."""
+        budget = self._bounded(budget, CONCEPTS)
+        self._check([target], 1)
+        (found,) = og.concepts(self._model, target, corpus=self._corpus(corpus), budget=budget, seed=seed, quiet=True)
+        return [found.to_json() | {"description": og.describe(found)[0].text}]
+
     def verify(
         self, target: str, description: str, budget: float | None = None, corpus: str | list[str] | None = None, seed: int = 0
     ) -> list[dict[str, Any]]:
         """Test a description of a neuron: how well it predicts held-out texts, beside placebos, and texts that contradict it."""
         budget = self._bounded(budget, VERIFY)
-        self._check([target])
+        self._check([target], 1)
         found = og.verify(
             self._model, target, description, judge=self._judge, budget=budget, corpus=self._corpus(corpus), seed=seed, quiet=True
         )

@@ -23,7 +23,7 @@ LARGEST, TENTH, TENTH_NORMAL = 6.0, 10, 1.2816  # most of a likeness; a percenti
 STABLE, HALVES = 0.8, 20  # agreement of halves that is asked for; pairs of random halves
 FAINT = 0.2  # norm below which a standardised state is not scaled up, per square root of its width
 LONGEST = 3  # words of an unrelated text
-SMALLEST = 0.04  # share of all texts that a cluster has at least
+SMALLEST = 0.02  # share of all texts that a cluster has at least
 
 
 def likeness(parts: Sequence[Float[np.ndarray, "n h"]], usual: Sequence[Float[np.ndarray, "m h"]]) -> Float[np.ndarray, "n n"]:

@@ -20,7 +20,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.cache import Cache
 
 OPTIMA, PLACES = 5, 8  # examples of each source in a concept
-LEVELS, MUCH = (KEPT, 0.6), 0.8  # shares of the activation that cores keep; of the second's value the first is worth, to be taken
+LEVELS, ENOUGH = (KEPT, 0.6, 0.3), 0.5  # shares of the activation that cores keep; what a pattern fires times what it catches
 ORDERS = 24  # orders of the words of a text that are judged
 Look = Callable[[str], None]
 
@@ -43,7 +43,7 @@ def concepts(
     values = judge.score(usual)
     scale = Scale(float(np.median(values[np.isfinite(values)]))) if np.isfinite(values).any() else Scale(0.0)
     look("corpus")
-    places, best = ([], []) if read is None else _places(objective, read, scale, seed, cache)
+    places, best = ([], []) if read is None else high_places(judge, read, scale, seed, cache)
     patterns = Patterns(judge, scale, Kinds.of(judge, usual, seed), _fillers(judge, usual), seed)
     found = optima(objective, patterns, best, budget, seed, look)
     texts = [*dict.fromkeys([*found.texts, *places])]
@@ -77,11 +77,6 @@ def concepts(
     )
 
 
-def _places(objective: Objective, read: Corpus, scale: Scale, seed: int, cache: Cache | None) -> tuple[Sequence[Ids], Sequence[Ids]]:
-    found, best = high_places(objective, read, scale.base, seed, cache)
-    return found.texts, best
-
-
 def _fillers(judge: Judge, usual: Sequence[Ids]) -> Sequence[int]:
     """Words that stand for any word: those of random n-grams."""
     return [word for text in usual for word in text] or judge.words.tolist()
@@ -102,28 +97,28 @@ def _concept(
 def _pattern(
     patterns: Patterns, ordered: Sequence[Ids], searched: set[Ids], places: Sequence[Ids], others: Sequence[Sequence[Ids]]
 ) -> Built:
-    """The pattern that fires and catches most, of those around the cores of the best text and place, and around the commonest core.
+    """The pattern around the commonest core of texts, weighted by their activations; the first that fires and catches half, or the best.
 
-    Cores keep 90% of their text's activation; such that keep 60% are taken if their pattern does much better.
+    Cores keep 90% of their text's activation, then 60%, then 30%.
     """
     judge, scale = patterns.judge, patterns.scale
-    best: dict[float, tuple[float, Built]] = {}
+    values = judge.score(ordered)
+    made: list[tuple[float, Built]] = []
     for kept in LEVELS:
         own = cores(judge, ordered, scale, kept)
         total: Counter[Ids] = Counter()
-        for core, value in zip(own, judge.score(ordered), strict=True):
+        for core, value in zip(own, values, strict=True):
             total[core] += value - scale.base
-        firsts = [own[0], *(core for text, core in zip(ordered, own, strict=True) if text in places[:1])]
-        for core in dict.fromkeys([*firsts, *(core for core, _ in total.most_common(1))]):
-            source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
-            built = patterns.of(core, source, [one for one in total if len(one) <= len(core)], others, kept)
-            caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
-            recall = float(np.mean(caught)) if caught else None
-            value = built.pattern.firing * (1.0 if recall is None else recall)
-            if kept not in best or value > best[kept][0]:
-                best[kept] = value, replace(built, pattern=replace(built.pattern, recall=recall))
-    (long, first), (short, second) = (best[kept] for kept in LEVELS)
-    return first if long >= MUCH * short else second
+        ((core, _),) = total.most_common(1)
+        source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
+        built = patterns.of(core, source, float(values[0]), [one for one in total if len(one) <= len(core)], others, kept)
+        caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
+        recall = float(np.mean(caught)) if caught else None
+        worth = built.pattern.firing * (1.0 if recall is None else recall)
+        made.append((worth, replace(built, pattern=replace(built.pattern, recall=recall))))
+        if worth >= ENOUGH:
+            break
+    return max(made, key=lambda pair: pair[0])[1]
 
 
 def _examples(judge: Judge, ordered: Sequence[Ids], searched: set[Ids]) -> list[Example]:

@@ -50,7 +50,7 @@ def describe(evidence: Evidence, writer: Any = None, prompts: str | Path | None 
     """
     if not evidence.concepts:
         raise InputError(f"expected an evidence with at least one concept, got none of {evidence.target}; search with a larger budget")
-    used = tuple(_core(concept.pattern) for concept in evidence.concepts)
+    used = tuple(str(concept.pattern) for concept in evidence.concepts)
     found = [Description(_sentence(evidence), TEMPLATE, evidence, used)]
     return found if writer is None else [*found, _written(evidence, writer, None if prompts is None else Path(prompts))]
 
@@ -92,7 +92,8 @@ def _sentence(evidence: Evidence) -> str:
     """A sentence over the patterns of all concepts, the highest first, and over the words that switch the neuron off."""
     concepts = sorted(evidence.concepts, key=lambda concept: -concept.height)
     kinds = "; or ".join(_pattern(concept.pattern) for concept in concepts)
-    off = _switching(evidence.contrasts)
+    lowered = [word.strip() for concept in concepts for word, _ in concept.pattern.without]
+    off = list(dict.fromkeys([*lowered, *_switching(evidence.contrasts)]))[:NAMED]
     return kinds + (f"; but not with {_listed(off)}" if off else "")
 
 
@@ -102,7 +103,8 @@ def _pattern(pattern: Pattern) -> str:
     named = ["any word" if slot is None else slot for slot in slots]
     while len(named) > 1 and named[-1] == "any word":
         named.pop()
-    return ", then ".join(named) or f"“{pattern.core.text}”"
+    place = ", first in the text" * pattern.begins + ", at the end of the text" * pattern.ends
+    return (", then ".join(named) or f"“{pattern.core.text}”") + place
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -117,14 +119,9 @@ def _switching(contrasts: Sequence[Contrast]) -> list[str]:
         high, low = sorted((contrast.text, contrast.other), key=lambda one: -one.activation)
         more, less = low.text.split(), high.text.split()
         added = [word for word in more if word not in less]
-        if contrast.kind == "off" and len(added) == 1 and [word for word in more if word != added[0]] == less:
+        if contrast.kind in ("off", "inhibits") and len(added) == 1 and [word for word in more if word != added[0]] == less:
             found[added[0]] = None
     return list(found)[:NAMED]
-
-
-def _core(pattern: Pattern) -> str:
-    slots = " ".join("[" + "|".join(word.strip() for word, _ in slot.words[:SHOWN]) + "]" for slot in pattern.slots)
-    return f"pattern: {slots}"
 
 
 def _lines(evidence: Evidence) -> list[str]:
@@ -134,7 +131,7 @@ def _lines(evidence: Evidence) -> list[str]:
         if len(evidence.concepts) > 1:
             found.append(f"kind {number}:")
         found += [f"{one.text} ({one.activation:.1f})" for one in _best(concept)]
-        found.append(_core(concept.pattern))
+        found.append(f"pattern: {concept.pattern}")
     for contrast in evidence.contrasts[:CONTRASTS]:
         high, low = sorted((contrast.text, contrast.other), key=lambda one: -one.activation)
         found.append(f"active: {high.text} ({high.activation:.1f}); not: {low.text} ({low.activation:.1f})")

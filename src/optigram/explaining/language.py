@@ -1,5 +1,6 @@
 """Language models that write descriptions and judge them: a model on this machine, or an OpenAI-compatible server."""
 
+import http.client
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 from optigram.errors import InputError
 from optigram.explaining.judges import MARKS
 from optigram.explaining.texts import Scorer
+from optigram.files import parse_json
 from optigram.models.base import Model
 from optigram.models.sampling import complete
 from optigram.models.vocabulary_logits import vocabulary_logits
@@ -105,12 +107,19 @@ class RemoteModel:
         body = None if asked is None else json.dumps(asked).encode()
         try:
             request = urllib.request.Request(self._base + path, body, headers)
-            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
-                return json.loads(reply.read())
+            with urllib.request.build_opener(_Straight).open(request, timeout=PATIENCE) as reply:
+                return parse_json(reply.read())
         except urllib.error.HTTPError as error:
             raise InputError(f"{self._base} answered {error.code} {error.reason}; look at the address, the model and {KEY}") from error
-        except (OSError, ValueError) as error:  # unreachable, too slow, no address, no JSON
+        except (OSError, ValueError, http.client.HTTPException) as error:  # unreachable, too slow, no address, no HTTP, no JSON
             raise InputError(f"cannot reach a language model at {self._base} ({error}); start it, or give another one") from error
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection, which could take the key to another server."""
+
+    def redirect_request(self, *args: Any, **options: Any) -> None:
+        return None
 
 
 class LanguageJudge:

@@ -43,8 +43,9 @@ class Slot:
 class Pattern:
     """A small grammar: one slot per position of the core, the shortest text that keeps 90% of the activation of an example.
 
-    `kept` is 0.6 where such a core does much better. `firing`: the share of `drawn` texts from the pattern whose activation is at
-    least half of the core's. `recall`: the share of the concept's high corpus places that contain the pattern, None without a corpus.
+    `kept` is 0.6 or 0.3 where the pattern of such a core does much better. `firing`: the share of `drawn` texts from the pattern,
+    with other words where they may stand, whose activation is at least half of the concept's highest. `recall`: the share of the
+    concept's high corpus places that contain the pattern, None without a corpus.
 
     A text contains the pattern if it has a word of each slot, in their order, without other words between them except in gaps, and
     none of the words `without`, each of which lowers the activation below half where it is added. `begins`: the first slot is

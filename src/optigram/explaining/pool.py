@@ -9,7 +9,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.explaining.cores import cores
-from optigram.explaining.judge import Ids, Scale
+from optigram.explaining.judge import Ids, Judge, Scale
 from optigram.explaining.slots import FIRES, Patterns
 from optigram.methods import Corpus
 from optigram.objective.objective import Objective
@@ -24,6 +24,7 @@ DEEP, MOST_PLACES, TOP_PLACES = 1024, 96, 32  # best n-grams of the corpus; plac
 ROUNDS, OF_ROUND, LISTED = 6, 4, 64  # searches, each without words of those before; texts kept of each, of so many
 STARTS = 16  # corpus n-grams that a search starts from
 USUAL = 256  # n-grams whose median is the base
+SAMPLED, ENOUGH = 4096, 16  # random n-grams that are judged; high ones among them that are enough
 Look = Callable[[str], None]
 
 
@@ -43,25 +44,29 @@ def usual_texts(objective: Objective, read: Corpus | None, seed: int) -> list[Id
     return [tuple(row) for row in read.texts[rng.permutation(len(read.texts))[:USUAL]].tolist()]
 
 
-def high_places(objective: Objective, read: Corpus, base: float, seed: int, cache: Cache | None) -> tuple[Found, list[Ids]]:
-    """n-grams of a corpus at half of its highest activation or above, each unlike those before; and the best ones as they come.
+def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cache | None) -> tuple[list[Ids], list[Ids]]:
+    """n-grams of a corpus at half of its highest activation or above, each unlike those before; and its best ones as they come.
 
-    They are the highest ones, and others spread over the rest, so that a lower concept has its share.
+    They are the highest ones, and others from a random sample, in which every concept has its share; where too few of the sample are
+    high, they are spread over the best ones.
     """
-    outcome = best_of_corpus(objective, read, DEEP, seed, cache=cache)
+    outcome = best_of_corpus(judge.objective, read, DEEP, seed, cache=cache)
     (best,) = outcome.found
     if best is None or outcome.interrupted:
         raise KeyboardInterrupt
-    values = best.activation.numpy()
     texts = [tuple(row) for row in best.ids.tolist()]
-    spent = best.forwards + best.backwards
-    if not len(texts):
-        return Found([], spent), []
-    high = [text for text, value in zip(texts, values, strict=True) if value >= Scale(base).level(FIRES, float(values[0])) > base]
-    apart = unlike(high, len(high))
-    rest = apart[TOP_PLACES:]
+    if not texts:
+        return [], []
+    half = scale.level(FIRES, float(best.activation[0]))
+    if not half > scale.base:
+        return [], texts
+    order = np.random.default_rng([seed, 1]).permutation(len(read.texts))
+    sample = [tuple(row) for row in read.texts[order[:SAMPLED]].tolist()]
+    usual = [text for text, value in zip(sample, judge.score(sample), strict=True) if value >= half]
+    high = [text for text, value in zip(texts, best.activation.tolist(), strict=True) if value >= half]
+    rest = unlike(usual, len(usual)) if len(usual) >= ENOUGH else unlike(high, len(high))[TOP_PLACES:]
     spread = sorted(set(np.linspace(0, len(rest) - 1, MOST_PLACES - TOP_PLACES).astype(int).tolist())) if rest else []
-    return Found([*apart[:TOP_PLACES], *(rest[row] for row in spread)], spent), texts
+    return list(dict.fromkeys([*unlike(high, TOP_PLACES), *(rest[row] for row in spread)])), texts
 
 
 def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> Found:

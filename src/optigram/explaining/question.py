@@ -13,6 +13,7 @@ from optigram.explaining.ground import Ground
 from optigram.explaining.judges import NO, YES, Judge
 from optigram.explaining.texts import Words
 from optigram.explaining.verification import FIRES, FITS, Counterexample
+from optigram.methods.chains import method_named
 from optigram.runs.find import run_methods
 from optigram.runs.objective import make_objective
 from optigram.runs.options import FindOptions
@@ -57,8 +58,9 @@ class Question:
         """The best text of a search that starts from the highest windows; words `without` are not proposed. None if no word is left."""
         ground, number = self.ground, self.number
         target = ground.targets[number]
+        method = method_named(METHOD, budget, ground.model.attends, block=1)  # one target alone, and not one of a batch
         for words in ("whole", "any"):
-            options = FindOptions(by=(METHOD,), budget=budget, length=LENGTH, without=tuple(without), words=words, seed=seed, no_cache=True)
+            options = FindOptions(by=(method,), budget=budget, length=LENGTH, without=tuple(without), words=words, seed=seed, no_cache=True)
             try:
                 objective = make_objective(ground.model, [target], options)
             except InputError:
@@ -114,7 +116,7 @@ class Question:
         asked = dict.fromkeys(ground.mentioning(words, MENTIONS), "corpus")
         edited = [*(text for _, text in self.paraphrases(tops)), *self._inserted(tops)]
         drawn = rng.permutation(len(edited))[:most].tolist()
-        asked |= dict.fromkeys(self.members(ground.seed), "pattern") | {edited[at]: "edit" for at in drawn}
+        asked |= dict.fromkeys((text for _, text in self.members(ground.seed)), "pattern") | {edited[at]: "edit" for at in drawn}
         texts = [text for text in asked if ground.readable(text)]
         values = ground.scorer(number)(texts)[0] if texts else np.zeros(0)
         low = [(texts[at], asked[texts[at]]) for at in np.argsort(values, kind="stable").tolist() if values[at] <= quiet]
@@ -135,16 +137,13 @@ class Question:
                 found += [(one, text) for text in made if self.ground.readable(text)]
         return found
 
-    def members(self, seed: int) -> list[str]:
-        """Texts drawn from the patterns of the evidence, each once; none without an evidence."""
-        rng, found = np.random.default_rng([seed, 3]), dict[str, None]()
+    def members(self, seed: int) -> list[tuple[Example, str]]:
+        """Texts drawn from the patterns of the evidence, each with the core of its pattern; none without an evidence."""
         patterns = [concept.pattern for concept in self.evidence.concepts] if self.evidence is not None else []
-        patterns = [pattern for pattern in patterns if pattern.slots and all(slot.words for slot in pattern.slots)]
+        vocabulary, found = self.ground.model.vocabulary, dict[str, Example]()
         for pattern in patterns:
-            for _ in range(MEMBERS // len(patterns)):
-                chosen = [slot.words[int(rng.integers(len(slot.words)))][0].strip() for slot in pattern.slots]
-                found[" ".join(chosen)] = None
-        return [text for text in found if self.ground.readable(text)]
+            found |= dict.fromkeys(pattern.draw(vocabulary, MEMBERS // len(patterns), seed), pattern.core)
+        return [(core, text.strip()) for text, core in found.items() if self.ground.readable(text.strip())]
 
     def _inserted(self, texts: Sequence[Example]) -> Iterator[str]:
         """The texts with one of the corpus's frequent words put in, before each word and at the end."""

@@ -11,10 +11,10 @@ from optigram.explaining.judge import Ids, Judge, Scale
 from optigram.explaining.pattern import MOST_GAP, Example, Pattern, Slot
 
 CLASS, FIRES = 0.75, 0.5  # shares of the core's activation: of a word of a slot, and of a text that fires
-SHORTLIST, LISTED = 256, 48  # words judged in a slot where not all are; words that a slot holds at most
+SHORTLIST, LISTED = 192, 48  # words judged in a slot where not all are; words that a slot holds at most
 DRAWN, FILLED = 32, 12  # texts drawn from a pattern; texts with other words at a place
 KEEPS = 0.75  # share of texts with other words at a place that must fire, if there is to be a gap
-LOWERING, NOTED = 128, 16  # words judged that the gradient ranks lowest; words that lower, at most
+LOWERING, NOTED = 96, 12  # words judged that the gradient ranks lowest; words that lower, at most
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class Patterns:
     fillers: Sequence[int]
     seed: int
 
-    def of(self, core: Ids, source: str, near: Sequence[Ids] = (), others: Sequence[Sequence[Ids]] = (), kept: float = KEPT) -> "Built":
+    def of(
+        self, core: Ids, source: str, height: float, near: Sequence[Ids], others: Sequence[Sequence[Ids]], kept: float = KEPT
+    ) -> "Built":
         """The pattern around a core; words of `near` texts, which are cores of the same concept, are tried in its slots too.
 
-        A word that makes the core one of `others`, the cores of other concepts, is left out.
+        A word that makes the core one of `others`, the cores of other concepts, is left out. A drawn text fires at half of `height`.
         """
         judge = self.judge
         own = float(judge.score([core])[0])
@@ -41,7 +43,7 @@ class Patterns:
         pattern = Pattern(
             core=Example(judge.text(core), own, source),
             slots=[Slot(self._named(found), gap and place > 0) for place, (found, gap) in enumerate(zip(words, open_, strict=False))],
-            firing=float((judge.score(drawn) >= self.scale.level(FIRES, own)).mean()),
+            firing=float((judge.score(drawn) >= self.scale.level(FIRES, height)).mean()),
             drawn=len(drawn),
             recall=None,
             begins=not open_[0],
@@ -83,7 +85,7 @@ class Patterns:
         return float((self.judge.score(texts) >= self.scale.level(FIRES, own)).mean()) >= KEEPS
 
     def _lowering(self, core: Ids, open_: Sequence[bool], own: float) -> list[tuple[int, float]]:
-        """Words that lower the activation below half where they are added at an open place, the lowest first."""
+        """Words that lower the activation below half where they are added at an open place, alone and among others, the lowest first."""
         if not any(open_):
             return []
         place = max(place for place, one in enumerate(open_) if one)
@@ -91,17 +93,23 @@ class Patterns:
         tried = [word for word in self.judge.ranked(held, place, LOWERING, lowest=True) if word not in core]
         values = self.judge.score([_replaced(held, place, word) for word in tried])
         low = [(word, float(value)) for word, value in zip(tried, values, strict=True) if value < self.scale.level(FIRES, own)]
-        return sorted(low, key=lambda pair: pair[1])[:NOTED]
+        low, rng, half = sorted(low, key=lambda pair: pair[1])[: 2 * NOTED], np.random.default_rng(self.seed), self.scale.level(FIRES, own)
+        around = [(self._filling(rng, before), self._filling(rng, 2 - before)) for before in range(3)]
+        texts = [(*core[:place], *before, word, *after, *core[place:]) for word, _ in low for before, after in around]
+        lowered = (self.judge.score(texts) < half).reshape(-1, len(around)).all(1)
+        return [pair for pair, always in zip(low, lowered, strict=True) if always][:NOTED]
 
     def _drawn(self, slots: Sequence[Sequence[tuple[int, float]]], open_: Sequence[bool], denied: set[int]) -> list[Ids]:
-        """Different texts of words of the slots, with other words in gaps."""
+        """Different texts of words of the slots, with other words in gaps and around them, up to the length of the search's texts."""
         rng, found = np.random.default_rng(self.seed), dict[Ids, None]()
+        fillers = [word for word in self.fillers if word not in denied]
+        places = [place for place, one in enumerate(open_) if one] if fillers else []
+        spare = max(self.judge.objective.length - len(slots), 0) if places else 0
         for _ in range(2 * DRAWN):
-            text: list[int] = []
-            for place, words in enumerate(slots):
-                if place and open_[place]:
-                    text += [word for word in self._filling(rng, int(rng.integers(MOST_GAP + 1))) if word not in denied]
-                text.append(words[int(rng.integers(len(words)))][0])
+            at, text = rng.choice(places, spare).tolist() if spare else [], list[int]()
+            for place in range(len(slots) + 1):
+                text += rng.choice(fillers, min(at.count(place), MOST_GAP)).tolist()
+                text += [slots[place][int(rng.integers(len(slots[place])))][0]] if place < len(slots) else []
             found[tuple(text)] = None
         return list(found)[:DRAWN]
 

@@ -43,7 +43,8 @@ def verify(
 ) -> Iterator[Verification]:
     """Test descriptions one after the other; the corpus is scored once for all of their targets.
 
-    `known` has results by target and description, which are given back as they are. Raises InputError.
+    `known` has results by target and description, which are given back as they are. A target that is the same on all texts is left out
+    where there are others, and `tell` is told. Raises InputError.
     """
     budget = BUDGET if budget is None else budget
     if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= 1):
@@ -70,7 +71,16 @@ def verify(
         row = targets.index(target)
         others = [other for at, (one, other) in enumerate(pairs) if at != number and one != target and other != description]
         shuffled = [*others, *ground.phrases(SHUFFLED, max(1, len(Words.content(description))), ground.rng(row, description))][:SHUFFLED]
-        yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
+        try:
+            yield _verified(Question(ground, row, description, judges, evidence), shuffled, budget, len(targets))
+        except _ConstantError as error:
+            if len(pairs) == 1:
+                raise
+            tell(f"left out: {error}")
+
+
+class _ConstantError(InputError):
+    """A target that no text raises: it says nothing about its description, and nothing about those of other targets."""
 
 
 def _verified(question: Question, shuffled: Sequence[str], budget: float, shared: int) -> Verification:
@@ -85,7 +95,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
     fires, quiet = ground.levels(number, best[0].activation)
     if not best[0].activation > ground.usual(number):
-        raise InputError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
+        raise _ConstantError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
     high = [one for one in best if one.activation >= fires]
     fitting = question.fits([one.text for one in high]).mean(0) > YES
@@ -103,7 +113,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
         predictions=tuple(predictions),
         counterexamples=tuple(found),
         paraphrases=_firing_paraphrases(question, best[: 2 * TOPS]),
-        members=_firing_members(question),
+        members=_kept(question, question.members(ground.seed + 1)),
         fitting=float(fitting.mean()),
         fitting_shuffled=_fitting(question.judges, shuffled[:2], [one.text for one in high]),
         corpus=ground.corpus.name,
@@ -127,16 +137,8 @@ def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[i
     return _kept(question, [pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit])
 
 
-def _firing_members(question: Question) -> tuple[int, int]:
-    """The same for texts drawn from the patterns of the evidence; half of the activation of the highest core."""
-    evidence, ground = question.evidence, question.ground
-    drawn = question.members(ground.seed + 1)
-    if evidence is None or not drawn:
-        return 0, 0
-    return _kept(question, [(max((c.pattern.core for c in evidence.concepts), key=lambda core: core.activation), text) for text in drawn])
-
-
 def _kept(question: Question, pairs: Sequence[tuple[Example, str]]) -> tuple[int, int]:
+    """How many texts keep half of the activation of the example that they belong to, and how many there are."""
     if not pairs:
         return 0, 0
     usual = question.ground.usual(question.number)

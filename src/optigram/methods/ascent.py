@@ -1,6 +1,8 @@
 """Gradient ascent on a relaxation (paper, section 4): emb, logit, smx and gbl are this loop with four relaxations."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +20,7 @@ from optigram.shapes import Float, Int
 
 BLOCK = 32  # soft texts per batch; large enough for matrix products at full speed, small enough to stay in cache
 PROBED = 3  # steps of a probe
+LANES = 64  # numbers that a processor takes at once, or a multiple of them
 SHORTLIST_TEXTS = 8  # random texts per restart
 SHORTLIST_COST = 3 * SHORTLIST_TEXTS  # forward-equivalents per restart
 RANKED = 1 << 24  # numbers for words that are held while they are ranked: 64 MB, whatever the vocabulary and the length
@@ -78,9 +81,7 @@ class Ascent:
         if self.shortlist is not None:
             words = Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
-        theta = self.relaxation.start(streams, objective.length, table, given).requires_grad_()
-        optimizer = torch.optim.AdamW([theta], lr=self.rate, weight_decay=self.decay, fused=theta.device.type in ("cpu", "cuda"))
-        notes = {}
+        theta, optimizer, notes = *self._optimized(self.relaxation.start(streams, objective.length, table, given)), {}
         for step in range(self.steps + 1):
             if step % self.every == 0 or step == self.steps:
                 rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
@@ -88,14 +89,51 @@ class Ascent:
                 ids = objective.lexicon[rows if words is None else words.rows(rows)]
                 yield Proposal(ids, beliefs | nearness, self.relaxation.schedule(step))
             if step < self.steps:
-                embeds, weights = self.relaxation.soften(theta, table, step, streams)
-                samples = objective.relax(SoftText(embeds, weights if words is None else None)).value
-                soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
-                optimizer.zero_grad()
-                soft.sum().neg().backward()
-                optimizer.step()
-                self.relaxation.settle(theta.data, step + 1)
-                notes = {"soft": soft.detach()}
+                with _without_denormals():
+                    soft = self._stepped(objective, theta, table, optimizer, step, streams, words is None)
+                notes = {"soft": soft}
+
+    def _stepped(
+        self,
+        objective: Objective,
+        theta: Tensor,
+        table: Tensor,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        streams: Streams,
+        whole: bool,
+    ) -> Tensor:
+        """One step of theta; the values [k c] of the soft texts before it. `whole`: the table holds all words."""
+        embeds, weights = self.relaxation.soften(theta, table, step, streams)
+        samples = objective.relax(SoftText(embeds, weights if whole else None)).value
+        soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
+        (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
+        (memory,) = optimizer.param_groups[0]["params"]
+        memory.grad = torch.nn.functional.pad(slope.flatten(), (0, len(memory) - slope.numel()))
+        optimizer.step()
+        self.relaxation.settle(theta.data, step + 1)
+        return soft.detach()
+
+    def _optimized(self, start: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
+        """Theta, and Adam on the memory that it lies in: a multiple of `LANES` numbers, since what is left over is rounded otherwise."""
+        whole = torch.nn.functional.pad(start.flatten(), (0, -start.numel() % LANES))
+        theta = whole[: start.numel()].view_as(start).requires_grad_()
+        fused = whole.device.type in ("cpu", "cuda")
+        return theta, torch.optim.AdamW([whole], lr=self.rate, weight_decay=self.decay, fused=fused)
+
+
+@contextlib.contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Let this thread take numbers below 1e-38 for 0, which are slow to compute with, and be as it was afterwards."""
+    least = torch.full((1,), torch.finfo(torch.float32).tiny)
+    if not (least / 2).item():
+        yield
+        return
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @dataclass(frozen=True)
@@ -112,7 +150,7 @@ class Shortlist:
         (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
         places, found = slope.mean(dim=2).flatten(0, 2), []
         for rows in torch.arange(len(places), device=places.device).split(max(RANKED // len(table), 1)):
-            liked = places[rows] @ table.T
+            liked = SoftText.per_word(places[None, None, rows], table)[0, 0]
             if given is not None:
                 own = given.flatten()[rows, None]
                 wanted = torch.where(own < 0, -torch.inf, torch.inf)

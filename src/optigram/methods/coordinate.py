@@ -7,17 +7,17 @@ few random words: it stands for ARCA's average over as many texts at the cost of
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import initial_texts, swap_words, top_words
+from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.topk import TopK
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
@@ -34,7 +34,9 @@ class Coordinate:
     goes on from the best text of its target with `shaken` of its words swapped: with equal probability for those of another
     chain or for any; the next swap is then made in any case. A chain that comes to that best text again first looks further
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
-    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end).
+    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
+    the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
+    model gives both.
     """
 
     chains: int = 4
@@ -44,6 +46,7 @@ class Coordinate:
     shaken: int = 2
     deepened: int = 2
     sweeps: int | None = None
+    relp: bool = True
     block: int = field(default=BLOCK, repr=False)
 
     patience = None
@@ -75,8 +78,8 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
-        slopes = _Slopes(objective, texts)
-        best_end, windows = TopK.empty(len(texts), 1, length), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        slopes = _Slopes(objective, texts, self.relp and objective.linearises)
+        best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
@@ -87,7 +90,7 @@ class Coordinate:
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            before, best_end = best_end, best_end.merge(TopK.of(texts, values.masked_fill(~ended, -torch.inf), 1))
+            before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
@@ -104,16 +107,15 @@ class Coordinate:
         slopes: "_Slopes",
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
-        slope = slopes.at(texts, place)
-        if self.blend:
-            words = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)]
-            slope = slope + objective.gradient(texts, [place], words)[:, :, 0]
+        blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
+        *changed, deepest = torch.cat([slopes.changed(texts), window.max()[None]]).tolist()  # one wait for the device
+        slope = slopes.at(texts, place, blend, torch.tensor(changed))
         for _ in range(self.neighbours):
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
-        return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window)
+        return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
     def _shaken(
         self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
@@ -134,36 +136,84 @@ class Coordinate:
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
 
 
+class _Best(NamedTuple):
+    """The best text of each target, `ids` [k 1 t] with its `value` [k 1]; it stays on the device. Ids are -1 while none is known."""
+
+    ids: Int[Tensor, "k 1 t"]
+    value: Float[Tensor, "k 1"]
+
+    @classmethod
+    def unknown(cls, texts: Int[Tensor, "k c t"]) -> "_Best":
+        """No text yet."""
+        return cls(torch.full_like(texts[:, :1], -1), torch.full_like(texts[:, :1, 0], -torch.inf, dtype=torch.float32))
+
+    def or_one_of(self, texts: Int[Tensor, "k c t"], values: Float[Tensor, "k c"]) -> "_Best":
+        """The best of this and other texts; ties go to the smaller ids."""
+        ids, value = (
+            torch.cat([self.ids, texts], dim=1),
+            torch.cat([self.value, values.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)], dim=1),
+        )
+        best = value == value.amax(1, keepdim=True)
+        for column in ids.unbind(-1):
+            best &= column == column.masked_fill(~best, torch.iinfo(column.dtype).max).amin(1, keepdim=True)
+        which = best.long().argmax(1, keepdim=True)
+        return _Best(ids.gather(1, which[..., None].expand(-1, -1, ids.shape[2])), value.gather(1, which))
+
+
 class _Slopes:
     """The gradient at each chain's text: one backward gives it for all positions, and it is kept until the text changes.
 
-    The i-th of the changed texts of all targets are a batch, whose shape does not depend on how many have changed. With a penalty for
-    surprisal the gradient has a part for each word, which would be too much to keep: it is then taken anew.
+    Where any text has changed, all run, beside the blends, so that batches have two shapes only; those that have not are not
+    charged. With a penalty for surprisal the gradient has a part for each word, which would be too much to keep: it is then
+    taken anew.
     """
 
-    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> None:
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"], relp: bool = False) -> None:
         self.objective, self.of = objective, torch.full_like(texts, -1)
-        self.kept = torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device)
+        self.rules = (False, True) if relp else (False,)
+        self.kept = [torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device) for _ in self.rules]
 
-    def at(self, texts: Int[Tensor, "k c t"], place: int) -> Float[Tensor, "k c v"]:
-        """The gradient for the words at a position."""
+    def changed(self, texts: Int[Tensor, "k c t"]) -> Int[Tensor, " k"]:
+        """How many texts of each target have changed."""
+        return (texts != self.of).any(-1).sum(1)
+
+    def at(
+        self, texts: Int[Tensor, "k c t"], place: int, blend: Int[Tensor, "k c m"] | None, changed: Int[Tensor, " k"]
+    ) -> Float[Tensor, "k c v"]:
+        """The gradient for the words at a position; with a `blend` of m words, that at their even mixture there is added.
+
+        So many texts of each target have `changed`: it is on the CPU.
+        """
         if self.objective.penalises_surprisal:
-            return self.objective.gradient(texts, [place])[:, :, 0]
-        changed = (texts != self.of).any(-1)
-        first, count = changed.int().argsort(dim=1, descending=True, stable=True), changed.sum(1)
-        targets = torch.arange(len(texts), device=texts.device)
-        for number in range(int(count.max())):
-            chain, due = first[:, number], count > number
-            with self.objective.cost.charged(due):
-                found = self._slope(texts[targets, chain][:, None])[:, 0]
-            self.kept[targets[due], chain[due]] = found[due]
-        self.of = texts.clone()
-        return self.kept[:, :, place] @ self.objective.table.T
+            return self.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]
+        embedding, renewed = self.objective.model.embedding.detach(), bool(changed.any())
+        soft = [embedding[texts].float()] if renewed else []
+        if blend is not None:
+            mixed = embedding[texts].float()
+            mixed[:, :, place] = embedding[blend].float().mean(2)
+            soft.append(mixed)
+        found = self._slopes(soft, changed + (0 if blend is None else texts.shape[1]))
+        if renewed:
+            self.kept, self.of = [slopes[0] for slopes in found], texts.clone()
+        ranked = []
+        for kept, slopes in zip(self.kept, found, strict=True):
+            slope = kept[:, :, place : place + 1] + (0 if blend is None else slopes[-1][:, :, place : place + 1])
+            ranked.append(SoftText.per_word(slope, self.objective.table)[:, :, 0])
+        return ranked[0] if len(ranked) == 1 else torch.stack([standardised(slope) for slope in ranked]).sum(0)
 
-    def _slope(self, texts: Int[Tensor, "k 1 t"]) -> Float[Tensor, "k 1 t d"]:
-        embeds = self.objective.model.embedding.detach()[texts].float().requires_grad_()
-        (slope,) = torch.autograd.grad(self.objective.relax(SoftText(embeds, None)).value.sum(), embeds)
-        return slope
+    def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[list[Float[Tensor, "k c t d"]]]:
+        """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""
+        if not soft:
+            return [[] for _ in self.rules]
+        cost, found = self.objective.cost, []
+        for linearised in self.rules:
+            embeds = torch.cat(soft, dim=1).requires_grad_()
+            with cost.charged(torch.zeros_like(cost.active)):
+                value = self.objective.relax(SoftText(embeds, None), linearised=linearised).value
+                (slope,) = torch.autograd.grad(value.sum(), embeds)
+            cost.charge(due.double(), 2.0 * due.double())
+            found.append(list(slope.split(soft[0].shape[1], dim=1)))
+        return found
 
 
 class _Windows:
@@ -179,7 +229,9 @@ class _Windows:
         self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
         self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
 
-    def deeper(self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: TopK, before: TopK) -> Bool[Tensor, "k c"]:
+    def deeper(
+        self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: _Best, before: _Best
+    ) -> Bool[Tensor, "k c"]:
         """Update after a swap; return which of the chains that `ended` look deeper instead of being perturbed."""
         new = (best.value > before.value).to(texts.device)
         self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)

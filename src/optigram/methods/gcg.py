@@ -3,15 +3,17 @@ gradient ranks highest, and the best swap is kept. With the few candidates that 
 tuned settings) and a running mean of the gradient (MAC, Zhang & Wei 2024)."""
 
 import dataclasses
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import initial_texts
+from optigram.methods.moves import WORDS, initial_texts, standardised
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
+from optigram.objective.scores import Scores
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Float, Int
 
@@ -23,20 +25,29 @@ class Gcg:
     """`chains` texts per target, `candidates` swaps of each per round, drawn from the `among` best words of every position.
 
     `momentum` is the weight of the old gradient in the running mean. A swap is tried once while the text stays the same, and
-    made only if it improves the text.
+    made only if it improves the text. Then up to `merges` of the round's next best swaps, at other positions, are added to it one by one
+    (as MC-GCG does, and I-GCG), each where the text with it is better. A chain without a better text for `stall` rounds goes on from the
+    best text of its target, with `shaken` of its words swapped at random (None: it never gives up). With `relp` the gradient and RelP's,
+    each standardised over the words, are added, where the model gives both.
     """
 
     chains: int = 1
     candidates: int = 44
     among: int = 200
     momentum: float = 0.5
+    merges: int = 0
+    stall: int | None = None
+    shaken: int = 2
+    relp: bool = False
     block: int = field(default=BLOCK, repr=False)
 
     patience = None
     ends = False
 
     def __post_init__(self) -> None:
-        check_settings(self, chains=1, candidates=1, among=1, momentum=0.0, block=1)
+        check_settings(self, chains=1, candidates=1, among=1, momentum=0.0, merges=0, shaken=1, block=1)
+        if self.stall is not None:
+            check_settings(self, stall=1)
 
     @property
     def batch(self) -> int:
@@ -54,21 +65,62 @@ class Gcg:
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps of every round."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
-        texts = initial_texts(objective, streams, start)
+        texts, lexicon = initial_texts(objective, streams, start), objective.lexicon
         values = (yield Proposal(texts)).value
-        mean = torch.zeros(*texts.shape, len(objective.lexicon), device=texts.device)
-        tried = texts[..., None] == objective.lexicon
+        mean = torch.zeros(*texts.shape, len(lexicon), device=texts.device)
+        tried, stale, known = texts[..., None] == lexicon, torch.zeros_like(values), (texts, values)
         while True:
-            mean.mul_(self.momentum).add_(objective.gradient(texts), alpha=1 - self.momentum)
+            mean.mul_(self.momentum).add_(self._slope(objective, texts), alpha=1 - self.momentum)
             children, swaps = self._children(texts, mean, tried, streams, objective)
             scores = (yield Proposal(children.flatten(1, 2))).value.unflatten(1, children.shape[1:3])
             tried.flatten(2).scatter_(2, swaps, True)
-            best, which = scores.max(dim=2)
-            better = best > values
-            chosen = children.gather(2, which[..., None, None].expand(-1, -1, 1, children.shape[3]))[:, :, 0]
-            texts = torch.where(better[..., None], chosen, texts)
-            values = torch.where(better, best, values)
-            tried = torch.where(better[..., None, None], texts[..., None] == objective.lexicon, tried)
+            new, reached = yield from self._merged(texts, values, swaps // len(lexicon), lexicon[swaps % len(lexicon)], scores)
+            better = reached > values
+            texts, values, stale = new, reached, torch.where(better, 0, stale + 1)
+            tried = torch.where(better[..., None, None], texts[..., None] == lexicon, tried)
+            if self.stall is not None:
+                known = _best(torch.cat([known[0], texts], 1), torch.cat([known[1], values], 1))
+                ended = stale >= self.stall
+                texts = torch.where(ended[..., None], self._shaken(known[0].expand_as(texts), streams, objective), texts)
+                values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
+                mean = mean.masked_fill(ended[..., None, None], 0)
+                tried = torch.where(ended[..., None, None], texts[..., None] == lexicon, tried)
+
+    def _slope(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> Float[Tensor, "k c t v"]:
+        if not (self.relp and objective.linearises) or objective.penalises_surprisal:
+            return objective.gradient(texts)
+        return standardised(objective.gradient(texts)) + standardised(objective.gradient(texts, linearised=True))
+
+    def _merged(
+        self,
+        texts: Int[Tensor, "k c t"],
+        values: Float[Tensor, "k c"],
+        places: Int[Tensor, "k c m"],
+        words: Int[Tensor, "k c m"],
+        scores: Float[Tensor, "k c m"],
+    ) -> Generator[Proposal, Scores, tuple[Int[Tensor, "k c t"], Float[Tensor, "k c"]]]:
+        """The texts after the best of the swaps, and after those of the next best, at other positions, that improve them further."""
+        free = scores
+        for number in range(1 + min(self.merges, texts.shape[2] - 1)):
+            best, which = free.max(dim=2, keepdim=True)
+            place, word = places.gather(2, which), words.gather(2, which)
+            merged = texts.scatter(2, place, word)
+            value = best[..., 0] if number == 0 else (yield Proposal(merged)).value
+            better = value > values
+            texts, values = torch.where(better[..., None], merged, texts), torch.where(better, value, values)
+            free = free.masked_fill(places == place, -torch.inf)
+        return texts, values
+
+    def _shaken(self, texts: Int[Tensor, "k c t"], streams: Streams, objective: Objective) -> Int[Tensor, "k c t"]:
+        """Texts with some words swapped at random, for words with which they survive, where they must."""
+        tries = WORDS if objective.must_survive else 1
+        places = streams.uniform(texts.shape[2]).argsort(-1)[..., : self.shaken]
+        words = objective.lexicon[streams.integers(len(objective.lexicon), tries, self.shaken)][..., : places.shape[2]]
+        shaken = texts[:, :, None].expand(-1, -1, tries, -1).scatter(3, places[:, :, None].expand_as(words), words)
+        if tries == 1:
+            return shaken[:, :, 0]
+        allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
+        return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, texts.shape[2]))[:, :, 0]
 
     def _children(
         self, texts: Int[Tensor, "k c t"], mean: Float[Tensor, "k c t v"], tried: Tensor, streams: Streams, objective: Objective
@@ -81,3 +133,9 @@ class Gcg:
         place, word = drawn // words.shape[-1], words.flatten(2).gather(2, drawn)
         children = texts[:, :, None].expand(k, c, m, t).scatter(3, place[..., None], objective.lexicon[word][..., None])
         return children, place * v + word
+
+
+def _best(texts: Int[Tensor, "k c t"], values: Float[Tensor, "k c"]) -> tuple[Int[Tensor, "k 1 t"], Float[Tensor, "k 1"]]:
+    """The best text of each target; ties go to the first."""
+    value, which = values.nan_to_num(nan=-torch.inf).max(1, keepdim=True)
+    return texts.gather(1, which[..., None].expand(-1, -1, texts.shape[2])), value

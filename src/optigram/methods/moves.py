@@ -8,13 +8,14 @@ from optigram.objective.rng import Streams
 from optigram.optimize.method import Ids, Proposal
 from optigram.shapes import Float, Int
 
+WORDS = 16  # words drawn for a position, where texts must survive re-tokenization
 SPARE = 2  # with constraints, the factor by which more words are ranked than scored, since some may not be allowed
 
 
 def initial_texts(objective: Objective, streams: Streams, start: Ids | None) -> Int[Tensor, "k c t"]:
-    """The first texts, one per stream: those of `start`, then random ones."""
-    lexicon = objective.lexicon
-    ids = lexicon[streams.integers(len(lexicon), objective.length)]
+    """The first texts, one per stream: those of `start`, then random ones, which survive re-tokenization where texts must."""
+    lexicon, tries = objective.lexicon, WORDS if objective.must_survive else 1
+    ids = objective.surviving(lexicon[streams.integers(len(lexicon), objective.length, tries)])
     if start is None:
         return ids
     given = torch.full_like(ids, -1)
@@ -36,18 +37,19 @@ def top_words(
     place: int,
     count: int,
     window: Int[Tensor, "k c"] | None = None,
+    deepest: int = 0,
 ) -> Int[Tensor, "k c m"]:
     """The `count` words (or as many as there are) that a gradient [k c v] ranks highest at one position, without the text's own.
 
-    A `window` w > 0 skips w times `count` words of the ranking, at most up to its last words. If the objective has
-    constraints, words that would make a text not allowed come last, so that no forward is wasted on them.
+    A `window` w > 0 skips w times `count` words of the ranking, at most up to its last words; `deepest` is the largest of them. If the
+    objective has constraints, words that would make a text not allowed come last, so that no forward is wasted on them.
     """
     slope = slope.masked_fill(texts[..., place, None] == objective.lexicon, -torch.inf)
     most = max(slope.shape[-1] - 1, 1)
     count = min(count, most)
     wide = min(count * (SPARE if objective.has_constraints else 1), most)
     first = (torch.zeros_like(texts[..., 0]) if window is None else window * wide).clamp(max=most - wide)
-    order = slope.topk(int(first.max()) + wide, dim=-1).indices
+    order = slope.topk(min(deepest * wide, most - wide) + wide, dim=-1).indices
     words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
     if not objective.has_constraints:
         return words
@@ -60,3 +62,9 @@ def swap_words(texts: Int[Tensor, "k c t"], place: int, words: Int[Tensor, "k c 
     children = texts[:, :, None].repeat(1, 1, words.shape[2], 1)
     children[..., place] = words
     return children
+
+
+def standardised(slope: Float[Tensor, "... v"]) -> Float[Tensor, "... v"]:
+    """A gradient less its mean over the words, in units of its deviation, so that several can be added; 0 where all words are equal."""
+    centred = slope - slope.mean(-1, keepdim=True)
+    return centred / centred.square().mean(-1, keepdim=True).sqrt().clamp(min=torch.finfo(slope.dtype).tiny)

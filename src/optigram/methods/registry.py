@@ -20,6 +20,7 @@ from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation, Start
 from optigram.methods.simplex import Simplex
 from optigram.optimize.method import Method, check_method
 
+MERGES, STALL = 4, 6  # of mcgcg: swaps that are merged with the best of a round; rounds without a better text before it begins anew
 EVERY = 10  # steps between two scores of the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
@@ -84,6 +85,7 @@ SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budge
     "epo": lambda budget, attends: Epo(),
     "beam": lambda budget, attends: Beam(*_row_for(BEAMS, budget)),
     "gcg": lambda budget, attends: Gcg(),
+    "mcgcg": lambda budget, attends: Gcg(merges=MERGES, stall=STALL),
     "pez": lambda budget, attends: _relaxed("pez", budget),
     "straight": lambda budget, attends: _relaxed("straight", budget),
     "pgd": lambda budget, attends: _relaxed("pgd", budget),

@@ -21,6 +21,7 @@ Theta = Float[Tensor, "k c t width"]  # width is d for embeddings, v for words
 Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
 Given = Int[Tensor, "k c t"] | None  # rows to start from, -1 for any word
+NEGLIGIBLE = 1e-30  # weights of gbl at low temperatures that count as 0: a product with denormal numbers takes twenty times as long
 MARGIN = 2.0  # by how much the logit of a word to start from exceeds the log-sum-exp of all others
 
 
@@ -90,8 +91,7 @@ class Start:
 
 def _nearest(theta: Theta, table: Table) -> tuple[Int[Tensor, "k c t"], Float[Tensor, "k c t"]]:
     """The nearest words by cosine, and the cosines."""
-    normed = torch.nn.functional.normalize
-    cosine, rows = (normed(theta, dim=-1) @ normed(table, dim=-1).T).max(dim=-1)
+    cosine, rows = SoftText.cosines(theta, table).max(dim=-1)
     return rows, cosine
 
 
@@ -252,6 +252,7 @@ class _GumbelMixture(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
         weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
+        torch.nn.functional.threshold_(weights, NEGLIGIBLE, 0.0)
         ctx.save_for_backward(theta, table, weights)
         if relaxation.straight:
             rows = weights.argmax(dim=-1)
@@ -263,7 +264,7 @@ class _GumbelMixture(torch.autograd.Function):
     def backward(ctx, *slopes: Tensor | None):
         of_embeds, of_weights = slopes
         theta, table, weights = ctx.saved_tensors
-        slope = None if of_embeds is None else SoftText.mixed(of_embeds.contiguous() / ctx.temperature, table.mT)
+        slope = None if of_embeds is None else SoftText.per_word(of_embeds.contiguous() / ctx.temperature, table)
         if of_weights is not None:
             slope = of_weights / ctx.temperature if slope is None else slope.add_(of_weights, alpha=1 / ctx.temperature)
         slope = _softmax_backward(slope, weights)

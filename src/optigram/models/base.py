@@ -31,12 +31,14 @@ class Linear:
 class Site:
     """A place in a model with `width` units per position. `names` are those of the units: all of them, or none.
 
-    `linear` is set for a projection, which `Model.read` need not give.
+    `linear` is set for a projection, which `Model.read` need not give. `pre` are the sites of equal width that give this one unit by
+    unit: f(first), or f(first) * second in a gated MLP, where f is an activation function that is 0 or nearly so below 0, such as GELU.
     """
 
     width: int
     names: tuple[str, ...] = field(default=(), repr=False)
     linear: Linear | None = None
+    pre: tuple[str, ...] = field(default=(), repr=False)
 
 
 def _serves_all(sites: Collection[str]) -> bool:
@@ -71,7 +73,8 @@ class Model(Protocol):
     v is the size of the vocabulary, d the width of an embedding, b texts, s positions, h the width of a site.
 
     A model may also have `sample(count, generator) -> Iterator[str]`, by which it writes texts in its own way (see
-    `optigram.models.sampling`), and `dtype`, the floating type of its weights where that is not `embedding.dtype`.
+    `optigram.models.sampling`), `dtype`, the floating type of its weights where that is not `embedding.dtype`, and `linearised()`, a
+    context in which `read` gives the same states, with the gradients of a network that is made linear (see `optigram.models.relp`).
     """
 
     @property

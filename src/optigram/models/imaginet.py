@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.base import Linear, Model, Site, States, Step, in_blocks, pack_left
+from optigram.models.base import Linear, Model, Site, States, Step, pack_left
+from optigram.models.gru import gru_states, gru_step
 from optigram.models.module_state import Frozen
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary
@@ -21,7 +22,6 @@ from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary
 PATHS = ("language", "visual")
 HELD = 8  # numbers for each unit that a step holds at once: state, gates, candidate
 PLACEBO_SEED = 0
-STEP_BLOCK = 128  # rows of one recurrent step; measured: the product is at full speed, a small call wastes little
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Imaginet(nn.Module):
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
         with Frozen(self):
             if keep is None:
-                return {site: self.states(site, embeds) for site in sites}
+                return {site: self._states(site, embeds) for site in sites}
             order, back = pack_left(keep)  # a unidirectional GRU does not see what follows
             packed = embeds.gather(1, order[..., None].expand_as(embeds))
             back = back[..., None].expand(-1, -1, self.sizes.hidden)
-            return {site: self.states(site, packed).gather(1, back) for site in sites}
+            return {site: self._states(site, packed).gather(1, back) for site in sites}
 
     @property
     def step(self) -> Step:
@@ -118,6 +118,11 @@ class Imaginet(nn.Module):
         with torch.backends.cudnn.flags(enabled=not (differentiable and not self.training), allow_tf32=False):
             return self.gru(site)(embeds.transpose(0, 1).contiguous())[0].transpose(0, 1)
 
+    def _states(self, site: str, embeds: Float[Tensor, "b s d"]) -> Float[Tensor, "b s h"]:
+        """The same with a gradient for the embeddings only, and for each text the same bits in any batch."""
+        weight, recurrent, bias, own = self.gru(site).all_weights[0]
+        return gru_states(embeds.transpose(0, 1), weight, recurrent, bias, own).transpose(0, 1)
+
     def gru(self, site: str) -> nn.GRU:
         """The recurrent layer of a path, named by the path or by its hidden site."""
         layer = self.paths[site.removesuffix(".hidden")]
@@ -131,15 +136,8 @@ class Imaginet(nn.Module):
         return layer
 
     def _step(self, site: str, ids: Int[Tensor, " n"], state: Float[Tensor, "n h"] | None) -> Float[Tensor, "n h"]:
-        h = self.sizes.hidden
-        _, recurrent, _, bias = self.gru(site).all_weights[0]
-        inputs = self._inputs[site][ids]
-        if state is None:
-            state = inputs.new_zeros(len(ids), h)
-        gates = in_blocks(lambda rows: nn.functional.linear(rows, recurrent, bias), state, STEP_BLOCK)
-        mixed = torch.sigmoid(inputs[:, : 2 * h] + gates[:, : 2 * h])
-        candidate = torch.tanh(inputs[:, 2 * h :] + mixed[:, :h] * gates[:, 2 * h :])
-        return candidate + mixed[:, h:] * (state - candidate)
+        _, recurrent, _, own = self.gru(site).all_weights[0]
+        return gru_step(self._inputs[site][ids], recurrent, own, state)
 
     @functools.cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from optigram.models.hooks import Point
 from optigram.models.inputs import Inputs
 from optigram.models.kv_cache import CachedReader
 from optigram.models.module_state import Frozen
+from optigram.models.relp import relp_rules
 from optigram.models.sites import Sites
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import Vocabulary
@@ -132,6 +134,10 @@ class Network:
         packed = embeds.gather(1, order[..., None].expand_as(embeds))
         states = self._read(packed, points, keep.gather(1, order))
         return {site: state.gather(1, back[..., None].expand_as(state)) for site, state in states.items()}
+
+    def linearised(self) -> AbstractContextManager[None]:
+        """Within this, gradients follow RelP's rules (`optigram.models.relp`)."""
+        return relp_rules(self.module, self.sites.products)
 
     def _points(self, sites: Collection[str]) -> dict[str, Point]:
         return {site: self._point(site) for site in sites}

@@ -4,6 +4,7 @@ Modules are found by what they are called inside a block, so a new architecture 
 such as `mlp_act.5` are those of Neuronpedia's engine, `interp-engine`; TransformerLens's are known too.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -107,7 +108,28 @@ class Sites(Mapping[str, Site]):
             return self.logits
         point = self.point(name)
         names = self.scores[name][1] if name in self.scores else ()
-        return Site(self._all[point._replace(half=None)] // (1 if point.half is None else 2), names)
+        return Site(self._width(point), names, pre=self._pre(point))
+
+    @functools.cached_property
+    def products(self) -> list[str]:
+        """The paths of the modules that read the products of gated MLPs."""
+        gated = {name.partition(".")[2] for name in self.canonical if name.startswith("mlp_pre_linear.")}
+        return [point.path for point, layer in self._neurons.items() if layer in gated and point.side == "in"]
+
+    def _width(self, point: Point) -> int:
+        return self._all[point._replace(half=None)] // (1 if point.half is None else 2)
+
+    def _pre(self, point: Point) -> tuple[str, ...]:
+        """The names of what the neurons of a block's MLP are computed from; none for another point."""
+        layer = self._neurons.get(point)
+        names = [name for kind in ("mlp_pre", "mlp_pre_linear") if (name := f"{kind}.{layer}") in self.canonical]
+        equal = all(self._width(self.canonical[name]) == self._width(point) for name in names)
+        return tuple(names) if equal and f"mlp_pre.{layer}" in names else ()
+
+    @functools.cached_property
+    def _neurons(self) -> dict[Point, str]:
+        """The block's number of each point that is a `mlp_act`."""
+        return {point: name.partition(".")[2] for name, point in self.canonical.items() if name.startswith("mlp_act.")}
 
     def __iter__(self) -> Iterator[str]:
         yield from self.canonical

@@ -21,7 +21,7 @@ LEVELS = 128  # states of which all latents of a TopK autoencoder are computed a
 STATES, TOKENS = 32, 1 << 13  # states and tokens of which logits are held at once for a log-sum-exp
 TIE = 1e-6  # how much a latent that is off counts of its distance to its threshold
 
-View = Literal["search", "exact", "before"]
+View = Literal["search", "climb", "exact", "before"]
 
 
 class Source(NamedTuple):
@@ -77,9 +77,10 @@ class TargetGroup:
     Each member has q terms: `weight` [m q h], `bias`, `coefficient`, `threshold` (-inf: none) and `cap` (inf: none) [m q].
     A pool is `share` [m s], the weight of each position, or for a maximum `peak` [m s], the positions it is taken over.
 
-    `view` says how a latent counts that is off: "exact" as 0; "search" as 0 less a millionth of its distance to the threshold,
-    so that texts below the threshold have an order, and with the gradient of that distance, so that there is a way up; "before"
-    as the number before the threshold.
+    `view` says how a latent counts that is off: "exact" as 0; "search" and "climb" as 0 less a millionth of its distance to the
+    threshold, so that texts below the threshold have an order, and with the gradient of that distance, so that there is a way up;
+    "before" as the number before the threshold. In "climb" the neurons of an MLP that are not above 0 count likewise, by `pre`
+    [m q g], the columns of what they are computed from (-1: none): where they are off, their activation function is flat or falls.
     """
 
     sources: tuple[Source, ...]
@@ -94,6 +95,7 @@ class TargetGroup:
     share: Float[Tensor, "m s"]
     peak: Bool[Tensor, "m s"]
     view: View
+    pre: Int[Tensor, "m q g"] | None = None
 
     @property
     def by_prefix(self) -> "TargetGroup | None":
@@ -109,6 +111,12 @@ class TargetGroup:
     def positions(self) -> list[int]:
         """The positions that any member looks at."""
         return torch.nonzero((self.share != 0).any(0) | self.peak.any(0)).flatten().tolist()
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides which operations are run."""
+        counts = len(self.contests), len(self.normalisers), 0 if self.pre is None else self.pre.shape[-1]
+        return (*self.sources, *self.weight.shape, self._units is None, self._linear, *counts, self.view)
 
     def joined(self, states: Mapping[str, Tensor]) -> Float[Tensor, "... h"]:
         """The states of all sources, concatenated in float32, each scaled as its autoencoder needs it."""
@@ -132,8 +140,15 @@ class TargetGroup:
 
     def _sums(self, states: Float[Tensor, "n h"], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n m"]:
         """The sums of the affine terms; shapes as in `at`."""
-        if members is None:
-            m, q, _ = self.weight.shape
+        m, q, _ = self.weight.shape
+        if self._units is not None:
+            read = (
+                states[:, self._units.flatten()].unflatten(1, (m, q))
+                if members is None
+                else states.gather(1, self._units[members])[:, None]
+            )
+            before = read + (self.bias if members is None else self.bias[members][:, None])
+        elif members is None:
             before = self._products(states).unflatten(1, (m, q)) + self.bias
         else:
             before = ((states[:, None] * self.weight[members]).sum(-1) + self.bias[members])[:, None]
@@ -144,13 +159,16 @@ class TargetGroup:
         )
         finite = cap.isfinite()
         size = torch.where(finite, cap, 1)  # not inf * 0, whose gradient is NaN
-        before = torch.where(finite, size * torch.tanh(before / size), before)
+        capped = torch.tanh((before / size).double()).float()  # in float32 the last few numbers of a batch are rounded otherwise
+        before = torch.where(finite, size * capped, before)
         if self.view == "before":
             return (coefficient * before).sum(-1)
         on, lacking = self._cut(states, before, threshold, members)
+        upwards = torch.where(on | (coefficient > 0), before, 0)
+        if self.pre is not None:
+            on, lacking, upwards = self._raised(states, before, on, lacking, upwards, members)
         value = torch.where(on, before, 0)
-        if self.view == "search":
-            upwards = torch.where(on | (coefficient > 0), before, 0)
+        if self.view in ("search", "climb"):
             value = (value - TIE * torch.where(on | (coefficient <= 0), 0, lacking)).detach() + (upwards - upwards.detach())
         return (coefficient * value).sum(-1)
 
@@ -177,7 +195,14 @@ class TargetGroup:
 
     @functools.cached_property
     def _linear(self) -> bool:
-        return self.weight.shape[1] == 1 and bool(self.threshold.isneginf().all() and self.cap.isinf().all())
+        plain = self.threshold.isneginf().all() and self.cap.isinf().all()
+        return self.weight.shape[1] == 1 and self.pre is None and bool(plain)
+
+    @functools.cached_property
+    def _units(self) -> Int[Tensor, "m q"] | None:
+        """The unit that each term is, if every term is one unit of the states: then it is read, with no product."""
+        plain = ((self.weight != 0).sum(-1) == 1) & (self.weight.amax(-1) == 1)
+        return self.weight.argmax(-1) if bool(plain.all()) else None
 
     def _products(self, states: Float[Tensor, "n h"]) -> Float[Tensor, "n mq"]:
         """Products of states with the weights of all terms, in blocks of one shape."""
@@ -185,6 +210,18 @@ class TargetGroup:
         padded = torch.cat([weight, weight.new_zeros(-len(weight) % COLUMNS, weight.shape[1])])
         products = [in_blocks(lambda rows, part=part: rows @ part.T, states, ROWS) for part in padded.split(COLUMNS)]
         return torch.cat(products, dim=1)[:, : len(weight)]
+
+    def _raised(
+        self, states: Tensor, before: Tensor, on: Tensor, lacking: Tensor, upwards: Tensor, members: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, where an activation function's values that are not above 0 are off, and lack what is below 0 before it."""
+        assert self.pre is not None
+        pre = self.pre[None] if members is None else self.pre[members, None]
+        columns = pre.clamp(min=0).expand(len(states), -1, -1, -1)
+        read = states.gather(1, columns.flatten(1)).view(columns.shape)
+        below = torch.where(pre >= 0, read, 0).clamp(max=0).sum(-1)
+        off = (pre >= 0).any(-1) & (before <= 0)
+        return on & ~off, torch.where(off, -below, lacking), torch.where(off, below, upwards)
 
     def _cut(self, states: Tensor, before: Tensor, threshold: Tensor, members: Tensor | None) -> tuple[Tensor, Tensor]:
         """Which terms are above their threshold, and the distance of the others to it; shapes as `before`."""

@@ -33,7 +33,7 @@ class Cost:
         """Forward-equivalents [k]."""
         return self.forwards + self.backwards
 
-    def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: float = 0.0) -> None:
+    def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: Float[torch.Tensor, " k"] | float = 0.0) -> None:
         """Add a cost to the active targets."""
         self.forwards += self.active * forwards
         self.backwards += self.active * backwards

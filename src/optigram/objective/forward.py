@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from optigram.models.base import Model, Step, in_blocks
+from optigram.models.base import Model, Step
+from optigram.objective.blocks import Blocks
 from optigram.objective.functions import Groups
 from optigram.objective.prefix_forward import read_by_prefix, sites_of
 from optigram.objective.prefix_tree import cheapest_ends, prefix_counts, sorted_order
 from optigram.objective.surprisal import Surprisal
 from optigram.shapes import Float, Int
 
-ROWS = 128  # texts in one forward at most; fewer texts are padded to a power of two
+ROWS = 128  # texts in one forward at most, where the work of reading them whole is counted; fewer count as a power of two
 FEWEST = 4
 COPIES = 1 << 26  # numbers of a cache that one call may take over
 
@@ -27,35 +28,54 @@ def read_soft(
     model: Model,
     embeds: Float[Tensor, "k1 c s d"],
     parts: Groups,
+    blocks: Blocks,
     weights: Float[Tensor, "k1 c t v"] | None = None,
     surprisal: Surprisal | None = None,
+    linearised: bool = False,
 ) -> Float[Tensor, "m c o"]:
-    """Differentiable values of texts given as embeddings; `weights` are those of the words in them, if there is a `surprisal`."""
+    """Differentiable values of texts given as embeddings; `weights` are those of the words in them, if there is a `surprisal`.
+
+    `linearised`: whether this is within the model's `linearised` rules, whose gradients are rounded in their own way.
+    """
     k1, c = embeds.shape[:2]
-    states = model.read(embeds.flatten(0, 1).to(model.embedding.dtype), sites_of(parts, surprisal))
-    members = None if k1 < len(members_of(parts)) else torch.arange(k1, device=embeds.device).repeat_interleave(c)
-    values = torch.cat([part.activations(states, members) for part in parts], dim=1)
-    values = values.T if members is None else values.view(k1, c)
-    if surprisal is None:
-        return values[..., None]
-    assert weights is not None
-    return torch.stack([values, surprisal.of_mixtures(states[surprisal.source], weights).expand_as(values)], dim=-1)
+    sites, owned = sites_of(parts, surprisal), k1 == len(members_of(parts))
+
+    def run(embeds: Tensor, owners: Tensor, *mixed: Tensor) -> Tensor:
+        states = model.read(embeds.to(model.embedding.dtype), sites)
+        told = [part.activations(states, owners if owned else None) for part in parts]
+        if surprisal is not None:
+            told.append(surprisal.of_mixtures(states[surprisal.source], mixed[0][None])[0][:, None])
+        return torch.cat(told, dim=1)
+
+    owners = torch.arange(k1, device=embeds.device).repeat_interleave(c)
+    mixed = () if surprisal is None or weights is None else (weights.flatten(0, 1),)
+    kinds = [part.kind for part in parts]
+    values = blocks.run(("soft", *kinds, owned, bool(mixed), linearised), run, embeds.flatten(0, 1), owners, *mixed)
+    return _arranged(values, k1, surprisal)
 
 
 def read(
-    model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups, ends: Sequence[int], steady: bool = False, surprisal: Surprisal | None = None
+    model: Model,
+    ids: Int[Tensor, "k1 c s"],
+    parts: Groups,
+    ends: Sequence[int],
+    blocks: Blocks,
+    steady: bool = False,
+    owned: bool = False,
+    surprisal: Surprisal | None = None,
 ) -> tuple[Float[Tensor, "m c o"], Float[Tensor, " k1"]]:
     """Values of texts, and what they cost each owner in forwards.
 
-    An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole. If `steady`, they are
-    read by prefix wherever possible, word by word and in blocks of one size: then a text's activation depends on the text alone,
-    to the last bit. `ends` are where each free word of a text ends with the fixed ones after it (`Template.ends`).
+    An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole; the texts of other
+    owners have no say in it. If `steady`, they are read by prefix wherever possible, word by word and in blocks of one size: then a
+    text's activation depends on the text alone, to the last bit. `ends` are where each free word of a text ends with the fixed ones
+    after it (`Template.ends`). If `owned`, one owner has one target.
     """
-    (k1, c, s), rows, block = ids.shape, _with_owners(ids), _block(ids.shape[0] * ids.shape[1])
+    (k1, c, s), rows, shared = ids.shape, _with_owners(ids), len(ids) == 1 and not owned
     groups = [group for part in parts if (group := part.by_prefix) is not None]
     step = model.step if reads_on(model, parts, surprisal) else None
     if step is None:
-        values = _whole(model, rows, parts, k1 == 1, block, surprisal)
+        values = _whole(model, rows, parts, shared, blocks, surprisal)
         return _arranged(values, k1, surprisal), torch.full((k1,), float(c))
     order = sorted_order(rows)
     if steady or not step.blocks:
@@ -63,25 +83,26 @@ def read(
     else:
         step = _within_memory(step, s)
         levels, work = cheapest_ends(step, prefix_counts(rows[order].unflatten(0, (k1, c)), ends), ends)
-    whole = -(-len(rows) // block) * (step.overhead + block * s) / k1  # of an owner, counted as in `cheapest_ends`
+    block = _block(c)
+    whole = -(-c // block) * (step.overhead + block * s)  # of an owner, counted as in `cheapest_ends`
     shares = torch.tensor([own < whole for own in work], device=rows.device)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found, numbers = [], []
     if chosen.any():
         numbers.append(order[chosen[order]])
-        values, cells = read_by_prefix(step, rows[numbers[0]], groups, levels, k1 == 1, surprisal)
+        values, cells = read_by_prefix(step, rows[numbers[0]], groups, levels, shared, surprisal)
         found.append(values)
         cost = torch.where(shares.cpu(), cells / s, cost)
     if not chosen.all():
         numbers.append(torch.nonzero(~chosen).flatten())
-        found.append(_whole(model, rows[numbers[-1]], parts, k1 == 1, block, surprisal))
+        found.append(_whole(model, rows[numbers[-1]], parts, shared, blocks, surprisal))
     return _arranged(torch.cat(found)[torch.cat(numbers).argsort()], k1, surprisal), cost
 
 
 def read_whole(model: Model, ids: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c"]:
     """Activations of texts, each read from its first word, at a cost of one forward per text."""
     rows = _with_owners(ids)
-    return _arranged(_whole(model, rows, parts, len(ids) == 1, _block(len(rows)), None), len(ids), None)[..., 0]
+    return _arranged(_whole(model, rows, parts, len(ids) == 1, Blocks(), None), len(ids), None)[..., 0]
 
 
 def reads_on(model: Model, parts: Groups, surprisal: Surprisal | None = None) -> bool:
@@ -114,23 +135,25 @@ def by_group(
 
 
 def _block(texts: int) -> int:
-    """How many of this number of texts are read whole at once."""
+    """How many of an owner's texts are thought of as read whole at once."""
     return min(ROWS, 1 << (max(texts, FEWEST) - 1).bit_length())
 
 
 def _whole(
-    model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, block: int, surprisal: Surprisal | None
+    model: Model, rows: Int[Tensor, "n w"], parts: Groups, shared: bool, blocks: Blocks, surprisal: Surprisal | None
 ) -> Float[Tensor, "n o"]:
     """Values of rows of texts, each with its owner in front; o as in `read_by_prefix`."""
+    sites = sites_of(parts, surprisal)
 
-    def run(rows: Tensor) -> Tensor:
-        states = model.read(model.embedding[rows[:, 1:]], sites_of(parts, surprisal))
-        told = [part.activations(states, None if shared else rows[:, 0]) for part in parts]
+    def run(ids: Tensor, owners: Tensor) -> Tensor:
+        states = model.read(model.embedding[ids], sites)
+        told = [part.activations(states, None if shared else owners) for part in parts]
         if surprisal is not None:
-            told.append(surprisal.of_states(states[surprisal.source], rows[:, 1:])[:, None])
+            told.append(surprisal.of_states(states[surprisal.source], ids)[:, None])
         return torch.cat(told, dim=1)
 
-    return in_blocks(run, rows, block)
+    kinds = [part.kind for part in parts]
+    return blocks.run(("whole", *kinds, shared, surprisal is not None), run, rows[:, 1:], rows[:, 0])
 
 
 def _arranged(values: Float[Tensor, "n w"], k1: int, surprisal: Surprisal | None) -> Float[Tensor, "m c o"]:

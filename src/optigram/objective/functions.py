@@ -42,6 +42,11 @@ class _FunctionGroup:
         read = [self.projections[site].source if site in self.projections else site for site in asked]
         return list(dict.fromkeys([*read, *([] if self.affine is None else self.affine.sites)]))
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides which operations are run."""
+        return "functions", str(self.target)
+
     def activations(self, states: Mapping[str, Tensor], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n 1"]:
         """Activations of texts with states {site: [n s h]}. Raises InputError for whatever is wrong with a function."""
         mask = self.looked.expand(len(next(iter(states.values()))), -1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optigram.errors import InputError
-from optigram.models.base import Model, Site
+from optigram.models.base import Model
 from optigram.objective.activations import Contest, LogSumExp, Source, TargetGroup, View
 from optigram.shapes import Bool, Float
 from optigram.targets.latent import SparseAutoencoder
@@ -28,7 +28,8 @@ class _Normaliser(NamedTuple):
 class _AffineTerm:
     """coefficient * f(weight @ state + bias), where f is 0 up to `threshold`, or softcaps at `cap`.
 
-    `contest` is the autoencoder and the index of a latent that must be among its largest (TopK).
+    `contest` is the autoencoder and the index of a latent that must be among its largest (TopK). `pre` are the units that the
+    term is computed from by an activation function (`Site.pre`), where they are to be read.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class _AffineTerm:
     threshold: float = -torch.inf
     cap: float = torch.inf
     contest: tuple[SparseAutoencoder, int] | None = None
+    pre: tuple[tuple[Source, int], ...] = ()
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
@@ -47,7 +49,7 @@ class _AffineTerm:
     @property
     def linear(self) -> bool:
         """Whether f changes nothing."""
-        return self.threshold == -torch.inf and self.cap == torch.inf
+        return self.threshold == -torch.inf and self.cap == torch.inf and not self.pre
 
 
 def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tensor, " s"], view: View = "search") -> list[TargetGroup]:
@@ -55,10 +57,10 @@ def target_groups(model: Model, targets: Mapping[int, Target], looked: Bool[Tens
 
     `looked` [s] are the positions that @max and @mean cover. Functions among a target's terms are left out: see `all_groups`.
     """
-    parts = {number: (_affine_terms(model, target), _normalisers(model, target)) for number, target in targets.items()}
+    parts = {number: (_affine_terms(model, target, view), _normalisers(model, target)) for number, target in targets.items()}
     groups: dict[tuple, list[int]] = {}
     for number, (terms, taken) in parts.items():
-        sources = tuple(dict.fromkeys(term.source for term in terms))
+        sources = tuple(dict.fromkeys([*(term.source for term in terms), *(source for term in terms for source, _ in term.pre)]))
         if sources:
             groups.setdefault((sources, tuple(taken)), []).append(number)
     return [
@@ -76,7 +78,8 @@ def _group(
 ) -> TargetGroup:
     device, targets = model.embedding.device, [target for target, _, _ in members.values()]
     terms, taken = [terms for _, terms, _ in members.values()], [taken for _, _, taken in members.values()]
-    widths = [len(next(term.weight for row in terms for term in row if term.source == source)) for source in sources]
+    read = {term.source: len(term.weight) for row in terms for term in row}
+    widths = [read.get(source, model.sites[source.site].width) for source in sources]
     starts = dict(zip(sources, [sum(widths[:i]) for i in range(len(widths))], strict=True))
     shape, fills = (len(terms), max(map(len, terms))), (0.0, 0.0, -torch.inf, torch.inf)
     weight = torch.zeros(*shape, sum(widths), device=device)
@@ -86,10 +89,17 @@ def _group(
             start = starts[term.source]
             weight[row, slot, start : start + len(term.weight)] = term.weight.to(device)
             bias[row, slot], coefficient[row, slot], threshold[row, slot], cap[row, slot] = term.numbers
+    most = max(len(term.pre) for row in terms for term in row)
+    pre = torch.full((*shape, most), -1, device=device) if most else None
+    if pre is not None:
+        for row, parts in enumerate(terms):
+            for slot, term in enumerate(parts):
+                for place, (source, unit) in enumerate(term.pre):
+                    pre[row, slot, place] = starts[source] + unit
     contests = _contests(terms, starts, device)
     sums = tuple(_log_sum_exp(model, one, starts, widths, [row[one] for row in taken]) for one in taken[0])
     share, peak = (torch.stack(parts) for parts in zip(*(pool(target, looked.to(device)) for target in targets), strict=True))
-    return TargetGroup(sources, list(members), weight, bias, coefficient, threshold, cap, contests, sums, share, peak, view)
+    return TargetGroup(sources, list(members), weight, bias, coefficient, threshold, cap, contests, sums, share, peak, view, pre)
 
 
 def _contests(terms: Sequence[Sequence[_AffineTerm]], starts: Mapping[Source, int], device: torch.device) -> tuple[Contest, ...]:
@@ -133,7 +143,7 @@ def pool(target: Target, looked: Bool[Tensor, " s"]) -> tuple[Float[Tensor, " s"
     return share, peak
 
 
-def _affine_terms(model: Model, target: Target) -> list[_AffineTerm]:
+def _affine_terms(model: Model, target: Target, view: View = "exact") -> list[_AffineTerm]:
     """The affine terms of a target without its functions; all linear terms that read one source are summed into one, which comes first.
 
     Raises InputError where weights overflow float32.
@@ -141,7 +151,7 @@ def _affine_terms(model: Model, target: Target) -> list[_AffineTerm]:
     linear: dict[Source, _AffineTerm] = {}
     others: list[_AffineTerm] = []
     for term in target.terms:
-        affine = _affine_term(model, term)
+        affine = _affine_term(model, term, view)
         if affine is None:
             continue
         if not affine.linear:
@@ -170,12 +180,12 @@ def _normalisers(model: Model, target: Target) -> dict[_Normaliser, float]:
     return {one: weight for one, weight in found.items() if weight}
 
 
-def _affine_term(model: Model, term: Term) -> _AffineTerm | None:
+def _affine_term(model: Model, term: Term, view: View) -> _AffineTerm | None:
     """A term as an affine one; None for a function."""
     device = model.embedding.device
     match term.readout:
         case Unit(index) | LogProb(index):
-            return _unit(model.sites[term.site], term, index, device)
+            return _unit(model, term, index, view)
         case Direction(vector=vector):
             return _AffineTerm(Source(term.site), vector.float().to(device), 0.0, term.weight)
         case Latent(_, index, autoencoder):
@@ -187,11 +197,13 @@ def _affine_term(model: Model, term: Term) -> _AffineTerm | None:
     return None
 
 
-def _unit(site: Site, term: Term, index: int, device: torch.device) -> _AffineTerm:
+def _unit(model: Model, term: Term, index: int, view: View) -> _AffineTerm:
+    site, device = model.sites[term.site], model.embedding.device
     if site.linear is None:
         row = torch.zeros(site.width, device=device)
         row[index] = 1
-        return _AffineTerm(Source(term.site), row, 0.0, term.weight)
+        raises = view == "climb" and term.weight > 0
+        return _AffineTerm(Source(term.site), row, 0.0, term.weight, pre=tuple((Source(pre), index) for pre in site.pre) if raises else ())
     row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
     cap = torch.inf if site.linear.softcap is None else site.linear.softcap
     return _AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)

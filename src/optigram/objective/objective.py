@@ -6,6 +6,7 @@ Axes: k targets, c texts per target, t free tokens, s all tokens (with the templ
 import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import View
+from optigram.objective.activations import TargetGroup, View
+from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
@@ -99,6 +101,7 @@ class Objective:
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._groups = all_groups(model, self.targets, self._looked, view)
+        self._blocks = Blocks() if any(target.custom for target in self.targets) else Blocks.of(model)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
 
@@ -147,6 +150,16 @@ class Objective:
         """The numbers of the targets that read each set of sites, so that a batch runs one path of the model."""
         return [group.members for group in self._groups]
 
+    def climbing(self) -> "Objective":
+        """The same objective, for methods that climb: neurons of an MLP that are off count by how much they lack (`TargetGroup`)."""
+        part = copy.copy(self)
+        part.view = "climb" if self.view == "search" else self.view
+        return part.subset(range(len(self.targets)))
+
+    def raised(self) -> list[int]:
+        """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`climbing`)."""
+        return [i for part in self._groups if isinstance(part, TargetGroup) and part.pre is not None for i in part.members]
+
     def subset(self, members: Sequence[int]) -> "Objective":
         """The same objective for some of its targets, by number, with a cost of its own that starts at zero."""
         part = copy.copy(self)
@@ -192,11 +205,18 @@ class Objective:
         part._answer = answer
         return part
 
-    def score(self, ids: Int[Tensor, "k1 c t"]) -> Scores:
-        """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency."""
+    def score(self, ids: Int[Tensor, "k1 c t"], owned: bool = False) -> Scores:
+        """Exact activations of texts [k1 c t], without a gradient, and their surprisal where there is a fluency.
+
+        Texts [1 c t] are shared by all targets, unless they are `owned`: then each target scores them as its own, with the bits that
+        it gives them when other targets score other texts.
+        """
+        if owned and len(ids) < len(self.targets):
+            ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
+            run = functools.partial(self._exactly, owned=owned)
             inputs = self._whole(ids)
-            values = by_group(inputs, self._groups, self._exactly, functools.partial(reads_on, self.model))
+            values = by_group(inputs, self._groups, run, functools.partial(reads_on, self.model))
             activation = penalised = values[..., 0]
             surprisal = None if self._joint is None else values[..., 1]
             if self._surprisal is not None:
@@ -222,6 +242,19 @@ class Objective:
             kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
         return kept if self.known is None else kept & ~self.known.near(ids)
 
+    def surviving(self, words: Int[Tensor, "k c t m"]) -> Int[Tensor, "k c t"]:
+        """Texts of one of the m words per position: the first with which the text so far survives, where texts must, else the first."""
+        if not self.must_survive:
+            return words[..., 0]
+        texts = torch.tensor([self._first_surviving(drawn) for drawn in words.flatten(0, 1).tolist()], device=words.device)
+        return texts.view(words.shape[:3])
+
+    def _first_surviving(self, words: list[list[int]]) -> list[int]:
+        text: list[int] = []
+        for drawn in words:
+            text.append(next((word for word in drawn if self.model.vocabulary.survives([*text, word])), drawn[0]))
+        return text
+
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """Logits of the words of `lexicon` at each free position, given the words before it. Needs a language model."""
         assert self._surprisal is not None
@@ -234,11 +267,22 @@ class Objective:
             return None
         return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
 
-    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None) -> Scores:
+    @property
+    def linearises(self) -> bool:
+        """Whether the model gives `linearised` gradients too."""
+        return hasattr(self.model, "linearised")
+
+    def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None, linearised: bool = False) -> Scores:
         """Differentiable activations of soft texts; for one-hot mixtures they equal those of `score`, except for the -inf.
 
         A language model with other tokens cannot read mixtures, and is left out. `penalty` is the price of a nat beyond the weight.
+        With `linearised` the values are the same, and gradients follow RelP's rules, if the model can (`linearises`).
         """
+        rules: Callable[[], AbstractContextManager[None]] = getattr(self.model, "linearised", nullcontext) if linearised else nullcontext
+        with rules():
+            return self._relaxed(text, penalty, linearised)
+
+    def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, linearised: bool) -> Scores:
         embeds = self._surround(text.embeds, self.model.embedding.detach().float())
         told = self._surprisal if self._penalises(penalty) else None
         weights = None if told is None else told.need_mixtures(text.weights)
@@ -246,16 +290,16 @@ class Objective:
 
         def run(texts: Tensor, parts: Groups) -> Tensor:
             if len(texts) == len(embeds):
-                return read_soft(self.model, embeds, parts, weights, joint)
+                return read_soft(self.model, embeds, parts, self._blocks, weights, joint, linearised)
             mixed = None if weights is None else weights.index_select(0, texts)
-            return read_soft(self.model, embeds.index_select(0, texts), parts, mixed, joint)
+            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint, linearised)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
         activation, passes = values[..., 0], 1
         scores = Scores(activation)
         if told is not None and weights is not None:
             passes = self.passes
-            surprisal = told.soft(weights).expand_as(activation) if joint is None else values[..., 1]
+            surprisal = self._soft_surprisal(told, weights).expand_as(activation) if joint is None else values[..., 1]
             penalised = told.penalised_soft(activation, surprisal, weights, 0.0 if penalty is None else penalty)
             scores = Scores(activation, surprisal, penalised)
         texts = float(activation.shape[1] * passes)
@@ -264,32 +308,47 @@ class Objective:
             scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
         return scores
 
+    def _soft_surprisal(self, surprisal: Surprisal, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
+        """The surprisal of soft texts to another model, in blocks."""
+        found = self._blocks.run("surprisal", lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
+        return found.view(weights.shape[:2])
+
     def gradient(
         self,
         ids: Int[Tensor, "k1 c t"],
         at: Sequence[int] | None = None,
         blend: Int[Tensor, "k1 c m"] | None = None,
         penalty: Float[Tensor, "k1 c"] | None = None,
+        beside: bool = False,
+        linearised: bool = False,
     ) -> Float[Tensor, "k1 c p v"]:
         """The gradient of the sum of values with respect to one-hot texts [k1 c t], for the words of `lexicon`: [k1 c p v].
 
         It is taken at the p free positions `at`, or all. Words of the texts themselves may be outside the lexicon. With a `blend` of
-        m words, their even mixture replaces the text's own word at each of these positions. `penalty` is that of `relax`.
+        m words, their even mixture replaces the text's own word at each of these positions; with `beside`, the gradient at the text
+        itself is added. `penalty` and `linearised` are those of `relax`.
         """
         ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        embeds = self.model.embedding.detach()[ids].float()
+        table = self.model.embedding.detach()
+        embeds, weights = table[ids].float(), (ids[..., None] == self.lexicon).float() if self._penalises(penalty) else None
+        c = ids.shape[1]
         if blend is not None:
-            embeds[:, :, places] = self.model.embedding.detach()[blend].float().mean(2, keepdim=True)
-        embeds.requires_grad_()
-        if not self._penalises(penalty):
-            (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None)).value.sum(), embeds)
-            return slope[:, :, places] @ self.table.T
-        weights = (ids[..., None] == self.lexicon).float()
-        if blend is not None:
-            weights[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
-        weights.requires_grad_()
-        slope, own = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty).value.sum(), (embeds, weights))
-        return slope[:, :, places] @ self.table.T + own[:, :, places]
+            mixed, shares = embeds.clone() if beside else embeds, weights
+            mixed[:, :, places] = table[blend].float().mean(2, keepdim=True)
+            if weights is not None:
+                shares = weights.clone() if beside else weights
+                shares[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
+            if beside:
+                embeds, weights = (
+                    torch.cat([embeds, mixed], 1),
+                    None if shares is None or weights is None else torch.cat([weights, shares], 1),
+                )
+                penalty = None if penalty is None else penalty.repeat(1, 2)
+        leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
+        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty, linearised).value.sum(), leaves)
+        slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
+        found = SoftText.per_word(slope, self.table)
+        return found + own[0] if own else found
 
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
         """Texts with the template's ids around them."""
@@ -306,15 +365,15 @@ class Objective:
                 parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups) -> Float[Tensor, "m c o"]:
+    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c o"]:
         """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
         own, others, see = members_of(parts), (), None
-        if self._beside is not None and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
+        if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
         together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
         if self._answer is None:
             asked = [*parts, *others] if together else parts
-            values, cost = read(self.model, inputs, asked, self._ends, self._deterministic, self._joint)
+            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, self._joint)
         else:
             values, cost = self._answer(inputs, parts)
             nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
@@ -323,6 +382,6 @@ class Objective:
         costs[own] = cost
         self.cost.charge(forwards=costs)
         if see is not None:
-            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._deterministic)[0]
+            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._blocks, self._deterministic)[0]
             see(seen[..., 0])
         return values[: len(own)]

@@ -82,6 +82,11 @@ class UnitGroup:
     def _peaked(self) -> bool:
         return bool(self.peak.any())
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides which operations are run."""
+        return self.site, len(self.members), self._peaked
+
     def joined(self, states: Mapping[str, Tensor]) -> Float[Tensor, "... h"]:
         """The states of the site in float32."""
         return states[self.site].float()

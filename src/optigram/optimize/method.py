@@ -51,7 +51,7 @@ class Method(Protocol):
 
     @property
     def batch(self) -> int | None:
-        """Targets per batch, from the settings alone, so that every batch has one shape. None: all targets share their texts."""
+        """Targets per batch, from the settings alone; the last batch may have fewer. None: all targets share their texts."""
         ...
 
     def cost(self, budget: float) -> float:

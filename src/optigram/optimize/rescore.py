@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model
+from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.topk import TopK
@@ -13,6 +14,7 @@ from optigram.shapes import Float, Int
 
 BEFORE = "preactivation"  # note of a target with SAE latents: the value before the threshold
 SECOND = "second_surprisal"  # note of a second language model: nats per token
+CONTEXT = "context"  # notes of a text in several contexts, numbered from 1: the activation in each
 SEARCHED = "searched"  # note of a search in half precision: the activation that it saw
 
 
@@ -30,17 +32,22 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     """The kept texts as they are shown, for every target of `objective`.
 
     If the objective has an exact model, it re-orders the texts, and the activation that the search saw becomes a note. Of a
-    front, only texts that are still non-dominated are shown. A second language model adds its surprisal. If the search
-    was exact already, nothing runs again. These forwards (n per target) are not charged.
+    front, only texts that are still non-dominated are shown. A second language model adds its surprisal. Where the search
+    was exact already, nothing runs again: it was, but for latents and for neurons that are off. These forwards (n per target) are not
+    charged.
     """
     exact, latent = objective.exact, [target.latent for target in objective.targets]
     ranked = best.activation if isinstance(best, ParetoFront) else best.value
-    if exact is None and objective.fluency is None and not any(latent):
-        return [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
+    seen = [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
+    anew = [row for row in objective.raised() if bool((seen[row].activation <= 0).any())]
+    anew = sorted({*anew, *(row for row, one in enumerate(latent) if one)})
+    if exact is None and objective.fluency is None and not isinstance(objective, Contexts) and len(anew) < len(seen):
+        part = rescore(objective.subset(anew), TopK(best.ids[anew], ranked[anew])) if anew else []
+        return [part[anew.index(row)] if row in anew else one for row, one in enumerate(seen)]
     model = None if exact is None else exact()
     ids = torch.where(best.ids < 0, int(objective.lexicon[0]), best.ids)  # any text in the empty slots; its scores are not used
-    scores = objective.viewed("exact", model).score(ids)
-    order_by = objective.viewed("search", model).score(ids).value.cpu() if any(latent) else scores.value.cpu()
+    scores = objective.viewed("exact", model).score(ids, owned=True)
+    order_by = objective.viewed("search", model).score(ids, owned=True).value.cpu() if any(latent) else scores.value.cpu()
     order_by = order_by.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(ranked.isneginf(), -torch.inf)
     activation, surprisal = scores.activation.cpu(), None if scores.surprisal is None else scores.surprisal.cpu()
     notes = _notes(objective, ids, model)
@@ -58,9 +65,12 @@ def _notes(objective: Objective, ids: Int[Tensor, "k n t"], model: Model | None)
     """Notes [k n] on texts; `model` is the exact model, if there is one."""
     notes: dict[str, Tensor] = {}
     if any(target.latent for target in objective.targets):
-        notes[BEFORE] = objective.viewed("before", model).score(ids).activation.cpu()
+        notes[BEFORE] = objective.viewed("before", model).score(ids, owned=True).activation.cpu()
     if model is not None:
-        notes[SEARCHED] = objective.viewed("search").score(ids).activation.cpu()
+        notes[SEARCHED] = objective.viewed("search").score(ids, owned=True).activation.cpu()
+    if isinstance(objective, Contexts):
+        each = objective.viewed("exact", model).each(ids).cpu()
+        notes |= {f"{CONTEXT} {number}": values for number, values in enumerate(each, start=1)}
     second = objective.second_opinion(ids)
     if second is not None:
         notes[SECOND] = second.cpu().expand(ids.shape[:2])

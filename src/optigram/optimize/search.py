@@ -97,8 +97,8 @@ def search(
 
     With `front`, the Pareto front of all scored texts (`ParetoFront`) in place of the n best.
 
-    Targets run in batches of one shape, the last one padded with copies, so that the result of a target depends only on
-    the target, the settings and the seed. Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
+    Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed.
+    Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
     Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
@@ -106,10 +106,11 @@ def search(
     if front and objective.fluency is None:
         raise InputError("a Pareto front needs a surprisal; give the objective a fluency")
     check_method(method)
+    objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
-    for members, batch in _batches(objective, method):
-        run = _Run(objective.subset(batch), budget or Budget(), n, len(members), front)
-        begin = None if start is None else start[batch]
+    for members in _batches(objective, method):
+        run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)
+        begin = None if start is None else start[members]
         result.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
         done += len(members)
         for member, found in zip(members, run.found(), strict=True):
@@ -119,25 +120,21 @@ def search(
     return result
 
 
-def _batches(objective: Objective, method: Method) -> Iterator[tuple[list[int], list[int]]]:
-    """Indices of the targets of each batch, and the same padded to the method's batch size."""
-    size = method.batch
-    if size is None:
-        everyone = list(range(len(objective.targets)))
-        yield everyone, everyone
+def _batches(objective: Objective, method: Method) -> Iterator[list[int]]:
+    """The numbers of the targets of each batch: all of them, or as many as the method takes of those that read the same sites."""
+    if method.batch is None:
+        yield list(range(len(objective.targets)))
         return
     for members in objective.target_groups():
-        for start in range(0, len(members), size):
-            batch = members[start : start + size]
-            yield batch, [*batch, *batch[-1:] * (size - len(batch))]
+        yield from (members[start : start + method.batch] for start in range(0, len(members), method.batch))
 
 
 class _Run:
     """The state of one running batch: what it has found and spent. All tensors here are on the CPU."""
 
-    def __init__(self, objective: Objective, budget: Budget, n: int, members: int, front: bool) -> None:
+    def __init__(self, objective: Objective, budget: Budget, n: int, front: bool, owned: bool) -> None:
         k = len(objective.targets)
-        self.objective, self.budget, self.members = objective, budget, members
+        self.objective, self.budget, self.owned = objective, budget, owned
         self.best = TopK.empty(k, n, objective.length)
         self.front = ParetoFront.empty(k, objective.length) if front else None
         self.activation = torch.full((k,), -torch.inf)  # of the best text
@@ -156,11 +153,11 @@ class _Run:
             while cost.active.any():
                 before = cost.spent
                 proposal = next(proposals) if scores is None else proposals.send(scores)
-                scores = self.objective.score(proposal.ids)
+                scores = self.objective.score(proposal.ids, self.owned)
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
                 cost.active &= budget.allows(cost.spent, cost.spent - before, self.seconds, self.rounds, self.stale)
-                watch(self.activation[: self.members])
+                watch(self.activation)
         except StopIteration:
             pass
         except KeyboardInterrupt:
@@ -171,35 +168,36 @@ class _Run:
 
     def _keep(self, proposal: Proposal, scores: Scores) -> None:
         """Merge the new texts of the active targets into the best, and extend the trace."""
-        active, value, activation = self.objective.cost.active, scores.value.cpu(), scores.activation.cpu()
+        active, names = self.objective.cost.active, list(proposal.notes)
+        ids, value, activation, *notes = _on_host([proposal.ids, scores.value, scores.activation, *proposal.notes.values()])
         self.broken += (value.isnan() | value.isposinf()).sum(1) * active
         value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
         better = value.amax(1) > self.best.value[:, 0]
-        self.best = self.best.merge(TopK.of(proposal.ids, value, self.best.ids.shape[1]))
+        self.best = self.best.merge(TopK.of(ids, value, self.best.ids.shape[1]))
         if self.front is not None and scores.surprisal is not None:
             kept = activation.masked_fill(value.isneginf(), -torch.inf)
-            self.front = self.front.merge(ParetoFront.of(proposal.ids, kept, scores.surprisal))
+            self.front = self.front.merge(ParetoFront.of(ids, kept, scores.surprisal))
         self.stale = torch.where(better, 0, self.stale + 1)
         rows, first = torch.arange(len(better)), value.argmax(1)
         self.activation = torch.where(better, activation[rows, first], self.activation)
-        for name, note in proposal.notes.items():
+        for name, note in zip(names, notes, strict=True):
             old = self.notes.get(name, torch.full((len(better),), torch.nan))
-            self.notes[name] = torch.where(better, note.cpu()[rows, first], old)
-        self._keep_end(proposal, activation)
+            self.notes[name] = torch.where(better, note[rows, first], old)
+        self._keep_end(dict(zip(names, notes, strict=True)).get(SOFT), activation)
         for row in torch.nonzero(active).flatten().tolist():
             point = (self.objective.cost.spent[row], self.activation[row], self.best.value[row, 0])
             self.trace[row].append((float(point[0]), float(point[1]), float(point[2])))
 
-    def _keep_end(self, proposal: Proposal, activation: Tensor) -> None:
-        """Note, for the active targets, the soft text that is best now and the discrete text that it becomes."""
-        if SOFT in proposal.notes:
-            soft, now = proposal.notes[SOFT].cpu().max(1)
+    def _keep_end(self, beliefs: Tensor | None, activation: Tensor) -> None:
+        """Note, for the active targets, the soft text that is best now and the discrete text that it becomes; `beliefs` [k c] or none."""
+        if beliefs is not None:
+            soft, now = beliefs.max(1)
             for name, values in zip(ENDS, (soft, activation.gather(1, now[:, None])[:, 0]), strict=True):
                 self.end[name] = torch.where(self.objective.cost.active, values, self.end[name])
 
     def found(self) -> Iterator[TargetResult]:
         """The result of each target of the batch, after the final re-scoring."""
-        for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)[: self.members]):
+        for row, last in enumerate(rescore(self.objective, self.best if self.front is None else self.front)):
             yield self._found(row, last)
 
     def _found(self, row: int, last: Rescored) -> TargetResult:
@@ -211,8 +209,23 @@ class _Run:
             remarks=last.notes,
             forwards=float(cost.forwards[row]),
             backwards=float(cost.backwards[row]),
-            seconds=self.seconds / self.members,
+            seconds=self.seconds / len(self.trace),
             notes={name: float(note[row]) for name, note in (self.notes | self.end).items() if not note[row].isnan()},
             broken=int(self.broken[row]),
             trace=self.trace[row],
         )
+
+
+def _on_host(parts: list[Tensor]) -> list[Tensor]:
+    """The tensors on the CPU, those of another device in one transfer: each transfer waits for all that the device has to do."""
+    there = [part for part in parts if part.device.type != "cpu"]
+    if not there:
+        return parts
+    packed = [part.float().contiguous().view(torch.int32) if part.is_floating_point() else part.int() for part in there]
+    sizes = [part.numel() for part in there]
+    pieces = iter(torch.cat([part.flatten() for part in packed]).cpu().split(sizes))
+    return [part if part.device.type == "cpu" else _unpacked(next(pieces), part) for part in parts]
+
+
+def _unpacked(piece: Tensor, like: Tensor) -> Tensor:
+    return (piece.view(torch.float32) if like.is_floating_point() else piece).view(like.shape).to(like.dtype)

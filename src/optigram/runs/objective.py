@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from optigram.models.base import Model
 from optigram.models.lengths import check_length
 from optigram.models.loading import load
 from optigram.models.sites import Sites
+from optigram.objective.contexts import Contexts
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs.options import LENGTH, MOST_WORDS, FindOptions, ObjectiveOptions
@@ -37,14 +39,14 @@ def make_objective(
 
     Raises InputError for what the model cannot give.
     """
-    if re.search(SLOT, options.template or ""):
-        raise InputError(f"expected slots of at most {MOST_WORDS:,} words in the template, got {options.template!r:.80}")
+    contexts = _contexts(options) if isinstance(options, FindOptions) else []
+    if len(contexts) > 1:
+        return _in_all(model, targets, options, contexts, length, exact)
+    given = contexts[0] if contexts else options.template
+    if re.search(SLOT, given or ""):
+        raise InputError(f"expected slots of at most {MOST_WORDS:,} words in the template, got {given!r:.80}")
     vocabulary = model.vocabulary
-    template = (
-        Template.bare(vocabulary)
-        if options.template is None and not options.chat
-        else Template.parse(options.template or "{}", vocabulary, options.chat)
-    )
+    template = Template.bare(vocabulary) if given is None and not options.chat else Template.parse(given or "{}", vocabulary, options.chat)
     seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
     asked = resolve(targets, model)
@@ -62,6 +64,37 @@ def make_objective(
     if (tokens := len(template.fill([0] * words))) > SHORT:
         check_length(model, _sites_of(asked), tokens, "give a shorter text, a smaller --length or a shorter template")
     return objective
+
+
+def _contexts(options: FindOptions) -> list[str]:
+    """The templates of all contexts, each once: the template, then those of `contexts`, of which files hold one per line."""
+    found = [] if options.template is None else [options.template]
+    for given in options.contexts:
+        if "{" in given:
+            found.append(given)
+            continue
+        try:
+            lines = [line for line in Path(given).read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"expected a template with {{}} or a text file of templates in UTF-8, got {given!r:.80} ({error})") from error
+        if not lines:
+            raise InputError(f"{given} holds no template; write one with {{}} per line")
+        found += lines
+    return list(dict.fromkeys(found))
+
+
+def _in_all(
+    model: Model, targets: Any, options: FindOptions, contexts: Sequence[str], length: int | None, exact: Callable[[], Model] | None
+) -> Contexts:
+    """The objective of texts in several contexts, which all have the same number of free words."""
+    parsed = [Template.parse(context, model.vocabulary, options.chat) for context in contexts]
+    words = next(
+        (found for found in (length, options.length, *(template.length for template in parsed)) if found is not None),
+        LENGTH,
+    )
+    made = [options.model_copy(update={"template": context, "contexts": (), "length": words}) for context in contexts]
+    asked = resolve(targets, model)
+    return Contexts([make_objective(model, asked, one, exact=exact) for one in made], options.over)
 
 
 def _sites_of(targets: Sequence[Target]) -> list[str]:

@@ -93,6 +93,8 @@ class ObjectiveOptions(BaseModel):
 class FindOptions(ObjectiveOptions):
     """All options of `find`: those of the objective, and how to search."""
 
+    contexts: Words = _option((), "a template, or a file of one per line, that the text must serve too; repeatable", "Text")
+    over: Literal["mean", "min"] = _option("mean", "what is maximised of the activations in several contexts", "Text")
     by: Names = _option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
     budget: float | None = _option(
         None,

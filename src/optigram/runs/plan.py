@@ -14,7 +14,7 @@ from optigram.text.sources import Corpus as Texts
 
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
-HEAVY_BLOCK = 4  # texts in a batch of a transformer on a processor: a batch is filled up with copies, which must not cost much
+LONG, DRAWS = 9, "mcgcg"  # words from which auto climbs, on a transformer, by swaps at any position instead of one position after the other
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Plan:
         Raises InputError for what is unknown, or cannot be had of this objective.
         """
         chain = chains.Chain.parse(by, corpus is not None)
+        if by == registry.AUTO and objective.length >= LONG and objective.model.attends:
+            chain = chain._replace(links=(DRAWS,))
         if cls.shortens(chain, objective):
             chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
         if chain.corpus and corpus is None:
@@ -74,6 +76,4 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
     labels = [link.partition(":")[0] for link in chain.links if isinstance(link, str)]
     if (unmixed := next((label for label in labels if label in registry.WITHOUT_SURPRISAL), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
-    attends = objective.model.attends
-    block = HEAVY_BLOCK if attends and objective.device.type == "cpu" else None
-    return chain.method((forwards or presets.BUDGET) / objective.passes, attends, block)
+    return chain.method((forwards or presets.BUDGET) / objective.passes, objective.model.attends)

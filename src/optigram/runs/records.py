@@ -50,9 +50,8 @@ class Record:
     `notes` are what the method recorded of its best text, such as the mean `cosine` to the nearest words or the `soft` value, what it
     had at its end (`soft_at_end`, and `hard_at_end`: the discrete text of that), and remarks on each text: the `preactivation` of an
     autoencoder's latent, or the activation in the precision of the search (`searched`). `arm` is the part of a study that the record
-    belongs to. `trace` holds [forward-equivalents, activation, value]
-    at every improvement of the value (activation less penalties) and at the end of the search, for rank 1 only. `arm` and
-    `trace` are in Parquet only.
+    belongs to. `trace` holds [forward-equivalents, activation, value] at every improvement of the value (activation less penalties) and
+    at the end of the search, for rank 1 only. `arm` and `trace` are in Parquet only.
     """
 
     model: str

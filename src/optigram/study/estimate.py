@@ -44,7 +44,8 @@ def _row(context: StudyContext, arm: str, name: str, cells: Sequence[Cell]) -> R
         by_site.setdefault(cell.targets[0].split(":")[0].split("*")[-1].lstrip("-"), []).append(cell)
     for alike in by_site.values():
         for method, cost in costs.items():
-            batches = sum(1 if method.batch is None else -(-len(cell.targets) // method.batch) for cell in alike)
+            probed = min(method.batch or math.inf, len(alike[0].targets))
+            batches = sum(1 if method.batch is None else len(cell.targets) / probed for cell in alike)
             seconds += batches * _probe(context, alike[0], method, cost)
     return Row(arm, name, len(cells), sum(len(cell.targets) for cell in cells), sum(costs.values()), seconds)
 

@@ -21,7 +21,7 @@ def _mcp(
     budget: Annotated[float, typer.Option(help="largest budget of a call, in forward-equivalents", min=1)] = 20_000,
     device: Device = None,
 ) -> None:
-    """Offer find, score, explain, verify and scan to an agent, over the Model Context Protocol on standard input and output."""
+    """Offer find, score, explain, concepts, verify and scan to an agent, over the Model Context Protocol on standard input and output."""
     import importlib.util
 
     if importlib.util.find_spec("mcp") is None:

@@ -213,6 +213,6 @@ def _rows_by_target(found: ScanTables) -> dict[str, dict[str, list[dict[str, Any
     return rows
 
 
-def _finite(value: float) -> float | None:
-    """The value; None where it is NaN or infinite, which JSON cannot say."""
+def _finite(value: float | None) -> float | None:
+    """The value; None where it is not known, NaN or infinite, which JSON cannot say."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,105 @@
+"""Matrix products whose rows have the same bits in any company.
+
+A matrix library chooses by the shape of a product in which order it adds. Where the second matrix lies row by row in memory and a
+sum has few terms (`TERMS`), it adds them in order, for any number of rows from 2 up. So longer sums are added part by part. Whether
+the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`).
+"""
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from optigram.models.base import in_blocks
+from optigram.shapes import Float, unchecked
+
+TERMS = 256  # of a sum at once: as fast as the library's own products of many rows, and faster for few
+ROWS = 256  # of a product at once: its result stays in the cache
+DEVICE_ROWS = 1024  # the same on another device than a processor, where all products have this shape
+FEWEST = 2  # rows: one row alone is a product with a vector, which is added in another order
+FEWEST_TURNED = 16  # where the second matrix lies column by column
+TRIED, WIDEST = (2, 3, 5, 12, 16, 17, 40), 1 << 14  # rows, and columns of the second matrix, of the products that are tried
+LARGEST = 1 << 26  # numbers of a matrix that is kept a second time, transposed
+
+_DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rows: Tensor, matrix: Tensor, turned: Tensor):
+        ctx.save_for_backward(turned)
+        return rows_times(rows, matrix)
+
+    @staticmethod
+    def backward(ctx, *slopes: Tensor):
+        (turned,) = ctx.saved_tensors
+        return rows_times(slopes[0].contiguous(), turned), None, None
+
+
+def product(rows: Float[Tensor, "*n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "*n w"]:
+    """`rows @ matrix`, with a gradient for the rows only. The `matrix` must not be changed in place while it is in use."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    climbs = torch.is_grad_enabled() and rows.requires_grad
+    found: Tensor = _Product.apply(flat, matrix, transposed(matrix)) if climbs else rows_times(flat, matrix)  # pyright: ignore
+    return found.view(*rows.shape[:-1], matrix.shape[1])
+
+
+@unchecked
+def transposed(matrix: Float[Tensor, "k w"]) -> Float[Tensor, "w k"]:
+    """The transposed matrix, which lies row by row in memory if it is not too large."""
+    return matrix.T if matrix.numel() > LARGEST else derived(matrix, "transposed", lambda matrix: matrix.T.contiguous())
+
+
+@unchecked
+def derived(matrix: Float[Tensor, "k w"], name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `make` makes of a matrix: once for each state of the matrix, and kept as long as the matrix is."""
+    state, known = (matrix._version, matrix.data_ptr()), _DERIVED.setdefault(matrix, {})
+    if name not in known or known[name][0] != state:
+        known[name] = (state, make(matrix.detach()))
+    return known[name][1]
+
+
+@unchecked
+def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "n w"]:
+    """`rows @ matrix`, without a gradient."""
+    if rows.device.type != "cpu":
+        return in_blocks(lambda part: part @ matrix, rows, DEVICE_ROWS)
+    fewest = FEWEST if matrix.is_contiguous() else FEWEST_TURNED
+    if rows.dtype != torch.float32 or not _adds_in_order(*matrix.shape, fewest, torch.get_num_threads()):
+        return in_blocks(lambda part: part @ matrix, rows, ROWS)
+    if len(rows) <= ROWS:
+        return _by_parts(rows, matrix, fewest)
+    return torch.cat([_by_parts(part, matrix, fewest) for part in rows.split(ROWS)])
+
+
+@unchecked
+def _by_parts(rows: Tensor, matrix: Tensor, fewest: int) -> Tensor:
+    """`rows @ matrix`, `TERMS` terms of each sum at a time where the matrix lies row by row in memory."""
+    count = len(rows)
+    if count < fewest:
+        return _by_parts(torch.cat([rows, rows[-1:].expand(fewest - count, -1)]), matrix, fewest)[:count]
+    if not matrix.is_contiguous():
+        return rows @ matrix
+    result = rows[:, :TERMS] @ matrix[:TERMS]
+    for begin in range(TERMS, len(matrix), TERMS):
+        result.addmm_(rows[:, begin : begin + TERMS], matrix[begin : begin + TERMS])
+    return result
+
+
+@functools.lru_cache(maxsize=256)
+def _adds_in_order(terms: int, width: int, fewest: int, threads: int) -> bool:
+    """Whether products of `fewest` to `ROWS` rows were seen to have the same bits in each row, wherever it is; `threads` compute them."""
+    generator, turned = torch.Generator().manual_seed(0), fewest == FEWEST_TURNED
+    few, width = (TRIED[-1], min(width, WIDEST))
+    places = torch.arange(ROWS) % few
+    for size in {terms} if turned else {min(terms, TERMS), terms % TERMS or TERMS}:
+        rows, matrix, sums = (torch.randn(shape, generator=generator) for shape in ((few, size), (size, width), (few, width)))
+        matrix = matrix.T.contiguous().T if turned else matrix
+        alone, added = rows @ matrix, sums.addmm(rows, matrix)
+        for taken in (places, *(torch.arange(n) for n in TRIED if n >= fewest)):
+            part = rows[taken]
+            if not (torch.equal(part @ matrix, alone[taken]) and torch.equal(sums[taken].addmm(part, matrix), added[taken])):
+                return False
+    return True

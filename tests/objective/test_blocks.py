@@ -1,0 +1,66 @@
+"""A batch of any size gives the bits of a full block, and runs no more texts than it must."""
+
+import pytest
+import torch
+
+from optigram.models.products import product, rows_times, transposed
+from optigram.objective.blocks import HARD, SIZES, SOFT, Blocks
+
+MATRIX = torch.randn(300, 40, generator=torch.Generator().manual_seed(1))
+
+
+def rows(count: int) -> torch.Tensor:
+    return torch.randn(SOFT, 300, generator=torch.Generator().manual_seed(2))[:count]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 11, 31])
+def test_a_row_of_a_product_is_the_same_in_any_company(count):
+    whole = rows_times(rows(SOFT), MATRIX)
+    torch.testing.assert_close(whole, rows(SOFT) @ MATRIX)
+    assert torch.equal(rows_times(rows(count), MATRIX), whole[:count])
+    assert torch.equal(rows_times(rows(SOFT)[-count:], MATRIX), whole[-count:])
+
+
+def test_a_product_has_the_gradient_of_autograd():
+    given, slope = rows(3).requires_grad_(), torch.randn(3, 40, generator=torch.Generator().manual_seed(3))
+    (found,) = torch.autograd.grad(product(given, MATRIX), given, slope)
+    torch.testing.assert_close(found, slope @ MATRIX.T)
+
+
+def test_a_transposed_matrix_follows_changes_in_place():
+    matrix = MATRIX.clone()
+    first = transposed(matrix)
+    assert transposed(matrix) is first
+    matrix[0, 0] += 1
+    assert torch.equal(transposed(matrix), matrix.T)
+
+
+class Counted:
+    """A function of rows that rounds otherwise below `fewest` rows; it remembers how many rows it was given."""
+
+    def __init__(self, fewest: int):
+        self.fewest, self.given = fewest, []
+
+    def __call__(self, given: torch.Tensor) -> torch.Tensor:
+        self.given.append(len(given))
+        return given.sum(-1) * (1 + 1e-6 * (len(given) < self.fewest))
+
+
+@pytest.mark.parametrize(("fewest", "size"), [(1, 3), (4, 4), (9, 12), (HARD, HARD)])
+def test_few_rows_are_filled_up_no_further_than_they_must(fewest, size):
+    blocks, run = Blocks(), Counted(fewest)
+    expected = blocks.run("sum", Counted(0), rows(3))
+    assert torch.equal(blocks.run("other", run, rows(3)), expected)
+    run.given.clear()
+    assert torch.equal(blocks.run("other", run, rows(3)), expected)  # tried once
+    assert run.given == [size]
+    assert size in (3, HARD, *SIZES)
+
+
+def test_many_rows_run_in_full_blocks_and_a_rest():
+    blocks, run = Blocks(), Counted(1)
+    given = torch.randn(HARD + 5, 7)
+    assert torch.equal(blocks.run("sum", run, given), given.sum(-1))
+    run.given.clear()
+    blocks.run("sum", run, given)
+    assert run.given == [HARD, 5]
