@@ -83,7 +83,17 @@ class Toolbox:
             raise InputError(f"expected names of optigram's own methods, got {by!r:.60}; use auto")
         if not 1 <= length <= LONGEST or not 1 <= n <= MOST_TARGETS:
             raise InputError(f"expected a length from 1 to {LONGEST} and n from 1 to {MOST_TARGETS}, got {length} and {n}")
-        found = og.find(self._model, targets, by=by, length=length, budget=budget, n=n, corpus=self._corpus(corpus), seed=seed, quiet=True)
+        found = og.find(
+            self._model,
+            targets,
+            by=tuple(by.split(",")),
+            length=length,
+            budget=budget,
+            n=n,
+            corpus=self._corpus(corpus),
+            seed=seed,
+            quiet=True,
+        )
         return [_row(record) for record in found]
 
     def score(self, targets: list[str], texts: list[str]) -> list[dict[str, Any]]:
