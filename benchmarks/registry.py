@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, labels, optimum, planted, search, slopes
+from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -372,6 +372,17 @@ QUALITY = (
         Settings(targets=40, budgets=(1000,), seeds=3),
         by_budget,
         rows=("site",),
+    ),
+    Case(
+        "quality/neurons",
+        "what the parts of a search of a transformer's neurons are worth, to the first row",
+        neurons.setup,
+        neurons.compare,
+        metrics("mean: mean activation .3f; ratio: / the first, median .3f; above: above it .0f; below: below it .0f"),
+        Settings(model="minilm", sites=("mlp_act.3",), targets=40, budgets=(1000,)),
+        by_budget,
+        rows=("length", "budget", "method"),
+        columns=("site",),
     ),
     Case(
         "quality/planted",

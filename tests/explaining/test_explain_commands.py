@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
+from benchmarks.quality.planted import Planted
 
 import optigram as og
 from optigram.errors import InputError
 from optigram.models.base import Site
+from optigram.models.loading import save
 from optigram.text.vocabulary import Vocabulary
 
 CORPUS = ["a b c d", "d c b a", "e f g a b", "c c d e", "g f e d c b a"]
@@ -68,7 +70,7 @@ def test_another_file_is_refused(text, tmp_path):
 def test_a_single_word_and_no_corpus_will_do(tiny):
     (one,) = og.concepts(tiny, "visual:dog", length=1, budget=20.0, corpus=CORPUS, quiet=True)
     assert all(len(example.text.split()) == 1 for concept in one.concepts for example in concept.examples)
-    (alone,) = og.concepts(tiny, "visual:dog", length=2, budget=20.0, quiet=True)
+    (alone,) = og.concepts(Planted(), "units:0", length=2, budget=60.0, quiet=True)
     assert alone.corpus is None
     assert alone.concepts[0].share is None
     assert alone.concepts[0].pattern.recall is None
@@ -78,7 +80,7 @@ def test_a_single_word_and_no_corpus_will_do(tiny):
     ("targets", "options", "said"),
     [
         ("visual:cheese", {}, "cheese"),
-        ("visual:dog", {"corpus": []}, "no text"),
+        ("visual:dog", {"corpus": []}, "corpus"),
         ("visual:dog", {"corpus": ["x y z"]}, "does not know"),
         ("visual:dog", {"template": "{1} a {2}", "length": None}, "one slot"),
         ("visual:dog", {"poles": "up"}, "poles: expected"),
@@ -116,15 +118,21 @@ def test_an_interrupt_keeps_the_targets_that_are_done(tiny, monkeypatch):
     assert [one.target for one in stopped.value.results] == ["visual:dog"]
 
 
-def test_the_command_explains_a_neuron(run, tmp_path):
-    (tmp_path / "c.txt").write_text("a woman under an umbrella\na man on a horse\n")
-    words = ("imaginet", "visual:umbrella", "--length", 3, "--budget", 60, "--corpus", tmp_path / "c.txt", "--quiet")
+def test_the_same_call_gives_the_same_evidence(tiny, found):
+    again = og.concepts(tiny, "visual:dog", poles="min", **SMALL)[0].to_json()
+    assert again | {"seconds": 0} == found[1].to_json() | {"seconds": 0}
+
+
+def test_the_command_explains_a_neuron(run, tiny, tmp_path):
+    save(tiny, tmp_path / "tiny", {})
+    (tmp_path / "c.txt").write_text("\n".join(CORPUS))
+    words = (tmp_path / "tiny", "visual:dog", "--length", 3, "--budget", 60, "--corpus", tmp_path / "c.txt", "--quiet")
     code, out, _ = run("explain", *words, "--save", tmp_path / "found.json")
     assert code == 0
-    assert "umbrella" in out
-    assert [one.target for one in og.Evidences.open(tmp_path / "found.json")] == ["visual:umbrella"]
+    assert "visual:dog" in out
+    assert [one.target for one in og.Evidences.open(tmp_path / "found.json")] == ["visual:dog"]
     code, out, _ = run("explain", *words, "--json")
-    assert json.loads(out)["target"] == "visual:umbrella"
-    code, _, err = run("explain", *words, "--text", "an umbrella")
+    assert json.loads(out)["target"] == "visual:dog"
+    code, _, err = run("explain", *words, "--text", "a b")
     assert (code, err.count("\n")) == (2, 1)
     assert "beside --text" in err

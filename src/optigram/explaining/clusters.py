@@ -26,7 +26,7 @@ LONGEST = 3  # words of an unrelated text
 SMALLEST = 0.02  # share of all texts that a cluster has at least
 
 
-def likeness(parts: Sequence[Float[np.ndarray, "n h"]], usual: Sequence[Float[np.ndarray, "m h"]]) -> Float[np.ndarray, "n n"]:
+def likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
     """How much more alike texts are than unrelated texts `usual`, in standard deviations of the cosine of those, averaged over all parts.
 
     States are standardised by those of unrelated texts. The spread of their cosines is taken below the median, since above it are
@@ -55,7 +55,7 @@ class Kinds:
     """Tells which texts the model makes the same of. `standard` are the representations of unrelated texts."""
 
     judge: Judge
-    standard: Sequence[Float[np.ndarray, "m h"]]
+    standard: Sequence[Float[np.ndarray, "m _"]]
 
     @classmethod
     def of(cls, judge: Judge, usual: Sequence[Ids], seed: int) -> "Kinds":
@@ -78,7 +78,7 @@ class Kinds:
         return np.stack([part.mean(1) for part in parts]).argmax(0)
 
 
-def represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n h"]]:
+def represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
     """The states of texts at each site that the target reads, and the means of their embeddings.
 
     A state is that of the last word, or of the position that the target reads, or else the mean over positions. The unit itself

@@ -20,6 +20,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.cache import Cache
 
 OPTIMA, PLACES = 5, 8  # examples of each source in a concept
+TRIED = 2  # cores of a level
 LEVELS, ENOUGH = (KEPT, 0.6, 0.3), 0.5  # shares of the activation that cores keep; what a pattern fires times what it catches
 ORDERS = 24  # orders of the words of a text that are judged
 Look = Callable[[str], None]
@@ -97,7 +98,7 @@ def _concept(
 def _pattern(
     patterns: Patterns, ordered: Sequence[Ids], searched: set[Ids], places: Sequence[Ids], others: Sequence[Sequence[Ids]]
 ) -> Built:
-    """The pattern around the commonest core of texts, weighted by their activations; the first that fires and catches half, or the best.
+    """The pattern around one of the commonest cores, weighted by their activations; the first that fires and catches half, or the best.
 
     Cores keep 90% of their text's activation, then 60%, then 30%.
     """
@@ -109,15 +110,15 @@ def _pattern(
         total: Counter[Ids] = Counter()
         for core, value in zip(own, values, strict=True):
             total[core] += value - scale.base
-        ((core, _),) = total.most_common(1)
-        source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
-        built = patterns.of(core, source, float(values[0]), [one for one in total if len(one) <= len(core)], others, kept)
-        caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
-        recall = float(np.mean(caught)) if caught else None
-        worth = built.pattern.firing * (1.0 if recall is None else recall)
-        made.append((worth, replace(built, pattern=replace(built.pattern, recall=recall))))
-        if worth >= ENOUGH:
-            break
+        for core, _ in total.most_common(TRIED):
+            source = "search" if any(text in searched for text, one in zip(ordered, own, strict=True) if one == core) else "corpus"
+            built = patterns.of(core, source, float(values[0]), [one for one in total if len(one) <= len(core)], others, kept)
+            caught = [built.pattern.find(judge.tokens(text)) is not None for text in places]
+            recall = float(np.mean(caught)) if caught else None
+            worth = built.pattern.firing * (1.0 if recall is None else recall)
+            made.append((worth, replace(built, pattern=replace(built.pattern, recall=recall))))
+            if worth >= ENOUGH:
+                return made[-1][1]
     return max(made, key=lambda pair: pair[0])[1]
 
 

@@ -41,11 +41,12 @@ class Judge:
         self.words = objective.lexicon.cpu().numpy()
         self._by_length: dict[int, Objective | None] = {}
         self._known: dict[Ids, float] = {}
+        self._climbed = 0.0
 
     @property
     def spent(self) -> float:
         """Forward-equivalents so far, without those of the objective itself."""
-        return sum(float(one.cost.spent[0]) for one in self._by_length.values() if one is not None)
+        return self._climbed + sum(float(one.cost.spent[0]) for one in self._by_length.values() if one is not None)
 
     def score(self, texts: Sequence[Ids]) -> Float[np.ndarray, " n"]:
         """Activations of texts."""
@@ -71,9 +72,11 @@ class Judge:
         objective = self._of(len(text))
         if objective is None:
             return []
+        objective = objective.viewed("search")  # in which a latent that is off has a slope
         ids, rng = torch.tensor(text)[None, None], np.random.default_rng(place)
         blend = torch.from_numpy(rng.choice(self.words, 8))[None, None]
         slope = objective.gradient(ids, [place]) + objective.gradient(ids, [place], blend)
+        self._climbed += float(objective.cost.spent[0])
         order = slope[0, 0, 0].cpu().topk(count, largest=not lowest).indices
         return self.words[order.numpy()].tolist()
 
