@@ -68,7 +68,8 @@ def curves(records: Sequence[Record], methods: Sequence[str], titles: Mapping[st
         panel.set_xlabel("forward-equivalents per neuron, corpus search included")
         panel.set_title(title)
     axes[0].set_ylabel("activation of the best text so far / best of the corpus")
-    axes[-1].legend(frameon=False, fontsize=8)
+    if axes[-1].get_lines()[:-1]:  # besides the line of the corpus
+        axes[-1].legend(frameon=False, fontsize=8)
     return figure
 
 

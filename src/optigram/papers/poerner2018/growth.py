@@ -50,7 +50,7 @@ class Growth:
         objective = Objective(model, resolve(targets, model), LENGTH).viewed("exact")
         allowed = objective.lexicon.cpu().numpy()
         sizes = [max(len(texts) >> halvings, 1) for halvings in reversed(range(PARTS))]
-        orders = [np.random.default_rng(seed).permutation(len(texts)).tolist() for seed in range(ORDERS)]
+        orders = [list(map(int, np.random.default_rng(seed).permutation(len(texts)))) for seed in range(ORDERS)]
         read = [NGrams.read((texts[i] for i in order), model.vocabulary, LENGTH, allowed) for order in orders]
         part_of = np.stack([np.searchsorted(sizes, one.text, side="right") for one in read])  # the smallest part that holds it
         best = np.full((ORDERS, PARTS, len(objective.targets)), -np.inf)

@@ -44,7 +44,8 @@ class Measures:
         return cls(
             about,
             context.study.to_dict()["arms"],
-            *found.embedding.shape,
+            found.embedding.shape[0],
+            found.embedding.shape[1],
             _largest_cosine(found.embedding),
             syntax.corpus_share(sentences, context.ngrams, found.vocabulary.tokens),
             sorted(syntax.seen_bigrams([one for one in records if one.arm == context.study.arms[0].name], sentences)),
