@@ -45,7 +45,9 @@ def test_the_tools_give_what_the_functions_give(ask, tiny):
     assert [place["rank"] for place in places] == [1, 2]
     (tested,) = ask("verify", target="visual:dog", description="animal", budget=200, corpus=["a b c", "d e f", "g a b c"])
     assert tested["target"] == "visual:dog@max"
-    (known,) = ask("concepts", target="visual:dog", budget=300, corpus=["a b c", "d e f", "g a b c"])
+    known = ask("concepts", target="visual:dog", budget=300, corpus=["a b c d e f", "d e f g a a", "g a b c b b"])
+    assert not isinstance(known, str), known
+    (known,) = known
     assert known["concepts"]
     assert known["description"]
 

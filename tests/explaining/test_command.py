@@ -5,6 +5,9 @@ import json
 import pytest
 from planted import corpus
 
+from optigram.explaining.evidence import Concept, Evidence, Example, Pattern, Slot
+from optigram.report.evidences import Evidences
+
 ASK = ("verify", "planted:planted", "--judge", "lexical", "--budget", "40", "--quiet")
 
 
@@ -36,11 +39,12 @@ def test_many_go_on_where_they_were_stopped(run, texts, tmp_path):
 
 
 def test_an_evidence_is_described_and_tested(run, texts, tmp_path):
-    kept = tmp_path / "evidence.json"
-    assert run("explain", "planted:planted", "act:0", "--corpus", texts, "--budget", "200", "--save", kept, "--quiet")[0] == 0
+    kept, core = tmp_path / "evidence.json", Example("dog", 1.0, "search")
+    pattern = Pattern(core, [Slot([("dog", 1.0), ("cat", 1.0)])], 1.0, 2, None)
+    Evidences((Evidence("planted", "act:0", "max", [Concept([core], pattern, None)], [], 1.0, None),)).save(kept)
     code, told, err = run("describe", kept, "--json", "--by", "http://127.0.0.1:9/v1")
     plain, written = map(json.loads, told.splitlines())
-    assert (code, err, written["text"], plain["problem"]) == (0, "", "", "")
+    assert (code, err, plain["text"], plain["problem"], written["text"]) == (0, "", "“dog” or “cat”", "", "")
     assert "cannot reach a language model" in written["problem"]
     code, told, err = run(*ASK, "act:0", "--evidence", kept, "--corpus", texts, "--json")
     assert (code, err, json.loads(told)["description"]) == (0, "", plain["text"])

@@ -22,6 +22,12 @@ def test_pages_are_what_the_records_say(name):
         assert (FOLDERS[name] / page).read_text(encoding="utf-8") == text
 
 
+def test_the_log_of_the_training_is_the_one_that_is_kept():
+    assert (DOCS / "records/wide/training.log").read_text(encoding="utf-8").strip() in (DOCS / "wide/training.md").read_text(
+        encoding="utf-8"
+    )
+
+
 def test_the_records_are_small():
     assert sum(path.stat().st_size for path in (DOCS / "records").rglob("*") if path.is_file()) < 5e6
 

@@ -164,12 +164,11 @@ class Toolbox:
             raise InputError(f"no file may be read, got {name!r:.80}; start the tools with --files FOLDER, or give a list of texts")
         try:
             place = path.resolve()
-            found = place.is_relative_to(self._files) and place.exists()
+            if place.is_relative_to(self._files) and place.exists():
+                return place
         except (OSError, RuntimeError, ValueError):  # a name that no file can have, or a loop of links
-            found = False
-        if not found:
-            raise InputError(f"expected a file in the folder that the tools were started with, got {name!r:.80}")
-        return place
+            pass
+        raise InputError(f"expected a file in the folder that the tools were started with, got {name!r:.80}")
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Judges: who reads a description and says how well texts fit it. Embeddings, language models, or a function of the user's."""
 
 import importlib.util
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -21,7 +22,7 @@ MARKS = "«", "»"  # around the words in question
 NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the other
 WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
 OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question
-MIDDLE = 1.0  # standard deviations above what other descriptions get, at which an embedding is undecided
+MIDDLE = 2.0  # standard deviations above what other descriptions get, at which an embedding is undecided
 
 
 @runtime_checkable
@@ -73,8 +74,8 @@ class _Function:
 class _Vectors:
     """Compares vectors of texts with that of the description.
 
-    A text fits if it is nearer to the description than to other descriptions, made of words of the corpus: the distance to their
-    mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at one deviation.
+    A text fits if it, or one of its words, is nearer to the description than to other descriptions, made of words of the corpus: the
+    distance to their mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at two deviations.
     """
 
     slow = False
@@ -86,11 +87,13 @@ class _Vectors:
     def scores(self, description: str, texts: Sequence[str]) -> np.ndarray:
         if not texts:
             return np.zeros(0)
-        plain = [_marked(text) for text in texts]
-        rows, against = self._vectors(plain), self._vectors([description, *self._others])
+        parts = [_parts(text) for text in texts]
+        rows, against = self._vectors(list(itertools.chain.from_iterable(parts))), self._vectors([description, *self._others])
         alike = rows @ against.T
         mean, spread = alike[:, 1:].mean(1), alike[:, 1:].std(1) + 1e-3
-        return 1 / (1 + np.exp(-2 * ((alike[:, 0] - mean) / spread - MIDDLE)))
+        above = (alike[:, 0] - mean) / spread
+        ends = np.cumsum([0, *map(len, parts)])
+        return 1 / (1 + np.exp(-2 * (np.maximum.reduceat(above, ends[:-1]) - MIDDLE)))
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
@@ -177,14 +180,15 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
     place = {word: number for number, word in enumerate(words)}
     rows = [number for number, found in enumerate(texts) for _ in found]
     columns = [place[word] for found in texts for word in found]
-    present = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(max(len(texts), 1), max(len(words), 1)))
+    size = max(len(words), 1)
+    present = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(max(len(texts), 1), size))
     together = (present.T @ present).tocoo()
     total = np.array([counts[word] for word in words] or [1.0])
     mutual = np.log(together.data * max(len(texts), 1) / (total[together.row] * total[together.col]))
-    table = sparse.csr_matrix((np.maximum(mutual, 0), (together.row, together.col)), shape=together.shape)
-    width = min(WIDTH, min(table.shape) - 1)
+    table = sparse.csr_matrix((np.maximum(mutual, 0), (together.row, together.col)), shape=(size, size))
+    width = min(WIDTH, size - 1)
     if width >= 1:
-        left, sizes, _ = svds(table, k=width, v0=np.ones(table.shape[0]), return_singular_vectors="u")
+        left, sizes, _ = svds(table, k=width, v0=np.ones(size))
         vectors = left * np.sqrt(sizes)
     else:
         vectors = np.ones((len(words), 1))
@@ -201,8 +205,8 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
     return encode
 
 
-def _marked(text: str) -> str:
-    """The marked words of a text alone; the text where none is marked."""
+def _parts(text: str) -> list[str]:
+    """What is compared with a description: the text and each of its words; the marked words alone where some are marked."""
     begin, end = MARKS
-    parts = [part.partition(end)[0] for part in text.split(begin)[1:]]
-    return " ".join(parts) if parts else text
+    marked = [part.partition(end)[0] for part in text.split(begin)[1:]]
+    return [" ".join(marked)] if marked else [text, *Words.content(text)]

@@ -92,7 +92,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     rescored = [Example(one.text, float(value), one.source) for one, value in zip(known, scorer([e.text for e in known])[0], strict=True)]
     tops = [Example(ground.windows[at], float(values[at]), "corpus") for at in np.argsort(-values, kind="stable")[:TOPS].tolist()]
     free = question.searched(budget * SEARCH / 4, seed=ground.seed)
-    best = sorted([*rescored, *tops, *([free] if free else [])], key=lambda one: -one.activation)
+    best = _ordered([*rescored, *tops, *([free] if free else [])])
     fires, quiet = ground.levels(number, best[0].activation)
     if not best[0].activation > ground.usual(number):
         raise _ConstantError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
@@ -100,7 +100,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     high = [one for one in best if one.activation >= fires]
     fitting = question.fits([one.text for one in high]).mean(0) > YES
     against = question.firing(fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
-    best = sorted([*best, *(Example(one.text, one.activation, one.source) for one in against)], key=lambda one: -one.activation)
+    best = _ordered([*best, *(Example(one.text, one.activation, one.source) for one in against)])
     fires, quiet = ground.levels(number, best[0].activation)  # a search for a counterexample may find a higher maximum
     found = [*(one for one in against if one.activation >= fires), *question.silent(quiet, high, int(budget * EDITS))]
     return Verification(
@@ -123,6 +123,11 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
     )
 
 
+def _ordered(texts: list[Example]) -> list[Example]:
+    """Texts by activation, the highest first."""
+    return sorted(texts, key=lambda one: -one.activation)
+
+
 def _fitting(judges: Sequence[Judge], descriptions: Sequence[str], texts: Sequence[str]) -> float:
     """The share of texts that the judges accept for descriptions of something else."""
     said = [np.mean([judge.scores(other, texts) for judge in judges], axis=0) > YES for other in descriptions]
@@ -134,7 +139,7 @@ def _firing_paraphrases(question: Question, texts: Sequence[Example]) -> tuple[i
     pairs = question.paraphrases(texts)
     pairs = [pairs[at] for at in np.linspace(0, len(pairs) - 1, min(len(pairs), 48)).astype(int).tolist()]
     fits = (question.fits([text for _, text in pairs]) > YES).all(0)
-    return _kept(question, [pair for pair, fit in zip(pairs, fits.tolist(), strict=True) if fit])
+    return _kept(question, [pairs[at] for at in np.flatnonzero(fits).tolist()])
 
 
 def _kept(question: Question, pairs: Sequence[tuple[Example, str]]) -> tuple[int, int]:

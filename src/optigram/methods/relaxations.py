@@ -252,7 +252,7 @@ class _GumbelMixture(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
         weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
-        torch.nn.functional.threshold_(weights, NEGLIGIBLE, 0.0)
+        torch.threshold_(weights, NEGLIGIBLE, 0.0)
         ctx.save_for_backward(theta, table, weights)
         if relaxation.straight:
             rows = weights.argmax(dim=-1)

@@ -55,7 +55,9 @@ def transposed(matrix: Float[Tensor, "k w"]) -> Float[Tensor, "w k"]:
 @unchecked
 def derived(matrix: Float[Tensor, "k w"], name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
     """What `make` makes of a matrix: once for each state of the matrix, and kept as long as the matrix is."""
-    state, known = (matrix._version, matrix.data_ptr()), _DERIVED.setdefault(matrix, {})
+    if matrix not in _DERIVED:
+        _DERIVED[matrix] = {}
+    state, known = (matrix._version, matrix.data_ptr()), _DERIVED[matrix]
     if name not in known or known[name][0] != state:
         known[name] = (state, make(matrix.detach()))
     return known[name][1]

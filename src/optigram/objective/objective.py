@@ -346,7 +346,7 @@ class Objective:
                 penalty = None if penalty is None else penalty.repeat(1, 2)
         leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
         slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty, linearised).value.sum(), leaves)
-        slope, *own = (sum(part[:, :, places].split(c, dim=1)) for part in slopes)
+        slope, *own = (torch.stack(part[:, :, places].split(c, dim=1)).sum(0) for part in slopes)
         found = SoftText.per_word(slope, self.table)
         return found + own[0] if own else found
 

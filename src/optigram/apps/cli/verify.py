@@ -66,9 +66,10 @@ def _verify(
     else:
         raise InputError(f"expected one target and --label TEXT, or --label FILE.csv and none, got {len(targets)} targets")
     network = load(model, device=device)
-    pairs = [(*resolve(target, network), description) for target, description in asked.pairs]
-    if several := next((target for (target, _), pair in zip(asked.pairs, pairs, strict=True) if len(pair) != 2), None):
+    resolved = [(resolve(target, network), target, description) for target, description in asked.pairs]
+    if several := next((target for found, target, _ in resolved if len(found) != 1), None):
         raise InputError(f"expected one neuron per description, got {several!r}; give each a row of its own")
+    pairs = [(found[0], description) for found, _, description in resolved]
     kept = Labels.finished(out, network.name, seed)
     if not quiet and (done := sum((str(Ground.peak(target)), text) in kept for target, text in pairs)):
         tell(f"{done} of {len(pairs)} descriptions were tested before and stand in {out}")

@@ -16,6 +16,7 @@ from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODER
 from optigram.report.comparisons import methods_grid
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
+from optigram.shapes import Float
 from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
 
 ARMS = (FAITHFUL, WHOLE, FAIR, MODERN)
@@ -175,16 +176,21 @@ def _shortened(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _cosine_grid(records: Sequence[Record], random: Interval) -> Grid:
-    """emb's cosine of each arm and path: of a neuron the median over its seeds, of these the median; and what is above chance."""
-    rows = []
-    found = grouped(
-        [one for one in records if "cosine" in one.notes and one.rank == 1], lambda one: (one.arm, site_of(one.target), one.method)
-    )
-    for (arm, site, method), group in found.items():
+def cosines(records: Sequence[Record]) -> dict[tuple[str, str, str], Float[np.ndarray, " n"]]:
+    """emb's cosine with the nearest words by arm, path and method: of each neuron the median over its seeds."""
+    noted = [record for record in records if "cosine" in record.notes and record.rank == 1]
+    found = {}
+    for key, group in grouped(noted, lambda one: (one.arm, site_of(one.target), one.method)).items():
         neurons = grouped(group, lambda one: one.target).values()
-        cosines = np.array([float(np.median([one.notes["cosine"] for one in seeds])) for seeds in neurons])
-        rows.append([arm, site, method, Interval.median(cosines).show(), Interval.median(cosines - random.value).show(), str(len(cosines))])
+        found[key] = np.array([float(np.median([one.notes["cosine"] for one in seeds])) for seeds in neurons])
+    return found
+
+
+def _cosine_grid(records: Sequence[Record], random: Interval) -> Grid:
+    rows = [
+        [*key, Interval.median(found).show(), Interval.median(found - random.value).show(), str(len(found))]
+        for key, found in cosines(records).items()
+    ]
     return Grid(("settings", "path", "method", "cosine", "above a random direction's", "neurons"), rows, frozenset({3, 4, 5}))
 
 

@@ -90,7 +90,7 @@ class Growth:
     def extrapolated(self, site: str, captions: int = PAPER) -> dict[str, float]:
         """Each target's level in a corpus of `captions`, as if it rose with every doubling as it did over the largest parts.
 
-        The rise per doubling falls with the size in all that we measured, so this is more than a corpus would give.
+        Where the rise per doubling falls with the size, this is more than a corpus would give.
         """
         targets, levels = self.levels(site)
         doublings = np.log2(self.sizes[-FITTED:])

@@ -79,8 +79,8 @@ def section(records: Sequence[Record], growth: Growth) -> list[str]:
         f"Corpus search over nested random parts of {growth.corpus} ({growth.ngrams:,} different 5-grams; {growth.unknown:,} of "
         f"{growth.windows:,} windows hold a word that the model does not know, and are left out), {len(growth.best)} random orders. The "
         f"paper's corpus has {PAPER:,} captions, {np.log2(PAPER / largest):.1f} doublings more; its levels are extrapolated, per neuron, "
-        "along a straight line over the logarithm of the size, fitted to the four largest parts. The rise of a doubling falls with the "
-        "size, so the line gives corpus search rather too much.\n",
+        "along a straight line over the logarithm of the size, fitted to the four largest parts. As far as the rise of a doubling falls "
+        "with the size, the line gives corpus search too much.\n",
         "![Corpus search over the size of the corpus, and the levels of the methods](corpus-size.svg)\n",
         _growth_grid(growth).markdown(),
         "Every method against corpus search at three sizes (median difference and its verdict):\n",

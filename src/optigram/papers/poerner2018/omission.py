@@ -40,7 +40,7 @@ class _Omissions:
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class _ClassRow:
     """Words of one class: count, mean score on each path, and log(mean language / mean visual) bootstrapped over sentences."""
 
     name: str
@@ -69,7 +69,7 @@ def _omissions(model: Imaginet, sentences: Sequence[str]) -> _Omissions:
     return _Omissions(list(chain.from_iterable(words)), numbers, scores)
 
 
-def _by_class(found: _Omissions) -> list[ClassRow]:
+def _by_class(found: _Omissions) -> list[_ClassRow]:
     """One row per class of at least `FEWEST` words, then all function words, then content words."""
     classes = np.array([class_of(word) for word in found.words])
     members = {name: rows for name in CLASSES if (rows := classes == name).sum() >= FEWEST}
@@ -78,7 +78,7 @@ def _by_class(found: _Omissions) -> list[ClassRow]:
     made = []
     for (name, rows), drawn in zip(members.items(), ratios.T, strict=True):
         language, visual = (float(found.scores[path][rows].mean()) for path in (LANGUAGE, VISUAL))
-        made.append(ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
+        made.append(_ClassRow(name, int(rows.sum()), language, visual, _interval(drawn)))
     return made
 
 
@@ -111,7 +111,7 @@ class OmissionTable:
 
     words: int
     sentences: int
-    rows: Sequence[ClassRow]
+    rows: Sequence[_ClassRow]
     contrast: Interval
 
     @classmethod
@@ -126,7 +126,7 @@ class OmissionTable:
     @classmethod
     def from_json(cls, made: dict[str, Any]) -> "OmissionTable":
         """A table that was written as JSON."""
-        rows = [ClassRow(**row | {"log_ratio": Interval(*row["log_ratio"])}) for row in made["rows"]]
+        rows = [_ClassRow(**row | {"log_ratio": Interval(*row["log_ratio"])}) for row in made["rows"]]
         return cls(made["words"], made["sentences"], rows, Interval(*made["contrast"]))
 
     def section(self, optimised: Sequence[Contrast]) -> str:
@@ -146,7 +146,7 @@ class OmissionTable:
         )
 
 
-def _classes_grid(rows: Sequence[ClassRow]) -> Grid:
+def _classes_grid(rows: Sequence[_ClassRow]) -> Grid:
     cells = [[row.name, f"{row.count:,}", f"{row.language:.4f}", f"{row.visual:.4f}", row.log_ratio.show()] for row in rows]
     return Grid(("words", "count", "language", "visual", "log(language / visual)"), cells, frozenset({1, 2, 3, 4}))
 

@@ -3,17 +3,19 @@
 Every number on the page comes from the records.
 """
 
+import math
 from collections.abc import Sequence
 
-from optigram.papers.poerner2018.claims import COSINE, verdict
+from optigram.papers.poerner2018.claims import COSINE, cosines, verdict
 from optigram.papers.poerner2018.growth import PAPER, Growth
 from optigram.papers.poerner2018.larger import Larger
 from optigram.papers.poerner2018.measures import Measures
-from optigram.papers.poerner2018.recipe import MODERN, PATHS, WHOLE
+from optigram.papers.poerner2018.recipe import DIRECTIONS, FAITHFUL, MODERN, PATHS, WEIGHTS, WHOLE
 from optigram.papers.poerner2018.syntax import Syntax
 from optigram.runs.records import Record
-from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
+from optigram.study.statistics import BASELINE, Comparison, Interval, site_of
 
+NOT_RUN = "not run here"
 WITHOUT_WEIGHTS = """## What cannot be had without the authors' weights
 
 The authors released code and no weights; the archive that they name has captions and image features. So no single number of their Figure 1
@@ -34,10 +36,10 @@ def page(records: Sequence[Record], measures: Measures, growth: Growth | None) -
         "# The paper's claims, for readers\n",
         f"Poerner, Roth and Schütze (2018) asked which five words make a neuron of a language model fire most. {measures.about} Numbers "
         "are medians over neurons with 95% intervals. Tables are on the page of [claims](claims.md).\n",
-        *_above(modern, larger, growth),
+        *_above(records, modern, larger, growth),
         *_others(modern, larger),
         *_best_gradient(modern),
-        *_full_length(records),
+        *_authors(records),
         *_words(records, measures),
         *_syntax(syntax, measures),
         WITHOUT_WEIGHTS,
@@ -62,10 +64,16 @@ def _told(found: dict[str, Comparison]) -> str:
         f"seed{'s' * (one.seeds > 1)}"
         for site, one in found.items()
     ]
-    return "; ".join(each)
+    return "; ".join(each) or NOT_RUN
 
 
-def _above(modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | None) -> list[str]:
+def _placebos(records: Sequence[Record]) -> str:
+    """The gain over corpus search of targets that mean nothing, in a sentence."""
+    told = [f"{arm}: {_told(found)}" for arm in (DIRECTIONS, WEIGHTS) if (found := _compared([r for r in records if r.arm == arm], "gbl"))]
+    return f"Of placebos, gbl over corpus search: {'. '.join(told) or NOT_RUN}."
+
+
+def _above(records: Sequence[Record], modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | None) -> list[str]:
     far = [row for row in larger if row.method == "gbl"]
     added = []
     if growth is not None:
@@ -76,17 +84,15 @@ def _above(modern: Sequence[Record], larger: Sequence[Larger], growth: Growth | 
         "*Claimed:* gbl finds 5-grams with higher activations than the best 5-gram of the training captions.\n",
         f"*Found,* at equal budgets of our own settings: {_told(_compared(modern, 'gbl'))}.\n",
         *added,
-        f"*How sure:* {_verdicts(_compared(modern, 'gbl'), 'above')} But random directions and an untrained model gain as much "
-        "([placebos](claims.md#placebos)): a higher activation says that the search is good, and nothing about what the neuron means.\n",
-        "*What would change our mind:* a corpus whose best 5-grams reach gbl's level; at the rise of a doubling that we measured that "
-        "would take a corpus far larger than the paper's.\n",
+        f"*How sure:* {_verdicts(_compared(modern, 'gbl'), 'above')} {_placebos(records)} A higher activation says that the search is "
+        "good, and nothing about what the neuron means.\n",
+        "*What would change our mind:* a corpus whose best 5-grams reach gbl's level.\n",
     ]
 
 
 def _others(modern: Sequence[Record], larger: Sequence[Larger]) -> list[str]:
-    lines = [
-        f"- {label}: {_told(_compared(modern, label))}. {_verdicts(_compared(modern, label), 'below')}" for label in ("emb", "smx", "logit")
-    ]
+    compared = {label: _compared(modern, label) for label in ("emb", "smx", "logit")}
+    lines = [f"- {label}: {_told(found)}. {_verdicts(found, 'below')}" for label, found in compared.items()]
     sizes = [f"- {row.claim} ({row.site}, {row.method}): {row.overall}" for row in larger if row.method not in ("gbl", "logit")]
     return [
         "## 2. The other three methods (emb, smx, logit) do not reach corpus search\n",
@@ -95,18 +101,15 @@ def _others(modern: Sequence[Record], larger: Sequence[Larger]) -> list[str]:
         *lines,
         "",
         *(["With larger corpora:\n", *sizes, ""] if sizes else []),
-        "*How sure:* the claim about logit is not in doubt. Those about emb and smx depend on settings, budget and corpus: with a higher "
+        "*How sure:* the claims about emb and smx depend on settings, budget and corpus: with a higher "
         "rate, restarts and a score every few steps they gain on the authors' own, and every doubling of the corpus takes some back.\n",
         "*What would change our mind:* the same comparison against all of the paper's captions.\n",
     ]
 
 
 def _best_gradient(modern: Sequence[Record]) -> list[str]:
-    lines = [
-        f"- over {label}: {_told(found)}. {_verdicts(found, 'above')}"
-        for label in ("smx", "emb", "logit")
-        if (found := _compared(modern, "gbl", label))
-    ]
+    compared = {label: _compared(modern, "gbl", label) for label in ("smx", "emb", "logit")}
+    lines = [f"- over {label}: {_told(found)}. {_verdicts(found, 'above')}" for label, found in compared.items()]
     return [
         "## 3. gbl is the best of the four gradient methods\n",
         "*Claimed:* so it is for both kinds of neurons.\n",
@@ -120,34 +123,37 @@ def _best_gradient(modern: Sequence[Record]) -> list[str]:
     ]
 
 
-def _full_length(records: Sequence[Record]) -> list[str]:
-    here = [record for record in records if record.arm == WHOLE]
-    methods = [method for method in dict.fromkeys(record.method for record in here) if method != BASELINE]
-    if not methods:
-        return []
+def _authors(records: Sequence[Record]) -> list[str]:
+    """What the authors' settings found, at full length and in shortened runs."""
+    lines = []
+    for arm in (WHOLE, FAITHFUL):
+        here = [record for record in records if record.arm == arm]
+        for method in dict.fromkeys(record.method for record in here if record.method != BASELINE):
+            lines.append(f"- {method} against corpus search: {_told(_compared(here, method))}")
     return [
-        "## The authors' own settings, as long as they ran them\n",
-        *(f"- {method} against corpus search: {_told(_compared(here, method))}" for method in methods),
-        "",
+        "## The authors' own settings\n",
         "Shortened runs (`/200`) have 200 times fewer steps for smx, logit and gbl; for emb, whose epochs have 20 steps, it is 20 steps to "
-        "one. How well they stand in is on the page of [claims](claims.md#shortened-runs-beside-full-length).\n",
+        "one. How well they stand in is on the page of [claims](claims.md).\n",
+        *(lines or [f"- {NOT_RUN}"]),
+        "",
     ]
 
 
 def _words(records: Sequence[Record], measures: Measures) -> list[str]:
-    found = grouped(
-        [one for one in records if "cosine" in one.notes and one.arm in (MODERN, WHOLE)], lambda one: (one.arm, site_of(one.target))
-    )
-    lines = [f"- {arm}, {site}: {Interval.median([one.notes['cosine'] for one in group]).show()}" for (arm, site), group in found.items()]
+    lines = [
+        f"- {arm}, {site}, {method}: {Interval.median(found).show()} ({len(found)} neurons)"
+        for (arm, site, method), found in cosines(records).items()
+    ]
     return [
         "## 4. Optimised embeddings are far from words\n",
         f"*Claimed:* their cosine with the nearest word is {COSINE} on average, too low to read them as words.\n",
         f"*Found:* a random direction already has a largest cosine of {measures.cosine.show()} with the {measures.words:,} words of this "
         f"model in its {measures.width} dimensions. emb's embeddings:\n",
-        *lines,
+        *(lines or [f"- {NOT_RUN}"]),
         "",
-        "*How sure:* of the numbers, very. The paper's number has no such beside: for its 27,409 words in 1,024 dimensions a random "
-        "direction gives about half of that here, so its embeddings too are nearer to words than chance.\n",
+        "*How sure:* of the numbers, very. The paper's number has no such beside it: for its 27,409 words in 1,024 dimensions the largest "
+        f"cosine of a random direction is about {math.sqrt(2 * math.log(27_409) / 1024):.2f} (sqrt(2 log(words) / dimensions)), so its "
+        "embeddings too are nearer to words than chance.\n",
         "*What would change our mind:* the authors' embeddings.\n",
     ]
 
@@ -157,7 +163,7 @@ def _syntax(syntax: Syntax, measures: Measures) -> list[str]:
     lines = []
     for method in ("gbl", BASELINE):
         each = [f"{site} {one.whole.show(percent=True)}" for site in PATHS if (one := shares.get((site, method)))]
-        lines.append(f"- {method}: {', '.join(each)}")
+        lines.append(f"- {method}: {', '.join(each) or NOT_RUN}")
     paired = [f"- {one.site}: {one.difference.show(percent=True)} ({one.neurons} neurons)" for one in syntax.paired if one.method == "gbl"]
     return [
         "## 5. Language neurons know syntax, visual neurons do not, contrary to what corpus search suggests\n",
@@ -181,7 +187,7 @@ def _verdicts(found: dict[str, Comparison], side: str) -> str:
     """The verdicts of both paths as a sentence."""
     each = dict.fromkeys(verdict(one, side) for one in found.values())
     if not each:
-        return "Not run."
+        return ""
     if len(each) == 1:
         return f"The claim's verdict is: {next(iter(each))}, on {' and '.join(found)}."
     return f"The claim's verdicts are: {', '.join(f'{verdict(one, side)} ({site})' for site, one in found.items())}."

@@ -75,22 +75,19 @@ class Reproduction:
             return []
         records = run_study(recipe, context, out, self.workers, show, self.engine)
         tell("figures, tables and claims")
-        growth = None if self.scale == "small" else _grown(context, self.captions, out / show_pages.GROWTH)
-        measures = _measured(context, records, model)
+        if self.scale != "small":
+            _grow(context, self.captions, out / show_pages.GROWTH)
         write_records(records, out / show_pages.RECORDS)
-        measures.write(out / show_pages.MEASURES)
-        show_pages.write(records, measures, growth, out)
+        _measured(context, records, model).write(out / show_pages.MEASURES)
+        show_pages.write(*show_pages.read(out), out)  # from what is stored, so that anybody can make them again
         return records
 
 
-def _grown(context: StudyContext, captions: str | None, path: Path) -> Growth:
-    """The growth of corpus search over the captions, or over the study's corpus; what the folder holds already is read."""
-    if path.exists():
-        return Growth.read(path)
-    corpus = context.corpus if captions is None else corpus_for(context.model, captions)
-    made = Growth.measure(context.model, context.study.arms[0].targets, list(corpus.texts()), corpus.name)
-    made.write(path)
-    return made
+def _grow(context: StudyContext, captions: str | None, path: Path) -> None:
+    """Write the growth of corpus search over the captions, or over the study's corpus, unless the folder holds it already."""
+    if not path.exists():
+        corpus = context.corpus if captions is None else corpus_for(context.model, captions)
+        Growth.measure(context.model, context.study.arms[0].targets, list(corpus.texts()), corpus.name).write(path)
 
 
 def _measured(context: StudyContext, records: Sequence[Record], model: str) -> Measures:
