@@ -29,7 +29,7 @@ Look = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Found:
+class _Found:
     """What a search or a corpus gave: `texts` by activation, and what it cost in forward-equivalents."""
 
     texts: Sequence[Ids]
@@ -69,7 +69,7 @@ def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cach
     return list(dict.fromkeys([*unlike(high, TOP_PLACES), *(rest[row] for row in spread)])), texts
 
 
-def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> Found:
+def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> _Found:
     """Optima of several searches: each may propose no word that the optima before it depend on, until none fires any more.
 
     Denied are the words of the slot whose loss costs an optimum most: all that keep 75% of its core's activation and are like it.
@@ -102,7 +102,7 @@ def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids],
             break
         found += texts
         denied |= _decisive(patterns, texts[0])
-    return Found(found, spent)
+    return _Found(found, spent)
 
 
 def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: int) -> tuple[list[Ids], float]:
