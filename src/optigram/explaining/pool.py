@@ -136,10 +136,10 @@ def unlike(texts: Sequence[Ids], most: int) -> list[Ids]:
     return found
 
 
-def check_varies(target: object, values: np.ndarray) -> None:
-    """Raises InputError where no text raises a target."""
-    finite = values[np.isfinite(values)]
-    if not len(finite):
+def check_varies(target: object, usual: np.ndarray, high: np.ndarray) -> None:
+    """Raises InputError where no text has a higher activation than usual ones."""
+    usual, high = usual[np.isfinite(usual)], high[np.isfinite(high)]
+    if not len(usual) or not len(high):
         raise InputError(f"{target} is not finite on any text tried; check the model's weights and dtype, and the weights of the target")
-    if finite.max() - np.median(finite) <= 1e-6 * max(1.0, abs(float(finite.max()))):
-        raise InputError(f"no text raises {target} above {finite.max():.4g}; give another target, a corpus or a larger budget")
+    if high.max() - np.median(usual) <= 1e-6 * max(1.0, abs(float(high.max()))):
+        raise InputError(f"no text raises {target} above {high.max():.4g}; give another target, a corpus or a larger budget")
