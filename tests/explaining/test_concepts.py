@@ -5,7 +5,7 @@ from benchmarks.quality.planted import Planted, evidence_of, quality
 
 import optigram as og
 
-UNITS = (0, 8, 14, 21, 26, 27)  # a class, a bigram, "A after B", two pairs of concepts, a negation
+UNITS = (0, 8, 14, 21, 26, 27)  # a class, a bigram, "A after B", two concepts, two negations
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def evidences(planted):
-    return {unit: evidence_of(planted, unit, budget=1200) for unit in UNITS}
+    return {unit: evidence_of(planted, unit, budget=1200, sentences=1000) for unit in UNITS}
 
 
 @pytest.mark.parametrize("unit", UNITS)

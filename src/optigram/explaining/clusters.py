@@ -65,11 +65,11 @@ class Kinds:
             length = int(rng.integers(1, min(LONGEST, len(text)) + 1))
             start = int(rng.integers(len(text) - length + 1))
             parts.append(text[start : start + length])
-        return cls(judge, represented(judge, parts))
+        return cls(judge, _represented(judge, parts))
 
     def likeness(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n n"]:
         """How much more alike texts are than unrelated ones, in standard deviations."""
-        return likeness(represented(self.judge, texts), self.standard)
+        return likeness(_represented(self.judge, texts), self.standard)
 
     def nearest(self, texts: Sequence[Ids], groups: Sequence[Sequence[Ids]]) -> Int[np.ndarray, " n"]:
         """The group that each text is most like."""
@@ -78,7 +78,7 @@ class Kinds:
         return np.stack([part.mean(1) for part in parts]).argmax(0)
 
 
-def represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
+def _represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
     """The states of texts at each site that the target reads, and the means of their embeddings.
 
     A state is that of the last word, or of the position that the target reads, or else the mean over positions. The unit itself

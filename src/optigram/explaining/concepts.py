@@ -48,7 +48,7 @@ def concepts(
     patterns = Patterns(judge, scale, Kinds.of(judge, usual, seed), _fillers(judge, usual), seed)
     found = optima(objective, patterns, best, budget, seed, look)
     texts = [*dict.fromkeys([*found.texts, *places])]
-    check_varies(target, np.concatenate([values, judge.score(texts)]))
+    check_varies(target, values, judge.score(texts))
     look("clusters")
     own = cores(judge, texts, scale)
     cluster, stability = clustered(patterns.kinds.likeness(own), seed)

@@ -29,7 +29,7 @@ Look = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Found:
+class _Found:
     """What a search or a corpus gave: `texts` by activation, and what it cost in forward-equivalents."""
 
     texts: Sequence[Ids]
@@ -69,7 +69,7 @@ def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cach
     return list(dict.fromkeys([*unlike(high, TOP_PLACES), *(rest[row] for row in spread)])), texts
 
 
-def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> Found:
+def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> _Found:
     """Optima of several searches: each may propose no word that the optima before it depend on, until none fires any more.
 
     Denied are the words of the slot whose loss costs an optimum most: all that keep 75% of its core's activation and are like it.
@@ -102,7 +102,7 @@ def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids],
             break
         found += texts
         denied |= _decisive(patterns, texts[0])
-    return Found(found, spent)
+    return _Found(found, spent)
 
 
 def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: int) -> tuple[list[Ids], float]:
@@ -136,10 +136,10 @@ def unlike(texts: Sequence[Ids], most: int) -> list[Ids]:
     return found
 
 
-def check_varies(target: object, values: np.ndarray) -> None:
-    """Raises InputError where no text raises a target."""
-    finite = values[np.isfinite(values)]
-    if not len(finite):
+def check_varies(target: object, usual: np.ndarray, high: np.ndarray) -> None:
+    """Raises InputError where no text has a higher activation than usual ones."""
+    usual, high = usual[np.isfinite(usual)], high[np.isfinite(high)]
+    if not len(usual) or not len(high):
         raise InputError(f"{target} is not finite on any text tried; check the model's weights and dtype, and the weights of the target")
-    if finite.max() - np.median(finite) <= 1e-6 * max(1.0, abs(float(finite.max()))):
-        raise InputError(f"no text raises {target} above {finite.max():.4g}; give another target, a corpus or a larger budget")
+    if high.max() - np.median(usual) <= 1e-6 * max(1.0, abs(float(high.max()))):
+        raise InputError(f"no text raises {target} above {high.max():.4g}; give another target, a corpus or a larger budget")

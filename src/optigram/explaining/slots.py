@@ -96,8 +96,8 @@ class Patterns:
         low, rng, half = sorted(low, key=lambda pair: pair[1])[: 2 * NOTED], np.random.default_rng(self.seed), self.scale.level(FIRES, own)
         around = [(self._filling(rng, before), self._filling(rng, 2 - before)) for before in range(3)]
         texts = [(*core[:place], *before, word, *after, *core[place:]) for word, _ in low for before, after in around]
-        lowered = (self.judge.score(texts) < half).reshape(-1, len(around)).all(1)
-        return [pair for pair, always in zip(low, lowered, strict=True) if always][:NOTED]
+        values = self.judge.score(texts).reshape(-1, len(around))
+        return [pair for pair, row in zip(low, values, strict=True) if bool((row < half).all())][:NOTED]
 
     def _drawn(self, slots: Sequence[Sequence[tuple[int, float]]], open_: Sequence[bool], denied: set[int]) -> list[Ids]:
         """Different texts of words of the slots, with other words in gaps and around them, up to the length of the search's texts."""
