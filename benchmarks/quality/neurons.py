@@ -27,16 +27,17 @@ def setup(settings: Settings) -> tuple[Model, Settings]:
 
 def arms(objective: Objective, budget: float) -> Mapping[str, tuple[Objective, Method]]:
     """What is searched, and by which method; the first two are what the others are compared with."""
-    usual = method_named("coordinate", budget, attends=True)
+    usual, merged = method_named("coordinate", budget, attends=True), method_named("mcgcg", budget)
     assert isinstance(usual, Coordinate)
+    assert isinstance(merged, Gcg)
     without = dataclasses.replace(usual, relp=False)
     return {
         "coordinate (plain)": (objective.viewed("exact"), without),
         "gcg": (objective, Gcg()),
         "coordinate (no RelP)": (objective, without),
         "coordinate": (objective, usual),
-        "mcgcg": (objective, method_named("mcgcg", budget)),
-        "mcgcg (RelP)": (objective, dataclasses.replace(method_named("mcgcg", budget), relp=True)),
+        "mcgcg": (objective, merged),
+        "mcgcg (RelP)": (objective, dataclasses.replace(merged, relp=True)),
     }
 
 

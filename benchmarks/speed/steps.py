@@ -113,7 +113,7 @@ def _bare(objective: Objective) -> tuple[float, float]:
 
     def both() -> None:
         soft = hard[:SOFT].clone().requires_grad_()
-        torch.autograd.grad(sum(state[:, -1].sum() for state in model.read(soft, sites).values()), soft)
+        torch.autograd.grad(torch.stack([state[:, -1].sum() for state in model.read(soft, sites).values()]).sum(), soft)
 
     return least(forward) / HARD, least(both) / SOFT
 

@@ -40,7 +40,7 @@ def make_objective(
     Raises InputError for what the model cannot give.
     """
     contexts = _contexts(options) if isinstance(options, FindOptions) else []
-    if len(contexts) > 1:
+    if len(contexts) > 1 and isinstance(options, FindOptions):
         return _in_all(model, targets, options, contexts, length, exact)
     given = contexts[0] if contexts else options.template
     if re.search(SLOT, given or ""):
