@@ -124,10 +124,10 @@ def test_ctrl_c_raises_and_carries_what_was_found(tiny, monkeypatch):
     rounds = iter(range(100))
     score = loop.Objective.score
 
-    def interrupted(self, ids):
+    def interrupted(self, ids, owned=False):
         if next(rounds) == 12:
             raise KeyboardInterrupt
-        return score(self, ids)
+        return score(self, ids, owned)
 
     monkeypatch.setattr(loop.Objective, "score", interrupted)
     with pytest.raises(Interrupted) as error:

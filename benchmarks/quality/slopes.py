@@ -135,5 +135,5 @@ def kept(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]
     return [Result(told | {"better": int((ratios > 1).sum()), "worse": int((ratios < 1).sum()), "neurons": len(ratios)})]
 
 
-def _taken_anew(slopes: _Slopes, texts: Tensor, place: int, blend: Tensor | None = None) -> Tensor:
+def _taken_anew(slopes: _Slopes, texts: Tensor, place: int, blend: Tensor | None, changed: Tensor) -> Tensor:
     return slopes.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]

@@ -12,6 +12,7 @@ from optigram.errors import InputError
 from optigram.models.loading import save
 from optigram.report.html import _chosen as chosen
 from optigram.report.html import write_scan_report
+from optigram.report.scan_results import ScanResults
 from optigram.report.scan_tables import summary
 from optigram.scanning.examples import SPLITS
 from optigram.scanning.export.formats import export
@@ -47,7 +48,7 @@ def test_places_that_are_not_finite_are_counted_and_named_and_never_kept(tiny, b
         for name in ("highest", "lowest", "mean", "variance", "skewness", "kurtosis"):
             assert row[name] == pytest.approx(other[name], rel=1e-4, nan_ok=True)
         assert sum(row["histogram"]) == sum(other["histogram"])
-    for said in (summary(found), repr(found)):
+    for said in (summary(found), repr(ScanResults.load(tmp_path / "broken"))):
         assert "NaN or infinite" in said
     write_scan_report(found, tmp_path / "page.html", "a page")
     assert "activations are NaN or infinite and count nowhere, in documents such as" in (tmp_path / "page.html").read_text()
@@ -63,7 +64,7 @@ def test_large_values_have_finite_moments(tiny):
 def half_broken(tiny):
     """A model whose language path gives NaN on every text."""
     model = copy.deepcopy(tiny)
-    model.paths["language"].weight_hh_l0.data[:] = torch.nan
+    model.paths["language"].bias_hh_l0.data[:] = torch.nan
     return model
 
 

@@ -70,7 +70,7 @@ def _activation(func: Callable[..., Tensor], x: Tensor, *args: Any, **named: Any
 
 def _scaled(x: Tensor, value: Tensor) -> Tensor:
     """The value, as x times a constant."""
-    near = torch.where(x < 0, -SMALL, SMALL)
+    near = torch.where(x < 0, -SMALL, SMALL).to(x.dtype)
     whole = x.detach()
     return _with_gradient(value, x * (value.detach() / torch.where(whole.abs() < SMALL, near, whole)))
 

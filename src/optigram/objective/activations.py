@@ -79,8 +79,9 @@ class TargetGroup:
 
     `view` says how a latent counts that is off: "exact" as 0; "search" and "climb" as 0 less a millionth of its distance to the
     threshold, so that texts below the threshold have an order, and with the gradient of that distance, so that there is a way up;
-    "before" as the number before the threshold. In "climb" the neurons of an MLP that are not above 0 count likewise, by `pre`
-    [m q g], the columns of what they are computed from (-1: none): where they are off, their activation function is flat or falls.
+    "before" as the number before the threshold. In "climb" a neuron of an MLP that is not above 0 counts likewise, where it is a
+    target by itself, by `pre` [m q g], the columns of what it is computed from (-1: none): where it is off, its activation function
+    is flat or falls.
     """
 
     sources: tuple[Source, ...]

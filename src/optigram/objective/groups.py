@@ -150,8 +150,9 @@ def _affine_terms(model: Model, target: Target, view: View = "exact") -> list[_A
     """
     linear: dict[Source, _AffineTerm] = {}
     others: list[_AffineTerm] = []
+    raises = view == "climb" and len(target.terms) == 1 and target.pool != "mean"  # else values above 0 would not be exact
     for term in target.terms:
-        affine = _affine_term(model, term, view)
+        affine = _affine_term(model, term, raises)
         if affine is None:
             continue
         if not affine.linear:
@@ -180,12 +181,12 @@ def _normalisers(model: Model, target: Target) -> dict[_Normaliser, float]:
     return {one: weight for one, weight in found.items() if weight}
 
 
-def _affine_term(model: Model, term: Term, view: View) -> _AffineTerm | None:
+def _affine_term(model: Model, term: Term, raises: bool) -> _AffineTerm | None:
     """A term as an affine one; None for a function."""
     device = model.embedding.device
     match term.readout:
         case Unit(index) | LogProb(index):
-            return _unit(model, term, index, view)
+            return _unit(model, term, index, raises)
         case Direction(vector=vector):
             return _AffineTerm(Source(term.site), vector.float().to(device), 0.0, term.weight)
         case Latent(_, index, autoencoder):
@@ -197,13 +198,13 @@ def _affine_term(model: Model, term: Term, view: View) -> _AffineTerm | None:
     return None
 
 
-def _unit(model: Model, term: Term, index: int, view: View) -> _AffineTerm:
+def _unit(model: Model, term: Term, index: int, raises: bool) -> _AffineTerm:
     site, device = model.sites[term.site], model.embedding.device
     if site.linear is None:
         row = torch.zeros(site.width, device=device)
         row[index] = 1
-        raises = view == "climb" and term.weight > 0
-        return _AffineTerm(Source(term.site), row, 0.0, term.weight, pre=tuple((Source(pre), index) for pre in site.pre) if raises else ())
+        pre = tuple((Source(pre), index) for pre in site.pre) if raises and term.weight > 0 else ()
+        return _AffineTerm(Source(term.site), row, 0.0, term.weight, pre=pre)
     row, bias = site.linear.weight[index].detach().float().to(device), float(site.linear.bias[index])
     cap = torch.inf if site.linear.softcap is None else site.linear.softcap
     return _AffineTerm(Source(site.linear.source), row, bias, term.weight, cap=cap)
