@@ -16,7 +16,7 @@ from optigram.shapes import Float
 
 NEAR, STEEP = 32, 64  # words tried at a place: those nearest by embedding, and those that the gradient ranks highest
 PER_KIND = 3  # contrasts of a kind
-ALIKE, COMPARED, TRIED = 0.6, 8, 512  # words in common with one of so many high texts; n-grams judged
+ALIKE, COMPARED, TRIED = 0.6, 8, 512  # share of words in common; high texts compared with; n-grams judged
 SAMPLED = 4096  # n-grams compared by embedding
 SILENT = 0.25  # share of the maximum below which a near miss is silent
 ORDERS = 720  # orders of a text that are judged at most

@@ -123,7 +123,7 @@ class Pattern:
                 yield text, found
 
     def draw(self, vocabulary: Vocabulary, count: int, seed: int = 0) -> list[str]:
-        """`count` texts drawn evenly from the words of the slots, without words in gaps; fewer if there are not so many."""
+        """`count` texts drawn evenly from the words of the slots, without words in gaps; fewer if fewer differ."""
         known = {word: id_ for id_, word in reversed(list(enumerate(vocabulary.tokens)))}
         rng, found = np.random.default_rng(seed), dict[tuple[str, ...], None]()
         for _ in range(4 * count):

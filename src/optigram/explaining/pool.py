@@ -21,7 +21,7 @@ from optigram.text.overlap import KnownTexts
 
 APART = 0.6  # largest share of words that two texts of the pool have in common
 DEEP, MOST_PLACES, TOP_PLACES = 1024, 96, 32  # best n-grams of the corpus; places kept of them, and of the highest ones
-ROUNDS, OF_ROUND, LISTED = 6, 4, 64  # searches, each without words of those before; texts kept of each, of so many
+ROUNDS, OF_ROUND, LISTED = 6, 4, 64  # searches, each without words of those before; texts kept of each; texts they are chosen from
 STARTS = 16  # corpus n-grams that a search starts from
 USUAL = 256  # n-grams whose median is the base
 SAMPLED, ENOUGH = 4096, 16  # random n-grams that are judged; high ones among them that are enough
