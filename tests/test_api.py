@@ -82,6 +82,18 @@ WRONG = {
     "an option by position": (lambda model: og.find(model, "visual:dog", "gbl"), "expected keyword arguments after the targets, got 'gbl'"),
     "a budget in words": (lambda model: og.find(model, "visual:dog", budget="much"), "budget: expected a valid number"),
     "a budget of nothing": (lambda model: og.find(model, "visual:dog", budget=0), "budget: expected more than 0, got 0"),
+    "lengths that shrink": (
+        lambda model: og.find(model, "visual:dog", length="5-3"),
+        "length: expected a range from short to long, such as 3-5",
+    ),
+    "lengths of three": (
+        lambda model: og.find(model, "visual:dog", length=(1, 2, 3)),
+        "length: expected a whole number of words, or a range",
+    ),
+    "a length in words": (lambda model: og.find(model, "visual:dog", length="many"), "a whole number of words, or a range such as 3-12"),
+    "lengths beside slots": (lambda model: og.find(model, "visual:dog", length="3-4", template="a {2}", by="random"), "one slot"),
+    "lengths of a front": (lambda model: og.find(model, "visual:dog", length="3-4", front=True, by="random"), "give one length"),
+    "lengths of concepts": (lambda model: og.concepts(model, "visual:dog", length="3-4"), "length: expected a valid integer"),
     "a length of nothing": (lambda model: og.find(model, "visual:dog", length=0), "length: expected at least 1, got 0"),
     "an unknown method": (lambda model: og.find(model, "visual:dog", by="gumble"), "unknown method 'gumble'"),
     "a method that is a number": (lambda model: og.find(model, "visual:dog", by=3), "by: expected method names or Method objects, not 3"),
@@ -161,3 +173,54 @@ def test_a_loaded_model_of_half_precision_is_searched_as_it_is(tmp_path, monkeyp
     )
     monkeypatch.chdir(tmp_path)
     assert len(og.find("half_model:model", "mlp_act.0:7", **asked)) == 1
+
+
+def test_lengths_are_a_range_and_the_shortest_text_near_the_best_is_marked(tiny, tmp_path):
+    found = og.find(
+        tiny, ["visual:dog", "-language:a"], by=["random", "auto"], corpus=TEXTS, length=(2, 4), budget=120, out=tmp_path / "run"
+    )
+    assert found.settings["length"] == "2-4"
+    for key in {(record.target, record.method) for record in found}:
+        rows = [record for record in found if (record.target, record.method) == key]
+        assert sorted(record.words for record in rows) == [2, 3, 4]
+        assert [record.rank for record in rows] == [1, 2, 3]
+        assert [record.activation for record in rows] == sorted((record.activation for record in rows), reverse=True)
+        near = [record for record in rows if record.activation >= rows[0].activation - 0.01 * abs(rows[0].activation)]
+        assert [record for record in rows if "shortest" in record.notes] == [min(near, key=lambda record: record.words)]
+        assert {record.forwards for record in rows} == {rows[0].forwards}
+        assert rows[0].forwards + rows[0].backwards <= 120
+        assert [bool(record.trace) for record in rows] == [True, False, False]
+        for record in rows:
+            assert og.score(tiny, record.target, record.text).best.activation == pytest.approx(record.activation, abs=1e-5)
+    assert [vars(record) for record in og.open(tmp_path / "run")] == [vars(record) for record in found]
+    again = og.find(tiny, "visual:dog", by="auto", corpus=TEXTS, length="2-4", budget=120)
+    assert [vars(record) | {"seconds": 0, "notes": 0} for record in again] == [
+        vars(record) | {"seconds": 0, "notes": 0} for record in found.filter(target="visual:dog", method="auto")
+    ]
+
+
+def test_longer_texts_begin_from_the_best_of_one_word_less(tiny):
+    from optigram.methods import Corpus
+
+    class First:  # scores the texts that it begins from, and ends
+        patience, ends, batch, seen = None, True, 1, []
+
+        def cost(self, budget):
+            return budget
+
+        def with_block(self, texts):
+            return self
+
+        def probe(self):
+            return self
+
+        def propose(self, objective, seed, start=None):
+            self.seen.append(start)
+            yield from Corpus("some", objective.lexicon[:4, None].expand(4, objective.length).numpy()).propose(objective, seed)
+
+    first = First()
+    found = og.find(tiny, "visual:dog", by=first, length="2-3", budget=100)
+    assert first.seen[0] is None
+    (short,) = (record for record in found if record.words == 2)
+    for text in first.seen[1][0].tolist():
+        assert any([*text[:place], *text[place + 1 :]] == list(short.ids) for place in range(3))

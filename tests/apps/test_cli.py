@@ -39,6 +39,13 @@ def test_find_prints_a_table_with_the_ratio_to_corpus_search(run, folder, corpus
     assert "/ crp" in out
 
 
+def test_a_range_of_lengths_shows_each_and_marks_the_shortest_near_the_best(run, folder, corpus):
+    code, out, _ = run("find", folder, "visual:dog", "--by", "random", "--length", "1-3", "--corpus", corpus, "--budget", 60, "--quiet")
+    assert code == 0
+    assert out.count("shortest within 1%") == 1
+    assert len(out.splitlines()) == 1 + 3
+
+
 def test_find_writes_records_that_score_repeats_in_a_new_process(run, folder, corpus, tmp_path):
     out_folder = tmp_path / "run"
     common = (
@@ -145,7 +152,8 @@ BAD = {
     "empty corpus": (("visual:dog", "--corpus", "EMPTY"), "is empty"),
     "binary corpus": (("visual:dog", "--corpus", "BINARY"), "binary"),
     "short captions": (("visual:dog", "--corpus", "CORPUS", "--length", "40"), "smaller --length"),
-    "length 0": (("visual:dog", "--corpus", "CORPUS", "--length", "0"), "--length: expected at least 1, got 0"),
+    "length 0": (("visual:dog", "--corpus", "CORPUS", "--length", "0"), "--length: expected at least 1, got '0'"),
+    "length 5-3": (("visual:dog", "--corpus", "CORPUS", "--length", "5-3"), "--length: expected a range from short to long"),
     "budget 0": (("visual:dog", "--corpus", "CORPUS", "--budget", "0"), "more than 0"),
     "top 0": (("visual:dog", "--corpus", "CORPUS", "--top", "0"), "--top: expected at least 1, got 0"),
     "unwritable folder": (("visual:dog", "--corpus", "CORPUS", "--out", "CORPUS/below"), "cannot write"),

@@ -11,7 +11,7 @@ from rich.text import Text
 from optigram.optimize.baseline import BASELINE
 from optigram.report.colours import INK, shade
 from optigram.report.escape import Word
-from optigram.runs.records import Record
+from optigram.runs.records import SHORTEST, Record
 from optigram.study.evidence import Evidence, Heat
 
 COST = "forward-equivalents"  # heading of a record's total cost
@@ -31,6 +31,9 @@ def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) ->
     table.add_column("neuron", overflow="fold")
     table.add_column("method")
     table.add_column("text", overflow="fold")
+    lengths = {record.words for record in records}
+    if len(lengths) > 1:
+        table.add_column("words", justify="right")
     for name in ("activation", *[f"/ {BASELINE}"] * bool(baseline), *["nats per token"] * surprised, COST):
         table.add_column(name, justify="right")
     for target in dict.fromkeys(record.target for record in records):
@@ -38,13 +41,19 @@ def ngram_table(records: Sequence[Record], evidence: Sequence[Evidence] = ()) ->
         best = max(record.activation for record in rows)
         for number, record in enumerate(rows):
             style = "bold" if record.activation == best else ""
-            numbers = [Text(f"{record.activation:.3f}", style)]
+            numbers = [Text(_words(record))] if len(lengths) > 1 else []
+            numbers.append(Text(f"{record.activation:.3f}", style))
             numbers += [Text(ratio(record.activation, baseline.get(target)), style)] if baseline else []
             numbers += [Text("" if record.surprisal is None else f"{record.surprisal:.2f}")] if surprised else []
             numbers.append(Text(f"{record.total_forwards:,.0f}" if record.rank == 1 else ""))
             names = Text(target if number == 0 else "", style), Text(record.method, style)
             table.add_row(*names, _WholeText(record, heat_of(record)), *numbers, end_section=number == len(rows) - 1)
     return table
+
+
+def _words(record: Record) -> str:
+    """How many words a text has, with a mark on the shortest that is within 1% of the best."""
+    return f"shortest within 1%: {record.words}" if SHORTEST in record.notes else str(record.words)
 
 
 @dataclass(frozen=True)

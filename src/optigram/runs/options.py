@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from optigram.errors import InputError, nearest
 
 MOST_WORDS, MOST_TEXTS, MOST_SEED, MOST_PRICE = 10_000, 100_000, 2**63 - 1, 1e30  # more is a mistake, or does not fit into the records
+MOST_LENGTHS = 50  # of a range: each is a search
 LENGTH = 5  # free words, where neither the length nor the template says how many
 PLAIN = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "more than", "less than": "under"}
 CONCEPT_BUDGET = 6000.0  # forward-equivalents of the searches for concepts
@@ -35,8 +36,32 @@ def _words(value: Any) -> Any:
     return (value,) if isinstance(value, str) else () if value is None else value
 
 
+def _lengths(value: Any) -> Any:
+    """A number of words, or a range such as "3-12", which (3, 12) is too; a range of one length is that number."""
+    if value is None:
+        return None
+    least, dash, most = value.partition("-") if isinstance(value, str) else (value, "", value)
+    pair = [*value] if isinstance(value, list | tuple) else [least, most if dash else least]
+    try:
+        first, last = (int(one) if isinstance(one, str) else one for one in pair)
+    except ValueError:
+        raise ValueError("a whole number of words, or a range such as 3-12") from None
+    if any(isinstance(one, bool) or not isinstance(one, int) for one in (first, last)):
+        raise ValueError("a whole number of words, or a range such as 3-12")
+    if min(first, last) < 1:
+        raise ValueError("at least 1")
+    if max(first, last) > MOST_WORDS:
+        raise ValueError(f"at most {MOST_WORDS}")
+    if last < first:
+        raise ValueError(f"a range from short to long, such as {last}-{first}")
+    if last - first >= MOST_LENGTHS:
+        raise ValueError(f"a range of at most {MOST_LENGTHS} lengths")
+    return first if first == last else f"{first}-{last}"
+
+
 Names = Annotated[tuple[Any, ...], BeforeValidator(_methods)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Lengths = Annotated[str | int | tuple[int, int] | None, BeforeValidator(_lengths)]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 Options = TypeVar("Options", bound="ObjectiveOptions")
@@ -93,6 +118,9 @@ class ObjectiveOptions(BaseModel):
 class FindOptions(ObjectiveOptions):
     """All options of `find`: those of the objective, and how to search."""
 
+    length: Lengths = _option(  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: what reads one length reads no range
+        None, "number of free words, or a range such as 3-12: texts grow from short to long", "Text", shown="as the template says, or 5"
+    )
     contexts: Words = _option((), "a template, or a file of one per line, that the text must serve too; repeatable", "Text")
     over: Literal["mean", "min"] = _option("mean", "what is maximised of the activations in several contexts", "Text")
     by: Names = _option(("auto",), "search methods, separated by commas: auto, crp, gbl, gbl:faithful, crp+coordinate, ...", "Search")
@@ -111,6 +139,14 @@ class FindOptions(ObjectiveOptions):
     seed: int = _option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
     no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
+
+    @property
+    def lengths(self) -> range | None:
+        """The lengths of a range, short to long; None where one length is asked for, or none."""
+        if not isinstance(self.length, str):
+            return None
+        first, last = map(int, self.length.split("-"))
+        return range(first, last + 1)
 
 
 class ConceptOptions(ObjectiveOptions):

@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 from optigram.files import written_whole
 
 CORPUS_SECONDS = "corpus_seconds"  # and the part of `seconds` that was spent on it
+SHORTEST = "shortest"  # the note on the shortest text that is within 1% of the best, of texts of several lengths
 CORPUS_FORWARDS = "corpus_forwards"  # the note on what the corpus search cost that a search started from
 
 COLUMNS = {
@@ -49,7 +50,8 @@ class Record:
     for this target, without the corpus search that it started from; `total_forwards` and `seconds` count that too.
     `notes` are what the method recorded of its best text, such as the mean `cosine` to the nearest words or the `soft` value, what it
     had at its end (`soft_at_end`, and `hard_at_end`: the discrete text of that), and remarks on each text: the `preactivation` of an
-    autoencoder's latent, or the activation in the precision of the search (`searched`). `arm` is the part of a study that the record
+    autoencoder's latent, the activation in the precision of the search (`searched`), or that a text is the `shortest` within 1% of the
+    best, where lengths are a range. `arm` is the part of a study that the record
     belongs to. `trace` holds [forward-equivalents, activation, value] at every improvement of the value (activation less penalties) and
     at the end of the search, for rank 1 only. `arm` and `trace` are in Parquet only.
     """
@@ -74,6 +76,11 @@ class Record:
     trace: Sequence[Sequence[float]] = field(default_factory=list)
     whole: str = ""
     free: Sequence[Sequence[int]] = field(default_factory=list)
+
+    @property
+    def words(self) -> int:
+        """How many free words the text has; 0 where the record does not say which they are."""
+        return len(self.free)
 
     @property
     def corpus_forwards(self) -> float:

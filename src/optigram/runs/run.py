@@ -17,6 +17,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.cache import Cache
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
+from optigram.runs.lengths import run_lengths
 from optigram.runs.objective import make_objective, remarks
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import DENSE, LARGE, SPARSE, Plan, reads_corpus
@@ -33,12 +34,16 @@ _MOST = 8  # texts of a target
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run before its search: everything that could be wrong with it has been checked."""
+    """A run before its search: everything that could be wrong with it has been checked.
+
+    Where lengths are a range, `objective` is that of the shortest texts, and `longer` are those of the others.
+    """
 
     objective: Objective
     options: FindOptions
     corpus: Corpus | None
     start: Any
+    longer: tuple[Objective, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,7 +69,7 @@ class Prepared:
             raise InputError(f"expected front or n, got front with n={options.n}; the Pareto front has as many texts as it has")
         for by in options.by:
             chains.Chain.parse(by)
-        objective = make_objective(model, targets, options, exact=exact)
+        objective, *longer = _objectives(model, targets, options, exact)
         cache = None if options.no_cache else Cache.usual()
         for told in open_corpus(options.seen_in).remarks if isinstance(options.seen_in, str | Path) else ():
             remark(told)
@@ -82,19 +87,35 @@ class Prepared:
             words = len(objective.lexicon)
             remark(f"{DENSE} runs as {SPARSE}, over a shortlist of words at each position, for there are over {LARGE:,} words ({words:,})")
         start = None if options.start is None else _starts_from_scan(options.start, objective)
-        return cls(objective, options, corpus, start)
+        return cls(objective, options, corpus, start, tuple(longer))
 
     def run(self, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
         """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then."""
         objective, options = self.objective, self.options
-        results = list(run_methods(objective, options, self.corpus, self.start, watch))
+        if self.longer:
+            results = list(run_lengths([objective, *self.longer], options, self.corpus, self.start, watch))
+        else:
+            results = list(run_methods(objective, options, self.corpus, self.start, watch))
         for one in results:
             if one.broken:
                 what = "check the model's weights and dtype, and the weights of the target"
                 remark(f"{one.method}: {one.broken} scores were NaN or infinite and were left out; {what}")
             if one.interrupted:
-                remark(f"{one.method}: interrupted; kept {len(one.records)} of {len(objective.targets) * options.n} texts")
+                asked = len(objective.targets) * options.n * (1 + len(self.longer))
+                remark(f"{one.method}: interrupted; kept {len(one.records)} of {asked} texts")
         return results
+
+
+def _objectives(model: Model, targets: Any, options: FindOptions, exact: Callable[[], Model] | None) -> list[Objective]:
+    """The objective of each length that is asked for, short to long."""
+    if options.lengths is None:
+        return [make_objective(model, targets, options, exact=exact)]
+    if options.front:
+        raise InputError(f"expected front or a range of lengths, got front with length={options.length}; give one length")
+    one = options.model_copy(update={"length": None})
+    if (fixed := make_objective(model, targets, one).template.length) is not None:
+        raise InputError(f"expected a template of one slot {{}} for lengths {options.length}, got one of {fixed} words; leave --length out")
+    return [make_objective(model, targets, one, length, exact) for length in options.lengths]
 
 
 def _readable(corpus: Corpus, model: Model) -> bool:
