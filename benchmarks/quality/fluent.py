@@ -2,7 +2,7 @@
 
 All n-grams are scored once in bfloat16. From each neuron's best down they are scored again in float32, and their surprisal is computed,
 until 16 are within the bound: the first is what corpus search has to offer, and all are where the searches begin. A search runs in
-bfloat16 and ends with a final float32 re-scoring. A text costs one forward-equivalent, its surprisal another.
+bfloat16 and ends with a final float32 re-scoring. One forward gives a text's activation and its surprisal.
 """
 
 import functools
@@ -17,11 +17,12 @@ from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Settings, Unit, by_method, objective_of, open_corpus, open_model
 from torch import Tensor
 
-from optigram.methods import method_named
+from optigram.methods import Corpus
 from optigram.models.base import Model
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget, search
+from optigram.runs.plan import Plan
 from optigram.study import statistics
 from optigram.text.lexicon import lexicon
 from optigram.text.ngrams import NGrams
@@ -124,7 +125,9 @@ def fluent(contest: Contest, unit: Unit, seed: int) -> list[Result]:
 
 
 def _searched(objective: Objective, unit: Unit, begin: list[_Found], seed: int) -> tuple[_Found, float]:
-    method = method_named(unit["method"], unit["budget"] / objective.passes, objective.model.attends)
+    read = Corpus("within the bound", np.array([row.ids for row in begin]))
+    method = Plan.of(unit["method"], objective, read, unit["budget"]).method
+    assert method is not None
     start = torch.tensor([[row.ids for row in begin]])
     (found,) = search(objective, method, Budget(forwards=unit["budget"]), seed, KEPT, start=start).found
     assert found is not None

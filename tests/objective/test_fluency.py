@@ -8,13 +8,14 @@ import torch
 from test_imaginet import gru_by_hand
 
 from optigram.errors import InputError
-from optigram.methods import Corpus
+from optigram.methods import Coordinate, Corpus
 from optigram.methods import paper as presets
+from optigram.methods.combinators import Watched
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.objective.scores import SoftText
-from optigram.optimize.search import search
+from optigram.optimize.search import Budget, search
 from optigram.targets.target import resolve
 from optigram.text.template import Template
 from optigram.text.vocabulary import Vocabulary
@@ -117,6 +118,42 @@ def test_the_band_keeps_texts_within_it():
     inside = (scores.surprisal >= 2) & (scores.surprisal <= 4)
     assert 0 < inside.sum() < len(TEXTS)
     assert torch.equal(scores.value, scores.activation.masked_fill(~inside, -torch.inf))
+
+
+@pytest.mark.parametrize(("template", "prefix"), [("{}", (0,)), ("{}", ()), (" a{2} dog{1},", (0,))])
+def test_a_words_surprisal_is_exact_given_the_words_before_it(template, prefix):
+    toy = Toy(prefix=prefix)
+    objective = judged(toy, template, weight=0.0, band=(0.0, 4.0))
+    assert objective.most_surprisal == 4
+    texts, words = torch.tensor([TEXTS]), objective.lexicon
+    last = texts[:, :, None].repeat(1, 1, len(words), 1)
+    last[..., 2] = words
+    whole = objective.score(last.flatten(1, 2)).surprisal.view(1, len(TEXTS), len(words))
+    objective.cost = Cost.at_zero(1)
+    own = objective.word_surprisal(texts, 2)
+    if template == "{}":  # nothing that is counted comes after the word
+        torch.testing.assert_close(own - own[..., :1], whole - whole[..., :1], atol=1e-5, rtol=1e-4)
+    inputs = objective.template.fill(TEXTS[1])
+    place = [at for at, id_ in enumerate(objective.template.fill([-1] * 3)) if id_ < 0][2]
+    logits = toy.logits(inputs)[place - 1]
+    counted = sum(objective._surprisal.counted)
+    np.testing.assert_allclose(own[0, 1], -torch.tensor(logits).log_softmax(-1)[words] / counted, atol=1e-5)
+    assert float(objective.cost.spent[0]) == pytest.approx(len(TEXTS) * place / len(inputs))
+    if not prefix:  # the first word has nothing before it, and is not counted
+        assert not objective.word_surprisal(texts, 0).any()
+
+
+def test_within_a_bound_coordinate_ascent_tries_words_that_keep_it():
+    """The toy's words follow each other with very different probabilities: without the price fewer of the texts tried are allowed."""
+    inside = []
+    for most in (2.2, 100.0):
+        objective, tried = judged(Toy(), weight=0.0, band=(0.0, most)), []
+        start = torch.tensor([[TEXTS[1]]])
+        method = Watched(Coordinate(2, 3, blend=0), lambda number, proposal, scores, tried=tried: tried.append(scores.surprisal))
+        search(objective, method, Budget(forwards=300), start=start)
+        inside.append(float((torch.cat(tried[3:], 1) <= 2.2).float().mean()))
+    assert inside[0] > inside[1] + 0.1
+    assert judged(Toy(), weight=0.0, band=(2.0, np.inf)).most_surprisal is None
 
 
 def test_a_weight_makes_texts_less_surprising_and_the_band_holds_what_is_kept():

@@ -16,11 +16,13 @@ from optigram.methods.moves import initial_texts, standardised, swap_words, top_
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
-from optigram.objective.scores import SoftText
+from optigram.objective.scores import Scores, SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
+PRICE, STEP = 3.0, 1.3  # of a nat per token, in deviations of the gradient: at first, and the factor by which it rises or falls
+CHEAPEST, DEAREST = 0.1, 100.0
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
@@ -36,7 +38,8 @@ class Coordinate:
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
     the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
-    model gives both.
+    model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, at a price that is
+    adapted until about half of the texts tried are within the bound.
     """
 
     chains: int = 4
@@ -78,14 +81,16 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         values = (yield Proposal(texts)).value
+        price = torch.full_like(values[:, :1], PRICE, dtype=torch.float32)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at, slopes)
-            scores = (yield Proposal(swap_words(texts, place, words).flatten(1, 2))).value.view(words.shape)
-            best, which = scores.max(dim=2)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes, price)
+            told = yield Proposal(swap_words(texts, place, words).flatten(1, 2))
+            price = _adapted(price, told, objective)
+            best, which = told.value.view(words.shape).max(dim=2)
             better = best > values
             texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
@@ -105,6 +110,7 @@ class Coordinate:
         streams: Streams,
         window: Int[Tensor, "k c"],
         slopes: "_Slopes",
+        price: Float[Tensor, "k 1"],
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
@@ -114,6 +120,8 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
+        if objective.most_surprisal is not None:
+            slope = standardised(slope) - price[..., None] * objective.word_surprisal(texts, place)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
@@ -134,6 +142,14 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
+
+
+def _adapted(price: Float[Tensor, "k 1"], tried: Scores, objective: Objective) -> Float[Tensor, "k 1"]:
+    """The price of surprisal of each target: higher where more than half of the texts tried are above the bound, else lower."""
+    if objective.most_surprisal is None or tried.surprisal is None:
+        return price
+    above = (tried.surprisal > objective.most_surprisal).float().mean(1, keepdim=True) > 0.5
+    return torch.where(above, price * STEP, price / STEP).clamp(CHEAPEST, DEAREST)
 
 
 class _Best(NamedTuple):

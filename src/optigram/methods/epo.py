@@ -39,8 +39,8 @@ class Epo:
     at its own penalty, of all parents and children. Every `restart` rounds, except the first, all slots continue from
     the best text at one penalty, `collapse` times a random number from 1 to `stricter`.
 
-    The published code scores the children of one slot at the penalty of another, restarts at once, and draws the number
-    without using it. With its 32 children per slot, the same budget buys fewer rounds.
+    The published code takes the gradient of one slot at the penalty of another (it selects at the right ones), restarts at once, and
+    draws the number without using it. With its 32 children per slot, the same budget buys fewer rounds.
     """
 
     slots: int = 8

@@ -91,6 +91,10 @@ class Contexts(Objective):
         """Logits of the words at each free position, the mean over contexts."""
         return torch.stack([part.expected(ids) for part in self.parts]).mean(0)
 
+    def word_surprisal(self, ids: Int[Tensor, "k1 c t"], place: int) -> Float[Tensor, "k1 c v"]:
+        """As `Objective.word_surprisal`, in the context where the word is most surprising."""
+        return torch.stack([part.word_surprisal(ids, place) for part in self.parts]).amax(0)
+
     def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
         """The surprisal of texts under the second language model, the mean over contexts."""
         given = [value for part in self.parts if (value := part.second_opinion(ids)) is not None]

@@ -265,6 +265,23 @@ class Objective:
         self.cost.charge(forwards=float(ids.shape[1]))
         return self._surprisal.next_words(self._whole(ids))
 
+    @property
+    def most_surprisal(self) -> float | None:
+        """The most nats per token that a text may have, if there is such a bound and a language model with the same tokens."""
+        if self._surprisal is None or not self._surprisal.same_tokens or self._surprisal.band[1] == float("inf"):
+            return None
+        return self._surprisal.band[1]
+
+    def word_surprisal(self, ids: Int[Tensor, "k1 c t"], place: int) -> Float[Tensor, "k1 c v"]:
+        """What each word of `lexicon` at one free position of texts would add to their nats per token, given the words before it.
+
+        Needs a language model with the same tokens. Only what stands before the position is read and charged.
+        """
+        assert self._surprisal is not None
+        nats, share = self._surprisal.of_word(self._whole(ids), place)
+        self.cost.charge(forwards=ids.shape[1] * share)
+        return nats
+
     def second_opinion(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c"] | None:
         """The surprisal of texts under the second language model, if there is one. Not charged."""
         if self.fluency is None or self.fluency.second is None:

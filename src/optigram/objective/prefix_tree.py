@@ -50,7 +50,7 @@ def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[
     counts = torch.bincount(owners)
     rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
     begin = torch.zeros_like(counts)
-    for size, blocks in zip(sizes, blocks_of(counts, sizes), strict=True):
+    for size, blocks in zip(sizes, _blocks_of(counts, sizes), strict=True):
         end = begin + blocks * size
         rows = torch.nonzero((rank >= begin[owners]) & (rank < end[owners])).flatten()
         for part in rows.split(size) if len(rows) else ():
@@ -58,7 +58,7 @@ def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[
         begin = end
 
 
-def blocks_of(counts: Int[Tensor, "*k"], sizes: Sequence[int]) -> list[Int[Tensor, "*k"]]:
+def _blocks_of(counts: Int[Tensor, "*k"], sizes: Sequence[int]) -> list[Int[Tensor, "*k"]]:
     """How many blocks of each size these numbers of rows take: a block that is more than half full is preferred to smaller ones."""
     found = []
     for size in sizes:
@@ -82,7 +82,7 @@ def cheapest_ends(step: Step, counts: Int[Tensor, "k e"], ends: Sequence[int]) -
     are calls, the tokens in their blocks, and the tokens in the caches that they take over: nothing is timed.
     """
     distinct, which = np.unique(counts.cpu().numpy(), axis=0, return_inverse=True)
-    per_size = [part.numpy() for part in blocks_of(torch.from_numpy(distinct), step.blocks)]
+    per_size = [part.numpy() for part in _blocks_of(torch.from_numpy(distinct), step.blocks)]
     calls, texts = np.sum(per_size, 0), np.tensordot(step.blocks, per_size, 1)
     begins = np.array([0, *ends[:-1]])
     best, before = np.zeros((len(distinct), len(ends) + 1)), np.zeros((len(distinct), len(ends)), dtype=int)

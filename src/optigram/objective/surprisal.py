@@ -79,12 +79,15 @@ class _LanguageModel:
         with torch.no_grad():
             return in_blocks(lambda rows: self.of_states(self.states(self.model.embedding[rows]), rows, places), ids, ROWS)
 
-    def scores_after(self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"]) -> Float[Tensor, "n p v"]:
-        """Scores of `words` as the token after each of the positions `places` of texts [n s], without a gradient."""
+    def scores_after(
+        self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"] | None = None
+    ) -> Float[Tensor, "n p v"]:
+        """Scores of `words` (None: all) as the token after each of the positions `places` of texts [n s], without a gradient."""
 
         def run(rows: Tensor) -> Tensor:
             states = self.states(self.model.embedding[rows])
-            return torch.stack([self._scores(states[:, place])[:, words] for place in places], dim=1)
+            told = [self._scores(states[:, place]) for place in places]
+            return torch.stack(told if words is None else [scores[:, words] for scores in told], dim=1)
 
         with torch.no_grad():
             return in_blocks(run, ids, ROWS)
@@ -170,6 +173,18 @@ class Surprisal:
             scores[:, 0] = 0
         return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
+    def of_word(self, inputs: Int[Tensor, "k1 c s"], free: int) -> tuple[Float[Tensor, "k1 c v"], float]:
+        """What each of `words` at a free position would add to the nats per token of texts; 0 where the position is not counted.
+
+        With the share of a text's forward that it takes: only the tokens before the position are read.
+        """
+        place = [at for at, piece in enumerate(layout(self.pieces)) if piece is None][free]
+        if not self.counted[place]:
+            return torch.zeros(*inputs.shape[:2], len(self.words), device=inputs.device), 0.0
+        scores = self.language.scores_after(inputs[..., :place].flatten(0, 1), [place - 1])[:, 0]
+        nats = self.per_token(scores.logsumexp(-1, keepdim=True) - scores[:, self.words])
+        return nats.view(*inputs.shape[:2], -1), place / inputs.shape[2]
+
     @property
     def source(self) -> str:
         """The site whose states the language model's scores are computed from."""
@@ -179,7 +194,7 @@ class Surprisal:
         """Nats per token of discrete texts with these states at `source`."""
         return self.language.of_states(states, ids, [place for place, counted in enumerate(self.counted) if counted])
 
-    def per_token(self, nats: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def per_token(self, nats: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """The mean of the nats of all counted tokens, given their sum."""
         return nats / sum(self.counted)
 

@@ -35,9 +35,9 @@ SLOT = re.compile(r"\{\d{6,}\}")  # more words than a slot may have
 def make_objective(
     model: Model, targets: Any, options: ObjectiveOptions, length: int | None = None, exact: Callable[[], Model] | None = None
 ) -> Objective:
-    """The objective that options ask for. `length` overrides theirs; `exact` gives the model in float32 after a search in `dtype`.
+    """The objective that options ask for. `length` overrides theirs, and each of a range needs it.
 
-    Raises InputError for what the model cannot give.
+    `exact` gives the model in float32 after a search in `dtype`. Raises InputError for what the model cannot give.
     """
     contexts = _contexts(options) if isinstance(options, FindOptions) else []
     if len(contexts) > 1 and isinstance(options, FindOptions):
@@ -50,7 +50,7 @@ def make_objective(
     seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
     asked = resolve(targets, model)
-    words = next(found for found in (length, options.length, template.length, LENGTH) if found is not None)
+    words = next(found for found in (length, _one(options.length), template.length, LENGTH) if found is not None)
     objective = Objective(
         model,
         asked,
@@ -89,12 +89,17 @@ def _in_all(
     """The objective of texts in several contexts, which all have the same number of free words."""
     parsed = [Template.parse(context, model.vocabulary, options.chat) for context in contexts]
     words = next(
-        (found for found in (length, options.length, *(template.length for template in parsed)) if found is not None),
+        (found for found in (length, _one(options.length), *(template.length for template in parsed)) if found is not None),
         LENGTH,
     )
     made = [options.model_copy(update={"template": context, "contexts": (), "length": words}) for context in contexts]
     asked = resolve(targets, model)
     return Contexts([make_objective(model, asked, one, exact=exact) for one in made], options.over)
+
+
+def _one(length: Any) -> int | None:
+    """The length that options ask for; None for a range, whose lengths are given one by one."""
+    return length if isinstance(length, int) else None
 
 
 def _sites_of(targets: Sequence[Target]) -> list[str]:
