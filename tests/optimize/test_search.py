@@ -1,10 +1,15 @@
+import copy
 from dataclasses import dataclass
 
 import pytest
 import torch
+from tiny_models import pretrained, tokenizer
 
+import optigram as og
 from optigram.errors import InputError
-from optigram.methods import Proposal, Random
+from optigram.methods import Proposal, Random, method_named
+from optigram.models.imaginet import Imaginet, Sizes
+from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget, search
@@ -137,3 +142,25 @@ def test_a_batch_holds_no_copies(tiny, monkeypatch):
     search(Objective(tiny, "visual:dog", 3), Random(4), Budget(rounds=2))
     search(Objective(tiny, ["visual:dog", "visual:cat"], 3), Random(4), Budget(rounds=1))
     assert scored == [(1, True), (1, True), (2, True)]
+
+
+@pytest.fixture(scope="module")
+def wordy():
+    """A recurrent model of 200 words and a transformer, so that rounds have all the candidates that they may."""
+    torch.manual_seed(0)
+    words = tuple(f"w{number}" for number in range(200))
+    return Imaginet(words, ("cat",), Sizes(8, 8, 1), name="wordy").eval().requires_grad_(False), og.load(
+        pretrained("gpt2"), tokenizer("bpe")
+    )
+
+
+@pytest.mark.parametrize("by", ["coordinate", "beam", "gcg", "mcgcg", "genetic", "random", "epo"])
+def test_no_method_spends_more_than_its_budget(wordy, by):
+    """A text's surprisal by another model costs a second forward; epo begins with texts that a language model says."""
+    for model, target in zip(wordy, ("visual:cat", "mlp_act.0:7"), strict=True):
+        for fluency in (None, Fluency(band=(0.0, 9.0), model=copy.copy(model))):
+            objective = Objective(model, target, 4, fluency=fluency)
+            for budget in (40, 300) if fluency is None else (80,):
+                method = method_named(by, budget / objective.passes, model.attends)
+                (found,) = search(objective.subset([0]), method, Budget(forwards=budget)).found
+                assert 0 < found.forwards + found.backwards <= 1.1 * budget, (model.name, budget)

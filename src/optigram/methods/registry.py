@@ -27,8 +27,9 @@ RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
 # of coordinate: (below this budget, chains, candidates); of beam: (below this budget, width, candidates)
 WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))
-WIDTHS_ATTENDING = ((600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # for a transformer
-BEAMS = ((1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))
+WIDTHS_ATTENDING = ((100, 1, 4), (600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # for a transformer
+BEAMS = ((100, 1, 8), (1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))
+TIGHT = 300  # forward-equivalents below which epo has 2 slots with 4 children each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: lead of the first words, noise samples per step, texts drawn at each score
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
 SHORTLIST, BLOCK = 64, 64  # of sparse gumbel: words at a position, texts per batch
@@ -74,18 +75,23 @@ def _coordinate(budget: float, attends: bool) -> Coordinate:
     return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
 
 
+def _within(usual: int, budget: float) -> int:
+    """Texts of a round: as usual, or so few that four rounds fit into the budget."""
+    return max(min(usual, int(budget // 4)), 1)
+
+
 def _row_for(rows: Iterable[tuple[float, int, int]], budget: float) -> tuple[int, int]:
     return next((first, second) for below, first, second in rows if budget < below)
 
 
 SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budget, and whether the tokens of the model attend to each other
-    "random": lambda budget, attends: Random(),
-    "genetic": lambda budget, attends: Genetic(),
+    "random": lambda budget, attends: Random(_within(Random.texts, budget)),
+    "genetic": lambda budget, attends: Genetic(_within(Genetic.population, budget)),
     "coordinate": _coordinate,
-    "epo": lambda budget, attends: Epo(),
+    "epo": lambda budget, attends: Epo() if budget >= TIGHT else Epo(2, 4),
     "beam": lambda budget, attends: Beam(*_row_for(BEAMS, budget)),
-    "gcg": lambda budget, attends: Gcg(),
-    "mcgcg": lambda budget, attends: Gcg(merges=MERGES, stall=STALL),
+    "gcg": lambda budget, attends: Gcg(candidates=_within(Gcg.candidates, budget)),
+    "mcgcg": lambda budget, attends: Gcg(candidates=_within(Gcg.candidates, budget), merges=MERGES, stall=STALL),
     "pez": lambda budget, attends: _relaxed("pez", budget),
     "straight": lambda budget, attends: _relaxed("straight", budget),
     "pgd": lambda budget, attends: _relaxed("pgd", budget),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ Watch = Callable[[int, Tensor], None]  # called after every round: targets done,
 class Budget:
     """When the search of a target stops at the latest; None sets no bound.
 
-    `forwards`: forward-equivalents per target; no round starts that would exceed it at the cost of the round before.
+    `forwards`: forward-equivalents per target; no round starts that would exceed it at the cost of the round before, or, in a method
+    without an end, at that of the dearest of the last rounds, one more than a text has words: rounds differ by the position.
     `seconds`: per batch of targets. `rounds`: proposals. `patience`: rounds without a better text (None: the method's own).
     """
 
@@ -149,6 +151,7 @@ class _Run:
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
         cost, begun = self.objective.cost, time.perf_counter()
         proposals, scores = method.propose(self.objective, seed, start), None
+        recent = deque[Tensor](maxlen=1 if method.ends else self.objective.length + 1)
         try:
             while cost.active.any():
                 before = cost.spent
@@ -156,7 +159,8 @@ class _Run:
                 scores = self.objective.score(proposal.ids, self.owned)
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
-                cost.active &= budget.allows(cost.spent, cost.spent - before, self.seconds, self.rounds, self.stale)
+                recent.append(cost.spent - before)
+                cost.active &= budget.allows(cost.spent, torch.stack([*recent]).amax(0), self.seconds, self.rounds, self.stale)
                 watch(self.activation)
         except StopIteration:
             pass
