@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.shapes import Float, Int, Shaped
+from optigram.shapes import Float, Int, Shaped, unchecked
 
 POOL = 1 << 21  # gumbel numbers of equal probability: a fresh number is one of them, and others are read from all of them in random order
 _STEP, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # signed
@@ -90,6 +90,7 @@ class Streams:
         return made.view(*self.shape, *shape)
 
 
+@unchecked  # a compiler reads it
 def _drawn(keys: Int[Tensor, "k 1"], steps: Int[Tensor, " n"], below: int) -> Int[Tensor, "k n"]:
     """The next integers of every stream on a device, from 0 to below - 1; `steps` are 0, 1, 2 ... times the step."""
     return _scaled(_hashed(keys + steps), below)
