@@ -7,17 +7,19 @@ exact; logarithms and the like are taken once, on the CPU, in tables.
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.shapes import Float, Int, Shaped
+from optigram.shapes import Float, Int, Shaped, unchecked
 
 POOL = 1 << 21  # gumbel numbers of equal probability: a fresh number is one of them, and others are read from all of them in random order
 _STEP, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # signed
+LARGE = 1 << 20  # numbers from which a GPU draws them in one kernel of their own
 _PIECE = 1 << 16  # numbers that a processor hashes at once: they stay in its cache
 
 
@@ -74,8 +76,9 @@ class Streams:
         size, first = torch.Size(shape).numel(), self._count
         self._count += size
         if self._placed is not None:
+            draw = _fused() if len(self._keys) * size >= LARGE else _drawn
             steps = torch.arange(size, device=self.device).mul_(_STEP)
-            made = _scaled(_hashed(self._placed + _times_step(first) + steps), below)
+            made = draw(self._placed + _times_step(first), steps, below)
         else:
             made = torch.empty(len(self._keys), size, dtype=torch.int64)
             rows = max(_PIECE // max(size, 1), 1)
@@ -85,6 +88,18 @@ class Streams:
                     np.add(self._keys[row : row + rows] + _times_step(first + begin), _steps()[: out.shape[1]], out=out)
                     _scaled(_hashed(out), below)
         return made.view(*self.shape, *shape)
+
+
+@unchecked  # a compiler reads it
+def _drawn(keys: Int[Tensor, "k 1"], steps: Int[Tensor, " n"], below: int) -> Int[Tensor, "k n"]:
+    """The next integers of every stream on a device, from 0 to below - 1; `steps` are 0, 1, 2 ... times the step."""
+    return _scaled(_hashed(keys + steps), below)
+
+
+@functools.cache
+def _fused() -> Callable[[Tensor, Tensor, int], Tensor]:
+    """The same in one kernel in place of fifteen, where there is the compiler that makes it."""
+    return torch.compile(_drawn, dynamic=False) if importlib.util.find_spec("triton") else _drawn
 
 
 def _hashed(bits: Any) -> Any:
