@@ -67,8 +67,8 @@ def read(
     """Values of texts, and what they cost each owner in forwards.
 
     An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole; on a processor the texts
-    of other owners have no say in it. If `steady`, they are read by prefix wherever possible, word by word and in blocks of one size: then a
-    text's activation depends on the text alone, to the last bit. `ends` are where each free word of a text ends with the fixed ones
+    of other owners have no say in it. If `steady`, they are read by prefix wherever possible, word by word and in blocks of one size: then
+    a text's activation depends on the text alone, to the last bit. `ends` are where each free word of a text ends with the fixed ones
     after it (`Template.ends`). If `owned`, one owner has one target.
     """
     (k1, c, s), rows, shared = ids.shape, _with_owners(ids), len(ids) == 1 and not owned
