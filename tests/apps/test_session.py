@@ -81,6 +81,19 @@ def test_a_second_job_waits_and_a_cancelled_one_keeps_what_it_found(session):
     assert ended(second).state == "cancelled"
 
 
+def test_concepts_that_nobody_wants_any_more_are_not_found(session):
+    first = session.ask("visual:dog", "gbl", 3, FOR_EVER, 0)
+    job = session.ask("visual:dog", "concepts", 3, FOR_EVER, 0)
+    session.cancel(first.number)
+    while job.state == "waiting":
+        time.sleep(0.002)
+    session.cancel(job.number)
+    assert ended(job).state in ("cancelled", "done")
+    assert ("explained" in job.events[-1]) == (job.state == "done")
+    with pytest.raises(KeyboardInterrupt):
+        job.look("what would come next")
+
+
 def test_the_queue_has_an_end(session):
     for seed in range(WAITING + 1):
         session.ask("visual:dog", "gbl", 3, FOR_EVER, seed)

@@ -183,13 +183,14 @@ def test_a_slot_of_a_pattern_opens_its_words(visit, reports):
 @pytest.mark.parametrize("part", ["", "#neurons", TARGET])
 def test_nothing_is_clipped_at_1300_pixels(visit, reports, part):
     page = visit(reports["explained"] + part, viewport={"width": 1300, "height": 900}).page
-    wide = "[...document.querySelectorAll('.wide, .panel, .card')].filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.className)"
+    wide = """[...document.querySelectorAll('.wide, .panel, .card')]
+        .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.className)"""
     assert page.evaluate(wide) == []
-    outside = """[...document.querySelectorAll('section:not([hidden]) svg.drawing')].filter(one => one.getBoundingClientRect().width).flatMap(svg => {
+    outside = """[...document.querySelectorAll('section:not([hidden]) svg.drawing')].flatMap(svg => {
         const box = svg.getBoundingClientRect();
         return [...svg.querySelectorAll('text')].filter(text => {
             const own = text.getBoundingClientRect();
-            return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1 || own.height < 9;
+            return own.width && (own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1 || own.height < 9);
         }).map(text => text.textContent) })"""
     assert page.evaluate(outside) == []
 

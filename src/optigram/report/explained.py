@@ -91,6 +91,21 @@ class Explained:
                 f"the explanations are of {', '.join(dict.fromkeys(known)) or 'no neuron':.200}"
             )
 
+    @staticmethod
+    def values(one: Evidence, title: str = "") -> dict[str, Any]:
+        """An evidence as plain values; `title` stands above it, beside others of the same neuron."""
+        return {
+            "title": title,
+            "base": short(one.base),
+            "height": short(one.maximum) if one.concepts else None,
+            "stability": short(one.stability),
+            "corpus": one.corpus,
+            "places": one.places,
+            "forwards": round(one.forwards),
+            "concepts": [_concept(each) for each in one.concepts],
+            "contrasts": _contrasts(one.contrasts),
+        }
+
     def _of(self, model: str, target: str) -> dict[str, Any] | None:
         """The values of one neuron; None if nothing is known about it."""
         name, low = _bare(target), _bare(f"-{target}")
@@ -103,26 +118,11 @@ class Explained:
         tested = {one.description for one in tests}
         said = [(text, by) for of, text, by in self.descriptions if _bare(of) == name and text not in tested]
         made: dict[str, Any] = {
-            "evidences": [evidence_values(one, "" if _bare(one.target) == name else "lowest") for one in evidences],
+            "evidences": [self.values(one, "" if _bare(one.target) == name else "lowest") for one in evidences],
             "descriptions": [{"text": Word.visible(text), "by": by} for text, by in dict.fromkeys(said)],
             "tests": [_test(one) for one in tests],
         }
         return {key: rows for key, rows in made.items() if rows} or None
-
-
-def evidence_values(one: Evidence, title: str = "") -> dict[str, Any]:
-    """An evidence as plain values; `title` stands above it, beside others of the same neuron."""
-    return {
-        "title": title,
-        "base": short(one.base),
-        "height": short(one.maximum) if one.concepts else None,
-        "stability": short(one.stability),
-        "corpus": one.corpus,
-        "places": one.places,
-        "forwards": round(one.forwards),
-        "concepts": [_concept(each) for each in one.concepts],
-        "contrasts": _contrasts(one.contrasts),
-    }
 
 
 def _concept(concept: Concept) -> dict[str, Any]:

@@ -98,13 +98,15 @@ def _report_run(
     quiet: bool,
 ) -> None:
     from optigram.report.html import write_report
-    from optigram.report.scan_data import names_in_scan
+    from optigram.report.scan_data import add_places
     from optigram.runs.folder import RunFolder
     from optigram.study.evidence import EVIDENCE, Evidence
 
     kept = RunFolder.open(folder)
     if scan is not None:
-        names_in_scan(kept, scan)  # what does not go together is refused before the evidence is computed
+        add_places(kept, [], scan)  # what does not go together is refused before the evidence is computed
+    if explained is not None:
+        explained.add_to(kept, [{"model": record.model, "target": record.target} for record in kept.records])
     if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
