@@ -38,6 +38,7 @@ def test_a_text_is_judged_as_ever(session, tiny):
     (record,) = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
+    assert (told["unit"], session.judged("visual:dog + visual:cat", "a")["unit"]) == (1, None)
     assert told["so_far"][-1] == record.activation
     assert told["so_far"][0] == pytest.approx(session.judged("visual:dog", "a")["activation"], abs=1e-5)
     assert told["adds"][2] == pytest.approx(record.activation - session.judged("visual:dog", "a b")["activation"], abs=1e-5)

@@ -38,7 +38,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory) -> dict[str, str]:
-    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out; "explained"; of scans; of "both"."""
+    """Addresses of pages: of 6 neurons, 320, 6 "explained" ones, "hostile" ones that try to break out; of scans; of "both"."""
     folder = tmp_path_factory.mktemp("reports")
     runs = {"small": made_run(6), "large": made_run(320), "hostile": made_run(len(HOSTILE), HOSTILE)}
     known = {"small": None, "large": None, "hostile": Explained.of(made_explained(len(HOSTILE), HOSTILE))}

@@ -37,6 +37,7 @@ async function judge() {
 }
 
 function showJudged(told) {
+  if (told.unit !== null) found("unit").value = told.unit;
   found("activation").textContent = shown(told.activation);
   found("worth").textContent = `activation of ${told.target}${told.survives ? "" : "; reads otherwise once typed"}`;
   found("words").replaceChildren(...words(told));
@@ -78,19 +79,13 @@ function changed() {
   forget();
 }
 
-/** Site and unit of a plain address, {site, unit}; unit is null where it has a name. */
-function parts(target) {
-  const [site, unit = ""] = target.trim().split(/:(.*)/s);
-  return { site, unit: /^\d+$/.test(unit) ? Number(unit) : null };
-}
-
-/** Let the fields for site and unit follow the target. */
+/** Let the fields for site and unit follow the target; the unit of a name is known once it is judged. */
 function showSite() {
-  const { site, unit } = parts(found("target").value);
+  const [site, unit = ""] = found("target").value.trim().split(/:(.*)/s);
   if (site in DATA.widths) found("site").value = site;
   found("of").textContent = `of ${DATA.widths[found("site").value].toLocaleString("en")}`;
   found("unit").max = DATA.widths[found("site").value] - 1;
-  found("unit").value = unit === null ? "" : unit;
+  found("unit").value = /^\d+$/.test(unit) ? unit : "";
 }
 
 /** Open a unit by its site and index. */
@@ -101,8 +96,8 @@ function open(unit) {
 
 found("site").addEventListener("change", () => open(0));
 found("unit").addEventListener("change", () => found("unit").value !== "" && open(Number(found("unit").value)));
-found("previous").addEventListener("click", () => open((parts(found("target").value).unit ?? 1) - 1));
-found("next").addEventListener("click", () => open((parts(found("target").value).unit ?? -1) + 1));
+found("previous").addEventListener("click", () => open(Number(found("unit").value) - 1));
+found("next").addEventListener("click", () => open(found("unit").value === "" ? 0 : Number(found("unit").value) + 1));
 
 /** Suggestions as one types: the units and sites that the loaded model has. */
 let typing = 0;
@@ -127,6 +122,15 @@ async function suggest() {
   expand(rows.length > 0);
 }
 
+/** A target that is being typed is judged once it is one that is suggested, or nothing is. */
+async function typed() {
+  showSite();
+  forget();
+  await suggest();
+  const options = [...found("suggested").children].map((one) => one.firstChild.textContent);
+  if (found("suggested").hidden || options.includes(found("target").value)) judge();
+}
+
 function expand(is) {
   found("suggested").hidden = !is;
   found("target").setAttribute("aria-expanded", String(is));
@@ -147,8 +151,12 @@ function select(step) {
   found("target").setAttribute("aria-activedescendant", options[next].id);
 }
 
-found("target").addEventListener("input", () => (changed(), suggest()));
-found("target").addEventListener("blur", close);
+found("target").addEventListener("input", typed);
+found("target").addEventListener("blur", () => {
+  const open = !found("suggested").hidden;
+  close();
+  if (open) judge(); // what was typed is final now
+});
 found("target").addEventListener("keydown", (event) => {
   if (event.key === "Escape") return close();
   const is = !found("suggested").hidden;

@@ -33,6 +33,7 @@ from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.targets.address import CUSTOM, Address
+from optigram.targets.readouts import Unit
 from optigram.text.sources import Corpus
 
 LONGEST_TEXT, MOST_TOKENS = 4000, 400  # characters and tokens of a text that is judged
@@ -100,8 +101,10 @@ class Session:
             rest = without_each(objective, torch.tensor([[ids]]), look)[0, 0].tolist()
         except (IndexError, RuntimeError) as error:  # such as a text of more positions than the model has
             raise InputError(f"{self.name} cannot read {len(ids)} tokens ({_brief(error)}); shorten the text") from error
+        (term, *others) = objective.targets[0].terms
         return {
             "target": record.target,
+            "unit": term.readout.index if isinstance(term.readout, Unit) and not others else None,
             "activation": _known(record.activation),
             "survives": record.survives,
             "words": [self.model.vocabulary.tokens[i] for i in ids],

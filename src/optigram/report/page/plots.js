@@ -61,7 +61,7 @@ function colour(series) {
 /** A plot's grid and scales: x logarithmic unless `log` is false, y linear; `names` [name, value, colour] stand at the ends of lines. */
 function frame([from, to], [low, high], title, log = true, names = []) {
   const [wide, tall, left, bottom, top] = [520, 270, 44, 36, 8];
-  const edge = wide - 12 - (names.length ? 7.2 * Math.min(12, Math.max(...names.map(([name]) => name.length))) : 0);
+  const edge = wide - 12 - (names.length ? 8 * Math.min(12, Math.max(...names.map(([name]) => name.length))) : 0);
   const way = log ? Math.log : (value) => value;
   const x = (value) => left + ((edge - left) * (way(Math.max(value, from)) - way(from))) / (way(to) - way(from) || 1);
   const y = (value) => tall - bottom - ((tall - bottom - top) * scale(low, high)(value)) / 100;
