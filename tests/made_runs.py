@@ -157,4 +157,5 @@ def _evidence(target, records, words, rng) -> Evidence:
     ]
     edges, counts = np.linspace(-3, 10, 41).tolist(), rng.integers(0, 900, 40).tolist()
     best = np.maximum.accumulate(rng.normal(8, 1, len(SIZES))).tolist()
-    return Evidence("tiny", target, ["blocks.0.hook"], heats, substitutes, 50, examples, edges, counts, SIZES, best)
+    writes = [{"word": words[i % len(words)], "logit": 2.0 - i} for i in range(4)]
+    return Evidence("tiny", target, ["blocks.0.hook"], heats, substitutes, 50, examples, edges, counts, SIZES, best, writes)

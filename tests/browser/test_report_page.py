@@ -57,6 +57,9 @@ def test_a_neuron_has_its_texts_on_one_scale(visit, reports):
     assert page.locator("#neuron .histogram rect").count() == 40
     assert page.locator("#neuron .substitutes tbody tr").count() == 5
     assert "blocks.0.hook" in page.inner_text("#neuron .head")
+    writes = page.locator("#neuron .panel", has_text="What it writes")
+    assert writes.locator("li").all_inner_texts()[0].split() == ["+2.00", "word0"]
+    assert "lowers" in writes.locator("h5").nth(1).inner_text()
     word = page.locator("#neuron .texts .word").first
     assert word.get_attribute("title").startswith(word.inner_text())
 

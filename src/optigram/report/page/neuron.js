@@ -64,6 +64,7 @@ function summary(neuron) {
     { class: "summary" },
     about ? make("p", { class: "description" }, make("bdi", {}, about.text)) : null,
     about ? make("p", { class: "muted" }, upper(by)) : null,
+    make("div", { class: "best-text" }, SCANNED ? lit(neuron.any, strongest(neuron), "snippet") : heated(neuron.any, hottest([neuron.any]))),
     make("dl", { class: "facts" }, ...figures.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     colourLegend([neuron]),
   );
