@@ -1,6 +1,7 @@
 """Take the pictures of a report: `python docs/shots.py REPORT.html docs/pictures visual:pizza`; the last argument is an address.
 
-With that of a running `optigram explore` after it, such as http://127.0.0.1:8000/, also a picture of the live page. Needs playwright and a Chromium at /usr/bin/chromium, or where the environment variable CHROMIUM says.
+With that of a running `optigram explore` after it, such as http://127.0.0.1:8000/, also a picture of the live page.
+Needs playwright and a Chromium at /usr/bin/chromium, or where the environment variable CHROMIUM says.
 """
 
 import os

@@ -30,13 +30,13 @@ function card(neuron) {
   );
 }
 
-/** What the colours on a page mean: only those that are on it. */
-function colourLegend(some) {
+/** What the colours on a page mean: only those that are on it; `places`: whether places of a scan are. */
+function colourLegend(some, places = true) {
   const texts = some.flatMap((neuron) => [...neuron.texts, ...(neuron.examples || [])]);
   const rows = [
     ["adds", "the word adds to the activation", texts.some((text) => text.without)],
     ["takes", "the word lowers it", texts.some((text) => text.without)],
-    ["fires", "the activation at the token", some.some((neuron) => placesOf(neuron).some((place) => place.values))],
+    ["fires", "the activation at the token", places && some.some((neuron) => placesOf(neuron).some((place) => place.values))],
   ].filter(([, , is]) => is);
   if (!rows.length) return null;
   return make("ul", { class: "colours", "aria-label": "Colours of words" }, ...rows.map(([kind, words]) => make("li", {}, make("i", { class: `swatch ${kind}` }), words)));
