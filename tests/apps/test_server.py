@@ -87,7 +87,7 @@ def test_targets_are_suggested_as_one_types(client, typed, first):
 
 
 def test_concepts_are_found_and_cancelled(client):
-    number = client.post("/jobs", json=JOB | {"by": "concepts", "budget": 300}).json()["number"]
+    number = client.post("/jobs", json=JOB | {"by": "concepts", "budget": 60}).json()["number"]
     events = [json.loads(line.removeprefix("data: ")) for line in client.get(f"/jobs/{number}/events").text.splitlines() if line]
     assert events[-1]["state"] == "done", events[-1]
     assert next(one["stage"] for one in events if "stage" in one) == "corpus"

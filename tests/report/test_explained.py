@@ -25,14 +25,18 @@ def neurons(page):
     return json.loads(Elements(page).scripts[0])["neurons"]
 
 
-def test_words_of_an_explanation_are_text_and_never_markup():
-    """Hostile tokens stand in slots, texts, contrasts, descriptions and counterexamples."""
-    plain, wild = (Elements(page_of(len(HOSTILE), words)) for words in (None, HOSTILE))
+def test_words_of_a_model_are_text_and_never_markup():
+    """Hostile tokens stand in texts, slots, contrasts, descriptions and counterexamples."""
+    page = page_of(len(HOSTILE), HOSTILE)
+    plain, wild = Elements(page_of(len(HOSTILE))), Elements(page)
     assert wild.tags == plain.tags
     assert [name for name, _ in wild.attributes] == [name for name, _ in plain.attributes]
-    assert "<script>alert" in "".join(neurons(page_of(1, HOSTILE))[0]["explained"]["tests"][0]["text"])
-    shown = json.dumps([one["explained"] for one in neurons(page_of(3, HOSTILE))], ensure_ascii=False)
-    assert not set("\u202e\u200f\u2028").intersection(shown)
+    assert not [name for name, _ in wild.attributes if name.startswith("on")]
+    known = [one["explained"] for one in neurons(page)]
+    assert "<script>alert" in known[0]["tests"][0]["text"]
+    assert "<img" in json.dumps(known[0]["evidences"][0]["concepts"][0]["pattern"]["slots"])
+    assert "</script>" in json.dumps([one["tests"][0]["counterexamples"] for one in known])
+    assert not set("\u202e\u200f\u2028").intersection(json.dumps(known, ensure_ascii=False))
 
 
 def test_320_explained_neurons_by_five_methods_take_less_than_4_megabytes(tmp_path):

@@ -99,7 +99,7 @@ class Explained:
             "base": short(one.base),
             "height": short(one.maximum) if one.concepts else None,
             "stability": short(one.stability),
-            "corpus": one.corpus,
+            "corpus": one.corpus and Word.visible(one.corpus),
             "places": one.places,
             "forwards": round(one.forwards),
             "concepts": [_concept(each) for each in one.concepts],
@@ -174,7 +174,7 @@ def _test(one: Verification) -> dict[str, Any]:
     for each in one.counterexamples:
         counters.setdefault(each.kind, []).append([Word.visible(each.text), short(each.activation), each.source])
     return {
-        "target": one.target,
+        "peak": one.target.endswith("@max"),
         "text": Word.visible(one.description),
         "fires": short(one.fires),
         "silent": short(one.silent),
@@ -186,14 +186,14 @@ def _test(one: Verification) -> dict[str, Any]:
         "paraphrases": list(one.paraphrases),
         "members": list(one.members),
         "fitting": [short(one.fitting), short(one.fitting_shuffled)],
-        "corpus": one.corpus,
+        "corpus": Word.visible(one.corpus),
     }
 
 
 def _prediction(one: Prediction) -> dict[str, Any]:
     areas = {"detection": [short(value) for value in one.detection], "fuzzing": [short(value) for value in one.fuzzing]}
     names = ("shuffled", "directions", "examples", "gain")
-    return {"judge": one.judge, "firing": one.firing, "silent": one.silent} | areas | {name: short(getattr(one, name)) for name in names}
+    return {"judge": Word.visible(one.judge), "firing": one.firing, "silent": one.silent} | areas | {name: short(getattr(one, name)) for name in names}
 
 
 def _bare(target: str) -> str:

@@ -14,6 +14,26 @@ from optigram.targets.build import neuron
 
 STORED = "example.json"  # {"fingerprint", "said", "description", "evidence"} of the bundled model
 TEXT = "The quick brown fox jumps over the lazy dog"
+METHODS = {
+    "auto": "Corpus search, then coordinate ascent",
+    "coordinate": "Coordinate ascent",
+    "crp": "Corpus search",
+    "gbl": "Gumbel softmax",
+    "smx": "Softmax",
+    "emb": "Free embeddings",
+    "logit": "Free weights of words",
+    "beam": "Beam search",
+    "genetic": "Genetic algorithm",
+    "gcg": "Greedy coordinate gradient",
+    "mcgcg": "Greedy coordinate gradient, swaps merged",
+    "epo": "Evolution under surprisal",
+    "pez": "Projected embeddings",
+    "straight": "Straight-through Gumbel softmax",
+    "pgd": "Projected gradient descent",
+    "sgbl": "Gumbel softmax over a shortlist",
+    "gbda": "Gumbel softmax at one temperature",
+    "random": "Random texts",
+}
 SHOWN, FEW = 12, 3  # suggestions; units of each site where a site is typed
 
 

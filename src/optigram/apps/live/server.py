@@ -26,7 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from optigram.apps.live.jobs import DONE, Job
-from optigram.apps.live.opening import Opening
+from optigram.apps.live.opening import METHODS, Opening
 from optigram.apps.live.session import LARGEST, LONGEST, LONGEST_TEXT, Session
 from optigram.errors import InputError
 from optigram.methods import paper as presets
@@ -37,26 +37,6 @@ LARGEST_BODY = 1 << 16  # bytes
 SLOWEST = 10.0  # seconds in which a body must have come
 JUDGES = 2  # texts that are judged at the same time
 SCRIPTS = tuple(f"page/{name}.js" for name in ("elements", "concepts", "plots"))  # of the report
-METHODS = {
-    "auto": "Corpus search, then coordinate ascent",
-    "coordinate": "Coordinate ascent",
-    "crp": "Corpus search",
-    "gbl": "Gumbel softmax",
-    "smx": "Softmax",
-    "emb": "Free embeddings",
-    "logit": "Free weights of words",
-    "beam": "Beam search",
-    "genetic": "Genetic algorithm",
-    "gcg": "Greedy coordinate gradient",
-    "mcgcg": "Greedy coordinate gradient, swaps merged",
-    "epo": "Evolution under surprisal",
-    "pez": "Projected embeddings",
-    "straight": "Straight-through Gumbel softmax",
-    "pgd": "Projected gradient descent",
-    "sgbl": "Gumbel softmax over a shortlist",
-    "gbda": "Gumbel softmax at one temperature",
-    "random": "Random texts",
-}
 LONGEST_TARGET, LARGEST_SEED = 1000, (1 << 63) - 1
 LEAVE = {"Connection": "close"}  # do not read the rest of a body
 

@@ -92,7 +92,7 @@ function testFacts(test) {
   const [fire, tried] = test.paraphrases;
   const [kept, drawn] = test.members;
   const facts = [
-    `read at ${test.target.endsWith("@max") ? "its highest position" : test.target}`,
+    test.peak ? "read at its highest position" : null,
     `a text fires from ${shown(test.fires)} and is silent below ${shown(test.silent)}`,
     test.fitting[0] === null ? null : `the judge accepts ${whole(test.fitting[0])} of the highest texts${test.fitting[1] === null ? "" : `, and ${whole(test.fitting[1])} for other descriptions`}`,
     tried ? `${fire} of ${tried} paraphrases fire` : null,
