@@ -3,6 +3,7 @@
 One logit costs d products, and the others are never computed.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ Scores = tuple[Point, tuple[str, ...]]  # where they are, and the names of their
 
 CLOSE = 1e-2  # of the largest logit, for weights of half precision; a wrong scale or a missing bias differs by far more
 RESIDUAL = ("resid_pre", "resid_post", "mlp_out_post", "attn_out_post")  # sites in the basis of the residual stream
+OF_A_BLOCK = re.compile(r"\.\d+\.")
 PROBED = 6  # tokens of the text on which the last norm is looked for
 CHUNK = 256  # columns of a weight that are read through the layer's forward at a time
 
@@ -157,7 +159,8 @@ def _last_norm(model: Model, root: nn.Module, source: str) -> tuple[Tensor, bool
     if not last:
         return None
     width = model.sites[last[0]].width
-    shapes = [(path, [tuple(one.shape) for one in module.parameters()]) for path, module in root.named_modules()]
+    outside = [(path, module) for path, module in root.named_modules() if path and not OF_A_BLOCK.search(path)]
+    shapes = [(path, [tuple(one.shape) for one in module.parameters()]) for path, module in outside]
     found = [path for path, own in shapes if own in ([(width,)], [(width,), (width,)]) and {path, f"{path}@in"} <= model.sites.keys()]
     ids = torch.arange(3, 3 + PROBED, device=model.embedding.device)[None] % len(model.vocabulary)
     states = model.read(model.embedding[ids], [last[0], source, *found, *(f"{path}@in" for path in found)])

@@ -58,11 +58,11 @@ class Explained:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {file} ({getattr(error, 'strerror', None) or error}); {HELP}") from error
-        if text.lstrip().startswith("{\n"):
+        if "evidences" in (_parsed(text) or ()):
             return cls(evidences=Evidences.open(file).evidences)
         lines = text.splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines = lines if _is_json(lines[-1]) else lines[:-1]
+        if lines and not lines[-1].endswith("\n") and _parsed(lines[-1]) is None:
+            lines.pop()
         return cls.of([cls._line(line, f"line {number} of {file}") for number, line in enumerate(lines, start=1) if line.strip()])
 
     @classmethod
@@ -193,16 +193,21 @@ def _test(one: Verification) -> dict[str, Any]:
 def _prediction(one: Prediction) -> dict[str, Any]:
     areas = {"detection": [short(value) for value in one.detection], "fuzzing": [short(value) for value in one.fuzzing]}
     names = ("shuffled", "directions", "examples", "gain")
-    return {"judge": Word.visible(one.judge), "firing": one.firing, "silent": one.silent} | areas | {name: short(getattr(one, name)) for name in names}
+    return (
+        {"judge": Word.visible(one.judge), "firing": one.firing, "silent": one.silent}
+        | areas
+        | {name: short(getattr(one, name)) for name in names}
+    )
 
 
 def _bare(target: str) -> str:
     return POOLS.sub("", target)
 
 
-def _is_json(line: str) -> bool:
+def _parsed(text: str) -> dict[str, Any] | None:
+    """The JSON object in a text; None for any other text."""
     try:
-        parse_json(line)
+        found = parse_json(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return found if isinstance(found, dict) else None

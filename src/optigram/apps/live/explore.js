@@ -89,17 +89,17 @@ function showSite() {
 }
 
 /** Open a unit by its site and index. */
-function open(unit) {
+function openUnit(unit) {
   const last = DATA.widths[found("site").value] - 1;
   choose(`${found("site").value}:${Math.min(Math.max(unit, 0), last)}`);
 }
 
-found("site").addEventListener("change", () => open(0));
-found("unit").addEventListener("change", () => found("unit").value !== "" && open(Number(found("unit").value)));
-found("previous").addEventListener("click", () => open(Number(found("unit").value) - 1));
-found("next").addEventListener("click", () => open(found("unit").value === "" ? 0 : Number(found("unit").value) + 1));
+found("site").addEventListener("change", () => openUnit(0));
+found("unit").addEventListener("change", () => found("unit").value !== "" && openUnit(Number(found("unit").value)));
+found("previous").addEventListener("click", () => openUnit(Number(found("unit").value) - 1));
+found("next").addEventListener("click", () => openUnit(found("unit").value === "" ? 0 : Number(found("unit").value) + 1));
 
-/** Suggestions as one types: the units and sites that the loaded model has. */
+/** Suggestions as one types: the units and sites that the loaded model has. False if something else was typed meanwhile. */
 let typing = 0;
 async function suggest() {
   const number = ++typing;
@@ -107,26 +107,27 @@ async function suggest() {
   try {
     rows = await send("suggest", { typed: found("target").value });
   } catch {} // such as an address that is too long: judging says so
-  if (number !== typing || document.activeElement !== found("target")) return;
+  if (number !== typing || document.activeElement !== found("target")) return false;
   found("suggested").replaceChildren(
     ...rows.map(({ address, note }, i) => {
       const option = make("li", { role: "option", id: `option-${i}`, "aria-selected": "false" }, make("bdi", {}, address), make("span", { class: "muted" }, note));
       option.addEventListener("mousedown", (event) => {
         event.preventDefault(); // the field keeps the focus
-        close();
+        closeList();
         choose(address);
       });
       return option;
     }),
   );
   expand(rows.length > 0);
+  return true;
 }
 
 /** A target that is being typed is judged once it is one that is suggested, or nothing is. */
 async function typed() {
   showSite();
   forget();
-  await suggest();
+  if (!(await suggest())) return;
   const options = [...found("suggested").children].map((one) => one.firstChild.textContent);
   if (found("suggested").hidden || options.includes(found("target").value)) judge();
 }
@@ -137,7 +138,7 @@ function expand(is) {
   if (!is) found("target").removeAttribute("aria-activedescendant");
 }
 
-function close() {
+function closeList() {
   typing++;
   expand(false);
 }
@@ -153,12 +154,12 @@ function select(step) {
 
 found("target").addEventListener("input", typed);
 found("target").addEventListener("blur", () => {
-  const open = !found("suggested").hidden;
-  close();
-  if (open) judge(); // what was typed is final now
+  const listed = !found("suggested").hidden;
+  closeList();
+  if (listed) judge(); // what was typed is final now
 });
 found("target").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") return close();
+  if (event.key === "Escape") return closeList();
   const is = !found("suggested").hidden;
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
@@ -168,7 +169,7 @@ found("target").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !is) return;
   event.preventDefault();
   const chosen = found("suggested").querySelector("[aria-selected=true]");
-  close();
+  closeList();
   if (chosen) choose(chosen.firstChild.textContent);
 });
 

@@ -44,7 +44,7 @@ class Opening:
     def example(model: Model) -> dict[str, Any]:
         """A target, a text for it, and what was found before about it (`explained`), with what `said` how it was found."""
         stored = json.loads((files("optigram.apps.live") / STORED).read_text(encoding="utf-8"))
-        if model.fingerprint == stored["fingerprint"]:
+        if model.name == stored["evidence"]["model"] and model.fingerprint == stored["fingerprint"]:
             found = Evidence.from_json(stored["evidence"])
             known = {"explained": Explained.values(found), "description": stored["description"], "said": stored["said"]}
             return {"target": found.target, "text": found.concepts[0].examples[0].text, **known}
