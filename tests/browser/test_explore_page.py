@@ -96,7 +96,7 @@ def test_it_opens_on_a_filled_example(visit, address):
     assert page.input_value("#target") == "visual:dog"
     assert float(page.inner_text("#activation")) > 10
     assert page.locator("#words .word").count() == 5
-    assert "Found before and stored" in page.inner_text("#stage")
+    assert "Found before by optigram" in page.inner_text("#stage")
     assert page.input_value("#unit") != ""
     page.click("#concepts button.box >> nth=0")
     words = page.locator("#concepts .class li").first
