@@ -146,6 +146,9 @@ def _direction(model: Model, root: nn.Module, canonical: Mapping[str, Point], si
     if part is None or ends[0] is None or ends[0] != ends[1]:  # or a norm stands between
         return None
     module, width = root.get_submodule(canonical[site].path), model.sites[site].width
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, Tensor) or weight.ndim != 2 or not weight.is_floating_point():  # such as quantized weights
+        return None
     both = _called(module, torch.stack([torch.zeros(width), torch.eye(width)[unit]]))
     return both[1] - both[0]
 

@@ -16,7 +16,7 @@ function conceptBlock(evidence, concept, number) {
   return make(
     "section",
     { class: "concept", "aria-label": `Concept ${number + 1}` },
-    evidence.concepts.length > 1 ? make("h4", {}, `Concept ${number + 1}`) : null,
+    evidence.concepts.length > 1 ? make("h4", {}, `Concept ${number + 1}, up to ${shown(concept.height)}`) : null,
     patternLine(concept.pattern, (slot, button) => openSlot(words, slot, button, evidence.base, concept.pattern.core[1])),
     words,
     make("p", { class: "muted small" }, conceptFacts(evidence, concept)),
