@@ -261,3 +261,10 @@ def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
         forwards += (texts != before).any(-1).sum(1)
         assert torch.equal(objective.cost.forwards, forwards)
         assert torch.equal(objective.cost.backwards, 2 * forwards)
+
+
+def test_words_of_equal_slopes_do_not_depend_on_how_far_other_chains_look(objective):
+    texts, slope = torch.full((2, 1, 3), 3), torch.zeros(2, 1, len(objective.lexicon))
+    window = torch.tensor([[0], [1]])
+    both = top_words(objective.subset([0, 1]), slope, texts, 1, 2, window, 1)
+    assert torch.equal(both[:1], top_words(objective.subset([0]), slope[:1], texts[:1], 1, 2, window[:1], 0))

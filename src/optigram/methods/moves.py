@@ -49,8 +49,14 @@ def top_words(
     count = min(count, most)
     wide = min(count * (SPARE if objective.has_constraints else 1), most)
     first = (torch.zeros_like(texts[..., 0]) if window is None else window * wide).clamp(max=most - wide)
-    order = slope.topk(min(deepest * wide, most - wide) + wide, dim=-1).indices
-    words = objective.lexicon[order.gather(-1, first[..., None] + torch.arange(wide, device=first.device))]
+    found, within = None, first[..., None] + torch.arange(wide, device=first.device)
+    for level in range(
+        deepest.bit_length() + 1
+    ):  # equal slopes come in an order that depends on how many are asked for: own for each window
+        size = min(wide << level, most)
+        ranked = slope.topk(size, dim=-1).indices.gather(-1, within.clamp(max=size - 1))
+        found = ranked if found is None or window is None else torch.where((window >= 1 << (level - 1))[..., None], ranked, found)
+    words = objective.lexicon[found]
     if not objective.has_constraints:
         return words
     allowed = objective.is_allowed(swap_words(texts, place, words).flatten(1, 2)).view(words.shape)
