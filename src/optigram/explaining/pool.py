@@ -20,8 +20,8 @@ from optigram.runs.plan import Plan
 from optigram.text.overlap import KnownTexts
 
 APART = 0.6  # largest share of words that two texts of the pool have in common
-DEEP, MOST_PLACES, TOP_PLACES = 1024, 96, 32  # best n-grams of the corpus; places kept of them, and of the highest ones
-ROUNDS, OF_ROUND, LISTED = 6, 4, 64  # searches, each without words of those before; texts kept of each; texts they are chosen from
+DEEP, HIGHEST = 1024, 1 / 3  # best n-grams of the corpus; share of the places kept that are the highest ones
+OF_ROUND, LISTED = 4, 64  # texts kept of each search; texts they are chosen from
 STARTS = 16  # corpus n-grams that a search starts from
 USUAL = 256  # n-grams whose median is the base
 SAMPLED, ENOUGH = 4096, 16  # random n-grams that are judged; high ones among them that are enough
@@ -44,32 +44,45 @@ def usual_texts(objective: Objective, read: Corpus | None, seed: int) -> list[Id
     return [tuple(row) for row in read.texts[rng.permutation(len(read.texts))[:USUAL]].tolist()]
 
 
-def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cache | None) -> tuple[list[Ids], list[Ids]]:
-    """n-grams of a corpus at half of its highest activation or above, each unlike those before; and its best ones as they come.
+def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cache | None, most: int) -> tuple[list[Ids], list[Ids]]:
+    """At most `most` n-grams of a corpus at half of its highest activation or above, each unlike those before; and its best ones.
 
     They are the highest ones, and others from a random sample, in which every concept has its share; where too few of the sample are
     high, they are spread over the best ones.
     """
+    texts, values = _best(judge, read, seed, cache)
+    if not texts:
+        return [], []
+    half = scale.level(FIRES, float(values[0]))
+    if not half > scale.base:
+        return [], texts
+    top = round(most * HIGHEST)
+    order = np.random.default_rng([seed, 1]).permutation(len(read.texts))
+    sample = [tuple(row) for row in read.texts[order[:SAMPLED]].tolist()]
+    usual = [text for text, value in zip(sample, judge.score(sample), strict=True) if value >= half]
+    high = [text for text, value in zip(texts, values, strict=True) if value >= half]
+    rest = unlike(usual, len(usual)) if len(usual) >= ENOUGH else unlike(high, len(high))[top:]
+    spread = sorted(set(np.linspace(0, len(rest) - 1, most - top).astype(int).tolist())) if rest else []
+    return list(dict.fromkeys([*unlike(high, top), *(rest[row] for row in spread)])), texts
+
+
+def _best(judge: Judge, read: Corpus, seed: int, cache: Cache | None) -> tuple[list[Ids], list[float]]:
+    """The best n-grams of a corpus and their activations: without a pass over it where the judge knows them all."""
+    if judge.knows(map(tuple, read.texts.tolist())):
+        known = [tuple(row) for row in read.texts.tolist()]
+        values = judge.score(known)
+        order = (-values).argsort(kind="stable")[:DEEP].tolist()
+        return [known[row] for row in order], values[order].tolist()
     outcome = best_of_corpus(judge.objective, read, DEEP, seed, cache=cache)
     (best,) = outcome.found
     if best is None or outcome.interrupted:
         raise KeyboardInterrupt
-    texts = [tuple(row) for row in best.ids.tolist()]
-    if not texts:
-        return [], []
-    half = scale.level(FIRES, float(best.activation[0]))
-    if not half > scale.base:
-        return [], texts
-    order = np.random.default_rng([seed, 1]).permutation(len(read.texts))
-    sample = [tuple(row) for row in read.texts[order[:SAMPLED]].tolist()]
-    usual = [text for text, value in zip(sample, judge.score(sample), strict=True) if value >= half]
-    high = [text for text, value in zip(texts, best.activation.tolist(), strict=True) if value >= half]
-    rest = unlike(usual, len(usual)) if len(usual) >= ENOUGH else unlike(high, len(high))[TOP_PLACES:]
-    spread = sorted(set(np.linspace(0, len(rest) - 1, MOST_PLACES - TOP_PLACES).astype(int).tolist())) if rest else []
-    return list(dict.fromkeys([*unlike(high, TOP_PLACES), *(rest[row] for row in spread)])), texts
+    return [tuple(row) for row in best.ids.tolist()], best.activation.tolist()
 
 
-def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look) -> _Found:
+def optima(
+    objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids], budget: float, seed: int, look: Look, rounds: int
+) -> _Found:
     """Optima of several searches: each may propose no word that the optima before it depend on, until none fires any more.
 
     Denied are the words of the slot whose loss costs an optimum most: all that keep 75% of its core's activation and are like it.
@@ -78,11 +91,11 @@ def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids],
     found: list[Ids] = []
     denied: set[int] = set()
     spent, top = 0.0, -np.inf
-    for number in range(ROUNDS):
+    for number in range(rounds):
         words = np.array([word for word in judge.words.tolist() if word not in denied])
         if len(words) < 2:
             break
-        look(f"search {number + 1} of at most {ROUNDS}")
+        look(f"search {number + 1} of at most {rounds}")
         part = Objective(
             objective.model,
             objective.targets,
@@ -92,7 +105,7 @@ def optima(objective: Objective, patterns: Patterns, corpus_best: Sequence[Ids],
             objective.fluency,
             objective.must_survive,
         )
-        texts, cost = _search(part, [text for text in corpus_best if not denied.intersection(text)], budget / ROUNDS, seed + number)
+        texts, cost = _search(part, [text for text in corpus_best if not denied.intersection(text)], budget / rounds, seed + number)
         spent += cost
         if not texts:
             break

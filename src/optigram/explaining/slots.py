@@ -11,7 +11,7 @@ from optigram.explaining.judge import Ids, Judge, Scale
 from optigram.explaining.pattern import MOST_GAP, Example, Pattern, Slot
 
 CLASS, FIRES = 0.75, 0.5  # shares of the core's activation: of a word of a slot, and of a text that fires
-SHORTLIST, LISTED = 192, 48  # words judged in a slot where not all are; words that a slot holds at most
+LISTED = 48  # words that a slot holds at most
 DRAWN, FILLED = 32, 12  # texts drawn from a pattern; texts with other words at a place
 KEEPS = 0.75  # share of texts with other words at a place that must fire, if there is to be a gap
 LOWERING, NOTED = 96, 12  # words judged that the gradient ranks lowest; words that lower, at most
@@ -19,13 +19,17 @@ LOWERING, NOTED = 96, 12  # words judged that the gradient ranks lowest; words t
 
 @dataclass(frozen=True)
 class Patterns:
-    """Makes patterns. `fillers` (ids) are words of the corpus, or of the lexicon, that stand for any word."""
+    """Makes patterns. `fillers` (ids) are words of the corpus, or of the lexicon, that stand for any word.
+
+    `listed` words are judged in a slot, where not all are.
+    """
 
     judge: Judge
     scale: Scale
     kinds: Kinds
     fillers: Sequence[int]
     seed: int
+    listed: int
 
     def of(
         self, core: Ids, source: str, height: float, near: Sequence[Ids], others: Sequence[Sequence[Ids]], kept: float = KEPT
@@ -73,7 +77,7 @@ class Patterns:
 
     def _words(self, core: Ids, place: int, own: float, near: Sequence[Ids]) -> list[tuple[int, float]]:
         """The words at a place that keep 75%, best first."""
-        tried = dict.fromkeys([core[place], *(word for text in near for word in text), *self.judge.ranked(core, place, SHORTLIST)])
+        tried = dict.fromkeys([core[place], *(word for text in near for word in text), *self.judge.ranked(core, place, self.listed)])
         values = self.judge.score([_replaced(core, place, word) for word in tried])
         kept = [(word, float(value)) for word, value in zip(tried, values, strict=True) if value >= self.scale.level(CLASS, own)]
         return sorted(kept, key=lambda pair: -pair[1])[:LISTED] or [(core[place], own)]
