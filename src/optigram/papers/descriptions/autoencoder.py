@@ -54,7 +54,7 @@ class Autoencoder:
                     encoder[dead], decoder[dead], bias[dead] = worst, worst, 0.0
                     on.zero_()
         weights = {"encoder": encoder.detach() / scale, "bias": bias.detach(), "center": center, "k": torch.tensor(active)}
-        weights |= {"decoder": decoder.detach() * scale, "decoder_bias": center}
+        weights |= {"decoder": decoder.detach() * scale, "decoder_bias": center.clone()}
         made = cls._facts(weights, states, active)
         with written_whole(path) as temporary:
             save_file(

@@ -15,7 +15,7 @@ from optigram.files import parse_json, versions, writable_folder, written_whole
 from optigram.papers.descriptions import show as show_page
 from optigram.papers.descriptions.autoencoder import Autoencoder
 from optigram.papers.descriptions.recipe import SAE, SCALES, Settings
-from optigram.papers.descriptions.workshop import AUTOENCODER, DESCRIBE, TEST, TRAIN, VALUES, Task, Workshop
+from optigram.papers.descriptions.workshop import AUTOENCODER, DESCRIBE, TEST, TRAIN, VALUES, Workshop
 from optigram.runs.folder import CELLS, MANIFEST
 from optigram.study.runner import Show
 

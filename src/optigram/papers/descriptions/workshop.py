@@ -1,6 +1,7 @@
 """What one process does of the study: it trains the autoencoder, scores the texts of a class, describes units and tests descriptions."""
 
 import functools
+import itertools
 import json
 import time
 import zlib
@@ -42,7 +43,7 @@ AUTOENCODER = "autoencoder.safetensors"
 TRAINED = 60_000  # states that the autoencoder is trained on
 OTHERS, SHUFFLED = 24, 3  # descriptions that a judge compares with; other units' descriptions as the placebo
 TRAIN, VALUES, DESCRIBE, TEST = "train", "values", "describe", "test"  # what there is to do, in this order
-BLOCK = 2048  # texts scored at once
+BLOCK, STATES = 2048, 64  # texts scored at once; texts whose states are read at once
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,15 @@ class Workshop:
 
     def _train(self, path: Path) -> None:
         model, site, sizes = self.model(SAE), self.settings.site(SAE), self.settings.sizes
+        rows = [[*model.vocabulary.prefix, *model.vocabulary.encode(text)] for text in self.halves(SAE)[0].texts()]
+        by_length: dict[int, list[list[int]]] = {}
+        for row, _ in zip(rows, itertools.takewhile(TRAINED.__gt__, itertools.accumulate(map(len, rows))), strict=False):
+            by_length.setdefault(len(row), []).append(row)
         found: list[torch.Tensor] = []
-        for text in self.halves(SAE)[0].texts():
-            ids = [*model.vocabulary.prefix, *model.vocabulary.encode(text)]
-            with torch.no_grad():
-                found.append(model.read(model.embedding[torch.tensor([ids], device=model.embedding.device)], [site])[site][0].cpu())
-            if sum(map(len, found)) >= TRAINED:
-                break
+        for same in by_length.values():
+            for ids in torch.tensor(same, device=model.embedding.device).split(STATES):
+                with torch.no_grad():
+                    found.append(model.read(model.embedding[ids], [site])[site].flatten(0, 1).cpu())
         states = torch.cat(found).float()
         Autoencoder.train(states, sizes.latents, sizes.active, sizes.steps, sizes.batch, self.settings.seed, path)
 
