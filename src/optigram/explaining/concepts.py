@@ -23,6 +23,7 @@ from optigram.runs.cache import Cache
 OPTIMA, PLACES = 5, 8  # examples of each source in a concept
 ENOUGH = 0.5  # what a pattern fires times what it catches
 ORDERS = 24  # orders of the words of a text that are judged
+USUAL = Effort()
 Look = Callable[[str], None]
 
 
@@ -34,7 +35,7 @@ def concepts(
     cache: Cache | None = None,
     pole: str = "max",
     look: Look = lambda what: None,
-    effort: Effort = Effort(),
+    effort: Effort = USUAL,
     judge: Judge | None = None,
 ) -> Evidence:
     """The evidence about the one target of an objective, from searches with `budget` forward-equivalents and the n-grams of a corpus.

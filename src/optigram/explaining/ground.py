@@ -57,7 +57,7 @@ class Ground:
     def read_of(
         cls, model: Model, targets: Sequence[Target], seed: int
     ) -> tuple[tuple[Target, ...], tuple[Target, ...], dict[str, list[int]]]:
-        """What is read of windows: the targets at their highest position, random directions of their sites, and the rows of these by site."""
+        """What is read of windows: targets at their highest position, random directions of their sites, and the rows of these by site."""
         asked, sites, placebos = tuple(cls.peak(target) for target in targets), dict[str, list[int]](), list[Target]()
         for target in asked:
             found = _site(target, model)

@@ -75,7 +75,8 @@ class _Vectors:
     """Compares vectors of texts with that of the description.
 
     A text fits if it, or one of its words, is nearer to the description than to other descriptions, made of words of the corpus: the
-    distance to their mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at two deviations.
+    distance to their mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at two deviations. Vectors read no
+    negation, so what follows on "but not" is left out of a description.
     """
 
     slow = False
@@ -88,7 +89,7 @@ class _Vectors:
         if not texts:
             return np.zeros(0)
         parts = [_parts(text) for text in texts]
-        rows, against = self._vectors(list(itertools.chain.from_iterable(parts))), self._vectors([description, *self._others])
+        rows, against = self._vectors(list(itertools.chain.from_iterable(parts))), self._vectors([_affirmed(description), *self._others])
         alike = rows @ against.T
         mean, spread = alike[:, 1:].mean(1), alike[:, 1:].std(1) + 1e-3
         above = (alike[:, 0] - mean) / spread
@@ -100,6 +101,11 @@ class _Vectors:
         if fresh:
             self._kept.update(zip(fresh, self._encode(fresh), strict=True))
         return np.stack([self._kept[text] for text in texts])
+
+
+def _affirmed(description: str) -> str:
+    """A description up to "but not"."""
+    return description.partition("but not")[0].rstrip(" ;,") or description
 
 
 def open_judges(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: Path | None = None) -> list[Judge]:
@@ -137,7 +143,13 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         from optigram.explaining.language import LanguageJudge, LocalModel
 
         return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
-    return _Vectors(f"embeddings of {Path(model.name).name if '/' in model.name else model.name}", _encoder(model), others)
+    return _Vectors(f"embeddings of {_called(model.name)}", _encoder(model), others)
+
+
+def _called(name: str) -> str:
+    """What a model is called: the name of its folder, or of the one that has it as `model`."""
+    parts = [part for part in name.split("/") if part not in ("", "model")]
+    return parts[-1] if parts else name
 
 
 def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:

@@ -71,6 +71,8 @@ def _study(
         elif spec == DESCRIPTIONS:
             from optigram.papers.descriptions.run import DescriptionStudy
 
+            if plan:
+                raise InputError("expected no --plan with descriptions, whose cost is in its page; try --scale small, which takes minutes")
             places = {"model": model, "corpus": corpus, "encoder": encoder, "encoder_corpus": encoder_corpus, "seed": seed}
             DescriptionStudy.of(scale, processes, run, device, **places).run(folder, say, show)
         else:

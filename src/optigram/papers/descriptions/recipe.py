@@ -27,7 +27,7 @@ PARTS = 4  # files into which the activations of a class are divided, so that pr
 @dataclass(frozen=True)
 class Scale:
     """`units` of each class; `texts` of a corpus that are read; `ngrams` of its training half that all units of a class are scored on, and
-    `windows` of the other half, by class of model: Imaginet, encoder. `budget`: forward-equivalents of the search, per unit and source.
+    `windows` of the other half, and `budget` forward-equivalents of each search, all for Imaginet and encoder.
 
     `latents`, `active` per position, and `steps` of `batch` states are those of the autoencoder.
     """
@@ -36,7 +36,7 @@ class Scale:
     texts: int
     ngrams: tuple[int, int]
     windows: tuple[int, int]
-    budget: float
+    budget: tuple[float, float]
     effort: Effort
     latents: int
     active: int
@@ -46,8 +46,8 @@ class Scale:
 
 LESS = Effort(rounds=3, places=40, levels=(0.9, 0.6), tried=1, listed=96, contrasts=False)
 SCALES = {
-    "small": Scale(8, 8000, (10_000, 3000), (2000, 700), 1200, LESS, 512, 8, 250, 512),
-    "full": Scale(50, 50_000, (60_000, 20_000), (6000, 3000), 2400, LESS, 1024, 16, 800, 512),
+    "small": Scale(8, 8000, (10_000, 3000), (2000, 700), (2400, 1200), LESS, 512, 8, 250, 512),
+    "full": Scale(50, 50_000, (60_000, 20_000), (6000, 3000), (2400, 1200), LESS, 1024, 16, 800, 512),
 }
 
 

@@ -146,8 +146,8 @@ def _texts(facts: Mapping[str, Any]) -> str:
     trained = facts.get("autoencoder")
     if trained is not None:
         lines.append(
-            f"- The autoencoder leaves {trained['unexplained']:.0%} of the variance of its training states unexplained; units are drawn from "
-            f"its {trained['usable']} latents that are on at 0.05% to 20% of the positions."
+            f"- The autoencoder leaves {trained['unexplained']:.0%} of the variance of its training states unexplained; units are "
+            f"drawn from its {trained['usable']} latents that are on at 0.05% to 20% of the positions."
         )
     return "\n".join([*lines, ""])
 

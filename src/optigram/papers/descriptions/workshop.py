@@ -175,7 +175,7 @@ class Workshop:
         """What the texts of a class are, and what it took to score them."""
         parts = [np.load(self.folder / Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
         return {
-            "corpus": self.halves(kind)[0].name,
+            "corpus": Path(self.halves(kind)[0].name).name,
             "texts": [sum(1 for _ in half.texts()) for half in self.halves(kind)],
             "ngrams": sum(part["ngrams"].shape[1] for part in parts),
             "windows": sum(part["windows"].shape[1] for part in parts),
@@ -202,7 +202,10 @@ class Workshop:
         read, judge, found = Corpus(self.halves(kind)[0].name, ngrams), Judge(objective, known), dict[str, Any]()
         for source in SOURCES:
             begun, sizes = time.process_time(), self.settings.sizes
-            texts, budget = (None if source == SEARCH else read), (0.0 if source == CORPUS else sizes.budget)
+            texts, budget = (
+                (None if source == SEARCH else read),
+                (0.0 if source == CORPUS else sizes.budget[self.settings.of_encoder(kind)]),
+            )
             try:
                 with torch.random.fork_rng(devices=[]):
                     evidence = concepts(objective, texts, budget, self.settings.seed, effort=sizes.effort, judge=judge)
