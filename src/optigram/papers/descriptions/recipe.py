@@ -44,10 +44,10 @@ class Scale:
     batch: int
 
 
-LESS = Effort(rounds=3, places=40, levels=(0.9, 0.6), tried=1, listed=96, contrasts=False)
+LESS = Effort(rounds=3, places=32, levels=(0.9, 0.6), tried=1, listed=64, contrasts=False)
 SCALES = {
-    "small": Scale(8, 8000, (10_000, 3000), (2000, 700), (2400, 1200), LESS, 512, 8, 250, 512),
-    "full": Scale(50, 50_000, (60_000, 20_000), (6000, 3000), (2400, 1200), LESS, 1024, 16, 800, 512),
+    "small": Scale(8, 8000, (10_000, 3000), (2000, 700), (2400, 1000), LESS, 512, 8, 250, 512),
+    "full": Scale(50, 50_000, (60_000, 12_000), (6000, 2000), (2400, 1000), LESS, 768, 12, 500, 512),
 }
 
 

@@ -15,7 +15,7 @@ from optigram.files import parse_json, versions, writable_folder, written_whole
 from optigram.papers.descriptions import show as show_page
 from optigram.papers.descriptions.autoencoder import Autoencoder
 from optigram.papers.descriptions.recipe import SAE, SCALES, Settings
-from optigram.papers.descriptions.workshop import AUTOENCODER, DESCRIBE, TEST, TRAIN, VALUES, Workshop
+from optigram.papers.descriptions.workshop import AUTOENCODER, STAGES, TEST, Workshop
 from optigram.runs.folder import CELLS, MANIFEST
 from optigram.study.runner import Show
 
@@ -49,8 +49,8 @@ class DescriptionStudy:
             self.engine or functools.partial(processes.run, workers=self.workers),
         )
         build = (lambda: workshop) if self.workers == 0 else functools.partial(Workshop, self.settings, folder, self.device)
-        for what in (TRAIN, VALUES, DESCRIBE, TEST):
-            tasks = workshop.tasks(what)
+        for what in STAGES:
+            tasks = workshop.stage(what)
             todo = [task for task in tasks if not (folder / task.file).exists()]
             done = len(tasks) - len(todo)
             show(done, len(tasks), what)

@@ -42,7 +42,8 @@ from optigram.text.sources import open_corpus
 AUTOENCODER = "autoencoder.safetensors"
 TRAINED = 60_000  # states that the autoencoder is trained on
 OTHERS, SHUFFLED = 24, 3  # descriptions that a judge compares with; other units' descriptions as the placebo
-TRAIN, VALUES, DESCRIBE, TEST = "train", "values", "describe", "test"  # what there is to do, in this order
+TRAIN, VALUES, DESCRIBE, TEST = "train", "values", "describe", "test"  # what there is to do
+STAGES = ("texts", "latents", DESCRIBE, TEST)  # in this order
 BLOCK, STATES = 2048, 64  # texts scored at once; texts whose states are read at once
 
 
@@ -87,8 +88,14 @@ class Workshop:
             case _:
                 _write(path, self._tested(task.kind, task.number))
 
+    def stage(self, name: str) -> list[Task]:
+        """All tasks of a stage: those that need no file but those of the stages before."""
+        if name == STAGES[0]:  # the autoencoder, and what does not wait for it
+            return [*self.tasks(TRAIN), *(task for task in self.tasks(VALUES) if task.kind != SAE)]
+        return [task for task in self.tasks(VALUES) if task.kind == SAE] if name == STAGES[1] else self.tasks(name)
+
     def tasks(self, what: str) -> list[Task]:
-        """All tasks of a stage."""
+        """All tasks of a kind."""
         kinds = self.settings.classes
         if what == TRAIN:
             return [Task(TRAIN, SAE, 0)] if SAE in kinds else []
@@ -165,11 +172,12 @@ class Workshop:
     def _values(self, kind: str, part: int) -> dict[str, np.ndarray]:
         """Activations of all units of a class on a part of the n-grams and windows; those of random directions on the windows too."""
         begun, objective = time.process_time(), self._objective(kind, None).viewed("exact")
-        ngrams = torch.from_numpy(self.ngrams(kind)[part::PARTS])
-        values = [objective.score(block[None]).activation.cpu().numpy() for block in ngrams.split(BLOCK)]
+        ids, texts = self.ngrams(kind)[part::PARTS], self.windows(kind)[part::PARTS]
+        values = [objective.score(block[None]).activation.cpu().numpy() for block in torch.from_numpy(ids).split(BLOCK)]
         asked, placebos, _ = Ground.read_of(self.model(kind), self._targets(kind), self.settings.seed)
-        windows = Scorer(self.model(kind), (*asked, *placebos))(self.windows(kind)[part::PARTS])
-        return {"ngrams": np.concatenate(values, axis=1), "windows": windows, "seconds": np.array(time.process_time() - begun)}
+        windows = Scorer(self.model(kind), (*asked, *placebos))(texts)
+        found = {"ids": ids.T, "ngrams": np.concatenate(values, axis=1), "texts": np.array([texts]), "windows": windows}
+        return found | {"seconds": np.array(time.process_time() - begun)}
 
     def facts(self, kind: str) -> dict[str, Any]:
         """What the texts of a class are, and what it took to score them."""
@@ -184,12 +192,12 @@ class Workshop:
 
     @functools.cache  # noqa: B019
     def _known(self, kind: str) -> dict[str, np.ndarray]:
-        """What `_values` found, put together: float32 [k n], in the order of the n-grams and of the windows."""
+        """What `_values` found, put together: [k n], in the order of the n-grams and of the windows."""
         parts = [np.load(self.folder / Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
         found: dict[str, np.ndarray] = {}
-        for name in ("ngrams", "windows"):
+        for name in ("ids", "ngrams", "texts", "windows"):
             pieces = [part[name] for part in parts]
-            whole = np.empty((len(pieces[0]), sum(piece.shape[1] for piece in pieces)), np.float32)
+            whole = np.empty((len(pieces[0]), sum(piece.shape[1] for piece in pieces)), max(piece.dtype for piece in pieces))
             for number, piece in enumerate(pieces):
                 whole[:, number::PARTS] = piece
             found[name] = whole
@@ -197,8 +205,9 @@ class Workshop:
 
     def _described(self, kind: str, number: int) -> dict[str, Any]:
         """Three descriptions of a unit, each from the evidence of its own sources."""
-        objective, ngrams = self._objective(kind, number), self.ngrams(kind)
-        known: dict[Ids, float] = dict(zip(map(tuple, ngrams.tolist()), self._known(kind)["ngrams"][number].tolist(), strict=True))
+        objective, scored = self._objective(kind, number), self._known(kind)
+        ngrams = np.ascontiguousarray(scored["ids"].T)
+        known: dict[Ids, float] = dict(zip(map(tuple, ngrams.tolist()), scored["ngrams"][number].tolist(), strict=True))
         read, judge, found = Corpus(self.halves(kind)[0].name, ngrams), Judge(objective, known), dict[str, Any]()
         for source in SOURCES:
             begun, sizes = time.process_time(), self.settings.sizes
@@ -234,8 +243,9 @@ class Workshop:
     @functools.cache  # noqa: B019
     def _ground(self, kind: str) -> Ground:
         targets, _, rows = Ground.read_of(self.model(kind), self._targets(kind), self.settings.seed)
+        scored = self._known(kind)
         return Ground(
-            self.model(kind), self.halves(kind)[1], targets, self.windows(kind), self._known(kind)["windows"], rows, self.settings.seed
+            self.model(kind), self.halves(kind)[1], targets, scored["texts"][0].tolist(), scored["windows"], rows, self.settings.seed
         )
 
     @functools.cache  # noqa: B019
