@@ -1,18 +1,46 @@
 import numpy as np
 import torch
+from scipy import stats
 
 from optigram.objective.rng import POOL, Streams
 
 CPU = torch.device("cpu")
 
 
-def test_a_stream_hangs_on_seed_target_and_restart_alone():
+def test_a_stream_depends_on_seed_target_and_restart_alone():
     both = Streams(5, ["a", "b"], 3, CPU)
     alone = Streams(5, ["b"], 2, CPU)
     assert torch.equal(both.normal(4)[1:, :2], alone.normal(4))
     logits = torch.zeros(2, 3, 2, 6)
     assert torch.equal(both.plus_gumbel(logits, 2)[1:, :2], alone.plus_gumbel(logits[1:, :2], 2))
     assert not torch.equal(Streams(6, ["b"], 2, CPU).normal(4), Streams(5, ["b"], 2, CPU).normal(4))
+
+
+def test_a_device_draws_the_same_bits():
+    """What is computed on a GPU, by tensors instead of arrays, here on the CPU."""
+    here, there = (Streams(5, ["a", "b"], 3, CPU) for _ in range(2))
+    there._placed = torch.from_numpy(there._keys)
+    for _ in range(2):
+        assert torch.equal(here.integers(8000, 2, 5), there.integers(8000, 2, 5))
+        assert torch.equal(here.uniform(7), there.uniform(7))
+        assert torch.equal(here.normal(7), there.normal(7))
+        assert torch.equal(here.gumbel(2, 100_000), there.gumbel(2, 100_000))
+        logits = torch.zeros(2, 3, 2, 6)
+        assert torch.equal(here.plus_gumbel(logits, 2), there.plus_gumbel(logits, 2))
+
+
+def test_streams_are_even_and_independent():
+    many = Streams(0, [f"unit {i}" for i in range(300)], 2, CPU)
+    counts = torch.stack([many.integers(10, 50).flatten().bincount(minlength=10) for _ in range(20)]).sum(0)
+    assert stats.chisquare(counts).pvalue > 1e-3
+    numbers = many.uniform(400).view(600, -1)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert stats.kstest(numbers.flatten().numpy(), "uniform").pvalue > 1e-3
+    across, along = np.corrcoef(numbers.numpy()), np.corrcoef(numbers[:, :-1].flatten(), numbers[:, 1:].flatten())[0, 1]
+    assert np.abs(across - np.eye(600)).max() < 0.25  # five standard deviations of 1 / sqrt(400)
+    assert abs(along) < 0.01
+    assert stats.kstest(many.normal(100).flatten().numpy(), "norm").pvalue > 1e-3
 
 
 def test_gumbel_numbers_have_the_gumbel_moments():

@@ -1,6 +1,7 @@
 """What a method's name stands for, in view of the objective."""
 
 import pytest
+import torch
 
 from optigram.methods.ascent import Ascent
 from optigram.objective.fluency import Fluency
@@ -41,3 +42,21 @@ def test_it_is_said(tiny, large):
     told.clear()
     Prepared.of(tiny, "visual:dog", FindOptions(by="coordinate", length=3), remark=told.append)
     assert not any("sgbl" in text for text in told)
+
+
+def test_batches_fill_the_memory_of_a_gpu(tiny, monkeypatch):
+    """Of a device that says it is one; no tensor is on it."""
+
+    class Card:
+        total_memory = 4 * 5000 * 4 * 3 * (plan.HELD * 4 + 64 * 8)
+
+    objective = Objective(tiny, "visual:dog", 3)
+    monkeypatch.setattr(objective, "device", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Card)
+    monkeypatch.setattr(objective, "table", torch.zeros(len(objective.lexicon), 8))
+    words = len(objective.lexicon)
+    fits = Card.total_memory // 4 // (4 * 3 * (plan.HELD * words + 64 * 8))
+    found = Plan.of("gbl", objective, None, 1000)
+    assert found.method.block == 1 << (fits.bit_length() - 1) > Ascent.block
+    Card.total_memory = 1000
+    assert Plan.of("gbl", objective, None, 1000).method.block == Ascent.block

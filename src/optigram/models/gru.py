@@ -14,7 +14,12 @@ LANES, TOGETHER = 32, 8  # numbers that a processor takes at once; texts that ma
 def gru_states(
     embeds: Float[Tensor, "s b d"], weight: Float[Tensor, "w d"], recurrent: Float[Tensor, "w h"], *biases: Float[Tensor, " w"]
 ) -> Float[Tensor, "s b h"]:
-    """States after each position, from a zero state; the weights and biases are those of `torch.nn.GRU`, w is 3h."""
+    """States after each position, from a zero state; the weights and biases are those of `torch.nn.GRU`, w is 3h.
+
+    On a GPU they are the library's, in a few kernels instead of hundreds, and differ with the number of texts by rounding.
+    """
+    if embeds.device.type == "cuda":
+        return _library_states(embeds, weight, recurrent, *biases)
     return _States.apply(embeds, weight, recurrent, *biases)  # pyright: ignore[reportReturnType]
 
 
@@ -30,6 +35,13 @@ def gru_step(
     if state.numel() % LANES:  # what is left over of an operation on whole vectors is rounded otherwise
         inputs, state = (torch.nn.functional.pad(part, (0, 0, 0, -count % TOGETHER)) for part in (inputs, state))
     return _step(inputs, recurrent, bias, state, first)[0][:count]
+
+
+def _library_states(embeds: Tensor, *weights: Tensor) -> Tensor:
+    first = embeds.new_zeros(1, embeds.shape[1], weights[1].shape[1])
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        climbs = torch.is_grad_enabled() and embeds.requires_grad  # the library keeps what a gradient needs in training only
+        return torch.gru(embeds.contiguous(), first, weights, True, 1, 0.0, climbs, False, False)[0]
 
 
 @unchecked

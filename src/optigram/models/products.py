@@ -2,7 +2,8 @@
 
 A matrix library chooses by the shape of a product in which order it adds. Where the second matrix lies row by row in memory and a
 sum has few terms (`TERMS`), it adds them in order, for any number of rows from 2 up. So longer sums are added part by part. Whether
-the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`).
+the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`). On another device
+than a processor products are the library's own, and rows are rounded with the shape: filling all of them up would cost more than that.
 """
 
 import functools
@@ -17,7 +18,6 @@ from optigram.shapes import Float, unchecked
 
 TERMS = 256  # of a sum at once: as fast as the library's own products of many rows, and faster for few
 ROWS = 256  # of a product at once: its result stays in the cache
-DEVICE_ROWS = 1024  # the same on another device than a processor, where all products have this shape
 FEWEST = 2  # rows: one row alone is a product with a vector, which is added in another order
 FEWEST_TURNED = 16  # where the second matrix lies column by column
 TRIED, WIDEST = (2, 3, 5, 12, 16, 17, 40), 1 << 14  # rows, and columns of the second matrix, of the products that are tried
@@ -67,7 +67,7 @@ def derived(matrix: Float[Tensor, "k w"], name: str, make: Callable[[Tensor], Te
 def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "n w"]:
     """`rows @ matrix`, without a gradient."""
     if rows.device.type != "cpu":
-        return in_blocks(lambda part: part @ matrix, rows, DEVICE_ROWS)
+        return rows @ matrix
     fewest = FEWEST if matrix.is_contiguous() else FEWEST_TURNED
     if rows.dtype != torch.float32 or not _adds_in_order(*matrix.shape, fewest, torch.get_num_threads()):
         return in_blocks(lambda part: part @ matrix, rows, ROWS)

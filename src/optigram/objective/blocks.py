@@ -1,7 +1,8 @@
 """Batches of texts whose results do not depend on how many there are.
 
 A network rounds differently with the number of texts. What counts is what a full block of texts gives; fewer texts run by themselves,
-or with a few copies of the last one, only where texts like them were seen to give the same bits.
+or with a few copies of the last one, only where texts like them were seen to give the same bits. That holds on a processor. A GPU
+rounds with every shape, and to fill all batches up would make one text cost as much as a thousand: there they run as they are.
 """
 
 import weakref
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from optigram.shapes import Shaped
 
-SOFT, HARD, ELSEWHERE = 32, 128, 1024  # texts of a block with a gradient, without one, and on a device other than a processor
+SOFT, HARD, ELSEWHERE = 32, 128, 1024  # texts of a block with a gradient, without one, and at most on a device other than a processor
 COMPARED, SAMPLES = 32, 16  # results that a trial compares at least, in no more batches than that
 SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)  # of a batch that is filled up with copies
 
@@ -36,8 +37,10 @@ class Blocks:
     def run(self, key: Hashable, run: Callable[..., Tensor], *rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
         """`run` of rows [n ...], of which it gives one result each; functions with one `key` are the same."""
         soft = torch.is_grad_enabled() and any(part.requires_grad for part in rows)
-        most = ELSEWHERE if rows[0].device.type != "cpu" else SOFT if soft else HARD
-        found = [self._one((key, soft), run, part, most) for part in zip(*(part.split(most) for part in rows), strict=True)]
+        there = rows[0].device.type != "cpu"
+        most = ELSEWHERE if there else SOFT if soft else HARD
+        parts = zip(*(part.split(most) for part in rows), strict=True)
+        found = [run(*part) if there else self._one((key, soft), run, part, most) for part in parts]
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def _one(self, key: Hashable, run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Tensor:

@@ -23,7 +23,7 @@ from optigram.objective.functions import Groups, all_groups
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import Whole
-from optigram.shapes import Bool, Float, Int, unchecked
+from optigram.shapes import Bool, Float, Int, Shaped, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
 from optigram.text.overlap import KnownTexts
@@ -98,6 +98,10 @@ class Objective:
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
         self.cost = Cost.at_zero(len(self.targets))
+        pieces = self.template.pieces(self.length)
+        self._pieces = [
+            piece if isinstance(piece, range) else torch.tensor(piece, dtype=torch.int64, device=self.device) for piece in pieces
+        ]
         counted = counted_places(self.template, self.length, model.vocabulary)
         self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
         self._groups = all_groups(model, self.targets, self._looked, view)
@@ -283,7 +287,7 @@ class Objective:
             return self._relaxed(text, penalty, linearised)
 
     def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, linearised: bool) -> Scores:
-        embeds = self._surround(text.embeds, self.model.embedding.detach().float())
+        embeds = self._surround(text.embeds, lambda fixed: self.model.embedding.detach()[fixed].float())
         told = self._surprisal if self._penalises(penalty) else None
         weights = None if told is None else told.need_mixtures(text.weights)
         joint = None if told is None else self._joint
@@ -352,17 +356,16 @@ class Objective:
 
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
         """Texts with the template's ids around them."""
-        return self._surround(ids.to(self.device)[..., None], torch.arange(len(self.model.vocabulary))[:, None])[..., 0]
+        return self._surround(ids.to(self.device)[..., None], lambda fixed: fixed[:, None])[..., 0]
 
-    def _surround(self, free: Tensor, fixed: Tensor) -> Tensor:
-        """Put the rows of `fixed` [v ...] for the template's ids around free ones [k1 c t ...]."""
-        fixed = fixed.to(self.device)
+    def _surround(self, free: Shaped[Tensor, "k1 c t n"], of: Callable[[Tensor], Tensor]) -> Shaped[Tensor, "k1 c s n"]:
+        """Put what `of` gives [s n] for the template's ids around free ones."""
         parts = []
-        for piece in self.template.pieces(self.length):
+        for piece in self._pieces:
             if isinstance(piece, range):
                 parts.append(free[:, :, piece.start : piece.stop])
             else:
-                parts.append(fixed[torch.tensor(piece, dtype=torch.int64, device=self.device)].expand(*free.shape[:2], -1, -1))
+                parts.append(of(piece).expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
     def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c o"]:

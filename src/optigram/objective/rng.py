@@ -1,16 +1,26 @@
-"""Random numbers that depend on (seed, target, restart) only, so that a target's result is independent of the batch."""
+"""Random numbers that depend on (seed, target, restart) and on what was drawn before only: the same bits in any batch, on any device.
+
+The generator counts: number i of a stream is a hash of the stream's key and of i, so nothing is kept but the count, and numbers
+are made where they are used. The hash is the finalizer of SplitMix64 (Steele, Lea & Flood 2014). All arithmetic on the bits is
+exact; logarithms and the like are taken once, on the CPU, in tables.
+"""
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from optigram.shapes import Float
+from optigram.shapes import Float, Int, Shaped, unchecked
 
-POOL = 1 << 21  # gumbel numbers drawn once per seed and read at random offsets
+POOL = 1 << 21  # gumbel numbers of equal probability: a fresh number is one of them, and others are read from all of them in random order
+_STEP, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # signed
+LARGE = 1 << 20  # numbers from which a GPU draws them in one kernel of their own
+_PIECE = 1 << 16  # numbers that a processor hashes at once: they stay in its cache
 
 
 class Streams:
@@ -22,53 +32,127 @@ class Streams:
 
     def __init__(self, seed: int, targets: Sequence[str], restarts: int, device: torch.device) -> None:
         self.seed, self.shape, self.device = seed, (len(targets), restarts), device
-        self._generators = [
-            np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, _number(target), restart])))
-            for target in targets
-            for restart in range(restarts)
-        ]
+        keys = [[_key(seed, target, restart) for restart in range(restarts)] for target in targets]
+        self._keys, self._count = np.array(keys, dtype=np.int64).reshape(-1, 1), 0
+        self._placed = None if device.type == "cpu" else torch.from_numpy(self._keys).to(device)
 
-    def normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
         """Standard normal numbers [k c *shape]."""
-        return self._draw(lambda rng: rng.standard_normal(shape, dtype=np.float32), shape)
+        return _quantiles("normal", self.device, self._below(POOL, *shape))
 
-    def uniform(self, *shape: int) -> Tensor:
-        """Numbers from 0 to 1 [k c *shape]."""
-        return self._draw(lambda rng: rng.random(shape, dtype=np.float32), shape)
+    def uniform(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
+        """Numbers from 0 to 1, without 1 [k c *shape]."""
+        return self._below(1 << 24, *shape).float().mul_(2**-24)
 
-    def integers(self, below: int, *shape: int) -> Tensor:
+    def integers(self, below: int, *shape: int) -> Shaped[Tensor, "k c ..."]:
         """Integers from 0 to below - 1 [k c *shape]."""
-        return self._draw(lambda rng: rng.integers(below, size=shape), shape)
+        return self._below(below, *shape)
 
-    def gumbel(self, *shape: int) -> Tensor:
-        """Fresh standard gumbel numbers [k c *shape]: minus the logarithm of exponential ones, kept above 0."""
-        tiny = np.finfo(np.float32).tiny
-        return -self._draw(lambda rng: np.maximum(rng.standard_exponential(shape, dtype=np.float32), tiny), shape).log()
+    def gumbel(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
+        """Fresh standard gumbel numbers [k c *shape]."""
+        return _quantiles("gumbel", self.device, self._below(POOL, *shape))
 
     def plus_gumbel(self, logits: Float[Tensor, "k c t v"], samples: int) -> Float[Tensor, "k c samples t v"]:
         """Logits [k c t v] plus standard gumbel numbers, `samples` times: [k c samples t v].
 
-        The numbers are read from a pool of `POOL` at an offset that each stream draws: drawing fresh ones costs as
+        The numbers are read from a shuffled pool at an offset that each stream draws: drawing fresh ones costs as
         much as the matrix products of a step, reading them almost nothing.
         """
         shape = logits.shape[2:]
         size = shape.numel()
-        pool = _gumbel_pool(self.seed, max(POOL, 4 * size), self.device)
-        noisy = torch.empty(*self.shape, samples, *shape, device=self.device)
-        for rng, row, outs in zip(self._generators, logits.flatten(0, 1), noisy.flatten(0, 1), strict=True):
-            for start, out in zip(rng.integers(len(pool) - size, size=samples).tolist(), outs, strict=True):
-                torch.add(row, pool[start : start + size].view(shape), out=out)
+        pool = _shuffled(self.seed, max(POOL, 4 * size), self.device)
+        if self._placed is not None:
+            places = self._below(len(pool) - size, samples)[..., None] + torch.arange(size, device=self.device)
+            return logits[:, :, None] + pool[places].view(*self.shape, samples, *shape)
+        starts = self._below(len(pool) - size, samples).flatten(0, 1).tolist()
+        noisy = torch.empty(*self.shape, samples, *shape)
+        for begins, row, outs in zip(starts, logits.flatten(0, 1), noisy.flatten(0, 1), strict=True):
+            for begin, out in zip(begins, outs, strict=True):
+                torch.add(row, pool[begin : begin + size].view(shape), out=out)
         return noisy
 
-    def _draw(self, draw, shape: tuple[int, ...]) -> Tensor:
-        numbers = np.stack([draw(rng) for rng in self._generators])
-        return torch.from_numpy(numbers).view(*self.shape, *shape).to(self.device)
+    def _below(self, below: int, *shape: int) -> Shaped[Tensor, "k c ..."]:
+        """The next integers of every stream, from 0 to below - 1."""
+        size, first = torch.Size(shape).numel(), self._count
+        self._count += size
+        if self._placed is not None:
+            draw = _fused() if len(self._keys) * size >= LARGE else _drawn
+            steps = torch.arange(size, device=self.device).mul_(_STEP)
+            made = draw(self._placed + _times_step(first), steps, below)
+        else:
+            made = torch.empty(len(self._keys), size, dtype=torch.int64)
+            rows = max(_PIECE // max(size, 1), 1)
+            for row in range(0, len(self._keys), rows):
+                for begin in range(0, size, _PIECE):
+                    out = made[row : row + rows, begin : begin + _PIECE].numpy()
+                    np.add(self._keys[row : row + rows] + _times_step(first + begin), _steps()[: out.shape[1]], out=out)
+                    _scaled(_hashed(out), below)
+        return made.view(*self.shape, *shape)
 
 
-def _number(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+@unchecked  # a compiler reads it
+def _drawn(keys: Int[Tensor, "k 1"], steps: Int[Tensor, " n"], below: int) -> Int[Tensor, "k n"]:
+    """The next integers of every stream on a device, from 0 to below - 1; `steps` are 0, 1, 2 ... times the step."""
+    return _scaled(_hashed(keys + steps), below)
+
+
+@functools.cache
+def _fused() -> Callable[[Tensor, Tensor, int], Tensor]:
+    """The same in one kernel in place of fifteen, where there is the compiler that makes it."""
+    return torch.compile(_drawn, dynamic=False) if importlib.util.find_spec("triton") else _drawn
+
+
+def _hashed(bits: Any) -> Any:
+    """63 random bits for each number of an array or tensor of 64-bit integers, in place."""
+    for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+        bits ^= (bits >> shift) & ((1 << (64 - shift)) - 1)
+        if factor != 1:
+            bits *= factor
+    bits &= (1 << 63) - 1
+    return bits
+
+
+def _scaled(bits: Any, below: int) -> Any:
+    """Integers from 0 to below - 1, from the 31 highest of 63 bits by a product, in place."""
+    bits >>= 32
+    bits *= below
+    bits >>= 31
+    return bits
+
+
+def _times_step(number: int) -> int:
+    """A number times the step, as 64 bits of a signed number."""
+    return (number * _STEP + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+@functools.cache
+def _steps() -> Int[np.ndarray, " n"]:
+    """0, 1, 2 ... times the step."""
+    return np.arange(_PIECE) * _STEP
+
+
+def _key(seed: int, target: str, restart: int) -> int:
+    """64 bits, as a signed number."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {restart} {target}".encode()).digest()[:8], signed=True)
+
+
+def _quantiles(name: str, device: torch.device, places: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """The numbers of a table at some places."""
+    return _table(name, device).index_select(0, places.flatten()).view_as(places)
+
+
+@functools.cache
+def _table(name: str, device: torch.device) -> Float[Tensor, " n"]:
+    """`POOL` numbers of equal probability, ascending: the quantiles of a distribution in the middle of each."""
+    if device.type != "cpu":
+        return _table(name, torch.device("cpu")).to(device)
+    from scipy import special
+
+    chance = (np.arange(POOL) + 0.5) / POOL
+    return torch.from_numpy((special.ndtri(chance) if name == "normal" else -np.log(-np.log(chance))).astype(np.float32))
 
 
 @functools.lru_cache(maxsize=2)
-def _gumbel_pool(seed: int, size: int, device: torch.device) -> Tensor:
+def _shuffled(seed: int, size: int, device: torch.device) -> Float[Tensor, " n"]:
+    """`size` gumbel numbers in random order."""
     return Streams(seed, ["pool"], 1, device).gumbel(size)[0, 0]

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from optigram.errors import InputError
 from optigram.methods import Corpus, Method, chains, registry
 from optigram.methods import paper as presets
@@ -14,6 +16,7 @@ from optigram.text.sources import Corpus as Texts
 
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
+MOST, HELD = 16_384, 24  # texts of a block on a GPU; numbers held at once per word and position of a soft text, Adam's among them
 LONG, DRAWS = 9, "mcgcg"  # words from which auto climbs, on a transformer, by swaps at any position instead of one position after the other
 
 
@@ -52,7 +55,9 @@ class Plan:
             chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
         if chain.corpus and corpus is None:
             raise InputError("corpus search needs a corpus; give one")
-        return cls(chain.name, corpus if chain.corpus else None, _climb(chain, objective, forwards) if chain.links else None)
+        return cls(
+            chain.name, corpus if chain.corpus else None, _fitted(_climb(chain, objective, forwards), objective) if chain.links else None
+        )
 
     @staticmethod
     def shortens(chain: chains.Chain, objective: Objective) -> bool:
@@ -77,3 +82,16 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
     if (unmixed := next((label for label in labels if label in registry.WITHOUT_SURPRISAL), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     return chain.method((forwards or presets.BUDGET) / objective.passes, objective.model.attends)
+
+
+def _fitted(method: Method, objective: Objective) -> Method:
+    """The method with as many texts per batch as a quarter of a GPU's memory holds, if they are more than its own.
+
+    It is the whole memory, not what is free: the batches of a run must be the same when it is resumed. A processor's cache is small.
+    """
+    if objective.device.type != "cuda":
+        return method
+    text = 4 * objective.length * (HELD * len(objective.lexicon) + 64 * objective.table.shape[1])
+    texts = min(torch.cuda.get_device_properties(objective.device).total_memory // 4 // text, MOST)
+    larger = method.with_block(1 << max(int(texts).bit_length() - 1, 0))
+    return larger if (larger.batch or 0) > (method.batch or 0) else method
