@@ -20,7 +20,7 @@ from optigram.papers.descriptions.run import DescriptionStudy
 from optigram.papers.descriptions.workshop import TEST, Workshop
 from optigram.targets.sae_formats import open_autoencoder
 
-LITTLE = Scale(2, 400, (200, 100), (80, 60), (12.0, 12.0), Effort(1, 6, (0.9,), 1, 6, False), 24, 2, 60, 64)
+LITTLE = Scale(2, 400, (150, 80), (60, 50), (12.0, 12.0), Effort(1, 6, (0.9,), 1, 4, False), 24, 2, 60, 64)
 
 
 def quiet(*words) -> None:
@@ -70,6 +70,9 @@ def test_every_class_and_source_has_its_rows(run):
 def test_sources_see_what_their_name_says(run):
     for cell in (run / "cells").glob("describe-*.json"):
         for source, one in json.loads(cell.read_text())["sources"].items():
+            if "problem" in one:  # a short search may raise nothing, which is said
+                assert one["problem"].startswith("no text raises")
+                continue
             evidence = one["evidence"]
             found = {example["source"] for concept in evidence["concepts"] for example in concept["examples"]}
             assert found <= {"corpus"} if source == CORPUS else source != SEARCH or found == {"search"}

@@ -82,7 +82,7 @@ class Workshop:
             case "values":
                 found = self._values(task.kind, task.number)
                 with written_whole(path) as temporary, temporary.open("wb") as file:
-                    np.savez(file, **found)
+                    np.savez(file, **found)  # pyright: ignore[reportArgumentType]  (a name could be allow_pickle)
             case "describe":
                 _write(path, self._described(task.kind, task.number))
             case _:
