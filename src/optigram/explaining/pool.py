@@ -151,6 +151,7 @@ def unlike(texts: Sequence[Ids], most: int) -> list[Ids]:
 
 def check_varies(target: object, usual: np.ndarray, high: np.ndarray) -> None:
     """Raises InputError where no text has a higher activation than usual ones."""
+    high = high if len(high) else usual  # a corpus without a high place is all there is
     usual, high = usual[np.isfinite(usual)], high[np.isfinite(high)]
     if not len(usual) or not len(high):
         raise InputError(f"{target} is not finite on any text tried; check the model's weights and dtype, and the weights of the target")
