@@ -151,9 +151,9 @@ def unlike(texts: Sequence[Ids], most: int) -> list[Ids]:
 
 def check_varies(target: object, usual: np.ndarray, high: np.ndarray) -> None:
     """Raises InputError where no text has a higher activation than usual ones."""
-    high = high if len(high) else usual  # a corpus without a high place is all there is
-    usual, high = usual[np.isfinite(usual)], high[np.isfinite(high)]
+    none = not len(high)  # neither a high place of the corpus nor a search's text above what is usual
+    usual, high = usual[np.isfinite(usual)], (usual if none else high)[np.isfinite(usual if none else high)]
     if not len(usual) or not len(high):
         raise InputError(f"{target} is not finite on any text tried; check the model's weights and dtype, and the weights of the target")
-    if high.max() - np.median(usual) <= 1e-6 * max(1.0, abs(float(high.max()))):
+    if none or high.max() - np.median(usual) <= 1e-6 * max(1.0, abs(float(high.max()))):
         raise InputError(f"no text raises {target} above {high.max():.4g}; give another target, a corpus or a larger budget")
