@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from torch import Tensor
 
-from optigram.explaining.judge import Ids, Judge
+from optigram.explaining.exact import Exact, Ids
 from optigram.shapes import Float, Int
 from optigram.targets.address import Pool
 from optigram.targets.custom import Custom
@@ -54,22 +54,22 @@ def _cosines(states: Float[np.ndarray, "n h"], usual: Float[np.ndarray, "m h"]) 
 class Kinds:
     """Tells which texts the model makes the same of. `standard` are the representations of unrelated texts."""
 
-    judge: Judge
+    exact: Exact
     standard: Sequence[Float[np.ndarray, "m _"]]
 
     @classmethod
-    def of(cls, judge: Judge, usual: Sequence[Ids], seed: int) -> "Kinds":
+    def of(cls, exact: Exact, usual: Sequence[Ids], seed: int) -> "Kinds":
         """Unrelated are random parts of one to three words of usual texts."""
         rng, parts = np.random.default_rng(seed), []
         for text in usual:
             length = int(rng.integers(1, min(LONGEST, len(text)) + 1))
             start = int(rng.integers(len(text) - length + 1))
             parts.append(text[start : start + length])
-        return cls(judge, _represented(judge, parts))
+        return cls(exact, _represented(exact, parts))
 
     def likeness(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n n"]:
         """How much more alike texts are than unrelated ones, in standard deviations."""
-        return likeness(_represented(self.judge, texts), self.standard)
+        return likeness(_represented(self.exact, texts), self.standard)
 
     def nearest(self, texts: Sequence[Ids], groups: Sequence[Sequence[Ids]]) -> Int[np.ndarray, " n"]:
         """The group that each text is most like."""
@@ -78,21 +78,21 @@ class Kinds:
         return np.stack([part.mean(1) for part in parts]).argmax(0)
 
 
-def _represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
+def _represented(exact: Exact, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
     """The states of texts at each site that the target reads, and the means of their embeddings.
 
     A state is that of the last word, or of the position that the target reads, or else the mean over positions. The unit itself
     is left out, so that texts are told apart by everything but their activation.
     """
-    model, (target,) = judge.objective.model, judge.objective.targets
+    model, (target,) = exact.objective.model, exact.objective.targets
     own = [(term.site, term.readout.index) for term in target.terms if isinstance(term.readout, Unit)]
     asked = [site for term in target.terms for site in (term.readout.sites if isinstance(term.readout, Custom) else (term.site,))]
     sites = [site if (linear := model.sites[site].linear) is None else linear.source for site in dict.fromkeys(asked)]
     found = {site: np.zeros((len(texts), model.sites[site].width), np.float32) for site in sites}
     for length in {len(text) for text in texts}:
         rows = [row for row, text in enumerate(texts) if len(text) == length]
-        ids = torch.tensor([judge.objective.template.fill(texts[row]) for row in rows], device=model.embedding.device)
-        counted = counted_places(judge.objective.template, length, model.vocabulary)
+        ids = torch.tensor([exact.objective.template.fill(texts[row]) for row in rows], device=model.embedding.device)
+        counted = counted_places(exact.objective.template, length, model.vocabulary)
         with torch.no_grad():
             states = model.read(model.embedding[ids], sites)
         for site in found:
@@ -100,7 +100,7 @@ def _represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "
     for site, unit in own:
         if site in found:
             found[site][:, unit] = 0
-    return [*found.values(), judge.embedded(texts)]
+    return [*found.values(), exact.embedded(texts)]
 
 
 def _at_pool(states: Tensor, pool: Pool, counted: Sequence[bool]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.explaining.cores import cores
-from optigram.explaining.judge import Ids, Judge, Scale
+from optigram.explaining.exact import Exact, Ids, Scale
 from optigram.explaining.slots import FIRES, Patterns
 from optigram.methods import Corpus
 from optigram.objective.objective import Objective
@@ -44,13 +44,13 @@ def usual_texts(objective: Objective, read: Corpus | None, seed: int) -> list[Id
     return [tuple(row) for row in read.texts[rng.permutation(len(read.texts))[:USUAL]].tolist()]
 
 
-def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cache | None, most: int) -> tuple[list[Ids], list[Ids]]:
+def high_places(exact: Exact, read: Corpus, scale: Scale, seed: int, cache: Cache | None, most: int) -> tuple[list[Ids], list[Ids]]:
     """At most `most` n-grams of a corpus at half of its highest activation or above, each unlike those before; and its best ones.
 
     They are the highest ones, and others from a random sample, in which every concept has its share; where too few of the sample are
     high, they are spread over the best ones.
     """
-    texts, values = _best(judge, read, seed, cache)
+    texts, values = _best(exact, read, seed, cache)
     if not texts:
         return [], []
     half = scale.level(FIRES, float(values[0]))
@@ -59,21 +59,21 @@ def high_places(judge: Judge, read: Corpus, scale: Scale, seed: int, cache: Cach
     top = round(most * HIGHEST)
     order = np.random.default_rng([seed, 1]).permutation(len(read.texts))
     sample = [tuple(row) for row in read.texts[order[:SAMPLED]].tolist()]
-    usual = [text for text, value in zip(sample, judge.score(sample), strict=True) if value >= half]
+    usual = [text for text, value in zip(sample, exact.score(sample), strict=True) if value >= half]
     high = [text for text, value in zip(texts, values, strict=True) if value >= half]
     rest = unlike(usual, len(usual)) if len(usual) >= ENOUGH else unlike(high, len(high))[top:]
     spread = sorted(set(np.linspace(0, len(rest) - 1, most - top).astype(int).tolist())) if rest else []
     return list(dict.fromkeys([*unlike(high, top), *(rest[row] for row in spread)])), texts
 
 
-def _best(judge: Judge, read: Corpus, seed: int, cache: Cache | None) -> tuple[list[Ids], list[float]]:
-    """The best n-grams of a corpus and their activations: without a pass over it where the judge knows them all."""
-    if judge.knows(map(tuple, read.texts.tolist())):
+def _best(exact: Exact, read: Corpus, seed: int, cache: Cache | None) -> tuple[list[Ids], list[float]]:
+    """The best n-grams of a corpus and their activations: without a pass over it where all are known."""
+    if exact.knows(map(tuple, read.texts.tolist())):
         known = [tuple(row) for row in read.texts.tolist()]
-        values = judge.score(known)
+        values = exact.score(known)
         order = (-values).argsort(kind="stable")[:DEEP].tolist()
         return [known[row] for row in order], values[order].tolist()
-    outcome = best_of_corpus(judge.objective, read, DEEP, seed, cache=cache)
+    outcome = best_of_corpus(exact.objective, read, DEEP, seed, cache=cache)
     (best,) = outcome.found
     if best is None or outcome.interrupted:
         raise KeyboardInterrupt
@@ -87,12 +87,12 @@ def optima(
 
     Denied are the words of the slot whose loss costs an optimum most: all that keep 75% of its core's activation and are like it.
     """
-    judge, scale = patterns.judge, patterns.scale
+    exact, scale = patterns.exact, patterns.scale
     found: list[Ids] = []
     denied: set[int] = set()
     spent, top = 0.0, -np.inf
     for number in range(rounds):
-        words = np.array([word for word in judge.words.tolist() if word not in denied])
+        words = np.array([word for word in exact.words.tolist() if word not in denied])
         if len(words) < 2:
             break
         look(f"search {number + 1} of at most {rounds}")
@@ -109,7 +109,7 @@ def optima(
         spent += cost
         if not texts:
             break
-        values = judge.score(texts)
+        values = exact.score(texts)
         top = max(top, float(values.max()))
         if values.max() < scale.level(FIRES, top):
             break
@@ -132,9 +132,9 @@ def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: in
 
 def _decisive(patterns: Patterns, text: Ids) -> set[int]:
     """The words of the slot that the core of a text depends on most."""
-    judge = patterns.judge
-    (core,) = cores(judge, [text], patterns.scale)
-    without = judge.score([core[:place] + core[place + 1 :] for place in range(len(core))]) if len(core) > 1 else [0.0]
+    exact = patterns.exact
+    (core,) = cores(exact, [text], patterns.scale)
+    without = exact.score([core[:place] + core[place + 1 :] for place in range(len(core))]) if len(core) > 1 else [0.0]
     return patterns.alike(core, int(np.argmin(without)))
 
 

@@ -16,10 +16,9 @@ import torch
 from optigram.errors import InputError
 from optigram.explaining.concepts import concepts
 from optigram.explaining.descriptions import describe
+from optigram.explaining.exact import Exact, Ids
 from optigram.explaining.ground import Ground
-from optigram.explaining.judge import Ids, Judge
-from optigram.explaining.judges import LEXICAL, open_judges
-from optigram.explaining.judges import Judge as Reader
+from optigram.explaining.judges import LEXICAL, Judge, open_judges
 from optigram.explaining.prediction import predict
 from optigram.explaining.texts import Scorer
 from optigram.explaining.verification import Prediction
@@ -208,7 +207,7 @@ class Workshop:
         objective, scored = self._objective(kind, number), self._known(kind)
         ngrams = np.ascontiguousarray(scored["ids"].T)
         known: dict[Ids, float] = dict(zip(map(tuple, ngrams.tolist()), scored["ngrams"][number].tolist(), strict=True))
-        read, judge, found = Corpus(self.halves(kind)[0].name, ngrams), Judge(objective, known), dict[str, Any]()
+        read, exact, found = Corpus(self.halves(kind)[0].name, ngrams), Exact(objective, known), dict[str, Any]()
         for source in SOURCES:
             begun, sizes = time.process_time(), self.settings.sizes
             texts, budget = (
@@ -217,7 +216,7 @@ class Workshop:
             )
             try:
                 with torch.random.fork_rng(devices=[]):
-                    evidence = concepts(objective, texts, budget, self.settings.seed, effort=sizes.effort, judge=judge)
+                    evidence = concepts(objective, texts, budget, self.settings.seed, effort=sizes.effort, exact=exact)
             except InputError as error:
                 found[source] = {"problem": str(error), "seconds": time.process_time() - begun}
                 continue
@@ -249,7 +248,7 @@ class Workshop:
         )
 
     @functools.cache  # noqa: B019
-    def _judges(self, kind: str) -> Sequence[Reader]:
+    def _judges(self, kind: str) -> Sequence[Judge]:
         """The encoder where there is one, and the judge that learns from the training half: in this order for units of the Imaginet."""
         others = self._ground(kind).phrases(OTHERS, 2, np.random.default_rng(self.settings.seed))
         encoder = [] if self.settings.encoder is None else [self._loaded(self.settings.encoder)]

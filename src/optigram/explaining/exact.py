@@ -29,7 +29,7 @@ class Scale:
         return self.base + share * (top - self.base)
 
 
-class Judge:
+class Exact:
     """Scores texts of any length for the one target of an `objective`, between the words that its template has around them.
 
     A text has -inf where the target has no finite value on it, such as a position that it does not have. `known` are activations that
