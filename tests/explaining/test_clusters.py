@@ -33,3 +33,14 @@ def test_texts_without_structure_and_few_texts_are_one_cluster():
 def test_states_that_do_not_vary_count_nothing():
     same = np.zeros((4, 3))
     assert likeness([same], [same]).tolist() == np.zeros((4, 4)).tolist()
+
+
+def test_stray_texts_take_no_cluster_away():
+    """Two kinds and one text that is like none: it joins a kind, and they are still two."""
+    kind = np.array([0] * 20 + [1] * 20 + [2])
+    like = np.where(kind[:, None] == kind, 5.0, 0.5)
+    like[-1], like[:, -1] = -2.0, -2.0
+    np.fill_diagonal(like, 6.0)
+    cluster, agreement = clustered(like, 0)
+    assert (len(set(cluster.tolist())), len(set(cluster[:20].tolist())), len(set(cluster[20:40].tolist()))) == (2, 1, 1)
+    assert agreement > 0.8

@@ -18,12 +18,12 @@ from optigram.targets.readouts import Unit
 from optigram.text.template import counted_places
 
 MOST = 5  # clusters
-UNLIKE = 2.0  # standard deviations by which two clusters may be more alike than unrelated texts
+UNLIKE = 2.25  # standard deviations by which two clusters may be more alike than unrelated texts
 LARGEST, TENTH, TENTH_NORMAL = 6.0, 10, 1.2816  # most of a likeness; a percentile, and how far below the median of a normal it is
 STABLE, HALVES = 0.8, 20  # agreement of halves that is asked for; pairs of random halves
 FAINT = 0.2  # norm below which a standardised state is not scaled up, per square root of its width
 LONGEST = 3  # words of an unrelated text
-SMALLEST = 0.02  # share of all texts that a cluster has at least
+SMALLEST, STRAYS = 0.02, 12  # share of all texts that a cluster has at least; groups of fewer texts that are set aside at most
 
 
 def likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
@@ -122,8 +122,7 @@ def clustered(like: Float[np.ndarray, "n n"], seed: int) -> tuple[Int[np.ndarray
     tree = _tree(like)
     for count in range(min(MOST, len(like) // 2), 1, -1):
         cluster = _cut(tree, like, count)
-        sizes = np.bincount(cluster)
-        if len(sizes) < count or sizes.min() < max(2, SMALLEST * len(like)) or _nearest(like, cluster) > UNLIKE:
+        if cluster.max() + 1 < count or _nearest(like, cluster) > UNLIKE:
             continue
         agreement = _agreement(like, count, seed)
         if agreement >= STABLE:
@@ -138,7 +137,19 @@ def _tree(like: np.ndarray) -> np.ndarray:
 
 
 def _cut(tree: np.ndarray, like: np.ndarray, count: int) -> Int[np.ndarray, " n"]:
-    return fcluster(tree, count, "maxclust").astype(np.int64) - 1
+    """`count` clusters of some texts each, or fewer: what is more unlike than they are to each other, but too little for a cluster of its
+    own, joins the cluster that it is most like.
+    """
+    least, kept = max(2, SMALLEST * len(like)), np.zeros(len(like), np.int64)
+    for parts in range(count, min(count + STRAYS, len(like)) + 1):
+        cluster = fcluster(tree, parts, "maxclust").astype(np.int64) - 1
+        large = np.flatnonzero(np.bincount(cluster) >= least)
+        if len(large) >= 1:
+            means = np.stack([like[:, cluster == number].mean(1) for number in large])
+            kept = np.where(np.isin(cluster, large), np.searchsorted(large, cluster), means.argmax(0))
+        if len(large) >= count:
+            break
+    return kept
 
 
 def _nearest(like: np.ndarray, cluster: np.ndarray) -> float:
