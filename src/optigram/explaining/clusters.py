@@ -18,7 +18,7 @@ from optigram.targets.readouts import Unit
 from optigram.text.template import counted_places
 
 MOST = 5  # clusters
-UNLIKE = 2.25  # standard deviations by which two clusters may be more alike than unrelated texts
+UNLIKE = 2.0  # standard deviations by which two clusters may be more alike than unrelated texts
 LARGEST, TENTH, TENTH_NORMAL = 6.0, 10, 1.2816  # most of a likeness; a percentile, and how far below the median of a normal it is
 STABLE, HALVES = 0.8, 20  # agreement of halves that is asked for; pairs of random halves
 FAINT = 0.2  # norm below which a standardised state is not scaled up, per square root of its width
@@ -26,7 +26,7 @@ LONGEST = 3  # words of an unrelated text
 SMALLEST, STRAYS = 0.02, 12  # share of all texts that a cluster has at least; groups of fewer texts that are set aside at most
 
 
-def likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
+def _likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
     """How much more alike texts are than unrelated texts `usual`, in standard deviations of the cosine of those, averaged over all parts.
 
     States are standardised by those of unrelated texts. The spread of their cosines is taken below the median, since above it are
@@ -69,7 +69,7 @@ class Kinds:
 
     def likeness(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n n"]:
         """How much more alike texts are than unrelated ones, in standard deviations."""
-        return likeness(_represented(self.exact, texts), self.standard)
+        return _likeness(_represented(self.exact, texts), self.standard)
 
     def nearest(self, texts: Sequence[Ids], groups: Sequence[Sequence[Ids]]) -> Int[np.ndarray, " n"]:
         """The group that each text is most like."""

@@ -14,7 +14,7 @@ from optigram.explaining.cores import cores
 from optigram.explaining.effort import Effort
 from optigram.explaining.evidence import Concept, Evidence, Example
 from optigram.explaining.exact import Exact, Ids, Scale
-from optigram.explaining.pool import check_varies, high_places, optima, unlike, usual_texts
+from optigram.explaining.pool import Pool
 from optigram.explaining.slots import FIRES, Built, Patterns
 from optigram.methods import Corpus
 from optigram.objective.objective import Objective
@@ -45,15 +45,15 @@ def concepts(
     """
     begun, (target,), exact = time.perf_counter(), objective.targets, exact or Exact(objective)
     before = exact.spent
-    usual = usual_texts(objective, read, seed)
+    usual = Pool.usual_texts(objective, read, seed)
     values = exact.score(usual)
     scale = Scale(float(np.median(values[np.isfinite(values)]))) if np.isfinite(values).any() else Scale(0.0)
     look("corpus")
-    places, best = ([], []) if read is None else high_places(exact, read, scale, seed, cache, effort.places)
+    places, best = ([], []) if read is None else Pool.high_places(exact, read, scale, seed, cache, effort.places)
     patterns = Patterns(exact, scale, Kinds.of(exact, usual, seed), _fillers(exact, usual), seed, effort.listed)
-    found = optima(objective, patterns, best, budget, seed, look, effort.rounds if budget else 0)
+    found = Pool.optima(objective, patterns, best, budget, seed, look, effort.rounds if budget else 0)
     texts = [*dict.fromkeys([*found.texts, *places])]
-    check_varies(target, values, exact.score(texts))
+    Pool.check_varies(target, values, exact.score(texts))
     look("clusters")
     own = cores(exact, texts, scale)
     cluster, stability = clustered(patterns.kinds.likeness(own), seed)
@@ -132,7 +132,7 @@ def _pattern(
 def _examples(exact: Exact, ordered: Sequence[Ids], searched: set[Ids]) -> list[Example]:
     """Unlike texts of both sources, best first."""
     optimized, places = [text for text in ordered if text in searched], [text for text in ordered if text not in searched]
-    chosen = [*unlike(optimized, OPTIMA), *unlike(places, PLACES)]
+    chosen = [*Pool.unlike(optimized, OPTIMA), *Pool.unlike(places, PLACES)]
     shown = [
         Example(exact.text(text), float(value), "search" if text in searched else "corpus")
         for text, value in zip(chosen, exact.score(chosen), strict=True)

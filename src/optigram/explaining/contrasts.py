@@ -9,7 +9,7 @@ import numpy as np
 from optigram.explaining.cores import without_one
 from optigram.explaining.evidence import Contrast, Example
 from optigram.explaining.exact import Exact, Ids, Scale
-from optigram.explaining.pool import unlike
+from optigram.explaining.pool import Pool
 from optigram.explaining.slots import FIRES, Built
 from optigram.methods import Corpus
 from optigram.shapes import Float
@@ -42,7 +42,7 @@ class Contrasts:
         """Contrasts of every kind, from high `texts`, best first, of which some were `searched` for, and the n-grams of a corpus."""
         high = [text for text in texts if self.exact.score([text])[0] >= self.half]
         source = dict.fromkeys(searched, "search")
-        starts = unlike(high, PER_KIND)
+        starts = Pool.unlike(high, PER_KIND)
         found = [
             *(self._contrast("off", text, other, source) for text in starts if (other := self._off(text))),
             *(self._contrast("order", text, other, source) for text in starts if (other := self._reordered(text))),
@@ -121,7 +121,7 @@ class Contrasts:
         rng, ngrams, tried = np.random.default_rng(self.seed), read.texts, {}
         sampled = ngrams[rng.permutation(len(ngrams))[:SAMPLED]]
         states = self._directions([tuple(row) for row in sampled.tolist()])
-        compared = unlike(high, COMPARED)
+        compared = Pool.unlike(high, COMPARED)
         for text in compared:
             common = np.isin(ngrams, text).sum(1)
             rows = np.nonzero((common >= ALIKE * len(text)) & (common > 0))[0]
@@ -140,7 +140,7 @@ class Contrasts:
         vectors = dict(zip(compared, self._directions(compared), strict=True))
         like = [float(state @ vectors[tried[other]]) for other, state in zip(silent, self._directions(silent), strict=True)]
         ordered = [silent[row] for row in np.argsort(-np.array(like), kind="stable")]
-        return [(tried[other], other) for other in unlike(ordered, PER_KIND)]
+        return [(tried[other], other) for other in Pool.unlike(ordered, PER_KIND)]
 
     def _directions(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n d"]:
         """Mean embeddings of texts, of length 1."""
@@ -151,4 +151,4 @@ class Contrasts:
         """High corpus places that contain none of the patterns."""
         patterns = [one.pattern for one in built]
         outside = [text for text in high if text not in searched and not any(pattern.find(self.exact.tokens(text)) for pattern in patterns)]
-        return unlike(outside, PER_KIND)
+        return Pool.unlike(outside, PER_KIND)

@@ -35,13 +35,13 @@ def write(folder: Path, out: Path) -> None:
     """Write the page, and its table in every format."""
     units, facts = read(folder)
     writable_folder(out)
-    table = grid(units)
+    table = _grid(units)
     for suffix, render in FORMATS.items():
         _write(out / f"table.{suffix}", render(table))
-    _write(out / PAGE, page(units, facts, table))
+    _write(out / PAGE, _page(units, facts, table))
 
 
-def page(units: Rows, facts: Mapping[str, Any], table: Grid) -> str:
+def _page(units: Rows, facts: Mapping[str, Any], table: Grid) -> str:
     """The page as Markdown."""
     kinds = [kind for kind in CLASSES if any(unit["kind"] == kind for unit in units)]
     counts = ", ".join(f"{sum(unit['kind'] == kind for unit in units)} {CLASSES[kind]}" for kind in kinds)
@@ -50,7 +50,7 @@ def page(units: Rows, facts: Mapping[str, Any], table: Grid) -> str:
     return "\n".join(parts)
 
 
-def grid(units: Rows) -> Grid:
+def _grid(units: Rows) -> Grid:
     """A row per class, judge and source: detection, its difference to descriptions from the corpus alone, and the placebos."""
     groups = [(kind, judge) for kind in CLASSES for judge in _judges(units, kind)]
     pairs = [(kind, judge, source) for kind, judge in groups for source in SOURCES]

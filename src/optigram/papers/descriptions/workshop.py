@@ -47,7 +47,7 @@ BLOCK, STATES = 2048, 64  # texts scored at once; texts whose states are read at
 
 
 @dataclass(frozen=True)
-class Task:
+class _Task:
     """Something to do: `number` is that of a part of the texts, or of a unit of the class `kind`."""
 
     what: str
@@ -72,7 +72,7 @@ class Workshop:
     def __init__(self, settings: Settings, folder: Path, device: str = "cpu") -> None:
         self.settings, self.folder, self.device = settings, folder, device
 
-    def do(self, task: Task) -> None:
+    def do(self, task: _Task) -> None:
         """Do a task, and write its file whole."""
         path = self.folder / task.file
         match task.what:
@@ -87,20 +87,20 @@ class Workshop:
             case _:
                 _write(path, self._tested(task.kind, task.number))
 
-    def stage(self, name: str) -> list[Task]:
+    def stage(self, name: str) -> list[_Task]:
         """All tasks of a stage: those that need no file but those of the stages before."""
         if name == STAGES[0]:  # the autoencoder, and what does not wait for it
             return [*self.tasks(TRAIN), *(task for task in self.tasks(VALUES) if task.kind != SAE)]
         return [task for task in self.tasks(VALUES) if task.kind == SAE] if name == STAGES[1] else self.tasks(name)
 
-    def tasks(self, what: str) -> list[Task]:
+    def tasks(self, what: str) -> list[_Task]:
         """All tasks of a kind."""
         kinds = self.settings.classes
         if what == TRAIN:
-            return [Task(TRAIN, SAE, 0)] if SAE in kinds else []
+            return [_Task(TRAIN, SAE, 0)] if SAE in kinds else []
         if what == VALUES:
-            return [Task(VALUES, kind, part) for kind in kinds for part in range(PARTS)]
-        return [Task(what, kind, number) for number in range(self.settings.sizes.units) for kind in kinds if number < self._count(kind)]
+            return [_Task(VALUES, kind, part) for kind in kinds for part in range(PARTS)]
+        return [_Task(what, kind, number) for number in range(self.settings.sizes.units) for kind in kinds if number < self._count(kind)]
 
     def _count(self, kind: str) -> int:
         return len(self._targets(kind))
@@ -180,7 +180,7 @@ class Workshop:
 
     def facts(self, kind: str) -> dict[str, Any]:
         """What the texts of a class are, and what it took to score them."""
-        parts = [np.load(self.folder / Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
+        parts = [np.load(self.folder / _Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
         return {
             "corpus": Path(self.halves(kind)[0].name).name,
             "texts": [sum(1 for _ in half.texts()) for half in self.halves(kind)],
@@ -192,7 +192,7 @@ class Workshop:
     @functools.cache  # noqa: B019
     def _known(self, kind: str) -> dict[str, np.ndarray]:
         """What `_values` found, put together: [k n], in the order of the n-grams and of the windows."""
-        parts = [np.load(self.folder / Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
+        parts = [np.load(self.folder / _Task(VALUES, kind, part).file, allow_pickle=False) for part in range(PARTS)]
         found: dict[str, np.ndarray] = {}
         for name in ("ids", "ngrams", "texts", "windows"):
             pieces = [part[name] for part in parts]
@@ -237,7 +237,7 @@ class Workshop:
 
     def description(self, kind: str, number: int) -> dict[str, Any]:
         """What `describe` left of a unit."""
-        return json.loads((self.folder / Task(DESCRIBE, kind, number).file).read_text(encoding="utf-8"))
+        return json.loads((self.folder / _Task(DESCRIBE, kind, number).file).read_text(encoding="utf-8"))
 
     @functools.cache  # noqa: B019
     def _ground(self, kind: str) -> Ground:
