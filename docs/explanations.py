@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optigram.explaining.evidence import Concept, Contrast, Evidence
-from optigram.report.evidences import KINDS, Evidences, shown_pattern
+from optigram.report.evidences import KINDS, Evidences
 
 PAGE = Path(__file__).parent / "explanations.md"
 TEXTS, CONTRASTS = 4, 2  # of a concept; of each kind
@@ -32,7 +32,7 @@ def overview(found: Evidences) -> str:
     for one in found:
         first = one.concepts[0].pattern
         recall = "" if first.recall is None else f"{first.recall:.0%}"
-        cells = f"[{one.target}](#{anchor(one.target)}) | {len(one.concepts)} | {code(shown_pattern(first, 3))}"
+        cells = f"[{one.target}](#{anchor(one.target)}) | {len(one.concepts)} | {code(Evidences.pattern_line(first, 3))}"
         rows.append(f"| {cells} | {first.firing:.0%} | {recall} | {one.forwards:,.0f} |")
     return "\n".join(rows)
 
@@ -56,7 +56,13 @@ def concept(one: Concept) -> str:
     corpus = [each for each in one.examples if each.source == "corpus"][:TEXTS]
     rows = [f"| {each.activation:.2f} | {each.source} | {cell(each.text)} |" for each in [*optimized, *corpus]]
     return "\n".join(
-        [code(shown_pattern(pattern, 12)) + ": " + ", ".join(facts) + ".", "", "| activation | from | text |", "|---|---|---|", *rows]
+        [
+            code(Evidences.pattern_line(pattern, 12)) + ": " + ", ".join(facts) + ".",
+            "",
+            "| activation | from | text |",
+            "|---|---|---|",
+            *rows,
+        ]
     )
 
 

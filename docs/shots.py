@@ -1,5 +1,6 @@
 """Take the pictures of a report: `python docs/shots.py REPORT.html docs/pictures visual:pizza`; the last argument is an address.
 
+With that of a running `optigram explore` after it, such as http://127.0.0.1:8000/, also a picture of the live page.
 Needs playwright and a Chromium at /usr/bin/chromium, or where the environment variable CHROMIUM says.
 """
 
@@ -11,10 +12,10 @@ from urllib.parse import quote
 from playwright.sync_api import Browser, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-OVERVIEW, WIDE, TALL, PHONE, PAPER = (1300, 1120), (1300, 900), (1300, 1640), (390, 844), (794, 1123)
+OVERVIEW, WIDE, TALL, PHONE, PAPER = (1300, 1340), (1300, 900), (1300, 1640), (390, 844), (794, 1123)
 
 
-def main(report: Path, folder: Path, neuron: str) -> None:
+def main(report: Path, folder: Path, neuron: str, live: str | None = None) -> None:
     """Take the overview, the neuron browser, and one neuron: in light and dark mode, on a phone and on paper."""
     folder.mkdir(exist_ok=True)
     address = report.resolve().as_uri()
@@ -27,6 +28,8 @@ def main(report: Path, folder: Path, neuron: str) -> None:
         _shoot(browser, address + page, folder / "dark.png", dark=True)
         _shoot(browser, address + page, folder / "phone.png", size=PHONE)
         _shoot(browser, address + page, folder / "print.png", size=PAPER, media="print")
+        if live is not None:
+            _shoot_live(browser, live, folder / "explore.png")
         browser.close()
 
 
@@ -43,5 +46,15 @@ def _shoot(browser: Browser, address: str, path: Path, dark: bool = False, size:
     page.close()
 
 
+def _shoot_live(browser: Browser, address: str, path: Path) -> None:
+    """Save the live page as it opens, with the words of a slot."""
+    page = browser.new_page(viewport={"width": OVERVIEW[0], "height": OVERVIEW[1]})
+    page.goto(address)
+    page.wait_for_selector("html.ready")
+    page.click("#concepts button.box >> nth=0")
+    page.screenshot(path=path)
+    page.close()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:5])

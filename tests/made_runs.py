@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from optigram.explaining.evidence import Concept, Contrast, Pattern, Slot
+from optigram.explaining.evidence import Evidence as Known
+from optigram.explaining.evidence import Example as Text
+from optigram.explaining.verification import FIRES, FITS, Auc, Counterexample, Prediction, Verification
 from optigram.runs.folder import RUN_FORMAT, RunFolder
 from optigram.runs.records import Record
 from optigram.scanning.merge import EXAMPLE_COLUMNS
@@ -91,6 +95,34 @@ def made_scan(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual", 
     return ScanTables(about, *(pa.Table.from_pylist(rows, schema=schema) for rows, schema in zip(tables, schemas, strict=True)))
 
 
+def made_explained(count: int, words: tuple[str, ...] = PLAIN, site: str = "visual") -> tuple[list[Known], list[Verification]]:
+    """Two concepts of three slots, contrasts and a tested description of each of the neurons of `made_run`."""
+    rng = np.random.default_rng(2)
+
+    def text(source: str = "corpus") -> Text:
+        return Text(" ".join(words[i] for i in rng.integers(len(words), size=5)), float(rng.normal(8, 2)), source)
+
+    known, tested = [], []
+    for number in range(count):
+        target = f"{site}:{words[number] if number < len(words) else f'unit{number}'}"
+        slots = [Slot([(words[(i + n) % len(words)], 12.0 - i / 8) for i in range(48)], gap=n == 2) for n in range(3)]
+        pattern = Pattern(text("search"), slots, 0.875, 32, 0.6, begins=True, ends=True, without=[(words[0], 1.0)])
+        concepts = [Concept([text(source) for source in ("search", "corpus") for _ in range(7)], pattern, 0.5, 0.25) for _ in range(2)]
+        contrasts = [
+            Contrast(kind, text(), text("edit")) for kind in ("off", "on", "order", "inhibits", "near miss", "surprise") for _ in range(3)
+        ]
+        known.append(Known("tiny", target, "max", concepts, contrasts, 0.9, "made", 0.1, 60, 1000.0, 1.0))
+        areas = Auc(0.9, 0.8, 0.97), Auc(0.7, 0.5, 0.9)
+        prediction = Prediction("a judge", *areas, 0.5, 0.55, float("nan"), 30, 60)
+        counters = [Counterexample(kind, text().text, 5.0, (0.1,), "corpus") for kind in (FIRES, FITS) for _ in range(4)]
+        said = " ".join([words[number % len(words)], *words[:3]])
+        levels, shares = (6.0, 1.0), ((20, 24), (0, 0), 0.9, float("nan"))
+        tested.append(
+            Verification("tiny", f"{target}@max", said, text(), *levels, (prediction,), counters, *shares, "made", 0, 3000.0, 2.0)
+        )
+    return known, tested
+
+
 def _example(target, split, rank, words, rng, alone) -> dict:
     tokens = [words[i] for i in rng.integers(len(words), size=5 if alone else 14)]
     ends = np.cumsum([len(token) + 1 for token in tokens]).tolist()
@@ -125,4 +157,5 @@ def _evidence(target, records, words, rng) -> Evidence:
     ]
     edges, counts = np.linspace(-3, 10, 41).tolist(), rng.integers(0, 900, 40).tolist()
     best = np.maximum.accumulate(rng.normal(8, 1, len(SIZES))).tolist()
-    return Evidence("tiny", target, ["blocks.0.hook"], heats, substitutes, 50, examples, edges, counts, SIZES, best)
+    writes = [{"word": words[i % len(words)], "logit": 2.0 - i} for i in range(4)]
+    return Evidence("tiny", target, ["blocks.0.hook"], heats, substitutes, 50, examples, edges, counts, SIZES, best, writes)

@@ -9,15 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.resources import files
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from starlette.testclient import TestClient
 
+import optigram as og
 from optigram.apps.live import patience, server
+from optigram.apps.live.opening import Opening
 from optigram.apps.live.server import LARGEST_BODY, application
 from optigram.apps.live.session import DONE, Session
+from optigram.explaining.evidence import Evidence
+from optigram.methods import chains
+from optigram.models.loading import load_imaginet
 
 JOB = {"target": "visual:dog", "by": "gbl", "length": 3, "budget": 200, "seed": 0}
 
@@ -32,13 +38,61 @@ def test_the_page_is_whole_and_escaped(client):
     answer = client.get("/")
     assert "&lt;tiny&gt;" in answer.text
     assert "<tiny>" not in answer.text
-    assert "visual:cat" in answer.text
+    assert "<option>visual.hidden</option>" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_judging(client):
     told = client.post("/judge", json={"target": "visual:dog", "text": "a b"}).json()
     assert told["words"] == ["a", "b"]
+
+
+def test_the_page_opens_on_a_filled_example(client):
+    data = client.get("/").text.partition('id="data">')[2].partition("</script>")[0]
+    told = json.loads(data)
+    assert told["opening"]["target"] in ("language:a", "language:0")
+    assert told["widths"]["visual.hidden"] == 8
+    assert set(told["methods"]) == set(chains.NAMES)
+
+
+def test_the_stored_example_is_what_the_bundled_model_computes():
+    stored = json.loads((files("optigram.apps.live") / "example.json").read_text(encoding="utf-8"))
+    model, found = load_imaginet("imaginet"), Evidence.from_json(stored["evidence"])
+    assert Opening.example(model)["explained"]["height"] == pytest.approx(found.maximum, abs=1e-3)
+    examples = [one for concept in found.concepts for one in concept.examples]
+    records = og.score(model, found.target, [one.text for one in examples], quiet=True)
+    known = {record.text: record.activation for record in records}
+    assert [known[one.text] for one in examples] == pytest.approx([one.activation for one in examples], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("visual:do", "visual:dog"),
+        ("visual:light", 'visual:"traffic light"'),
+        ("visual:2", "visual:traffic light"),
+        ("dog", "visual:dog"),
+        ("traffic", 'visual:"traffic light"'),
+        ("visual.h", "visual.hidden:0"),
+        ("visual.hidden:", "visual.hidden:0"),
+        ("-visual:ca", "visual:cat"),
+    ],
+)
+def test_targets_are_suggested_as_one_types(client, typed, first):
+    (told, *_) = client.post("/suggest", json={"typed": typed}).json()
+    assert client.post("/judge", json={"target": told["address"], "text": "a b"}).status_code == 200
+    assert told["address"].replace('"', "") == first.replace('"', "")
+    assert len(client.post("/suggest", json={"typed": ""}).json()) <= 12
+    assert client.post("/suggest", json={"typed": "zzz:::9" + "9" * 600}).json() == []
+
+
+def test_concepts_are_found_and_cancelled(client):
+    number = client.post("/jobs", json=JOB | {"by": "concepts", "budget": 60}).json()["number"]
+    events = [json.loads(line.removeprefix("data: ")) for line in client.get(f"/jobs/{number}/events").text.splitlines() if line]
+    assert events[-1]["state"] == "done", events[-1]
+    assert next(one["stage"] for one in events if "stage" in one) == "corpus"
+    assert events[-1]["explained"]["concepts"][0]["pattern"]["slots"]
+    assert events[-1]["description"]
 
 
 def test_a_job_s_events(client):

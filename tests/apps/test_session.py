@@ -38,6 +38,7 @@ def test_a_text_is_judged_as_ever(session, tiny):
     (record,) = score_texts(objective, [(3, 4, 5)])[3, 4, 5]
     assert told["activation"] == record.activation
     assert told["words"] == ["a", "b", "c"]
+    assert (told["unit"], session.judged("visual:dog + visual:cat", "a")["unit"]) == (1, None)
     assert told["so_far"][-1] == record.activation
     assert told["so_far"][0] == pytest.approx(session.judged("visual:dog", "a")["activation"], abs=1e-5)
     assert told["adds"][2] == pytest.approx(record.activation - session.judged("visual:dog", "a b")["activation"], abs=1e-5)
@@ -79,6 +80,19 @@ def test_a_second_job_waits_and_a_cancelled_one_keeps_what_it_found(session):
         time.sleep(0.01)
     session.cancel(second.number)
     assert ended(second).state == "cancelled"
+
+
+def test_concepts_that_nobody_wants_any_more_are_not_found(session):
+    first = session.ask("visual:dog", "gbl", 3, FOR_EVER, 0)
+    job = session.ask("visual:dog", "concepts", 3, FOR_EVER, 0)
+    session.cancel(first.number)
+    while job.state == "waiting":
+        time.sleep(0.002)
+    session.cancel(job.number)
+    assert ended(job).state in ("cancelled", "done")
+    assert ("explained" in job.events[-1]) == (job.state == "done")
+    with pytest.raises(KeyboardInterrupt):
+        job.look("what would come next")
 
 
 def test_the_queue_has_an_end(session):

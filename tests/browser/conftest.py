@@ -7,7 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from made_runs import HOSTILE, made_run, made_scan
+from made_runs import HOSTILE, made_explained, made_run, made_scan
+from optigram.report.explained import Explained
 from optigram.report.html import write_report, write_scan_report
 from optigram.runs.folder import RunFolder
 
@@ -37,11 +38,13 @@ def browser():
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory) -> dict[str, str]:
-    """Addresses of pages: "small" of 6 neurons, "large" of 320, "hostile" with words that try to break out; of scans; of "both"."""
+    """Addresses of pages: of 6 neurons, 320, 6 "explained" ones, "hostile" ones that try to break out; of scans; of "both"."""
     folder = tmp_path_factory.mktemp("reports")
     runs = {"small": made_run(6), "large": made_run(320), "hostile": made_run(len(HOSTILE), HOSTILE)}
+    known = {"small": None, "large": None, "hostile": Explained.of(made_explained(len(HOSTILE), HOSTILE))}
     for name, (kept, evidence) in runs.items():
-        write_report(kept, evidence, folder / f"{name}.html")
+        write_report(kept, evidence, folder / f"{name}.html", explained=known[name])
+    write_report(*runs["small"], folder / "explained.html", explained=Explained.of(made_explained(6)))
     write_report(*runs["small"], folder / "both.html", scan=made_scan(6))
     write_report(with_fronts(runs["small"][0]), [], folder / "fronts.html")
     hostile = {f"hostile {kind}": made_scan(len(HOSTILE), HOSTILE, alone=kind == "alone") for kind in ("scan", "alone")}

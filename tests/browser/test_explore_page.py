@@ -89,3 +89,43 @@ def test_no_serious_accessibility_fault(visit, address):
     opened.page.fill("#text", "a slice of pizza")
     opened.page.wait_for_selector("#words .word")
     assert opened.faults() == []
+
+
+def test_it_opens_on_a_filled_example(visit, address):
+    page = visit(address).page
+    assert page.input_value("#target") == "visual:dog"
+    assert float(page.inner_text("#activation")) > 10
+    assert page.locator("#words .word").count() == 5
+    assert "Found before by optigram" in page.inner_text("#stage")
+    assert page.input_value("#unit") != ""
+    page.click("#concepts button.box >> nth=0")
+    words = page.locator("#concepts .class li").first
+    assert re.fullmatch(r"dog\s*\d+\.\d+", words.inner_text())
+    assert visit(address, viewport={"width": 360, "height": 740}).page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_targets_are_suggested_and_any_unit_opens(page):
+    page.fill("#target", "umbr")
+    expect(page.locator("#suggested li").first).to_have_text(re.compile("language:umbrella"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#worth")).to_have_text("activation of language:umbrellas")
+    assert not page.locator("#suggested").is_visible()
+    page.select_option("#site", "visual.hidden")
+    page.fill("#unit", "7")
+    page.locator("#unit").press("Tab")
+    expect(page.locator("#worth")).to_have_text("activation of visual.hidden:7")
+    page.click("#next")
+    expect(page.locator("#worth")).to_have_text("activation of visual.hidden:8")
+    assert page.locator("#concepts *").count() == 0
+
+
+def test_concepts_are_found_with_progress_and_cancelled(page):
+    page.fill("#target", "visual:cat")
+    page.click("#explain")
+    expect(page.locator("#explain")).to_have_text("Cancel")
+    expect(page.locator("#stage")).to_have_text(re.compile("corpus|search"))
+    page.click("#explain")
+    expect(page.locator("#explain")).to_have_text("Find its concepts")
+    assert page.inner_text("#stage") == "cancelled"

@@ -57,6 +57,9 @@ def test_a_neuron_has_its_texts_on_one_scale(visit, reports):
     assert page.locator("#neuron .histogram rect").count() == 40
     assert page.locator("#neuron .substitutes tbody tr").count() == 5
     assert "blocks.0.hook" in page.inner_text("#neuron .head")
+    writes = page.locator("#neuron .panel", has_text="What it writes")
+    assert writes.locator("li").all_inner_texts()[0].split() == ["+2.00", "word0"]
+    assert "lowers" in writes.locator("h5").nth(1).inner_text()
     word = page.locator("#neuron .texts .word").first
     assert word.get_attribute("title").startswith(word.inner_text())
 
@@ -150,10 +153,55 @@ def test_hostile_words_inject_nothing(visit, reports):
     assert page.evaluate("document.body.scrollWidth <= innerWidth")
 
 
+def test_the_overview_shows_the_neurons_first(visit, reports):
+    page = visit(reports["explained"]).page
+    assert page.locator("#cards .card").count() == 6
+    first = page.locator("#cards .card").nth(1)
+    assert first.locator(".box").count() == 4
+    assert "predicts held-out texts at 0.90; +0.35 above placebo; 8 texts contradict it" in first.inner_text()
+    assert page.locator("#cards").bounding_box()["y"] < page.locator("h2:text('Statistics')").bounding_box()["y"]
+    first.locator("a").click()
+    assert page.locator("#neuron h2").inner_text() == "visual:word1"
+    plain = visit(reports["small"]).page
+    assert plain.locator("#cards .card").count() == 6
+    assert plain.locator("#cards .box, #cards .said").count() == 0
+
+
+def test_a_slot_of_a_pattern_opens_its_words(visit, reports):
+    page = visit(reports["explained"] + TARGET).page
+    assert "0.90 [0.80, 0.97]" in page.inner_text("#neuron .test")
+    assert page.locator("#neuron .test .columns li").count() == 8
+    assert page.locator("#neuron .contrasts tbody tr").count() == 12
+    box, words = page.locator("#neuron .concept button.box").first, page.locator("#neuron .concept .class").first
+    assert not words.is_visible()
+    box.click()
+    assert (words.locator("li").count(), box.get_attribute("aria-expanded")) == (16, "true")
+    assert "12.00" in words.inner_text()
+    assert "the best 16 of 48" in page.locator("#neuron .slot").first.inner_text()
+    box.click()
+    assert not words.is_visible()
+    assert visit(reports["small"] + TARGET).page.locator("#neuron .concept, #neuron .test, #neuron .said").count() == 0
+
+
+@pytest.mark.parametrize("part", ["", "#neurons", TARGET])
+def test_nothing_is_clipped_at_1300_pixels(visit, reports, part):
+    page = visit(reports["explained"] + part, viewport={"width": 1300, "height": 900}).page
+    wide = """[...document.querySelectorAll('.wide, .panel, .card')]
+        .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.className)"""
+    assert page.evaluate(wide) == []
+    outside = """[...document.querySelectorAll('section:not([hidden]) svg.drawing')].flatMap(svg => {
+        const box = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('text')].filter(text => {
+            const own = text.getBoundingClientRect();
+            return own.width && (own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1 || own.height < 9);
+        }).map(text => text.textContent) })"""
+    assert page.evaluate(outside) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("part", ["#overview", "#neurons", TARGET])
 def test_no_serious_accessibility_fault(visit, reports, part, scheme):
-    opened = visit(reports["small"] + part, color_scheme=scheme)
+    opened = visit(reports["explained"] + part, color_scheme=scheme)
     opened.page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
     assert opened.faults() == []
 
@@ -169,7 +217,7 @@ def test_theme_is_chosen_and_kept(visit, reports):
 
 @pytest.mark.parametrize("part", ["#overview", "#neurons", TARGET])
 def test_a_phone_needs_no_scrolling_sideways(visit, reports, part):
-    page = visit(reports["small"] + part, viewport={"width": 360, "height": 740}).page
+    page = visit(reports["explained"] + part, viewport={"width": 360, "height": 740}).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

@@ -11,7 +11,7 @@ def test_every_neuron_has_its_places_on_one_scale(visit, reports):
     page = visit(reports["scan"] + TARGET).page
     assert page.locator("#neuron tr:has(.track)").count() == 10 + 5 + 5 + 5 * 2
     assert page.locator("#neuron .histogram rect").count() > 5
-    assert "kurtosis" in page.inner_text("#neuron .facts")
+    assert "kurtosis" in page.inner_text("#neuron .panel .facts")
     assert page.inner_text("#neuron code").startswith("optigram scan tiny visual:word2")
 
 

@@ -9,12 +9,13 @@ import torch
 import transformers
 from architectures import opened, tiny_model, toy_tokenizer
 from safetensors.numpy import save_file
-from tiny_models import TEXTS
+from tiny_models import TEXTS, network
 from tokenizers import models as kinds
 from tokenizers import pre_tokenizers, trainers
 
 import optigram as og
 from optigram.errors import InputError
+from optigram.models.heads import Head
 from optigram.models.loading import load
 from optigram.models.tokenizers import vocabulary_of
 from optigram.text.lexicon import Rules, lexicon
@@ -180,3 +181,26 @@ def test_an_adapter_needs_its_library_and_a_base(tmp_path, monkeypatch):
     (tmp_path / "adapter_config.json").write_text("[]")
     with pytest.raises(InputError, match=r"adapter_config.json"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize(("name", "down"), [("gpt2", "transformer.h.1.mlp.c_proj"), ("llama", "model.layers.1.mlp.down_proj")])
+def test_what_a_unit_writes_is_its_output_through_the_last_norm_and_the_unembedding(name, down):
+    """NumPy's own products of the weights."""
+    model = network(name)
+    weights = {key: value.float().numpy() for key, value in model.module.state_dict().items()}
+    column = weights[f"{down}.weight"][7] if name == "gpt2" else weights[f"{down}.weight"][:, 7]
+    gain = weights["transformer.ln_f.weight" if name == "gpt2" else "model.norm.weight"]
+    rows = weights["lm_head.weight"][: len(model.vocabulary)]
+    for site, unit, added in (("mlp_act.1", 7, column), ("resid_post.0", 3, np.eye(32)[3])):
+        expected = rows @ (gain * (added - added.mean() if name == "gpt2" else added))
+        assert Head.written(model, site, unit).numpy() == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert Head.written(model, "logits", 3) is None
+
+
+def test_what_a_unit_writes_is_unknown_behind_another_norm_and_without_an_unembedding(tiny):
+    assert Head.written(network("gemma2"), "mlp_act.1", 3) is None
+    assert Head.written(network("gemma2"), "mlp_out_post.1", 3) is not None
+    assert Head.written(network("minilm"), "mlp_act.1", 3) is None
+    weight = tiny.sites["language"].linear.weight
+    assert Head.written(tiny, "language.hidden", 2).tolist() == weight[:, 2].tolist()
+    assert Head.written(tiny, "visual.hidden", 2) is None

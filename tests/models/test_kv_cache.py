@@ -10,7 +10,7 @@ from tiny_models import ARCHITECTURES, network
 
 from optigram.models.bodies import Body
 from optigram.models.kv_cache import CachedReader
-from optigram.objective import prefix_forward
+from optigram.objective import forward, prefix_forward
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import read_whole
 from optigram.objective.objective import Objective
@@ -220,3 +220,17 @@ def test_the_surprisal_is_read_on_too(name, shared):
     torch.testing.assert_close(found.surprisal, expected.surprisal, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found.activation, expected.activation, atol=1e-4, rtol=1e-4)
     assert float(one.cost.spent[0]) < 216 < float(two.cost.spent[0])
+
+
+@pytest.mark.parametrize("overhead", [0, 1024])
+def test_on_a_device_the_texts_of_all_targets_share_their_calls(overhead, monkeypatch):
+    """As on a GPU, where a call costs the same for few texts as for many: here the CPU says that it is one."""
+    monkeypatch.setattr(forward, "_far", lambda rows: True)
+    objective = objective_of("gpt2", "bare", ["mlp_act.1:0-4@max"])
+    texts = every_text()[torch.randint(216, (5, 40), generator=torch.Generator().manual_seed(0))]
+    model, expected = objective.model, whole(objective, texts)
+    monkeypatch.setattr(model, "_step", dataclasses.replace(model.step, overhead=overhead, copying=0.0))
+    calls = counted(model, monkeypatch)
+    torch.testing.assert_close(objective.score(texts).activation, expected, atol=1e-4, rtol=1e-4)
+    assert len(calls) == (1 if overhead else 3)  # all texts at once, or one call for each word
+    assert (objective.cost.spent < 40).all()

@@ -11,20 +11,13 @@ import pytest
 
 from elements import Elements
 from made_runs import HOSTILE, made_run
-from optigram.report.html import _page, write_report
+from optigram.report.html import _page
 from optigram.report.overview import overview
 
 
 @pytest.fixture(scope="module")
 def hostile():
     return made_run(len(HOSTILE), HOSTILE)
-
-
-def test_words_of_a_model_are_text_and_never_markup(hostile):
-    plain, wild = (Elements(_page(*run)) for run in (made_run(len(HOSTILE)), hostile))
-    assert wild.tags == plain.tags
-    assert [name for name, _ in wild.attributes] == [name for name, _ in plain.attributes]
-    assert not [name for name, _ in wild.attributes if name.startswith("on")]
 
 
 def test_the_data_comes_back_as_it_went_in(hostile):
@@ -55,11 +48,6 @@ def test_without_scripts_every_text_stands_in_a_table(hostile):
     assert all(record.text in table for record in kept.records)
 
 
-def test_320_neurons_by_five_methods_take_less_than_3_megabytes(tmp_path):
-    write_report(*made_run(320), tmp_path / "report.html")
-    assert (tmp_path / "report.html").stat().st_size < 3e6
-
-
 def test_records_alone_make_a_page():
     kept, _ = made_run(3)
     data = json.loads(Elements(_page(kept, [])).scripts[0])
@@ -85,17 +73,17 @@ def test_a_neuron_the_corpus_does_not_wake_has_no_ratio():
     assert "nan" not in Elements(_page(sleepy, evidence)).scripts[0].lower()
 
 
-def test_the_headline_names_every_method_and_no_percentage_of_few_neurons():
+def test_every_method_is_compared_and_few_neurons_give_no_percentage():
     few, _ = made_run(3)
-    ((figure, lines),) = overview(few, [])["headline"]
-    assert figure == "3 neurons of visual"
-    assert [line.split()[0] for line in lines] == ["emb", "logit", "smx", "gbl"]
+    told = overview(few, [])
+    assert told["lead"].startswith("What text makes 3 neurons of tiny fire most? Texts by crp, emb, logit, smx, gbl;")
+    rows = [row for part in told["parts"] for panel in part.panels for row in panel.rows]
+    assert [row.method for row in rows] == ["emb", "logit", "smx", "gbl"]
     won = sum(record.activation > base.activation for record in few.records for base in few.records if _pair(record, base))
-    assert lines[-1].startswith(f"gbl is above the best corpus text on {won} of 3 (95% interval of the share 0.")
-    assert "%" not in "".join(lines).replace("95% interval", "")
-    assert not re.search(r"\d%", "".join(row.wins for part in overview(few, [])["parts"] for panel in part.panels for row in panel.rows))
-    ((_, many),) = overview(made_run(12)[0], [])["headline"]
-    assert re.search(r"on \d+% \(95% interval \d+% to \d+%\)", many[0])
+    assert rows[-1].wins.startswith(f"{won} of 3 [0.")
+    assert "%" not in "".join(row.wins for row in rows)
+    ((many,),) = [part.panels for part in overview(made_run(12)[0], [])["parts"]]
+    assert re.search(r"\d% \[\d+%, \d+%\]", many.rows[0].wins)
 
 
 def _pair(record, base):

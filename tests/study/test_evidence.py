@@ -15,7 +15,7 @@ from optigram.runs.ablation import with_others, without_each
 from optigram.runs.corpus_stats import CorpusStatistics
 from optigram.runs.folder import MANIFEST, RECORDS, RUN_FORMAT, STUDY_FORMAT, RunFolder
 from optigram.study.cells import StudyContext
-from optigram.study.collect import collect
+from optigram.study.collect import _writes, collect
 from optigram.study.evidence import Evidence
 from optigram.study.runner import run_study
 from optigram.study.spec import Arm, Study
@@ -183,3 +183,13 @@ def test_a_run_of_another_format_is_refused_with_the_version_that_made_it(tmp_pa
     (tmp_path / MANIFEST).write_text(json.dumps({"settings": {}, "versions": {"optigram": "0.1.0"}} | found))
     with pytest.raises(InputError, match=r"written by optigram 0\.1\.0 in .*, not optigram-run-2; run the same again into a new folder"):
         RunFolder.open(tmp_path)
+
+
+def test_what_a_unit_writes_is_kept_by_words_highest_and_lowest_first(objective):
+    """`-language.hidden:3@max` adds the negative of a column of the projection to the logits of the 7 words and 3 special tokens."""
+    model, found = objective.model, _writes(objective, len(objective.targets) - 1)
+    column = -model.sites["language"].linear.weight[:, 3]
+    ordered = [model.vocabulary.tokens[i] for i in column.argsort(descending=True).tolist()]
+    assert [one["word"] for one in found] == ordered[:5] + ordered[:-6:-1]
+    assert found[0]["logit"] == pytest.approx(float(column.max()))
+    assert _writes(objective, 0) == []

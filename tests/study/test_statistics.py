@@ -159,5 +159,12 @@ def test_a_verdict_needs_the_interval_and_the_corrected_p():
 
 def test_neurons_that_drop_out_are_said():
     (one,) = statistics.Comparison.all_of(RECORDS)
-    assert (one.neurons, one.positive, one.seeds) == (4, 3, 1)
+    assert (one.neurons, one.positive, one.seeds) == (4, 3, (1, 1))
     assert one.show_ratio().endswith("(n = 3)")
+
+
+def test_seeds_are_told_as_a_range_where_neurons_have_different_numbers():
+    seeds = {"visual:a": (0, 1, 2), "visual:b": (0,)}
+    ours = [record(target, "gbl", 2.0, seed=seed) for target, some in seeds.items() for seed in some]
+    one = statistics.Comparison.of([*ours, *(record(target, "crp", 1.0) for target in seeds)], "gbl", "crp")
+    assert (one.seeds, one.show_seeds()) == ((1, 3), "1 to 3")

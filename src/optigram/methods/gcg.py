@@ -13,11 +13,13 @@ from optigram.methods.moves import WORDS, initial_texts, standardised
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
-from optigram.objective.scores import Scores
+from optigram.objective.scores import Scores, SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.shapes import Float, Int
+from optigram.shapes import Bool, Float, Int
 
 BLOCK = 2048  # texts that the targets of a batch have scored at once
+RANKED = 1 << 22  # slopes along words that are held while they are ranked
+REMEMBERED = 1 << 13  # swaps of a chain that are not tried again while its text stays the same
 
 
 @dataclass(frozen=True)
@@ -67,29 +69,20 @@ class Gcg:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, lexicon = initial_texts(objective, streams, start), objective.lexicon
         values = (yield Proposal(texts)).value
-        mean = torch.zeros(*texts.shape, len(lexicon), device=texts.device)
-        tried, stale, known = texts[..., None] == lexicon, torch.zeros_like(values), (texts, values)
+        ranking, stale, known = _Ranking(objective, texts, self), torch.zeros_like(values), (texts, values)
         while True:
-            mean.mul_(self.momentum).add_(self._slope(objective, texts), alpha=1 - self.momentum)
-            children, swaps = self._children(texts, mean, tried, streams, objective)
+            children, swaps = self._children(texts, ranking.words(texts), streams, objective)
             scores = (yield Proposal(children.flatten(1, 2))).value.unflatten(1, children.shape[1:3])
-            tried.flatten(2).scatter_(2, swaps, True)
             new, reached = yield from self._merged(texts, values, swaps // len(lexicon), lexicon[swaps % len(lexicon)], scores)
             better = reached > values
             texts, values, stale = new, reached, torch.where(better, 0, stale + 1)
-            tried = torch.where(better[..., None, None], texts[..., None] == lexicon, tried)
+            ranking.note(swaps, better)
             if self.stall is not None:
                 known = _best(torch.cat([known[0], texts], 1), torch.cat([known[1], values], 1))
                 ended = stale >= self.stall
                 texts = torch.where(ended[..., None], self._shaken(known[0].expand_as(texts), streams, objective), texts)
                 values, stale = values.masked_fill(ended, -torch.inf), stale.masked_fill(ended, 0)
-                mean = mean.masked_fill(ended[..., None, None], 0)
-                tried = torch.where(ended[..., None, None], texts[..., None] == lexicon, tried)
-
-    def _slope(self, objective: Objective, texts: Int[Tensor, "k c t"]) -> Float[Tensor, "k c t v"]:
-        if not (self.relp and objective.linearises) or objective.penalises_surprisal:
-            return objective.gradient(texts)
-        return standardised(objective.gradient(texts)) + standardised(objective.gradient(texts, linearised=True))
+                ranking.forget(ended)
 
     def _merged(
         self,
@@ -123,16 +116,63 @@ class Gcg:
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, texts.shape[2]))[:, :, 0]
 
     def _children(
-        self, texts: Int[Tensor, "k c t"], mean: Float[Tensor, "k c t v"], tried: Tensor, streams: Streams, objective: Objective
+        self, texts: Int[Tensor, "k c t"], words: Int[Tensor, "k c t a"], streams: Streams, objective: Objective
     ) -> tuple[Int[Tensor, "k c m t"], Int[Tensor, "k c m"]]:
-        """Texts with one word swapped, and the indices of the swaps, position * v + word."""
-        k, c, t, v = mean.shape
-        words = mean.masked_fill(tried, -torch.inf).topk(min(self.among, v), dim=-1).indices
-        m = min(self.candidates, t * words.shape[-1])
-        drawn = streams.uniform(t * words.shape[-1]).topk(m, dim=-1).indices
-        place, word = drawn // words.shape[-1], words.flatten(2).gather(2, drawn)
+        """Texts with one word swapped for one of the places in the lexicon `words`, and the numbers of the swaps, position * v + word."""
+        (k, c, t, among), v = words.shape, len(objective.lexicon)
+        m = min(self.candidates, t * among)
+        drawn = streams.uniform(t * among).topk(m, dim=-1).indices
+        place, word = drawn // among, words.flatten(2).gather(2, drawn)
         children = texts[:, :, None].expand(k, c, m, t).scatter(3, place[..., None], objective.lexicon[word][..., None])
         return children, place * v + word
+
+
+class _Ranking:
+    """The running mean of the gradient, and the words that it ranks highest among those that were not tried.
+
+    The mean is one of slopes along embeddings [k c t d], and slopes along words are made of it for a part of the texts at a time:
+    memory does not grow with the vocabulary. A penalty for surprisal has a slope of its own for each word: then all are kept [k c t v].
+    """
+
+    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"], method: Gcg) -> None:
+        self.objective, self.momentum, self.among = objective, method.momentum, min(method.among, len(objective.lexicon))
+        linearised = method.relp and objective.linearises and not objective.penalises_surprisal
+        self.rules = (False, True) if linearised else (False,)
+        width = len(objective.lexicon) if objective.penalises_surprisal else objective.table.shape[1]
+        self.means = [torch.zeros(*texts.shape, width, device=texts.device) for _ in self.rules]
+        self.tried = torch.empty(*texts.shape[:2], 0, dtype=torch.int64, device=texts.device)  # -1: none
+
+    def words(self, texts: Int[Tensor, "k c t"]) -> Int[Tensor, "k c t a"]:
+        """The places in the lexicon of the `among` words that the mean ranks highest, after the gradient at these texts was added."""
+        objective, (k, c, t), v = self.objective, texts.shape, len(self.objective.lexicon)
+        for mean, linearised in zip(self.means, self.rules, strict=True):
+            slope = objective.gradient(texts) if objective.penalises_surprisal else objective.slopes(texts, linearised)
+            mean.mul_(self.momentum).add_(slope, alpha=1 - self.momentum)
+        own = objective.rows_of(texts, c).flatten()
+        rows = torch.arange(k * c, device=texts.device).view(k, c, 1) * t + self.tried.clamp(min=0) // v
+        tried = torch.where(self.tried < 0, -1, rows * v + self.tried % v).flatten()
+        tried = torch.cat([tried, torch.where(own < 0, -1, torch.arange(len(own), device=own.device) * v + own)])
+        found = []
+        for some in torch.arange(k * c * t, device=texts.device).split(max(RANKED // v, 1)):
+            liked = [self._per_word(mean.flatten(0, 2)[some]) for mean in self.means]
+            summed = liked[0] if len(liked) == 1 else torch.stack([standardised(one) for one in liked]).sum(0)
+            here = (tried >= some[0] * v) & (tried < (some[-1] + 1) * v)
+            free = torch.cat([summed.flatten(), summed.new_zeros(1)])  # what is not here goes to the end
+            free.scatter_(0, torch.where(here, tried - some[0] * v, len(some) * v), -torch.inf)
+            found.append(free[:-1].view(len(some), v).topk(self.among, dim=-1).indices)
+        return torch.cat(found).view(k, c, t, -1)
+
+    def _per_word(self, slopes: Float[Tensor, "n w"]) -> Float[Tensor, "n v"]:
+        return slopes if self.objective.penalises_surprisal else SoftText.per_word(slopes[None, None], self.objective.table)[0, 0]
+
+    def note(self, swaps: Int[Tensor, "k c m"], changed: Bool[Tensor, "k c"]) -> None:
+        """These swaps were tried; of texts that `changed` all swaps are new."""
+        self.tried = torch.cat([self.tried, swaps], dim=2)[:, :, -REMEMBERED:].masked_fill(changed[..., None], -1)
+
+    def forget(self, ended: Bool[Tensor, "k c"]) -> None:
+        """These chains begin anew."""
+        self.means = [mean.masked_fill(ended[..., None, None], 0) for mean in self.means]
+        self.tried = self.tried.masked_fill(ended[..., None], -1)
 
 
 def _best(texts: Int[Tensor, "k c t"], values: Float[Tensor, "k c"]) -> tuple[Int[Tensor, "k 1 t"], Float[Tensor, "k 1"]]:

@@ -3,6 +3,7 @@
 One logit costs d products, and the others are never computed.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from optigram.errors import InputError
-from optigram.models.base import Linear, Site
+from optigram.models.base import Linear, Model, Site
 from optigram.models.hooks import Point
 from optigram.models.inputs import Inputs
-from optigram.shapes import Int
+from optigram.shapes import Float, Int
 
 LOGITS, CLASSES, SCORE, ANSWER, IMAGE_SPACE = "logits", "classes", "score", "answer", "image_space"
 TOWERS = "TextModelWithProjection", "SiglipTextModel", "Siglip2TextModel", "TextTower"  # of models of text and images
 Scores = tuple[Point, tuple[str, ...]]  # where they are, and the names of their units
 
 CLOSE = 1e-2  # of the largest logit, for weights of half precision; a wrong scale or a missing bias differs by far more
+RESIDUAL = ("resid_pre", "resid_post", "mlp_out_post", "attn_out_post")  # sites in the basis of the residual stream
+OF_A_BLOCK = re.compile(r"\.\d+\.")
+PROBED = 6  # tokens of the text on which the last norm is looked for
 CHUNK = 256  # columns of a weight that are read through the layer's forward at a time
 
 
@@ -49,6 +53,30 @@ class Head:
             return None
         weight, bias = (weight, bias) if scale == 1 else (weight * scale, bias * scale)
         return Site(len(weight), names if len(names) == len(weight) else (), Linear(str(source), weight, bias, self.softcap))
+
+    @staticmethod
+    def written(model: Model, site: str, unit: int) -> Float[Tensor, " v"] | None:
+        """What a unit adds to all logits by itself: its output direction through the last norm and the unembedding, up to one factor.
+
+        Known at the site that the unembedding reads, and in transformers at the residual stream, at what is added to it, and at the
+        inputs of the linear layers that write to it: `mlp_act` and `z`. None elsewhere, where another norm or layer stands between.
+        """
+        tokens = model.vocabulary.tokens
+        named = {LOGITS: model.sites[LOGITS]} if LOGITS in model.sites else {name: model.sites[name] for name in model.sites}
+        linear = next((one.linear for name, one in named.items() if one.linear and (name == LOGITS or one.names == tokens)), None)
+        if linear is None:
+            return None
+        if site == linear.source:
+            return linear.weight[: len(tokens), unit].detach().float().cpu()
+        root, canonical = getattr(model, "module", None), getattr(model.sites, "canonical", {})
+        if not isinstance(root, nn.Module) or site not in canonical:
+            return None
+        with torch.inference_mode():
+            written, norm = _direction(model, root, canonical, site, unit), _last_norm(model, root, linear.source)
+            if written is None or norm is None:
+                return None
+            gain, centred = norm
+            return linear.weight[: len(tokens)].float().cpu() @ (gain * (written - written.mean() if centred else written))
 
     def _scale(self, given: Tensor, linear: Tensor) -> float | None:
         """By what the network multiplies its projection, as Cohere and Granite do; None if it does something else with it."""
@@ -106,6 +134,52 @@ class ScoreHead:
                 return IMAGE_SPACE, parts[key], ()
         given = parts.get("logits")
         return CLASSES, given if isinstance(given, Tensor) else None, self.labels
+
+
+def _direction(model: Model, root: nn.Module, canonical: Mapping[str, Point], site: str, unit: int) -> Tensor | None:
+    """What a unit of a site adds to the residual stream [d]; None if it is not known."""
+    kind, _, layer = site.partition(".")
+    if kind in RESIDUAL:
+        return torch.eye(model.sites[site].width)[unit]
+    part = {"mlp_act": "mlp", "z": "attn"}.get(kind)
+    ends = [canonical.get(f"{part}_{name}.{layer}") for name in ("out", "out_post")]
+    if part is None or ends[0] is None or ends[0] != ends[1]:  # or a norm stands between
+        return None
+    module, width = root.get_submodule(canonical[site].path), model.sites[site].width
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, Tensor) or weight.ndim != 2 or not weight.is_floating_point():  # such as quantized weights
+        return None
+    both = _called(module, torch.stack([torch.zeros(width), torch.eye(width)[unit]]))
+    return both[1] - both[0]
+
+
+def _last_norm(model: Model, root: nn.Module, source: str) -> tuple[Tensor, bool] | None:
+    """The gains [d] of the norm that stands between the residual stream and the site `source`, and whether it takes off the mean.
+
+    None if what stands there is no such norm.
+    """
+    last = [name for name in model.sites if name.startswith("resid_post.")][-1:]
+    if not last:
+        return None
+    width = model.sites[last[0]].width
+    outside = [(path, module) for path, module in root.named_modules() if path and not OF_A_BLOCK.search(path)]
+    shapes = [(path, [tuple(one.shape) for one in module.parameters()]) for path, module in outside]
+    found = [path for path, own in shapes if own in ([(width,)], [(width,), (width,)]) and {path, f"{path}@in"} <= model.sites.keys()]
+    ids = torch.arange(3, 3 + PROBED, device=model.embedding.device)[None] % len(model.vocabulary)
+    states = model.read(model.embedding[ids], [last[0], source, *found, *(f"{path}@in" for path in found)])
+    for path in found:
+        if torch.equal(states[path], states[source]) and torch.equal(states[f"{path}@in"], states[last[0]]):
+            signs = torch.ones(width)
+            signs[1::2] = -1
+            up, down, moved = _called(root.get_submodule(path), torch.stack([signs, -signs, signs + 1]))
+            return (up - down) / 2 * signs, bool((moved - up).abs().max() <= CLOSE * up.abs().max())
+    return None
+
+
+def _called(module: nn.Module, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n e"]:
+    """What a module makes of some rows, in float32."""
+    weight = next(module.parameters())
+    return module(rows[:, None].to(weight))[:, 0].float().cpu()
 
 
 def _same(state: Tensor, given: Tensor, whole: bool) -> bool:

@@ -66,9 +66,9 @@ def read(
 ) -> tuple[Float[Tensor, "m c o"], Float[Tensor, " k1"]]:
     """Values of texts, and what they cost each owner in forwards.
 
-    An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole; the texts of other
-    owners have no say in it. If `steady`, they are read by prefix wherever possible, word by word and in blocks of one size: then a
-    text's activation depends on the text alone, to the last bit. `ends` are where each free word of a text ends with the fixed ones
+    An owner's texts are read by prefix if the model and all parts allow it and that is less work, else whole; on a processor the texts
+    of other owners have no say in it. If `steady`, they are read by prefix wherever possible, word by word and in blocks of one size: then
+    a text's activation depends on the text alone, to the last bit. `ends` are where each free word of a text ends with the fixed ones
     after it (`Template.ends`). If `owned`, one owner has one target.
     """
     (k1, c, s), rows, shared = ids.shape, _with_owners(ids), len(ids) == 1 and not owned
@@ -79,13 +79,17 @@ def read(
         return _arranged(values, k1, surprisal), torch.full((k1,), float(c))
     order = sorted_order(rows)
     if steady or not step.blocks:
-        step, levels, work = dataclasses.replace(step, blocks=step.blocks[:1]), [tuple(ends)] * k1, [0.0] * k1
+        step, levels, shares = dataclasses.replace(step, blocks=step.blocks[:1]), [tuple(ends)] * k1, [True] * k1
+    elif _far(rows):
+        step, counts = dataclasses.replace(step, blocks=()), prefix_counts(rows[order].unflatten(0, (k1, c)), ends).sum(0, keepdim=True)
+        (together,), (work,) = cheapest_ends(step, counts, ends)
+        levels, shares = [together] * k1, [work < step.overhead + k1 * c * s] * k1
     else:
-        step = _within_memory(step, s)
+        step, block = _within_memory(step, s), _block(c)
         levels, work = cheapest_ends(step, prefix_counts(rows[order].unflatten(0, (k1, c)), ends), ends)
-    block = _block(c)
-    whole = -(-c // block) * (step.overhead + block * s)  # of an owner, counted as in `cheapest_ends`
-    shares = torch.tensor([own < whole for own in work], device=rows.device)
+        whole = -(-c // block) * (step.overhead + block * s)  # of an owner, counted as in `cheapest_ends`
+        shares = [own < whole for own in work]
+    shares = torch.tensor(shares, device=rows.device)
     chosen, cost = shares[rows[:, 0]], torch.full((k1,), float(c))
     found, numbers = [], []
     if chosen.any():
@@ -132,6 +136,11 @@ def by_group(
     values = torch.cat([run(inputs if shared else inputs[members_of(batch)], batch) for batch in batches])
     order = [i for batch in batches for i in members_of(batch)]
     return values if order == sorted(order) else values[torch.tensor(order, device=values.device).argsort()]
+
+
+def _far(rows: Tensor) -> bool:
+    """Whether texts are on a device where a call costs the same for few rows as for many: then those of all owners share their calls."""
+    return rows.device.type != "cpu"
 
 
 def _block(texts: int) -> int:

@@ -354,6 +354,12 @@ class Objective:
         found = SoftText.per_word(slope, self.table)
         return found + own[0] if own else found
 
+    def slopes(self, ids: Int[Tensor, "k1 c t"], linearised: bool = False) -> Float[Tensor, "k1 c t d"]:
+        """The gradient of the sum of activations with respect to the embeddings of texts [k1 c t]; `linearised` as in `relax`."""
+        embeds = self.model.embedding.detach()[ids.to(self.device)].float().requires_grad_()
+        (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None), linearised=linearised).activation.sum(), embeds)
+        return slope
+
     def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
         """Texts with the template's ids around them."""
         return self._surround(ids.to(self.device)[..., None], lambda fixed: fixed[:, None])[..., 0]

@@ -79,11 +79,14 @@ def cheapest_ends(step: Step, counts: Int[Tensor, "k e"], ends: Sequence[int]) -
 
     Between two of them, every text of a level runs all tokens in one call. So a run of words where nothing branches is one call, and
     so are words where so little branches that a further call, with its copies of the cache, costs more than it spares. Counted
-    are calls, the tokens in their blocks, and the tokens in the caches that they take over: nothing is timed.
+    are calls, the tokens in their blocks, and the tokens in the caches that they take over: nothing is timed. A step without blocks
+    runs a level in one call.
     """
     distinct, which = np.unique(counts.cpu().numpy(), axis=0, return_inverse=True)
-    per_size = [part.numpy() for part in blocks_of(torch.from_numpy(distinct), step.blocks)]
-    calls, texts = np.sum(per_size, 0), np.tensordot(step.blocks, per_size, 1)
+    calls, texts = np.ones_like(distinct), distinct
+    if step.blocks:
+        per_size = [part.numpy() for part in blocks_of(torch.from_numpy(distinct), step.blocks)]
+        calls, texts = np.sum(per_size, 0), np.tensordot(step.blocks, per_size, 1)
     begins = np.array([0, *ends[:-1]])
     best, before = np.zeros((len(distinct), len(ends) + 1)), np.zeros((len(distinct), len(ends)), dtype=int)
     for level, end in enumerate(ends):

@@ -1,7 +1,7 @@
 """SVG charts of the overview: boxes per method (the paper's Figure 1), best so far against cost, best against corpus size."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ from optigram.optimize.baseline import BASELINE
 from optigram.runs.records import Record
 from optigram.study.statistics import curve
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 400.0, 84.0, 14.0, 8.0, 40.0
-LETTER = 7.0  # width of a letter of a name, at most
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 360.0, 40.0, 14.0, 8.0, 40.0
+LETTER, LINE = 7.2, 14.0  # width of a letter of a name, at most; height of a line of text
+NAME = 12  # letters of a name beside a line
 ROW = 46.0  # height of a box's row
 TALL = 250.0  # height of the curves
 Colours = Mapping[str, str]  # class by method
@@ -97,7 +98,7 @@ def boxes(found: Mapping[str, Mapping[str, float]], colours: Colours, axis: str,
     if not found:
         return None
     everything = [value for values in found.values() for value in values.values()]
-    left = max(LEFT, 18 + LETTER * max(map(len, found)))
+    left = max(2 * LEFT, 18 + LETTER * max(map(len, found)))
     x = _Scale(min(0.0, min(everything)), max(1.05, max(everything) * 1.02), left, WIDTH - RIGHT)
     height = TOP + ROW * len(found) + BOTTOM
     parts = _axis(x, height - BOTTOM, TOP, axis)
@@ -116,13 +117,14 @@ def curves(records: Sequence[Record], methods: Sequence[str], colours: Colours, 
     if not lines:
         return None
     points = [point for found in lines.values() for point in found]
-    x = _Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT / 2, WIDTH - RIGHT, log=True)
+    x = _Scale(min(p[0] for p in points), max(p[0] for p in points), LEFT, WIDTH - _margin(lines), log=True)
     y = _Scale(min(0.0, min(p[1] for p in points)), max(1.1, max(p[3] for p in points) * 1.03), TALL - BOTTOM, TOP)
     parts = [*_frame(x, y, "forward-equivalents per neuron, corpus search included"), _line(x.start, y.at(1), x.end, y.at(1), "rule")]
     for method, found in lines.items():
         upper, lower = [(x.at(p[0]), y.at(p[3])) for p in found], [(x.at(p[0]), y.at(p[1])) for p in found]
         parts.append(_path([*upper, *lower[::-1]], f"band {colours[method]}", closed=True))
         parts.append(_path([(x.at(p[0]), y.at(p[2])) for p in found], f"line {colours[method]}"))
+    parts += _names({method: y.at(found[-1][2]) for method, found in lines.items()}, x.end + 6, colours)
     return _drawing(
         WIDTH,
         TALL,
@@ -142,7 +144,7 @@ def growth(
     if not known:
         return None
     low, middle, high = np.quantile(np.stack(known), [0.25, 0.5, 0.75], axis=0)
-    x = _Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT / 2, WIDTH - RIGHT, log=True)
+    x = _Scale(sizes[0], max(sizes[-1], sizes[0] + 1), LEFT, WIDTH - _margin(["corpus", *levels]), log=True)
     y = _Scale(min(0.0, low.min()), max(1.05, *(level * 1.05 for level in levels.values())) if levels else 1.05, TALL - BOTTOM, TOP)
     upper, lower = ([(x.at(size), y.at(value)) for size, value in zip(sizes, values, strict=True)] for values in (high, low))
     parts = _frame(x, y, axis)
@@ -150,6 +152,8 @@ def growth(
     parts.append(_path([(x.at(size), y.at(value)) for size, value in zip(sizes, middle, strict=True)], f"line {colours[BASELINE]}"))
     for method, level in levels.items():
         parts.append(_line(x.start, y.at(level), x.end, y.at(level), f"level {colours[method]}"))
+    heights = {"corpus": y.at(float(middle[-1])), **{method: y.at(level) for method, level in levels.items()}}
+    parts += _names(heights, x.end + 6, {**colours, "corpus": colours[BASELINE]})
     return _drawing(WIDTH, TALL, f"{title}: the best of the corpus against its size, with each method's median", *parts)
 
 
@@ -189,9 +193,30 @@ def _box(x: _Scale, y: float, method: str, values: Mapping[str, float], colour: 
     return _element("g", {}, _text(x.start - 10, y, method, "name", "end"), *parts)
 
 
+def _margin(names: Iterable[str]) -> float:
+    """The room that names at the ends of lines need."""
+    return RIGHT + LETTER * min(NAME, max(map(len, names)))
+
+
+def _names(heights: Mapping[str, float], x: float, colours: Colours) -> list[Markup]:
+    """Names at the ends of lines, moved apart where they would overlap."""
+    ordered = sorted(heights, key=lambda name: heights[name])
+    places: list[float] = []
+    for name in ordered:
+        places.append(max(heights[name], places[-1] + LINE if places else TOP + LINE / 2))
+    lowest = TALL - BOTTOM
+    for row in range(len(places) - 1, -1, -1):
+        places[row] = min(places[row], lowest)
+        lowest = places[row] - LINE
+    return [
+        _text(x, place, name if len(name) <= NAME else f"{name[: NAME - 1]}…", f"end {colours[name]}")
+        for name, place in zip(ordered, places, strict=True)
+    ]
+
+
 def _axis(x: _Scale, bottom: float, top: float, title: str) -> list[Markup]:
     parts = []
-    for tick in x.ticks():
+    for tick in x.ticks(5):
         parts += [_line(x.at(tick), top, x.at(tick), bottom, "grid"), _text(x.at(tick), bottom + 12, _brief(tick), "tick", "middle")]
     return [*parts, _text((x.start + x.end) / 2, bottom + 30, title, "axis", "middle")]
 

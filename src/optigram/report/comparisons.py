@@ -28,7 +28,7 @@ def methods_grid(records: Sequence[Record]) -> Grid:
                 Interval.median(cosines).show() if cosines else "",
                 f"{one.forwards:,.0f}",
                 str(one.neurons),
-                str(one.seeds),
+                one.show_seeds(),
             ]
         )
     header = (

@@ -58,8 +58,8 @@ class Word(NamedTuple):
     @staticmethod
     def visible(word: str) -> str:
         """The word with every character that prints nothing, or turns the direction of what follows, as its code: "⟨U+200F⟩"."""
-        if word in SIGNS:
-            return SIGNS[word]
+        if word.isprintable():
+            return word or SIGNS[word]
         return "".join(_sign(word, i) for i in range(len(word)))
 
 

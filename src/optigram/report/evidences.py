@@ -107,21 +107,21 @@ class Evidences(Sequence[Evidence]):
                 raise
             raise InputError(f"expected concepts in {file}, got something else; give a file that save wrote") from error
 
+    @staticmethod
+    def pattern_line(pattern: Pattern, most: int = SHOWN) -> str:
+        """A pattern as people read it: of each slot the first `most` words, and how many there are besides."""
+
+        def slot(words: Sequence[tuple[str, float]]) -> str:
+            names = [Word.visible(word.strip()) for word, _ in words[:most]]
+            return f"[{'|'.join(names)}{f'|+{len(words) - most}' if len(words) > most else ''}]"
+
+        parts = [BEGIN] * pattern.begins
+        for one in pattern.slots:
+            parts += [GAP] * one.gap + [slot(one.words)]
+        return " ".join(parts + [END] * pattern.ends + ([f"{NOT} {slot(pattern.without)}"] if pattern.without else []))
+
     def _repr_html_(self) -> str:
         return "".join(map(_html, self))
-
-
-def shown_pattern(pattern: Pattern, most: int = SHOWN) -> str:
-    """A pattern as people read it: of each slot the first `most` words, and how many there are besides."""
-
-    def slot(words: Sequence[tuple[str, float]]) -> str:
-        names = [Word.visible(word.strip()) for word, _ in words[:most]]
-        return f"[{'|'.join(names)}{f'|+{len(words) - most}' if len(words) > most else ''}]"
-
-    parts = [BEGIN] * pattern.begins
-    for one in pattern.slots:
-        parts += [GAP] * one.gap + [slot(one.words)]
-    return " ".join(parts + [END] * pattern.ends + ([f"{NOT} {slot(pattern.without)}"] if pattern.without else []))
 
 
 def _headline(one: Evidence) -> str:
@@ -131,7 +131,7 @@ def _headline(one: Evidence) -> str:
 
 
 def _line(concept: Concept) -> str:
-    return f"{concept.height:.2f}  {shown_pattern(concept.pattern, 3)}  {concept.examples[0].text!r}"
+    return f"{concept.height:.2f}  {Evidences.pattern_line(concept.pattern, 3)}  {concept.examples[0].text!r}"
 
 
 def _facts(concept: Concept) -> str:
@@ -151,7 +151,7 @@ def _concepts(one: Evidence) -> Table:
     table.add_column("concept and texts", overflow="fold")
     for concept in one.concepts:
         core = concept.pattern.core.activation
-        table.add_row(Text(f"{core:.2f}", "bold"), Text("pattern", "bold"), Text(shown_pattern(concept.pattern), "bold"))
+        table.add_row(Text(f"{core:.2f}", "bold"), Text("pattern", "bold"), Text(Evidences.pattern_line(concept.pattern), "bold"))
         table.add_row("", "", Text(_facts(concept), "dim"))
         for number, example in enumerate(concept.examples[:TEXTS], start=1):
             last = number == min(TEXTS, len(concept.examples))
@@ -176,7 +176,7 @@ def _html(one: Evidence) -> str:
     parts = [f"<p><b>{html.escape(one.target)}</b> {html.escape(_headline(one))}</p>"]
     for concept in one.concepts:
         rows = [row((f"{each.activation:.2f}", each.source, Word.visible(each.text))) for each in concept.examples[:TEXTS]]
-        parts.append(f"<p><b>{html.escape(shown_pattern(concept.pattern))}</b><br>{html.escape(_facts(concept))}</p>")
+        parts.append(f"<p><b>{html.escape(Evidences.pattern_line(concept.pattern))}</b><br>{html.escape(_facts(concept))}</p>")
         parts.append(f"<table>{row(('activation', 'from', 'text'), 'th')}{''.join(rows)}</table>")
     rows = [
         row((KINDS.get(each.kind, each.kind), f"{each.text.activation:.2f}", Word.visible(each.text.text)))[:-5]

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.optimize.baseline import BASELINE
+from optigram.report.explained import Explained
 from optigram.report.overview import colours_of, overview
 from optigram.report.page_data import contents
 from optigram.report.scan_data import add_places, scan_contents
@@ -26,19 +27,37 @@ from optigram.scanning.results import ScanTables
 from optigram.study.evidence import Evidence
 
 TARGETS = 500  # on a page of a scan alone
-STYLES = ("theme.css", "layout.css")
-SCRIPTS = ("elements.js", "heat.js", "places.js", "browser.js", "plots.js", "fronts.js", "neuron.js", "page.js")
+SCAN_LEAD = "Where in a corpus do these neurons fire most, and least? Activations are the model's own, at each token in its context."
+STYLES = ("theme.css", "layout.css", "explained.css")
+SCRIPTS = (
+    "elements.js",
+    "heat.js",
+    "places.js",
+    "concepts.js",
+    "tests.js",
+    "cards.js",
+    "browser.js",
+    "plots.js",
+    "fronts.js",
+    "neuron.js",
+    "page.js",
+)
 
 
 def write_report(
-    kept: RunFolder, evidence: Sequence[Evidence], path: Path, title: str | None = None, scan: ScanTables | None = None
+    kept: RunFolder,
+    evidence: Sequence[Evidence],
+    path: Path,
+    title: str | None = None,
+    scan: ScanTables | None = None,
+    explained: Explained | None = None,
 ) -> None:
-    """Write the page of a run, with its evidence where there is any, and with the places of a scan.
+    """Write the page of a run, with its evidence where there is any, the places of a scan, and what explains its neurons.
 
-    Raises InputError for a scan of another model, or of none of the run's neurons.
+    Raises InputError for a scan or explanations of another model, or of none of the run's neurons.
     """
     with written_whole(path) as temporary:
-        temporary.write_text(_page(kept, evidence, title, scan), encoding="utf-8")
+        temporary.write_text(_page(kept, evidence, title, scan, explained), encoding="utf-8")
 
 
 def write_scan_report(scan: ScanTables, path: Path, title: str, only: str | None = None) -> int:
@@ -64,7 +83,13 @@ def _chosen(found: ScanTables, only: str | None) -> list[str]:
     return names[:TARGETS]
 
 
-def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = None, scan: ScanTables | None = None) -> str:
+def _page(
+    kept: RunFolder,
+    evidence: Sequence[Evidence],
+    title: str | None = None,
+    scan: ScanTables | None = None,
+    explained: Explained | None = None,
+) -> str:
     """The page of a run. Without evidence it has no heat maps, substitutes or corpus examples; with a scan it has its places too.
 
     Everything that comes from a model or a user is escaped, and only the script with the given hash may run.
@@ -73,11 +98,13 @@ def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = Non
     colours = colours_of([BASELINE, *(one["method"] for one in data["series"])])
     for one in data["series"]:
         one["colour"] = colours[one["method"]]
-    told = overview(kept, evidence) | {"scanned": [], "scan_facts": {}}
+    told = overview(kept, evidence) | {"headline": [], "scanned": [], "scan_facts": {}}
     if scan is not None:
         names = add_places(kept, data["neurons"], scan)
         beside = scan_overview(scan, list(dict.fromkeys(names.values())), colours, kept.records, names)
         told |= {"scanned": beside["scanned"], "scan_facts": beside["scan_facts"]}
+    if explained is not None:
+        explained.add_to(kept, data["neurons"])
     penalised = any(value < activation for record in kept.records for _, activation, value in record.trace)
     name = title or kept.settings.get("name") or kept.folder.resolve().name
     return _rendered(data, kept.manifest, title=name, whole=kept.whole, penalised=penalised, **told)
@@ -86,7 +113,14 @@ def _page(kept: RunFolder, evidence: Sequence[Evidence], title: str | None = Non
 def _scan_page(scan: ScanTables, targets: Sequence[str], title: str) -> str:
     """The page of some targets of a scan."""
     about = scan_overview(scan, targets, colours_of([BASELINE]))
-    told = {"headline": about["headline"], "facts": about["scan_facts"], "scan_facts": {}, "scanned": about["scanned"], "parts": []}
+    told = {
+        "lead": SCAN_LEAD,
+        "headline": about["headline"],
+        "facts": about["scan_facts"],
+        "scan_facts": {},
+        "scanned": about["scanned"],
+        "parts": [],
+    }
     return _rendered(scan_contents(scan, targets), scan.about, title=title, whole=True, penalised=False, **told)
 
 
@@ -97,6 +131,7 @@ def _rendered(data: dict[str, Any], manifest: Mapping[str, Any], **told: Any) ->
         told
         | {
             "manifest": json.dumps(manifest, indent=2, ensure_ascii=False),
+            "explained": any("explained" in neuron for neuron in data["neurons"]),
             "several_models": len({neuron["model"] for neuron in data["neurons"]}) > 1,
             "data": data,
             "json": _inert(data),

@@ -12,7 +12,7 @@ from optigram.report.comparisons import duration
 from optigram.runs.folder import RunFolder
 from optigram.runs.records import CORPUS_SECONDS, Record
 from optigram.study.evidence import Evidence
-from optigram.study.statistics import FEW, Comparison, activations, grouped, site_of
+from optigram.study.statistics import Comparison, activations, grouped, site_of
 
 COLOURS = ("crp", "emb", "logit", "smx", "gbl")  # classes c0 to c4; other methods get the ones after
 N_GRAMS = "n-grams of the corpus, in a random order"
@@ -63,8 +63,8 @@ def colours_of(methods: Sequence[str]) -> dict[str, str]:
 
 
 def overview(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, Any]:
-    """The `headline`, `facts` and `parts` (one per arm) of a run's page."""
-    return {"headline": _headline(kept.records), "facts": _facts(kept, evidence), "parts": _parts(kept.records, evidence)}
+    """The `lead`, `facts` and `parts` (one per arm) of a run's page."""
+    return {"lead": _lead(kept), "facts": _facts(kept, evidence), "parts": _parts(kept.records, evidence)}
 
 
 def _parts(records: Sequence[Record], evidence: Sequence[Evidence]) -> list[_Part]:
@@ -100,22 +100,15 @@ def _facts(kept: RunFolder, evidence: Sequence[Evidence]) -> dict[str, str]:
     return {name: str(value) for name, value in told.items() if value}
 
 
-def _headline(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
-    """For each site of the first arm: its neurons, and how often each method is above the best corpus text. Nothing is selected."""
-    first = [one for one in Comparison.all_of(records) if one.arm == records[0].arm]
-    return [
-        (f"{here[0].neurons:,} neurons of {site}", [_wins(one) for one in here])
-        for site, here in grouped(first, lambda one: one.site).items()
-    ]
-
-
-def _wins(one: Comparison) -> str:
-    if one.neurons >= FEW:
-        return (
-            f"{one.method} is above the best corpus text on {one.wins.value:.0%} (95% interval {one.wins.low:.0%} to {one.wins.high:.0%})"
-        )
-    count = f"{round(one.wins.value * one.neurons)} of {one.neurons}"
-    return f"{one.method} is above the best corpus text on {count} (95% interval of the share {one.wins.low:.2f} to {one.wins.high:.2f})"
+def _lead(kept: RunFolder) -> str:
+    """What the page is about, in two sentences."""
+    methods, neurons = _methods(kept.records), {(record.model, record.target) for record in kept.records}
+    models = ", ".join(dict.fromkeys(record.model for record in kept.records))
+    count = f"{len(neurons):,} {'neuron' if len(neurons) == 1 else 'neurons'} of {models}"
+    return (
+        f"What text makes {count} fire most? Texts by {', '.join(methods)}; every activation was computed by the model itself, "
+        "from the discrete text."
+    )
 
 
 def _spent(kept: RunFolder) -> float:

@@ -112,6 +112,8 @@ def _surroundings(evidence: Evidence) -> dict[str, Any]:
         ],
         "examples": [_example(example) for example in evidence.examples],
     }
+    if evidence.writes:
+        made["writes"] = [[Word.visible(one["word"]), short(one["logit"])] for one in evidence.writes]
     if evidence.counts:
         made["histogram"] = {"low": short(evidence.edges[0]), "high": short(evidence.edges[-1]), "counts": list(evidence.counts)}
     return made

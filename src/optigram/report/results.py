@@ -133,17 +133,21 @@ class Results(Sequence[Record]):
             Evidence.write(self.evidence, place)
         RunFolder.write(place, self.records, self._manifest())
 
-    def report(self, file: str | Path, title: str | None = None, scan: "ScanResults | None" = None) -> None:
-        """Write the one-file page of these results, with their evidence, and with the places of a scan.
+    def report(self, file: str | Path, title: str | None = None, scan: "ScanResults | None" = None, explanations: Any = None) -> None:
+        """Write the one-file page of these results, with their evidence, the places of a scan, and what explains their neurons.
 
-        Raises InputError if the results are empty, or the scan is of another model.
+        `explanations` is what `concepts`, `describe` or `verify` returned, a file of theirs, or several of these.
+
+        Raises InputError if the results are empty, or the scan or the explanations are of another model or of other neurons.
         """
+        from optigram.report.explained import Explained
         from optigram.report.html import write_report
 
         self._require_records()
         path = Path(file)
         kept = RunFolder(path.with_suffix(""), {"versions": versions(), **self._manifest()}, list(self.records), whole=True)
-        write_report(kept, self.evidence, path, title, scan)
+        explained = None if explanations is None else Explained.of(explanations)
+        write_report(kept, self.evidence, path, title, scan, explained)
 
     def figure(self) -> "Figure":
         """A panel per site and a box per method: each neuron's ratio to its best corpus text, or its activation without corpus search."""

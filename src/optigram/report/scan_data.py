@@ -38,7 +38,7 @@ def scan_contents(found: ScanTables, targets: Sequence[str]) -> dict[str, Any]:
     return {"series": [], "marked": False, "neurons": neurons}
 
 
-def names_in_scan(kept: RunFolder, scan: ScanTables) -> dict[str, str]:
+def _names_in_scan(kept: RunFolder, scan: ScanTables) -> dict[str, str]:
     """The scan's names of those targets of a run that it has. Raises InputError for a scan of another model, and if it has none."""
     if kept.manifest.get("fingerprints", {}).get("model") != scan.about["scan"]["mark"]:
         raise InputError("the scan is of a model with other weights than the run, or the run does not say which; scan the run's own model")
@@ -53,7 +53,7 @@ def names_in_scan(kept: RunFolder, scan: ScanTables) -> dict[str, str]:
 
 def add_places(kept: RunFolder, neurons: Sequence[dict[str, Any]], scan: ScanTables) -> dict[str, str]:
     """Add the places of a scan to the neurons of a run; the scan's names of the targets that it has."""
-    names, model = names_in_scan(kept, scan), kept.records[0].model
+    names, model = _names_in_scan(kept, scan), kept.records[0].model
     seen = _places(scan, list(names.values()))
     for neuron in neurons:
         if neuron["model"] == model and neuron["target"] in names:

@@ -60,15 +60,15 @@ def _facts(found: ScanTables) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _headline(found: ScanTables) -> list[tuple[str, list[str]]]:
+def _headline(found: ScanTables) -> list[tuple[str, str]]:
     """Figures, and their meanings."""
     far = [value for values in _far(found, list(found)).values() for value in values.values()]
     told = [
-        (f"{len(found):,}", ["targets, all of them in one pass over the corpus"]),
-        (f"{found.about['tokens']:,}", [f"tokens of {found.about['documents']:,} documents"]),
+        (f"{len(found):,}", "targets, all of them in one pass over the corpus"),
+        (f"{found.about['tokens']:,}", f"tokens of {found.about['documents']:,} documents"),
     ]
     if far:
-        told.append((f"{np.median(far):.1f} sd", ["above its mean is the highest place of the median target"]))
+        told.append((f"{np.median(far):.1f} sd", "above its mean is the highest place of the median target"))
     return told
 
 

@@ -1,8 +1,10 @@
 """Collect the evidence of a run: its texts and their neighbours are scored once more, and so is the corpus."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,6 +13,7 @@ from optigram.errors import InputError
 from optigram.files import writable_folder
 from optigram.methods import registry
 from optigram.models.base import Model
+from optigram.models.heads import Head
 from optigram.models.loading import load
 from optigram.models.sites import Sites
 from optigram.objective.objective import Objective
@@ -26,9 +29,11 @@ from optigram.study.cells import StudyContext
 from optigram.study.evidence import Evidence, Example, Heat, Substitute
 from optigram.study.spec import Study
 from optigram.study.statistics import grouped
+from optigram.targets.readouts import Unit
 from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus
 
+WRITES = 10  # words whose logits a unit raises most, and lowers most
 SUBSTITUTES = 5  # words kept per place of a neuron's best text
 TARGETS = 256  # in one batch
 
@@ -119,7 +124,11 @@ def _of(source: _Source, neurons: Sequence[Sequence[Record]]) -> list[Evidence]:
         edges, counts, sizes, level, examples = ([], [], [], [], []) if corpus is None else corpus[n]
         names = _aliases(objective, n)
         target = records[0].target
-        made.append(Evidence(records[0].model, target, names, heat, substitutes, tried, examples, edges, counts, sizes, level))
+        made.append(
+            Evidence(
+                records[0].model, target, names, heat, substitutes, tried, examples, edges, counts, sizes, level, _writes(objective, n)
+            )
+        )
     return made
 
 
@@ -162,6 +171,21 @@ def _padded(rows: Sequence[Sequence[Sequence[int]]]) -> Int[torch.Tensor, "k c t
 
 def _known(values: torch.Tensor) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
+
+
+def _writes(objective: Objective, number: int) -> list[dict[str, Any]]:
+    """The words whose logits a target that is one unit raises most, then those that it lowers most; empty where that is not known."""
+    target, model = objective.targets[number], objective.model
+    term = target.terms[0]
+    if (
+        len(target.terms) > 1
+        or not isinstance(term.readout, Unit)
+        or (logits := Head.written(model, term.site, term.readout.index)) is None
+    ):
+        return []
+    logits = logits * math.copysign(1, term.weight)
+    order, most = logits.argsort(descending=True).tolist(), min(WRITES, len(logits) // 2)
+    return [{"word": model.vocabulary.tokens[i], "logit": float(logits[i])} for i in (*order[:most], *order[: -most - 1 : -1])]
 
 
 def _aliases(objective: Objective, number: int) -> list[str]:

@@ -7,6 +7,7 @@ the model; the report reads it without one.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -34,6 +35,7 @@ EXAMPLE = {
     "after": pa.string(),
 }
 SUBSTITUTE = {"position": pa.int64(), "word": pa.string(), "activation": pa.float32()}
+WRITTEN = {"word": pa.string(), "logit": pa.float32()}
 COLUMNS = {
     "model": pa.string(),
     "target": pa.string(),
@@ -46,6 +48,7 @@ COLUMNS = {
     "counts": pa.list_(pa.int64()),
     "sizes": pa.list_(pa.int64()),
     "best": NUMBERS,
+    "writes": pa.list_(pa.struct(WRITTEN)),
 }
 
 
@@ -94,7 +97,8 @@ class Evidence:
 
     `aliases` are other tools' names of its site. `tried` is the number of words tried in place of each word of the best text.
     `counts` [b] are the sampled n-grams with an activation between `edges` [b + 1]. `best` [m] is the highest activation among
-    the first `sizes` [m] n-grams of the corpus in a random order.
+    the first `sizes` [m] n-grams of the corpus in a random order. `writes` are the words whose logits the unit by itself raises most, then
+    as many that it lowers most, each {word, logit}, up to one factor; empty where that is not known.
     """
 
     model: str
@@ -108,6 +112,7 @@ class Evidence:
     counts: Sequence[int]
     sizes: Sequence[int]
     best: Sequence[float]
+    writes: Sequence[dict[str, Any]] = ()
 
     @staticmethod
     def write(rows: "Iterable[Evidence]", folder: Path) -> None:

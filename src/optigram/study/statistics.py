@@ -6,6 +6,7 @@ ranks are averaged. Where a study has several seeds, a neuron's activation by a 
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
@@ -87,7 +88,8 @@ class Comparison:
     differences in units of activation, `wins` the share of neurons on which the method is above the baseline (Wilson's
     interval). `p` is from Wilcoxon's signed-rank test, two-sided, and `holm` the same after Holm's correction over all
     comparisons of the table. `forwards` is the method's median total cost per neuron, in forward-equivalents. `positive` is the
-    number of neurons that have a ratio, `seeds` the number of seeds of the method or the baseline, whichever has more.
+    number of neurons that have a ratio, `seeds` the smallest and the largest number of seeds of a neuron, by the method or the baseline,
+    whichever has more.
     """
 
     arm: str
@@ -102,7 +104,12 @@ class Comparison:
     holm: float
     forwards: float
     positive: int
-    seeds: int
+    seeds: tuple[int, int]
+
+    def show_seeds(self) -> str:
+        """The number of seeds: "3", or "1 to 3" where some neurons have more than others."""
+        fewest, most = self.seeds
+        return str(most) if fewest == most else f"{fewest} to {most}"
 
     def show_ratio(self) -> str:
         """The median ratio, and of how many neurons where some have none: "1.18 [1.15, 1.20] (n = 38)"."""
@@ -142,7 +149,9 @@ class Comparison:
         differences = pairs[:, 0] - pairs[:, 1]
         positive = pairs[pairs[:, 1] > 0]
         firsts = [record for record in records if record.rank == 1]
-        seeds = max(len({record.seed for record in firsts if record.method == name}) for name in (method, baseline))
+        ran = {(record.target, record.method, record.seed) for record in firsts if record.target in ours and record.target in theirs}
+        runs = Counter((target, name) for target, name, _ in ran)
+        seeds = [max(runs[target, name] for name in (method, baseline)) for target in {target for target, _ in runs}] or [0]
         spent = [record.total_forwards for record in firsts if record.method == method]
         p = _wilcoxon(differences)
         return cls(
@@ -158,7 +167,7 @@ class Comparison:
             holm=p,
             forwards=float(np.median(spent)),
             positive=len(positive),
-            seeds=seeds,
+            seeds=(min(seeds), max(seeds)),
         )
 
     @staticmethod

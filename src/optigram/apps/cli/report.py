@@ -10,6 +10,7 @@ from optigram.apps.cli.output import console, print_lines, print_records, progre
 from optigram.errors import InputError
 
 if TYPE_CHECKING:
+    from optigram.report.explained import Explained
     from optigram.scanning.results import ScanTables
 
 PANEL = "Look at results"
@@ -24,6 +25,9 @@ def _report(
     folder: Annotated[Path, typer.Argument(help="a folder written by find, demo, study or scan")],
     out: Annotated[Path, typer.Option("--out", "-o", help="the HTML file to write")] = Path("report.html"),
     scan: Annotated[Path | None, typer.Option(help="the folder of a scan, shown beside the run")] = None,
+    explanations: Annotated[
+        list[Path] | None, typer.Option(help="a file of explain --save, describe --json or verify --out; repeatable")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="of a scan: targets whose address matches a pattern such as 'visual:p*'")] = None,
     title: Annotated[str | None, typer.Option(help="title of the page", show_default="name of the study or folder")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="records only: no word contributions, substitutes or corpus examples")] = False,
@@ -31,17 +35,22 @@ def _report(
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write one self-contained HTML page of a run, a scan or both."""
+    """Write one self-contained HTML page of a run, with its explanations and a scan, or of a scan."""
+    from optigram.report.explained import Explained
     from optigram.scanning.results import ScanFolder, ScanTables
 
     if ScanFolder.is_in(folder):
         if scan is not None:
             raise InputError(f"{folder} is a scan itself; give a run first, and the scan to --scan")
+        if explanations:
+            raise InputError(f"{folder} is a scan; explanations are shown with a run, so give the folder of one")
         _report_scan(ScanTables.load(folder), only, out, title or folder.resolve().name, quiet)
     else:
         if only is not None:
             raise InputError("--only is for the page of a scan; a run's page has a search")
-        _report_run(folder, out, None if scan is None else ScanTables.load(scan), title, plain, device_of(device), allow_imports, quiet)
+        explained = Explained.of(explanations) if explanations else None
+        places = None if scan is None else ScanTables.load(scan)
+        _report_run(folder, out, places, explained, title, plain, device_of(device), allow_imports, quiet)
     if not quiet:
         tell(f"{out} ({out.stat().st_size / 1e6:.1f} MB) opens in any browser, without a network")
 
@@ -78,16 +87,26 @@ def _show(
 
 
 def _report_run(
-    folder: Path, out: Path, scan: "ScanTables | None", title: str | None, plain: bool, device: str, allow_imports: bool, quiet: bool
+    folder: Path,
+    out: Path,
+    scan: "ScanTables | None",
+    explained: "Explained | None",
+    title: str | None,
+    plain: bool,
+    device: str,
+    allow_imports: bool,
+    quiet: bool,
 ) -> None:
     from optigram.report.html import write_report
-    from optigram.report.scan_data import names_in_scan
+    from optigram.report.scan_data import add_places
     from optigram.runs.folder import RunFolder
     from optigram.study.evidence import EVIDENCE, Evidence
 
     kept = RunFolder.open(folder)
     if scan is not None:
-        names_in_scan(kept, scan)  # what does not go together is refused before the evidence is computed
+        add_places(kept, [], scan)  # what does not go together is refused before the evidence is computed
+    if explained is not None:
+        explained.add_to(kept, [{"model": record.model, "target": record.target} for record in kept.records])
     if not plain and not _covers(kept.records, known := Evidence.read(folder)):
         if not quiet:
             tell(f"gathering evidence, kept in {folder / EVIDENCE}{' (of another state of the study)' if known else ''}")
@@ -95,7 +114,7 @@ def _report_run(
             _gather(folder, device, allow_imports, quiet)
         except InputError as error:
             raise InputError(f"{error}; or make the page from the records alone with --plain") from error
-    write_report(kept, [] if plain else Evidence.read(folder), out, title, scan)
+    write_report(kept, [] if plain else Evidence.read(folder), out, title, scan, explained)
 
 
 def _report_scan(found: "ScanTables", only: str | None, out: Path, title: str, quiet: bool) -> None:

@@ -1,21 +1,9 @@
-// The live page. Texts are put in as text; what the server refuses is shown in its own words.
+// The live page: the neuron and its text, its concepts, and searches. Texts are put in as text; what the server refuses is shown in its own words.
 "use strict";
-const found = (id) => document.getElementById(id);
+const DONE = ["done", "cancelled", "failed"];
 const kept = [];
 let asked = 0; // so that a late answer never overwrites a newer one
 let judging = new AbortController(); // the server stops judging a text that nobody waits for
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("--")) node.style.setProperty(name, value);
-    else if (value !== null) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
-const shown = (value) => (value === null || value === undefined ? "-" : value.toFixed(Math.abs(value) < 1 ? 3 : 2));
 
 /** Ask the server; what it refuses is thrown with its message. */
 async function send(path, content, signal) {
@@ -40,14 +28,19 @@ async function judge() {
     const told = await send("judge", { target: found("target").value, text: found("text").value }, judging.signal);
     if (number !== asked) return;
     refuse("");
-    found("activation").textContent = shown(told.activation);
-    found("worth").textContent = `activation of ${told.target}${told.survives ? "" : "; reads otherwise once typed"}`;
-    found("words").replaceChildren(...words(told));
+    showJudged(told);
   } catch (error) {
     if (number !== asked) return;
     empty();
     refuse(error.message);
   }
+}
+
+function showJudged(told) {
+  if (told.unit !== null) found("unit").value = told.unit;
+  found("activation").textContent = shown(told.activation);
+  found("worth").textContent = `activation of ${told.target}${told.survives ? "" : "; reads otherwise once typed"}`;
+  found("words").replaceChildren(...words(told));
 }
 
 function empty() {
@@ -68,11 +61,187 @@ function words(told) {
 }
 
 let waiting;
-for (const id of ["target", "text"]) {
-  found(id).addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(judge, 150);
-  });
+found("text").addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(judge, 150);
+});
+
+/** Another target: its text is judged anew, and nothing is known of its concepts. */
+function choose(target) {
+  found("target").value = target;
+  changed();
+}
+
+function changed() {
+  clearTimeout(waiting);
+  waiting = setTimeout(judge, 150);
+  showSite();
+  forget();
+}
+
+/** Let the fields for site and unit follow the target; the unit of a name is known once it is judged. */
+function showSite() {
+  const [site, unit = ""] = found("target").value.trim().split(/:(.*)/s);
+  if (site in DATA.widths) found("site").value = site;
+  found("of").textContent = `of ${DATA.widths[found("site").value].toLocaleString("en")}`;
+  found("unit").max = DATA.widths[found("site").value] - 1;
+  found("unit").value = /^\d+$/.test(unit) ? unit : "";
+}
+
+/** Open a unit by its site and index. */
+function openUnit(unit) {
+  const last = DATA.widths[found("site").value] - 1;
+  choose(`${found("site").value}:${Math.min(Math.max(unit, 0), last)}`);
+}
+
+found("site").addEventListener("change", () => openUnit(0));
+found("unit").addEventListener("change", () => found("unit").value !== "" && openUnit(Number(found("unit").value)));
+found("previous").addEventListener("click", () => openUnit(Number(found("unit").value) - 1));
+found("next").addEventListener("click", () => openUnit(found("unit").value === "" ? 0 : Number(found("unit").value) + 1));
+
+/** Suggestions as one types: the units and sites that the loaded model has. False if something else was typed meanwhile. */
+let typing = 0;
+async function suggest() {
+  const number = ++typing;
+  let rows = [];
+  try {
+    rows = await send("suggest", { typed: found("target").value });
+  } catch {} // such as an address that is too long: judging says so
+  if (number !== typing || document.activeElement !== found("target")) return false;
+  found("suggested").replaceChildren(
+    ...rows.map(({ address, note }, i) => {
+      const option = make("li", { role: "option", id: `option-${i}`, "aria-selected": "false" }, make("bdi", {}, address), make("span", { class: "muted" }, note));
+      option.addEventListener("mousedown", (event) => {
+        event.preventDefault(); // the field keeps the focus
+        closeList();
+        choose(address);
+      });
+      return option;
+    }),
+  );
+  expand(rows.length > 0);
+  return true;
+}
+
+/** A target that is being typed is judged once it is one that is suggested, or nothing is. */
+async function typed() {
+  showSite();
+  forget();
+  if (!(await suggest())) return;
+  const options = [...found("suggested").children].map((one) => one.firstChild.textContent);
+  if (found("suggested").hidden || options.includes(found("target").value)) judge();
+}
+
+function expand(is) {
+  found("suggested").hidden = !is;
+  found("target").setAttribute("aria-expanded", String(is));
+  if (!is) found("target").removeAttribute("aria-activedescendant");
+}
+
+function closeList() {
+  typing++;
+  expand(false);
+}
+
+function select(step) {
+  const options = [...found("suggested").children];
+  const now = options.findIndex((one) => one.getAttribute("aria-selected") === "true");
+  const next = (now + step + options.length) % options.length;
+  options.forEach((one, i) => one.setAttribute("aria-selected", String(i === next)));
+  options[next].scrollIntoView({ block: "nearest" });
+  found("target").setAttribute("aria-activedescendant", options[next].id);
+}
+
+found("target").addEventListener("input", typed);
+found("target").addEventListener("blur", () => {
+  const listed = !found("suggested").hidden;
+  closeList();
+  if (listed) judge(); // what was typed is final now
+});
+found("target").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return closeList();
+  const is = !found("suggested").hidden;
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    if (is) select(event.key === "ArrowDown" ? 1 : found("target").hasAttribute("aria-activedescendant") ? -1 : 0);
+    else suggest();
+  }
+  if (event.key !== "Enter" || !is) return;
+  event.preventDefault();
+  const chosen = found("suggested").querySelector("[aria-selected=true]");
+  closeList();
+  if (chosen) choose(chosen.firstChild.textContent);
+});
+
+/** Follow a job of the server: `told` gets every event. */
+function follow(number, told, lost) {
+  const events = new EventSource(`jobs/${number}/events`);
+  events.onmessage = (message) => {
+    const event = JSON.parse(message.data);
+    if (DONE.includes(event.state)) events.close();
+    told(event);
+  };
+  events.onerror = () => {
+    events.close();
+    lost();
+  };
+}
+
+/** The concepts of the target: asked for, cancelled, shown. */
+const HINT = found("stage").textContent;
+let explaining = 0; // the number of the job whose concepts the page waits for
+let turn = 0; // of the target; an answer for an earlier one is not shown
+
+function forget() {
+  turn++;
+  if (explaining) fetch(`jobs/${explaining}`, { method: "DELETE" });
+  settle(HINT);
+  found("concepts").replaceChildren();
+}
+
+function settle(words) {
+  explaining = 0;
+  found("stage").textContent = words;
+  found("progress").hidden = true;
+  found("explain").textContent = "Find its concepts";
+  found("explain").disabled = false;
+}
+
+async function explain() {
+  if (explaining) {
+    fetch(`jobs/${explaining}`, { method: "DELETE" });
+    found("explain").disabled = true;
+    found("stage").textContent = "cancelled after this step";
+    return;
+  }
+  forget();
+  const mine = turn;
+  let steps = 0;
+  try {
+    const { number } = await send("jobs", { target: found("target").value, by: "concepts", length: 5, budget: 5000, seed: 0 });
+    refuse("");
+    if (mine !== turn) return fetch(`jobs/${number}`, { method: "DELETE" });
+    explaining = number;
+    found("progress").hidden = false;
+    found("explain").textContent = "Cancel";
+    const told = (event) => {
+      if (mine !== turn) return;
+      found("progress").value = steps++;
+      if (!DONE.includes(event.state)) found("stage").textContent = event.stage || `${event.state}${event.ahead ? `, ${event.ahead} ahead` : ""}`;
+      else if (event.state === "done") showConcepts(event.explained, event.description, "");
+      else settle(event.error || "cancelled");
+    };
+    follow(number, told, () => mine === turn && settle("the server has ended"));
+  } catch (error) {
+    refuse(error.message);
+  }
+}
+
+function showConcepts(evidence, description, said) {
+  settle(said || evidenceFacts(evidence));
+  found("explain").textContent = "Find them again";
+  const contrasts = evidence.contrasts.length ? [make("h3", {}, "What switches it off and on"), contrastTable(evidence.contrasts)] : [];
+  found("concepts").replaceChildren(make("p", { class: "description" }, make("bdi", {}, description)), ...conceptBlocks(evidence), ...contrasts);
 }
 
 /** Put a search into the queue and watch it. */
@@ -94,67 +263,57 @@ function watch(number, asks) {
   const [best, now] = [make("bdi", { class: "best" }, "…"), make("bdi", { class: "now" }, "")];
   const [value, cool] = [make("strong", { class: "value" }, ""), make("span", { class: "muted temperature" }, "")];
   const [cancel, keep, use] = ["Cancel", "Keep", "Use as text"].map((name) => make("button", { type: "button" }, name));
+  const [place, points] = [make("figure", { class: "curve" }), []];
   keep.hidden = use.hidden = true;
-  const svg = drawing();
   found("jobs").prepend(
     make("li", { class: "job", "data-number": number },
-      make("div", { class: "line-up" }, make("span", {}, `${asks.target} by ${asks.by}`), state),
+      make("div", { class: "line-up" }, make("span", {}, make("bdi", {}, asks.target), `: ${DATA.methods[asks.by] || asks.by}`), state),
       make("div", { class: "line-up" }, best, value),
       make("div", { class: "line-up" }, now, cool),
-      svg.node,
+      place,
       make("div", { class: "line-up" }, cancel, keep, use)),
   );
   cancel.addEventListener("click", () => fetch(`jobs/${number}`, { method: "DELETE" }));
-  use.addEventListener("click", () => ((found("target").value = asks.target), (found("text").value = best.textContent), judge()));
-  const events = new EventSource(`jobs/${number}/events`);
-  events.onmessage = (message) => {
-    const told = JSON.parse(message.data);
-    state.textContent = told.state + (told.ahead ? `, ${told.ahead} ahead` : "");
-    if (told.best) {
-      best.textContent = told.best.text;
-      value.textContent = shown(told.best.activation);
-      now.textContent = `now: ${told.now.text} ${shown(told.now.activation)}`;
-      cool.textContent = told.temperature === null ? "" : `temperature ${told.temperature.toFixed(2)}`;
-      svg.add(told.best.activation, told.temperature);
+  use.addEventListener("click", () => {
+    found("text").value = best.textContent;
+    if (found("target").value === asks.target) judge();
+    else choose(asks.target);
+  });
+  const told = (event) => {
+    state.textContent = event.state + (event.ahead ? `, ${event.ahead} ahead` : "");
+    if (event.best) {
+      best.textContent = event.best.text;
+      value.textContent = shown(event.best.activation);
+      now.textContent = `now: ${event.now.text} ${shown(event.now.activation)}`;
+      cool.textContent = event.temperature === null ? "" : `temperature ${event.temperature.toFixed(2)}`;
+      points.push([event.best.activation, event.temperature]);
+      if (points.length > 1) place.replaceChildren(curve(points));
     }
-    if (!["done", "cancelled", "failed"].includes(told.state)) return;
-    events.close();
+    if (!DONE.includes(event.state)) return;
     cancel.hidden = true;
-    now.textContent = told.error || (told.forwards ? `${Math.round(told.forwards).toLocaleString("en")} forward-equivalents` : "");
+    now.textContent = event.error || (event.forwards ? `${Math.round(event.forwards).toLocaleString("en")} forward-equivalents` : "");
     cool.textContent = "";
-    if (told.text === undefined) return;
-    best.textContent = told.text;
-    value.textContent = shown(told.activation);
+    if (event.text === undefined) return;
+    best.textContent = event.text;
+    value.textContent = shown(event.activation);
     keep.hidden = use.hidden = false;
-    keep.addEventListener("click", () => keepIt({ ...asks, text: told.text, activation: told.activation }, keep), { once: true });
+    keep.addEventListener("click", () => keepIt({ ...asks, text: event.text, activation: event.activation }, keep), { once: true });
   };
-  events.onerror = () => {
-    events.close();
-    state.textContent = "the server has ended";
-  };
+  follow(number, told, () => (state.textContent = "the server has ended"));
 }
 
-/** The best so far, and the temperature on its own scale from 0. */
-function drawing() {
-  const line = (kind) => document.createElementNS("http://www.w3.org/2000/svg", kind);
-  const node = line("svg");
-  for (const [name, value] of [["viewBox", "0 0 100 100"], ["preserveAspectRatio", "none"], ["role", "img"], ["aria-label", "best so far, and the temperature, dashed"]]) node.setAttribute(name, value);
-  const [rise, fall] = [line("path"), line("path")];
-  fall.setAttribute("class", "heat");
-  node.append(fall, rise);
-  const points = [];
-  const path = (values) => {
-    const [low, high] = [Math.min(0, ...values), Math.max(...values, 1e-9)];
-    return values.map((value, i) => `${i ? "L" : "M"}${(100 * i) / Math.max(values.length - 1, 1)} ${100 - (100 * (value - low)) / (high - low)}`).join("");
-  };
-  return {
-    node,
-    add(activation, temperature) {
-      points.push([activation, temperature]);
-      rise.setAttribute("d", path(points.map((point) => point[0])));
-      if (temperature !== null) fall.setAttribute("d", path(points.map((point) => point[1])));
-    },
-  };
+/** The best activation so far by round, and the temperature on a scale of its own, from 0 to its first value. */
+function curve(points) {
+  const heights = points.map(([value]) => value);
+  const [low, high] = [Math.min(0, ...heights), Math.max(...heights, 1e-9) * 1.05];
+  const hot = points[0][1];
+  const warm = (temperature) => low + ((high - low) * temperature) / (hot * 1.05);
+  const last = points[points.length - 1];
+  const names = [["best so far", last[0], "c4"], ...(hot ? [["temperature", warm(last[1]), "c0"]] : [])];
+  const { x, y, whole, ends } = frame([1, points.length], [low, high], "round of the search", false, names);
+  const path = (values) => values.map((value, i) => `${i ? "L" : "M"}${x(i + 1).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const fall = hot ? [draw("path", { d: path(points.map(([, temperature]) => warm(temperature))), class: "level c0" })] : [];
+  return whole("Best activation so far, by round of the search; the temperature, dashed, on its own scale", ...fall, draw("path", { d: path(heights), class: "line c4" }), ...ends);
 }
 
 function keepIt(one, button) {
@@ -169,4 +328,8 @@ function keepIt(one, button) {
 }
 
 found("search").addEventListener("submit", optimize);
+found("explain").addEventListener("click", explain);
+showSite();
+if (DATA.opening.judged) showJudged(DATA.opening.judged);
+if (DATA.opening.explained) showConcepts(DATA.opening.explained, DATA.opening.description, DATA.opening.said);
 document.documentElement.classList.add("ready");

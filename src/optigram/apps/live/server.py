@@ -5,15 +5,15 @@ import base64
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import threading
 from collections.abc import AsyncIterator
 from importlib.resources import files
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
@@ -25,9 +25,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from optigram.apps.live.session import DONE, LARGEST, LONGEST, LONGEST_TEXT, Job, Session
+from optigram.apps.live.jobs import DONE, Job
+from optigram.apps.live.opening import METHODS, Opening
+from optigram.apps.live.session import LARGEST, LONGEST, LONGEST_TEXT, Session
 from optigram.errors import InputError
-from optigram.methods import chains
 from optigram.methods import paper as presets
 from optigram.runs.site_list import list_sites
 
@@ -35,7 +36,7 @@ LOOK = 0.05  # seconds between two looks at whether a job has something new
 LARGEST_BODY = 1 << 16  # bytes
 SLOWEST = 10.0  # seconds in which a body must have come
 JUDGES = 2  # texts that are judged at the same time
-ADDRESSES = 40  # suggested
+SCRIPTS = tuple(f"page/{name}.js" for name in ("elements", "concepts", "plots"))  # of the report
 LONGEST_TARGET, LARGEST_SEED = 1000, (1 << 63) - 1
 LEAVE = {"Connection": "close"}  # do not read the rest of a body
 
@@ -47,6 +48,14 @@ class _Text(BaseModel):
 
     target: str = Field(max_length=LONGEST_TARGET)
     text: str = Field(max_length=4 * LONGEST_TEXT)
+
+
+class _Typed(BaseModel):
+    """What somebody types as a target."""
+
+    model_config = ConfigDict(strict=True)
+
+    typed: str = Field(max_length=LONGEST_TARGET)
 
 
 class _Search(BaseModel):
@@ -61,7 +70,7 @@ class _Search(BaseModel):
     seed: int = Field(ge=0, le=LARGEST_SEED)
 
 
-Asked = TypeVar("Asked", _Text, _Search)
+Asked = TypeVar("Asked", _Text, _Typed, _Search)
 
 
 def application(session: Session, hosts: list[str]) -> Starlette:
@@ -75,6 +84,7 @@ def application(session: Session, hosts: list[str]) -> Starlette:
     routes = [
         Route("/", lambda request: _page(session)),
         Route("/judge", functools.partial(_judge, session), methods=["POST"]),
+        Route("/suggest", functools.partial(_suggest, session), methods=["POST"]),
         Route("/jobs", functools.partial(_ask, session), methods=["POST"]),
         Route("/jobs/{number:int}", functools.partial(_cancel, session), methods=["DELETE"]),
         Route("/jobs/{number:int}/events", functools.partial(_events, session)),
@@ -109,6 +119,11 @@ async def _judge(session: Session, request: Request) -> Response:
     finally:
         unwanted.set()
         watching.cancel()
+
+
+async def _suggest(session: Session, request: Request) -> Response:
+    asked = await _asked(request, _Typed)
+    return JSONResponse(await run_in_threadpool(Opening.suggestions, session.model, asked.typed))
 
 
 async def _ask(session: Session, request: Request) -> Response:
@@ -188,21 +203,30 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def _page(session: Session) -> Response:
-    script = _part("apps.live", "explore.js")
+    script = "\n".join([*(_part("report", name) for name in SCRIPTS), _part("apps.live", "explore.js")])
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    names = [name for name in METHODS if session.corpus is not None or name != presets.CORPUS]
     text = environment.from_string(_part("apps.live", "explore.html.j2")).render(
         model=session.name,
         template=session.template,
-        targets=[row.address for row in itertools.islice(list_sites(session.model), ADDRESSES)],
-        methods=[name for name in chains.NAMES if session.corpus is not None or name != presets.CORPUS],
+        opening=session.opening,
+        sites=[row.site for row in list_sites(session.model)],
+        methods={name: METHODS[name] if session.corpus is not None or name != "auto" else METHODS["coordinate"] for name in names},
         longest=LONGEST,
         largest=int(LARGEST),
-        style=Markup(_part("report", "page/theme.css") + _part("apps.live", "explore.css")),
+        json=htmlsafe_json_dumps(_data(session)),
+        style=Markup("".join(_part("report", f"page/{name}.css") for name in ("theme", "explained")) + _part("apps.live", "explore.css")),
         script=Markup(script),
     )
     policy = f"default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return HTMLResponse(text, headers={"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"})
+
+
+def _data(session: Session) -> dict[str, Any]:
+    """What the page's script begins with: the opening, and how many units each site has."""
+    widths = {row.site: row.units for row in list_sites(session.model)}
+    return {"opening": session.opening, "widths": widths, "methods": METHODS, "series": [], "neurons": []}
 
 
 def _part(room: str, name: str) -> str:

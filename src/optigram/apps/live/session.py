@@ -1,59 +1,45 @@
 """The session behind the live page: it judges texts at once, and runs one search after the other."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from optigram.apps.live.jobs import CONCEPTS, DONE, Job
+from optigram.apps.live.opening import Opening
 from optigram.apps.live.prefixes import prefix_activations
 from optigram.errors import InputError
+from optigram.explaining.concepts import concepts
+from optigram.explaining.descriptions import describe
 from optigram.methods import Proposal, chains, registry
 from optigram.methods.combinators import Watched
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget
+from optigram.report.explained import Explained
 from optigram.runs.ablation import without_each
+from optigram.runs.cache import Cache
 from optigram.runs.find import run_plan, score_texts
 from optigram.runs.objective import make_objective
 from optigram.runs.options import ObjectiveOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.targets.address import CUSTOM, Address
+from optigram.targets.readouts import Unit
 from optigram.text.sources import Corpus
 
 LONGEST_TEXT, MOST_TOKENS = 4000, 400  # characters and tokens of a text that is judged
 LONGEST, LARGEST = 32, 50_000.0  # free words and forward-equivalents of a search
 WAITING, ENDED = 8, 32  # jobs in the queue, and jobs that have ended of which the events are kept
 PATIENCE = 5.0  # seconds that the worker has to end when the session is closed
-DONE = ("done", "cancelled", "failed")
-
-
-@dataclass
-class Job:
-    """A search that was asked for. `state`: waiting, running, done, cancelled or failed; `events` only grow; `watchers` read them."""
-
-    number: int
-    target: str
-    by: str
-    length: int
-    budget: float
-    seed: int
-    state: str = "waiting"
-    unwanted: bool = False
-    watchers: int = 0
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def tell(self, **event: Any) -> None:
-        """Add an event that carries the state."""
-        self.events.append({"state": self.state, **event})
 
 
 class Session:
@@ -81,6 +67,15 @@ class Session:
         self._worker = threading.Thread(target=self._work, daemon=True)
         self._worker.start()
 
+    @functools.cached_property
+    def opening(self) -> dict[str, Any]:
+        """What the page shows first: an example, and what its text is worth, computed now."""
+        found = Opening.example(self.model)
+        try:
+            return found | {"judged": self.judged(found["target"], found["text"])}
+        except InputError:  # such as a template that no text fits: the page is open all the same
+            return found
+
     def judged(self, target: str, text: str, unwanted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """What a text is worth, what each word adds, and what the text so far is worth after each word.
 
@@ -106,8 +101,10 @@ class Session:
             rest = without_each(objective, torch.tensor([[ids]]), look)[0, 0].tolist()
         except (IndexError, RuntimeError) as error:  # such as a text of more positions than the model has
             raise InputError(f"{self.name} cannot read {len(ids)} tokens ({_brief(error)}); shorten the text") from error
+        (term, *others) = objective.targets[0].terms
         return {
             "target": record.target,
+            "unit": term.readout.index if isinstance(term.readout, Unit) and not others else None,
             "activation": _known(record.activation),
             "survives": record.survives,
             "words": [self.model.vocabulary.tokens[i] for i in ids],
@@ -121,10 +118,8 @@ class Session:
             raise InputError(f"expected a length from 1 to {LONGEST} words, got {length}")
         if not 0 < budget <= LARGEST:
             raise InputError(f"expected a budget of more than 0 and at most {LARGEST:,.0f} forward-equivalents, got {budget:g}")
-        if registry.imports(by):  # whoever reaches the page must not choose what code is imported
-            raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
-        if chains.Chain.parse(by, self.corpus is not None).corpus and self.corpus is None:
-            raise InputError("corpus search needs a corpus; start again with --corpus FILE")
+        if by != CONCEPTS:
+            self._check_method(by)
         with self._lock:
             self._refuse_more()
         self._objective(target, length)
@@ -138,6 +133,12 @@ class Session:
             self.jobs[job.number] = job
             self._queue.put(job)
         return job
+
+    def _check_method(self, by: str) -> None:
+        if registry.imports(by):  # whoever reaches the page must not choose what code is imported
+            raise InputError(f"the page offers optigram's own methods, {', '.join(chains.NAMES)}; got {by!r}")
+        if chains.Chain.parse(by, self.corpus is not None).corpus and self.corpus is None:
+            raise InputError("corpus search needs a corpus; start again with --corpus FILE")
 
     def _refuse_more(self) -> None:
         if self.closed or sum(job.state == "waiting" for job in self.jobs.values()) >= WAITING:
@@ -193,36 +194,50 @@ class Session:
 
     def _do(self, job: Job) -> None:
         try:
-            objective = self._objective(job.target, job.length)
-            plan = self._plan(job, objective)
-            best = {"activation": float("-inf")}
-
-            def tell(number: int, proposal: Proposal, scores: Scores) -> None:
-                value, place = scores.value[0].max(0)
-                if math.isfinite(value):
-                    found = {"text": self._text(proposal.ids[0, int(place)]), "activation": float(value)}
-                    best.update(max(best, found, key=lambda one: one["activation"]))
-                    job.tell(round=number, now=found, best=dict(best), temperature=proposal.progress.get("temperature"))
-
-            def look(done: int, activation: Tensor) -> None:
-                if job.unwanted:
-                    raise KeyboardInterrupt
-
-            bounds = Budget(forwards=job.budget)
-            if plan.method is None:
-                assert plan.corpus is not None
-                plan, bounds = Plan(plan.name, None, plan.corpus), Budget(forwards=math.inf)
-            assert plan.method is not None
-            watched = dataclasses.replace(plan, method=Watched(plan.method, tell))
-            found = run_plan(objective, watched, bounds, job.seed, watch=look)
-            told = [{"text": one.text, "activation": _known(one.activation), "forwards": one.total_forwards} for one in found.records]
-            state, last = "cancelled" if found.interrupted else "done", next(iter(told), {})
+            state, last = self._explained(job) if job.by == CONCEPTS else self._searched(job)
         except Exception as error:  # a worker that died would leave all other jobs waiting for ever
             brief = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {_brief(error)}"
             state, last = "failed", {"error": brief}
         with self._lock:
             job.state = state
             job.tell(**last)
+
+    def _explained(self, job: Job) -> tuple[str, dict[str, Any]]:
+        """The concepts of a job's target, and a sentence about them."""
+        objective = self._objective(job.target, job.length)
+        try:
+            read = None if self.corpus is None else corpus_search(objective, self.corpus)
+            found = concepts(objective, read, job.budget, job.seed, Cache.usual(), look=job.look)
+        except KeyboardInterrupt:
+            return "cancelled", {}
+        return "done", {"explained": Explained.values(found), "description": describe(found)[0].text}
+
+    def _searched(self, job: Job) -> tuple[str, dict[str, Any]]:
+        """The texts of a job's search."""
+        objective = self._objective(job.target, job.length)
+        plan = self._plan(job, objective)
+        best = {"activation": float("-inf")}
+
+        def tell(number: int, proposal: Proposal, scores: Scores) -> None:
+            value, place = scores.value[0].max(0)
+            if math.isfinite(value):
+                found = {"text": self._text(proposal.ids[0, int(place)]), "activation": float(value)}
+                best.update(max(best, found, key=lambda one: one["activation"]))
+                job.tell(round=number, now=found, best=dict(best), temperature=proposal.progress.get("temperature"))
+
+        def look(done: int, activation: Tensor) -> None:
+            if job.unwanted:
+                raise KeyboardInterrupt
+
+        bounds = Budget(forwards=job.budget)
+        if plan.method is None:
+            assert plan.corpus is not None
+            plan, bounds = Plan(plan.name, None, plan.corpus), Budget(forwards=math.inf)
+        assert plan.method is not None
+        watched = dataclasses.replace(plan, method=Watched(plan.method, tell))
+        found = run_plan(objective, watched, bounds, job.seed, watch=look)
+        told = [{"text": one.text, "activation": _known(one.activation), "forwards": one.total_forwards} for one in found.records]
+        return "cancelled" if found.interrupted else "done", next(iter(told), {})
 
     def _plan(self, job: Job, objective: Objective) -> Plan:
         reads = self.corpus is not None and reads_corpus([job.by])

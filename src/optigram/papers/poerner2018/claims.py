@@ -140,7 +140,7 @@ def _claims_grid(claims: Sequence[_Claim]) -> Grid:
             claim.comparison.wins.show(percent=True),
             f"{claim.comparison.holm:.2g}",
             str(claim.comparison.neurons),
-            str(claim.comparison.seeds),
+            claim.comparison.show_seeds(),
         ]
         for claim in sorted(claims, key=lambda claim: -ARMS.index(claim.arm))
     ]

@@ -108,7 +108,7 @@ def _grid(found: Sequence[Larger]) -> Grid:
     for row in found:
         cells = [f"{one.difference.show()} {verdict(one, row.claimed)}" for one in row.compared]
         neurons = {one.neurons for one in row.compared}
-        rows.append([row.claim, row.site, row.method, *cells, row.overall, str(min(neurons)), str(row.compared[0].seeds)])
+        rows.append([row.claim, row.site, row.method, *cells, row.overall, str(min(neurons)), row.compared[0].show_seeds()])
     sizes = found[0].sizes if found else ()
     header = ("claim", "path", "method", *(f"{size:,} captions" for size in sizes), "in all", "neurons", "seeds")
     return Grid(header, rows, frozenset({len(header) - 2, len(header) - 1}))

@@ -60,8 +60,8 @@ def _compared(records: Sequence[Record], method: str, baseline: str = BASELINE) 
 def _told(found: dict[str, Comparison]) -> str:
     """The ratios of both paths in words."""
     each = [
-        f"{site}: {one.show_ratio()} times, higher on {one.wins.show(percent=True)} of {one.neurons} neurons, {one.seeds} "
-        f"seed{'s' * (one.seeds > 1)}"
+        f"{site}: {one.show_ratio()} times, higher on {one.wins.show(percent=True)} of {one.neurons} neurons, {one.show_seeds()} "
+        f"seed{'s' * (one.seeds[1] > 1)}"
         for site, one in found.items()
     ]
     return "; ".join(each) or NOT_RUN

@@ -31,11 +31,18 @@ const neurons = DATA.neurons.map((neuron, number) => {
     if (!known || text.activation > known.activation) best.set(text.series, text);
   }
   const found = [...best.values()].filter((text) => !DATA.series[text.series].base);
-  const words = [neuron.target, ...neuron.texts.map((text) => text.text), ...placesOf(neuron).map(placeText)].join("\n").toLowerCase();
+  const words = [neuron.target, ...neuron.texts.map((text) => text.text), ...placesOf(neuron).map(placeText), ...explainedWords(neuron)].join("\n").toLowerCase();
   const top = (texts) => texts.reduce((a, b) => (b.activation > a.activation ? b : a));
   if (SCANNED) return { ...neuron, number, best, words, any: placesOf(neuron)[0] };
   return { ...neuron, number, best, words, any: top(found.length ? found : [...best.values()]) };
 });
+
+/** What of a neuron's explanation can be searched for: descriptions, and the first words of each slot. */
+function explainedWords(neuron) {
+  const { tests = [], descriptions = [], evidences = [] } = neuron.explained || {};
+  const slots = evidences.flatMap((one) => one.concepts).flatMap((concept) => concept.pattern.slots);
+  return [...tests, ...descriptions].map((one) => one.text).concat(slots.flatMap((slot) => slot.words.slice(0, FEW).map(([word]) => word)));
+}
 
 /** The row of a neuron under the filters, or null. */
 function rowOf(neuron) {
@@ -81,6 +88,7 @@ function tableRowOnce(row) {
 
 function tableRow(row) {
   const link = make("a", { href: address(row.neuron) }, make("bdi", {}, ...breakable(row.target)));
+  const about = described(row.neuron);
   const number = (value, extra = "") => make("td", { class: `right${extra}` }, value);
   const rest = SCANNED
     ? [make("td", {}, lit(row.text, strongest(row.neuron), "snippet")), number(shown(row.activation)), number(shown(row.lowest), " extra"), number(shown(row.kurtosis), " extra")]
@@ -88,7 +96,7 @@ function tableRow(row) {
   return make(
     "tr",
     { "data-number": row.neuron.number },
-    make("td", {}, link, row.neuron.model !== neurons[0].model ? make("span", { class: "muted" }, ` ${row.neuron.model}`) : null),
+    make("td", {}, link, about ? make("span", { class: "said muted" }, about.text) : null, row.neuron.model !== neurons[0].model ? make("span", { class: "muted" }, ` ${row.neuron.model}`) : null),
     make("td", { class: "site muted" }, row.site),
     ...rest,
   );

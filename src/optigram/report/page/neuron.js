@@ -26,10 +26,10 @@ function showNeuron(neuron) {
   const most = hottest([...neuron.texts, ...(neuron.examples || [])]);
   const plots = [substitutes(neuron, most), budgets(neuron), frontPanel(neuron), corpusPanel(neuron)].filter(Boolean);
   found("neuron").className = `scripted ${view.context}${view.values ? " values" : ""}`;
+  const known = [...conceptPanels(neuron), ...testPanels(neuron), writesPanel(neuron)].filter(Boolean);
   found("neuron").replaceChildren(
-    heading(neuron),
-    switches(neuron),
-    make("div", { class: "panel" }, textsTable(neuron, most)),
+    ...[heading(neuron), summary(neuron), ...known, known.length ? make("h3", { class: "after" }, "All texts") : null, switches(neuron)].filter(Boolean),
+    make("div", { class: "panel" }, make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "All texts" }, textsTable(neuron, most))),
     make("div", { class: "pair" }, ...plots),
   );
 }
@@ -44,6 +44,43 @@ function heading(neuron) {
     make("h2", { class: "address", tabindex: "-1" }, make("bdi", {}, neuron.target)),
     make("span", { class: "muted" }, `${neuron.model}, site ${neuron.site}${names}`),
     make("div", { class: "moves" }, make("span", { class: "muted" }, `${place} of ${of}`), move(before, "\u2190 Previous", "before"), move(after, "Next \u2192", "after")),
+  );
+}
+
+/** The description, its verdict, and the figures of the neuron. */
+function summary(neuron) {
+  const about = described(neuron);
+  const evidence = mainEvidence(neuron);
+  const best = Math.max(...[...neuron.texts, ...placesOf(neuron)].map((one) => one.activation), evidence ? evidence.height : -Infinity);
+  const figures = [
+    ["highest", shown(best)],
+    ["of the corpus", neuron.base === null || SCANNED ? null : shown(neuron.base)],
+    ["usual", evidence ? shown(evidence.base) : null],
+    ["concepts", evidence ? String(evidence.concepts.length) : null],
+  ].filter(([, value]) => value !== null);
+  const by = about && (about.test ? verdict(about.test) : `by ${about.by}, not tested`);
+  return make(
+    "div",
+    { class: "summary" },
+    about ? make("p", { class: "description" }, make("bdi", {}, about.text)) : null,
+    about ? make("p", { class: "muted" }, upper(by)) : null,
+    make("div", { class: "best-text" }, SCANNED ? lit(neuron.any, strongest(neuron), "snippet") : heated(neuron.any, hottest([neuron.any]))),
+    make("dl", { class: "facts" }, ...figures.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
+    colourLegend([neuron]),
+  );
+}
+
+/** The words whose logits the unit raises and lowers most, where its output reaches the vocabulary. */
+function writesPanel(neuron) {
+  if (!neuron.writes) return null;
+  const column = (title, words) => make("div", {}, make("h5", {}, title), make("ol", { class: "plain" }, ...words.map(([word, value]) => make("li", {}, make("span", { class: "value" }, signed(value)), make("bdi", {}, word)))));
+  const half = neuron.writes.length / 2;
+  return make(
+    "div",
+    { class: "panel" },
+    make("h3", {}, "What it writes"),
+    make("div", { class: "columns" }, column("Logits that it raises most", neuron.writes.slice(0, half)), column("Logits that it lowers most", neuron.writes.slice(half))),
+    make("p", { class: "muted small" }, "The direction that the unit adds to what the unembedding reads, times the unembedding: without what later layers make of it. Only the order of these numbers has a meaning."),
   );
 }
 
@@ -158,7 +195,7 @@ function budgets(neuron) {
   const plots = arms.map((arm) => [arm, budgetPlot(neuron, arm)]).filter(([, plot]) => plot);
   if (!plots.length) return null;
   const figures = plots.map(([arm, plot]) => make("figure", {}, arm && plots.length > 1 ? make("figcaption", {}, arm) : null, plot));
-  return make("div", { class: "panel" }, make("h3", {}, "Activation of the best text so far"), legend(neuron), ...figures, make("p", { class: "muted" }, "Cost is per neuron in all, corpus search included. Dots: the best text found. Diamonds: the activation of the method's soft text; at the edge, beyond the axis."));
+  return make("div", { class: "panel" }, make("h3", {}, "Activation of the best text so far"), ...figures, make("p", { class: "muted" }, "Cost is per neuron in all, corpus search included. Dots: the best text found. Diamonds: the activation of the method's soft text; at the edge, beyond the axis."));
 }
 
 function legend(neuron) {

@@ -78,6 +78,8 @@ function startTheme() {
 
 startTheme();
 startBrowser();
+startCards();
+found("legend").append(...[colourLegend(neurons, SCANNED)].filter(Boolean));
 found("help").addEventListener("click", () => found("keys").showModal());
 document.addEventListener("keydown", pressed);
 window.addEventListener("hashchange", show);

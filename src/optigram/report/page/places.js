@@ -50,7 +50,7 @@ function lit(place, most, context) {
 
 function litWord(place, word, i, most) {
   const value = place.values ? place.values[i] : null;
-  const kind = value === null ? "" : value >= 0 ? " adds" : " takes";
+  const kind = value === null ? "" : value >= 0 ? " fires" : " below";
   const tight = i > 0 && !word.startsWith(" ");
   return make(
     "bdi",

@@ -58,23 +58,32 @@ function colour(series) {
   return DATA.series[series].colour;
 }
 
-/** A plot's grid and scales: x logarithmic unless `log` is false, y linear. */
-function frame([from, to], [low, high], title, log = true) {
+/** A plot's grid and scales: x logarithmic unless `log` is false, y linear; `names` [name, value, colour] stand at the ends of lines. */
+function frame([from, to], [low, high], title, log = true, names = []) {
   const [wide, tall, left, bottom, top] = [520, 270, 44, 36, 8];
+  const edge = wide - 12 - (names.length ? 8 * Math.min(12, Math.max(...names.map(([name]) => name.length))) : 0);
   const way = log ? Math.log : (value) => value;
-  const x = (value) => left + ((wide - left - 12) * (way(Math.max(value, from)) - way(from))) / (way(to) - way(from) || 1);
+  const x = (value) => left + ((edge - left) * (way(Math.max(value, from)) - way(from))) / (way(to) - way(from) || 1);
   const y = (value) => tall - bottom - ((tall - bottom - top) * scale(low, high)(value)) / 100;
   const parts = ticks(low, high).flatMap((tick) => [
-    draw("line", { x1: left, x2: wide - 12, y1: y(tick), y2: y(tick), class: "grid" }),
+    draw("line", { x1: left, x2: edge, y1: y(tick), y2: y(tick), class: "grid" }),
     draw("text", { x: left - 6, y: y(tick), class: "tick", "text-anchor": "end", "dominant-baseline": "central" }, String(tick)),
   ]);
   for (const tick of log ? powers(from, to) : ticks(from, to)) {
     parts.push(draw("line", { x1: x(tick), x2: x(tick), y1: top, y2: tall - bottom, class: "grid" }));
     parts.push(draw("text", { x: x(tick), y: tall - bottom + 13, class: "tick", "text-anchor": "middle" }, tick.toLocaleString("en")));
   }
-  parts.push(draw("text", { x: (left + wide) / 2, y: tall - 6, class: "axis", "text-anchor": "middle" }, title));
+  parts.push(draw("text", { x: (left + edge) / 2, y: tall - 6, class: "axis", "text-anchor": "middle" }, title));
   const whole = (label, ...inside) => draw("svg", { viewBox: `0 0 ${wide} ${tall}`, class: "drawing", role: "img", "aria-label": label }, ...parts, ...inside);
-  return { x, y, whole };
+  return { x, y, whole, ends: lineEnds(names, edge + 8, y, tall - bottom) };
+}
+
+/** Names at the ends of lines, moved apart where they would overlap. */
+function lineEnds(names, x, y, lowest) {
+  const ordered = names.map(([name, value, kind]) => ({ name, kind, at: y(value) })).sort((a, b) => a.at - b.at);
+  ordered.forEach((one, i) => (one.at = Math.max(one.at, i ? ordered[i - 1].at + 14 : 14)));
+  for (let i = ordered.length - 1; i >= 0; i--) ordered[i].at = Math.min(ordered[i].at, i === ordered.length - 1 ? lowest : ordered[i + 1].at - 14);
+  return ordered.map(({ name, kind, at }) => draw("text", { x, y: at, class: `end ${kind}`, "dominant-baseline": "central" }, name.length > 12 ? `${name.slice(0, 11)}\u2026` : name));
 }
 
 /** Powers of ten between two values. */
@@ -91,9 +100,10 @@ function budgetPlot(neuron, arm) {
   const all = traces.flatMap(([, text]) => text.trace);
   const high = bounds(neuron)[1];
   const costs = [Math.max(1, Math.min(...all.map((point) => point[0]))), Math.max(...all.map((point) => point[0]))];
-  const { x, y, whole } = frame(costs, [Math.min(0, ...all.map((point) => point[1])), high], "forward-equivalents per neuron, corpus search included");
+  const names = traces.map(([series, text]) => [DATA.series[series].method, text.trace[text.trace.length - 1][1], colour(series)]);
+  const { x, y, whole, ends } = frame(costs, [Math.min(0, ...all.map((point) => point[1])), high], "forward-equivalents per neuron, corpus search included", true, names);
   const lines = traces.flatMap(([series, text]) => trace(text, x, y, colour(series), DATA.series[series].method, high));
-  return whole("Activation of the best text so far against forward-equivalents, by method", ...lines);
+  return whole("Activation of the best text so far against forward-equivalents, by method", ...lines, ...ends);
 }
 
 /** The best place in random parts of the corpus against their tokens, and each method's best as a line. */
@@ -103,13 +113,14 @@ function curvePlot(neuron) {
   const levels = [...firsts(neuron)];
   const values = [...points.map((point) => point[1]), ...levels.map(([, text]) => text.activation)];
   const span = [Math.min(0, ...values), Math.max(...values) + 0.04 * (Math.max(...values) - Math.min(0, ...values))];
-  const { x, y, whole } = frame([points[0][0], points[points.length - 1][0]], span, "tokens of the corpus");
+  const names = [["corpus", points[points.length - 1][1], "c0"], ...levels.map(([series, text]) => [DATA.series[series].method, text.activation, colour(series)])];
+  const { x, y, whole, ends } = frame([points[0][0], points[points.length - 1][0]], span, "tokens of the corpus", true, names);
   const lines = levels.map(([series, text]) =>
     draw("line", { x1: x(points[0][0]), x2: x(points[points.length - 1][0]), y1: y(text.activation), y2: y(text.activation), class: `level ${colour(series)}` }, draw("title", {}, `${DATA.series[series].label} ${shown(text.activation)}`)),
   );
   const path = points.map(([tokens, value], i) => `${i ? "L" : "M"}${x(tokens).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   const dots = points.map(([tokens, value]) => draw("circle", { cx: x(tokens), cy: y(value), r: 3, class: "dot c0" }, draw("title", {}, `${tokens.toLocaleString("en")} tokens: ${shown(value)}`)));
-  return whole("Best activation in random parts of the corpus against their tokens", ...lines, draw("path", { d: path, class: "line c0" }), ...dots);
+  return whole("Best activation in random parts of the corpus against their tokens", ...lines, draw("path", { d: path, class: "line c0" }), ...dots, ...ends);
 }
 
 function trace(text, x, y, kind, method, high) {
