@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optigram.explaining.clusters import clustered, likeness
+from optigram.explaining.clusters import _likeness, clustered
 
 
 def texts(rng, kinds, each, spread=0.5):
@@ -15,7 +15,7 @@ def texts(rng, kinds, each, spread=0.5):
 def test_kinds_that_differ_are_told_apart(kinds):
     rng = np.random.default_rng(kinds)
     unrelated, made = rng.normal(size=(100, 40)), texts(rng, kinds, 12)
-    cluster, stability = clustered(likeness([made], [unrelated]), seed=0)
+    cluster, stability = clustered(_likeness([made], [unrelated]), seed=0)
     assert [len(set(part.tolist())) for part in np.split(cluster, kinds)] == [1] * kinds
     assert len(set(cluster.tolist())) == kinds
     assert stability > 0.9
@@ -25,11 +25,22 @@ def test_texts_without_structure_and_few_texts_are_one_cluster():
     rng = np.random.default_rng(0)
     unrelated = rng.normal(size=(100, 40))
     for made in (unrelated[:40], unrelated[:3], np.repeat(unrelated[:1], 9, axis=0)):
-        cluster, stability = clustered(likeness([made], [unrelated]), seed=0)
+        cluster, stability = clustered(_likeness([made], [unrelated]), seed=0)
         assert cluster.tolist() == [0] * len(made)
         assert stability == 1
 
 
 def test_states_that_do_not_vary_count_nothing():
     same = np.zeros((4, 3))
-    assert likeness([same], [same]).tolist() == np.zeros((4, 4)).tolist()
+    assert _likeness([same], [same]).tolist() == np.zeros((4, 4)).tolist()
+
+
+def test_stray_texts_take_no_cluster_away():
+    """Two kinds and one text that is like none: it joins a kind, and they are still two."""
+    kind = np.array([0] * 20 + [1] * 20 + [2])
+    like = np.where(kind[:, None] == kind, 5.0, 0.5)
+    like[-1], like[:, -1] = -2.0, -2.0
+    np.fill_diagonal(like, 6.0)
+    cluster, agreement = clustered(like, 0)
+    assert (len(set(cluster.tolist())), len(set(cluster[:20].tolist())), len(set(cluster[20:40].tolist()))) == (2, 1, 1)
+    assert agreement > 0.8

@@ -26,7 +26,7 @@ SIMPLE = evidence(pattern(["giraffe", "elephant", "bear", "cat"], ["sticking", "
 
 def test_a_sentence_over_slots_concepts_and_contrasts():
     (found,) = describe(SIMPLE)
-    assert (found.text, found.by) == ("“giraffe”, “elephant” or “bear”, then “sticking” or “poking”", "template")
+    assert (found.text, found.by) == ("“giraffe”, “elephant” or “bear”, then “poking” or “sticking”", "template")
     off = Contrast("off", Example("giraffe poking", 5.0, "search"), Example("giraffe never poking", 0.0, "edit"))
     many = evidence(pattern(["kite"], [f"w{i}" for i in range(60)]), pattern(["rain"], core="rain"), contrasts=[off])
     assert describe(many)[0].text == "“kite”; or “rain”; but not with “never”"
@@ -101,3 +101,13 @@ def test_a_prompt_of_ones_own(tmp_path, monkeypatch):
 def test_no_concept_is_no_evidence():
     with pytest.raises(InputError, match="at least one concept"):
         describe(evidence())
+
+
+def test_slots_that_take_any_word_give_way_to_the_words_of_the_examples():
+    wide = pattern([f"w{i}" for i in range(60)])
+    texts = ("a red kite flies", "the kite over a beach", "a green thing")
+    examples = [Example(text, 5.0 - at, "corpus") for at, text in enumerate(texts)]
+    found = Evidence("toy", "resid:0", "max", [Concept(examples, wide, 0.5)], (), 1.0, None)
+    assert describe(found)[0].text.startswith("“kite”")
+    named = dataclasses.replace(found, concepts=[Concept(examples, pattern(["flies", "sails", "soars", "glides"]), 0.5)])
+    assert describe(named)[0].text == "“flies”, “sails” or “soars”, with “kite”"

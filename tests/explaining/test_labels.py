@@ -43,6 +43,16 @@ def test_a_line_that_was_cut_off_is_tested_again(found, tmp_path):
     assert out.read_bytes() == whole
 
 
+def test_what_was_asked_for_otherwise_is_named(tmp_path, found):
+    out, how = tmp_path / "labels.jsonl", {"judge": None, "corpus": "a.txt", "budget": 100.0}
+    Labels.append(out, found[0], how)
+    assert len(Labels.finished(out, "planted", 0, how)) == 1
+    with pytest.raises(InputError, match=r"asked for otherwise \(judge: the default -> lexical; budget: 100.0 -> 50\); name another file"):
+        Labels.finished(out, "planted", 0, {"judge": ["lexical"], "corpus": "a.txt", "budget": 50})
+    Labels.append(out, found[1])  # as written before
+    assert len(Labels.finished(out, "planted", 0, how)) == 2
+
+
 @pytest.mark.parametrize("line", ["{}\n", "nothing\n", '{"model": 1}\n', "[]\n"])
 def test_another_file_is_refused(tmp_path, line):
     (tmp_path / "other.jsonl").write_text(line)

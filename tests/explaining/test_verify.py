@@ -16,18 +16,18 @@ def planted():
     return Planted()
 
 
-def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted):
-    units = range(0, len(UNITS), 6)  # one of each kind; all 30 take a minute
+@pytest.mark.parametrize(("judge", "units"), [(knowing, range(0, 30, 6)), (None, (13, 26))])  # one of each kind; all 30 take a minute
+def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted, judge, units):
     targets = [resolve(f"act:{unit}", planted)[0] for unit in units]
     right, wrong = (
-        list(verify(planted, list(zip(targets, labels, strict=True)), knowing, TEXTS, 100))
+        list(verify(planted, list(zip(targets, labels, strict=True)), judge, TEXTS, 100))
         for labels in ([UNITS[unit].right for unit in units], [UNITS[unit].wrong for unit in units])
     )
     assert [one.description for one in right if one.counterexamples] == []
     assert [one.description for one in wrong if not one.counterexamples] == []
     for one in right:
         assert one.predictions[0].detection.value == 1
-        assert one.gain > 0.2
+        assert one.gain > 0.1
     for one in wrong:
         for each in one.counterexamples:
             fires = each.activation >= one.fires

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from torch import Tensor
 
-from optigram.explaining.judge import Ids, Judge
+from optigram.explaining.exact import Exact, Ids
 from optigram.shapes import Float, Int
 from optigram.targets.address import Pool
 from optigram.targets.custom import Custom
@@ -23,10 +23,10 @@ LARGEST, TENTH, TENTH_NORMAL = 6.0, 10, 1.2816  # most of a likeness; a percenti
 STABLE, HALVES = 0.8, 20  # agreement of halves that is asked for; pairs of random halves
 FAINT = 0.2  # norm below which a standardised state is not scaled up, per square root of its width
 LONGEST = 3  # words of an unrelated text
-SMALLEST = 0.02  # share of all texts that a cluster has at least
+SMALLEST, STRAYS = 0.02, 12  # share of all texts that a cluster has at least; groups of fewer texts that are set aside at most
 
 
-def likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
+def _likeness(parts: Sequence[Float[np.ndarray, "n _"]], usual: Sequence[Float[np.ndarray, "m _"]]) -> Float[np.ndarray, "n n"]:
     """How much more alike texts are than unrelated texts `usual`, in standard deviations of the cosine of those, averaged over all parts.
 
     States are standardised by those of unrelated texts. The spread of their cosines is taken below the median, since above it are
@@ -54,22 +54,22 @@ def _cosines(states: Float[np.ndarray, "n h"], usual: Float[np.ndarray, "m h"]) 
 class Kinds:
     """Tells which texts the model makes the same of. `standard` are the representations of unrelated texts."""
 
-    judge: Judge
+    exact: Exact
     standard: Sequence[Float[np.ndarray, "m _"]]
 
     @classmethod
-    def of(cls, judge: Judge, usual: Sequence[Ids], seed: int) -> "Kinds":
+    def of(cls, exact: Exact, usual: Sequence[Ids], seed: int) -> "Kinds":
         """Unrelated are random parts of one to three words of usual texts."""
         rng, parts = np.random.default_rng(seed), []
         for text in usual:
             length = int(rng.integers(1, min(LONGEST, len(text)) + 1))
             start = int(rng.integers(len(text) - length + 1))
             parts.append(text[start : start + length])
-        return cls(judge, _represented(judge, parts))
+        return cls(exact, _represented(exact, parts))
 
     def likeness(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n n"]:
         """How much more alike texts are than unrelated ones, in standard deviations."""
-        return likeness(_represented(self.judge, texts), self.standard)
+        return _likeness(_represented(self.exact, texts), self.standard)
 
     def nearest(self, texts: Sequence[Ids], groups: Sequence[Sequence[Ids]]) -> Int[np.ndarray, " n"]:
         """The group that each text is most like."""
@@ -78,21 +78,21 @@ class Kinds:
         return np.stack([part.mean(1) for part in parts]).argmax(0)
 
 
-def _represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
+def _represented(exact: Exact, texts: Sequence[Ids]) -> list[Float[np.ndarray, "n _"]]:
     """The states of texts at each site that the target reads, and the means of their embeddings.
 
     A state is that of the last word, or of the position that the target reads, or else the mean over positions. The unit itself
     is left out, so that texts are told apart by everything but their activation.
     """
-    model, (target,) = judge.objective.model, judge.objective.targets
+    model, (target,) = exact.objective.model, exact.objective.targets
     own = [(term.site, term.readout.index) for term in target.terms if isinstance(term.readout, Unit)]
     asked = [site for term in target.terms for site in (term.readout.sites if isinstance(term.readout, Custom) else (term.site,))]
     sites = [site if (linear := model.sites[site].linear) is None else linear.source for site in dict.fromkeys(asked)]
     found = {site: np.zeros((len(texts), model.sites[site].width), np.float32) for site in sites}
     for length in {len(text) for text in texts}:
         rows = [row for row, text in enumerate(texts) if len(text) == length]
-        ids = torch.tensor([judge.objective.template.fill(texts[row]) for row in rows], device=model.embedding.device)
-        counted = counted_places(judge.objective.template, length, model.vocabulary)
+        ids = torch.tensor([exact.objective.template.fill(texts[row]) for row in rows], device=model.embedding.device)
+        counted = counted_places(exact.objective.template, length, model.vocabulary)
         with torch.no_grad():
             states = model.read(model.embedding[ids], sites)
         for site in found:
@@ -100,7 +100,7 @@ def _represented(judge: Judge, texts: Sequence[Ids]) -> list[Float[np.ndarray, "
     for site, unit in own:
         if site in found:
             found[site][:, unit] = 0
-    return [*found.values(), judge.embedded(texts)]
+    return [*found.values(), exact.embedded(texts)]
 
 
 def _at_pool(states: Tensor, pool: Pool, counted: Sequence[bool]) -> Tensor:
@@ -122,8 +122,7 @@ def clustered(like: Float[np.ndarray, "n n"], seed: int) -> tuple[Int[np.ndarray
     tree = _tree(like)
     for count in range(min(MOST, len(like) // 2), 1, -1):
         cluster = _cut(tree, like, count)
-        sizes = np.bincount(cluster)
-        if len(sizes) < count or sizes.min() < max(2, SMALLEST * len(like)) or _nearest(like, cluster) > UNLIKE:
+        if cluster.max() + 1 < count or _nearest(like, cluster) > UNLIKE:
             continue
         agreement = _agreement(like, count, seed)
         if agreement >= STABLE:
@@ -138,7 +137,19 @@ def _tree(like: np.ndarray) -> np.ndarray:
 
 
 def _cut(tree: np.ndarray, like: np.ndarray, count: int) -> Int[np.ndarray, " n"]:
-    return fcluster(tree, count, "maxclust").astype(np.int64) - 1
+    """`count` clusters of some texts each, or fewer: what is more unlike than they are to each other, but too little for a cluster of its
+    own, joins the cluster that it is most like.
+    """
+    least, kept = max(2, SMALLEST * len(like)), np.zeros(len(like), np.int64)
+    for parts in range(count, min(count + STRAYS, len(like)) + 1):
+        cluster = fcluster(tree, parts, "maxclust").astype(np.int64) - 1
+        large = np.flatnonzero(np.bincount(cluster) >= least)
+        if len(large) >= 1:
+            means = np.stack([like[:, cluster == number].mean(1) for number in large])
+            kept = np.where(np.isin(cluster, large), np.searchsorted(large, cluster), means.argmax(0))
+        if len(large) >= count:
+            break
+    return kept
 
 
 def _nearest(like: np.ndarray, cluster: np.ndarray) -> float:

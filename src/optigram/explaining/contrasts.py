@@ -8,8 +8,8 @@ import numpy as np
 
 from optigram.explaining.cores import without_one
 from optigram.explaining.evidence import Contrast, Example
-from optigram.explaining.judge import Ids, Judge, Scale
-from optigram.explaining.pool import unlike
+from optigram.explaining.exact import Exact, Ids, Scale
+from optigram.explaining.pool import Pool
 from optigram.explaining.slots import FIRES, Built
 from optigram.methods import Corpus
 from optigram.shapes import Float
@@ -28,7 +28,7 @@ Edits = Callable[[Ids], Iterator[Ids]]
 class Contrasts:
     """Finds contrasts of a target. A text fires at half of the maximum, counted from the scale's base."""
 
-    judge: Judge
+    exact: Exact
     scale: Scale
     top: float
     seed: int
@@ -40,9 +40,9 @@ class Contrasts:
 
     def of(self, built: Sequence[Built], texts: Sequence[Ids], searched: set[Ids], read: Corpus | None) -> list[Contrast]:
         """Contrasts of every kind, from high `texts`, best first, of which some were `searched` for, and the n-grams of a corpus."""
-        high = [text for text in texts if self.judge.score([text])[0] >= self.half]
+        high = [text for text in texts if self.exact.score([text])[0] >= self.half]
         source = dict.fromkeys(searched, "search")
-        starts = unlike(high, PER_KIND)
+        starts = Pool.unlike(high, PER_KIND)
         found = [
             *(self._contrast("off", text, other, source) for text in starts if (other := self._off(text))),
             *(self._contrast("order", text, other, source) for text in starts if (other := self._reordered(text))),
@@ -56,8 +56,8 @@ class Contrasts:
         return found + [self._contrast("surprise", text, built[0].core, source) for text in self._surprises(built, high, searched)]
 
     def _contrast(self, kind: str, text: Ids, other: Ids, source: dict[Ids, str], default: str = "edit") -> Contrast:
-        values = self.judge.score([text, other])
-        one, two = (self.judge.text(ids) for ids in (text, other))
+        values = self.exact.score([text, other])
+        one, two = (self.exact.text(ids) for ids in (text, other))
         sources = source.get(text, "corpus"), source.get(other, "corpus" if default == "corpus" else "edit")
         return Contrast(kind, Example(one, float(values[0]), sources[0]), Example(two, float(values[1]), sources[1]))
 
@@ -77,7 +77,7 @@ class Contrasts:
             tried = list(dict.fromkeys(edits(text)))
             if not tried:
                 return None
-            values = self.judge.score(tried)
+            values = self.exact.score(tried)
             if (there := reached(values)).any():
                 return tried[int(there.argmax())]
             text = tried[int(best(values))]
@@ -85,14 +85,14 @@ class Contrasts:
 
     def _nearby(self, text: Ids) -> Iterator[Ids]:
         """The text with each word replaced by words nearest to it, the nearest first; then without each word."""
-        table = self.judge.objective.table.cpu().numpy()
+        table = self.exact.objective.table.cpu().numpy()
         unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
         tried = []
         for place, word in enumerate(text):
-            own = self.judge.embedded([(word,)])[0]
+            own = self.exact.embedded([(word,)])[0]
             like = unit @ (own / max(float(np.linalg.norm(own)), 1e-9))
             for row in (-like).argsort(kind="stable")[: NEAR + 1].tolist():
-                tried.append((float(like[row]), (*text[:place], int(self.judge.words[row]), *text[place + 1 :])))
+                tried.append((float(like[row]), (*text[:place], int(self.exact.words[row]), *text[place + 1 :])))
         yield from (other for _, other in sorted(tried, key=lambda pair: -pair[0]) if other != text)
         if len(text) > 1:
             yield from without_one(text)
@@ -100,13 +100,13 @@ class Contrasts:
     def _steep(self, text: Ids) -> Iterator[Ids]:
         """The text with each word replaced by those that the gradient ranks highest."""
         for place in range(len(text)):
-            for word in self.judge.ranked(text, place, STEEP)[: 4 * STEEP]:
+            for word in self.exact.ranked(text, place, STEEP)[: 4 * STEEP]:
                 yield (*text[:place], word, *text[place + 1 :])
 
     def _reordered(self, text: Ids) -> Ids | None:
         """The lowest order of its words, if it is silent."""
         orders = list(dict.fromkeys(itertools.islice(itertools.permutations(text), ORDERS)))
-        values = self.judge.score(orders)
+        values = self.exact.score(orders)
         return orders[int(values.argmin())] if values.min() < self.half else None
 
     def _inhibited(self, built: Built) -> Ids | None:
@@ -121,7 +121,7 @@ class Contrasts:
         rng, ngrams, tried = np.random.default_rng(self.seed), read.texts, {}
         sampled = ngrams[rng.permutation(len(ngrams))[:SAMPLED]]
         states = self._directions([tuple(row) for row in sampled.tolist()])
-        compared = unlike(high, COMPARED)
+        compared = Pool.unlike(high, COMPARED)
         for text in compared:
             common = np.isin(ngrams, text).sum(1)
             rows = np.nonzero((common >= ALIKE * len(text)) & (common > 0))[0]
@@ -133,22 +133,22 @@ class Contrasts:
         others = list(tried)
         if not others:
             return []
-        values = self.judge.score(others)
+        values = self.exact.score(others)
         silent = [other for other, value in zip(others, values, strict=True) if value < self.scale.level(SILENT, self.top)]
         if not silent:
             return []
         vectors = dict(zip(compared, self._directions(compared), strict=True))
         like = [float(state @ vectors[tried[other]]) for other, state in zip(silent, self._directions(silent), strict=True)]
         ordered = [silent[row] for row in np.argsort(-np.array(like), kind="stable")]
-        return [(tried[other], other) for other in unlike(ordered, PER_KIND)]
+        return [(tried[other], other) for other in Pool.unlike(ordered, PER_KIND)]
 
     def _directions(self, texts: Sequence[Ids]) -> Float[np.ndarray, "n d"]:
         """Mean embeddings of texts, of length 1."""
-        found = self.judge.embedded(texts)
+        found = self.exact.embedded(texts)
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
     def _surprises(self, built: Sequence[Built], high: Sequence[Ids], searched: set[Ids]) -> list[Ids]:
         """High corpus places that contain none of the patterns."""
         patterns = [one.pattern for one in built]
-        outside = [text for text in high if text not in searched and not any(pattern.find(self.judge.tokens(text)) for pattern in patterns)]
-        return unlike(outside, PER_KIND)
+        outside = [text for text in high if text not in searched and not any(pattern.find(self.exact.tokens(text)) for pattern in patterns)]
+        return Pool.unlike(outside, PER_KIND)

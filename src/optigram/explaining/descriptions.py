@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError, one_line
-from optigram.explaining.evidence import Concept, Contrast, Evidence, Pattern
+from optigram.explaining.evidence import Concept, Contrast, Evidence
 from optigram.explaining.language import DESCRIBE, LanguageJudge, LocalModel, RemoteModel
+from optigram.explaining.texts import Words
 from optigram.models.loading import load
 from optigram.models.sampling import can_sample
 
 TEMPLATE = "template"
 NAMED, OPEN = 3, 40  # words of a slot that a sentence names; from how many words on a slot takes nearly anything
+AGAIN, TYPICAL = 2, 5  # examples that a word is in, if it is named beside the slots; words that are named where no slot says anything
 SHOWN, CONTRASTS = 8, 4  # texts of a concept, and contrasts, that a language model sees
 WRITTEN = 48  # tokens of its answer
 LONGEST = 300  # characters of a description
@@ -91,20 +93,37 @@ def _cleaned(answer: str) -> str:
 def _sentence(evidence: Evidence) -> str:
     """A sentence over the patterns of all concepts, the highest first, and over the words that switch the neuron off."""
     concepts = sorted(evidence.concepts, key=lambda concept: -concept.height)
-    kinds = "; or ".join(_pattern(concept.pattern) for concept in concepts)
+    kinds = "; or ".join(map(_kind, concepts))
     lowered = [word.strip() for concept in concepts for word, _ in concept.pattern.without]
     off = list(dict.fromkeys([*lowered, *_switching(evidence.contrasts)]))[:NAMED]
     return kinds + (f"; but not with {_listed(off)}" if off else "")
 
 
-def _pattern(pattern: Pattern) -> str:
-    """The slots in words, one after the other: “giraffe”, “elephant” or “bear”, then “sticking” or “poking”."""
-    slots = [_listed([word.strip() for word, _ in slot.words[:NAMED]]) if len(slot.words) <= OPEN else None for slot in pattern.slots]
-    named = ["any word" if slot is None else slot for slot in slots]
-    while len(named) > 1 and named[-1] == "any word":
-        named.pop()
+def _kind(concept: Concept) -> str:
+    """The slots of the pattern in words, then the words that come again in the examples.
+
+    “giraffe” or “bear”, then “sticking” or “poking”, with “fence”. Slots that take nearly any word are left out; where all do, the most
+    frequent words of the examples stand for them.
+    """
+    counts, pattern = _counted(concept), concept.pattern
+    slots = [[word.strip() for word, _ in slot.words] for slot in pattern.slots if len(slot.words) <= OPEN]
+    named = [sorted(words, key=lambda word: -counts.get(word.lower(), (0, 0.0))[0])[:NAMED] for words in slots]
+    typical = sorted((word for word in counts if Words.content(word)), key=lambda word: counts[word], reverse=True)
+    if not named:
+        return _listed(typical[:TYPICAL]) or f"“{pattern.core.text}”"
     place = ", first in the text" * pattern.begins + ", at the end of the text" * pattern.ends
-    return (", then ".join(named) or f"“{pattern.core.text}”") + place
+    again = [word for word in typical[:NAMED] if counts[word][0] >= AGAIN and not any(word in words for words in named)]
+    return ", then ".join(map(_listed, named)) + place + (f", with {_listed(again)}" if again else "")
+
+
+def _counted(concept: Concept) -> dict[str, tuple[int, float]]:
+    """The words of the examples in lower case: in how many they are, and the sum of their activations."""
+    found: dict[str, tuple[int, float]] = {}
+    for one in concept.examples:
+        for word in dict.fromkeys(one.text.lower().split()):
+            count, total = found.get(word, (0, 0.0))
+            found[word] = (count + 1, total + one.activation)
+    return found
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -44,17 +44,27 @@ class Ground:
     @classmethod
     def of(cls, model: Model, targets: Sequence[Target], corpus: Corpus, count: int, seed: int) -> "Ground":
         """Draw `count` windows and score them once, for all targets."""
-        asked = tuple(cls.peak(target) for target in targets)
-        rng = np.random.default_rng(seed)
-        drawn = _windows(corpus.texts(), model.vocabulary, count, rng)
-        sites, placebos = dict[str, list[int]](), list[Target]()
+        drawn = cls.drawn(model, corpus, count, seed)
+        asked, placebos, sites = cls.read_of(model, targets, seed)
+        return cls(model, corpus, asked, drawn, Scorer(model, (*asked, *placebos))(drawn), sites, seed)
+
+    @staticmethod
+    def drawn(model: Model, corpus: Corpus, count: int, seed: int) -> list[str]:
+        """`count` different windows of a corpus, or as many as there are."""
+        return _windows(corpus.texts(), model.vocabulary, count, np.random.default_rng(seed))
+
+    @classmethod
+    def read_of(
+        cls, model: Model, targets: Sequence[Target], seed: int
+    ) -> tuple[tuple[Target, ...], tuple[Target, ...], dict[str, list[int]]]:
+        """What is read of windows: targets at their highest position, random directions of their sites, and the rows of these by site."""
+        asked, sites, placebos = tuple(cls.peak(target) for target in targets), dict[str, list[int]](), list[Target]()
         for target in asked:
             found = _site(target, model)
             if found is not None and found[0] not in sites:
                 sites[found[0]] = [len(asked) + len(placebos) + row for row in range(DIRECTIONS)]
                 placebos += [_random(*found, seed, row) for row in range(DIRECTIONS)]
-        scorer = Scorer(model, (*asked, *resolve(placebos, model))) if placebos else Scorer(model, asked)
-        return cls(model, corpus, asked, drawn, scorer(drawn), sites, seed)
+        return asked, resolve(placebos, model) if placebos else (), sites
 
     @staticmethod
     def peak(target: Target) -> Target:

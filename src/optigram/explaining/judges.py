@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from optigram.errors import InputError
+from optigram.explaining.reading import Reading
 from optigram.explaining.texts import Words
 from optigram.models.base import Model
 from optigram.models.loading import load
@@ -22,7 +23,8 @@ MARKS = "«", "»"  # around the words in question
 NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the other
 WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
 OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question
-MIDDLE = 2.0  # standard deviations above what other descriptions get, at which an embedding is undecided
+SURE_NO, SURE_YES = 1.0, 2.4  # standard deviations above what is usual at which vectors say no, and yes
+USUAL, TENTH, TENTH_NORMAL = 200, 10, 1.2816  # words of the corpus; a percentile, and how far below the median of a normal it is
 
 
 @runtime_checkable
@@ -74,26 +76,63 @@ class _Function:
 class _Vectors:
     """Compares vectors of texts with that of the description.
 
-    A text fits if it, or one of its words, is nearer to the description than to other descriptions, made of words of the corpus: the
-    distance to their mean, in their standard deviations, becomes a number from 0 to 1, which is 1/2 at two deviations.
+    A text fits if it, or one of its words, is nearer to the description than the same text is to other descriptions, and than words of
+    the corpus are to the same description. Both distances, in standard deviations, are averaged. At 2.4 the answer is yes (2/3), at 1 it
+    is no (1/3), and in between vectors are undecided. They read neither order nor negation, so where a description has these, its parts
+    are compared with each word of a text by themselves (`Reading`).
     """
 
     slow = False
 
-    def __init__(self, name: str, encode: Callable[[list[str]], np.ndarray], others: Sequence[str]) -> None:
+    def __init__(self, name: str, encode: Callable[[list[str]], np.ndarray], others: Sequence[str], corpus: Sequence[str]) -> None:
         self.name, self._encode, self._others = name, encode, tuple(others)
         self._kept: dict[str, np.ndarray] = {}
+        self._usual = list(dict.fromkeys(itertools.islice((word for text in corpus for word in Words.content(text)), 10 * USUAL)))[:USUAL]
 
     def scores(self, description: str, texts: Sequence[str]) -> np.ndarray:
         if not texts:
             return np.zeros(0)
+        reading = Reading.of(description)
+        middle, steep = (SURE_NO + SURE_YES) / 2, 2 * np.log(2) / (SURE_YES - SURE_NO)
+        found = self._whole(description, texts) if reading is None else self._read(reading, texts, 2 * middle)
+        return 1 / (1 + np.exp(-steep * np.clip(found - middle, -50, 50)))
+
+    def _whole(self, description: str, texts: Sequence[str]) -> np.ndarray:
+        """The nearness [n] of the texts' parts that are nearest."""
         parts = [_parts(text) for text in texts]
-        rows, against = self._vectors(list(itertools.chain.from_iterable(parts))), self._vectors([description, *self._others])
-        alike = rows @ against.T
-        mean, spread = alike[:, 1:].mean(1), alike[:, 1:].std(1) + 1e-3
-        above = (alike[:, 0] - mean) / spread
-        ends = np.cumsum([0, *map(len, parts)])
-        return 1 / (1 + np.exp(-2 * (np.maximum.reduceat(above, ends[:-1]) - MIDDLE)))
+        above = self._above(list(itertools.chain.from_iterable(parts)), [description])[:, 0]
+        return np.maximum.reduceat(above, np.cumsum([0, *map(len, parts)])[:-1])
+
+    def _read(self, reading: Reading, texts: Sequence[str], opposite: float) -> np.ndarray:
+        """How well texts fit what is read [n]; of marked words, how near they are to any of its words."""
+        words = [text.lower().split() for text in texts]
+        known = [word for word in dict.fromkeys(itertools.chain.from_iterable(words)) if Words.content(word)]
+        rows = {word: row for row, word in enumerate(known)}
+        near = np.vstack(
+            [self._above([" ".join(Words.content(word)) for word in known], reading.words), np.full(len(reading.words), -50.0)]
+        )
+        column = {word: number for number, word in enumerate(reading.words)}
+        found = []
+        for own in words:
+            marked = [word for word in own if MARKS[0] in word]
+            at = [rows.get(word, len(known)) for word in marked or own]
+            if marked:
+                found.append(float(near[at][:, [column[word] for word in reading.words if word not in reading.never]].max()))
+            else:
+                found.append(reading.fits(lambda word, at=at: near[at, column[word]], len(own), opposite))
+        return np.array(found)
+
+    def _above(self, rows: list[str], descriptions: Sequence[str]) -> np.ndarray:
+        """How much nearer texts are to descriptions than is usual for the texts and for the descriptions, in standard deviations [n d]."""
+        if not rows:
+            return np.zeros((0, len(descriptions)))
+        vectors, asked = self._vectors(rows), self._vectors(list(descriptions)).T
+        against, alike = vectors @ self._vectors(list(self._others)).T, vectors @ asked
+        by_text = (alike - against.mean(1, keepdims=True)) / (against.std(1, keepdims=True) + 1e-3)
+        if not self._usual:
+            return by_text
+        low, middle = np.percentile(self._vectors(self._usual) @ asked, (TENTH, 50), axis=0)
+        return (by_text + (alike - middle) / ((middle - low) / TENTH_NORMAL + 1e-3)) / 2
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
@@ -120,7 +159,7 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         found = importlib.util.find_spec(ENCODER)
         judge = LEXICAL if found is None or found.origin is None else Path(found.origin).parent / "model"
     if judge == LEXICAL:
-        return _Vectors("words that occur together in the corpus", _lexical(corpus), others)
+        return _Vectors("words that occur together in the corpus", _lexical(corpus), others, corpus)
     if isinstance(judge, str | Path):
         from optigram.explaining.language import LanguageJudge, RemoteModel
 
@@ -137,7 +176,13 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         from optigram.explaining.language import LanguageJudge, LocalModel
 
         return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
-    return _Vectors(f"embeddings of {Path(model.name).name if '/' in model.name else model.name}", _encoder(model), others)
+    return _Vectors(f"embeddings of {_called(model.name)}", _encoder(model), others, corpus)
+
+
+def _called(name: str) -> str:
+    """What a model is called: the name of its folder, or of the one that has it as `model`."""
+    parts = [part for part in name.split("/") if part not in ("", "model")]
+    return parts[-1] if parts else name
 
 
 def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:

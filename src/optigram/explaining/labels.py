@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from optigram.errors import InputError
 from optigram.explaining.verification import Verification
@@ -44,8 +45,13 @@ class Labels:
         return target, description
 
     @staticmethod
-    def finished(out: Path | None, model: str | None = None, seed: int | None = None) -> dict[tuple[str, str], Verification]:
-        """What a file holds (of this model and seed), by target and description; a last line that was cut off is tested again."""
+    def finished(
+        out: Path | None, model: str | None = None, seed: int | None = None, asked: Mapping[str, Any] | None = None
+    ) -> dict[tuple[str, str], Verification]:
+        """What a file holds (of this model and seed), by target and description; a last line that was cut off is tested again.
+
+        Raises InputError where a result was `asked` for otherwise: by another judge, on another corpus or with another budget.
+        """
         if out is None or not out.is_file():
             return {}
         found: dict[tuple[str, str], Verification] = {}
@@ -59,13 +65,16 @@ class Labels:
                     break
                 raise InputError(f"line {number + 1} of {out} is none that optigram verify wrote; name another file as --out") from error
             if model in (None, one.model) and seed in (None, one.seed):
+                before = given.get("asked") if isinstance(given, dict) else None
+                if asked is not None and isinstance(before, dict):
+                    _check_same(before, asked, out)
                 found[one.target, one.description] = one
         return found
 
     @staticmethod
-    def append(out: Path, found: Verification) -> None:
-        """Add a line to the file, in place of one that was cut off. Raises InputError where nothing may be written."""
-        line = json.dumps(found.to_json(), ensure_ascii=False, allow_nan=False) + "\n"
+    def append(out: Path, found: Verification, asked: Mapping[str, Any] | None = None) -> None:
+        """Add a line to the file, in place of one that was cut off, with what was `asked` for. Raises InputError if that fails."""
+        line = json.dumps(found.to_json() | ({} if asked is None else {"asked": dict(asked)}), ensure_ascii=False, allow_nan=False) + "\n"
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             with out.open("ab+") as file:
@@ -75,3 +84,13 @@ class Labels:
                 file.write(line.encode())
         except OSError as error:
             raise InputError(f"cannot write {out} ({error.strerror}); name another file as --out") from error
+
+
+def _check_same(before: Mapping[str, Any], asked: Mapping[str, Any], out: Path) -> None:
+    other = [f"{name}: {_shown(before.get(name))} -> {_shown(value)}" for name, value in asked.items() if before.get(name) != value]
+    if other:
+        raise InputError(f"{out} holds tests that were asked for otherwise ({'; '.join(other)}); name another file as --out")
+
+
+def _shown(value: Any) -> str:
+    return "the default" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -24,10 +24,18 @@ class _Texts(NamedTuple):
     examples: list[str]
 
 
-def predict(ground: Ground, number: int, description: str, shuffled: Sequence[str], judge: Judge, left_out: Sequence[str]) -> Prediction:
+def predict(
+    ground: Ground,
+    number: int,
+    description: str,
+    shuffled: Sequence[str],
+    judge: Judge,
+    left_out: Sequence[str],
+    fuzzing: bool = True,
+) -> Prediction:
     """Detection and fuzzing of a target by one judge, beside shuffled descriptions, random directions and examples alone.
 
-    `left_out` are texts that the description was made from: no held-out text contains one.
+    `left_out` are texts that the description was made from: no held-out text contains one. Without `fuzzing` it is NaN.
     """
     few = judge.slow
     texts = _held_out(ground, number, few, left_out)
@@ -39,7 +47,7 @@ def predict(ground: Ground, number: int, description: str, shuffled: Sequence[st
     return Prediction(
         judge=judge.name,
         detection=detection,
-        fuzzing=_fuzzed(ground, number, description, texts.firing[: FEW_MARKED if few else MARKED], judge),
+        fuzzing=_fuzzed(ground, number, description, texts.firing[: FEW_MARKED if few else MARKED] if fuzzing else (), judge),
         shuffled=_mean(others),
         directions=_mean(directions),
         examples=_detected(judge, examples, texts) if texts.examples else np.nan,

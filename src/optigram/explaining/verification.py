@@ -101,7 +101,8 @@ class Verification:
     The target is read at its highest position where its address names none. `maximum` is the highest activation known, `best` its
     text; a text `fires` at or above the one level and is `silent` at or below the other. `predictions` has one entry per judge.
     `paraphrases` and `members` (of the patterns of an evidence) are [how many fire, how many were tried]. `fitting` is the share of
-    the highest texts of search and corpus that the judges accept, `fitting_shuffled` the same for other descriptions.
+    the highest texts of search and corpus that the judges accept, `undecided` of those to which they say neither yes nor no, and
+    `fitting_shuffled` what is accepted for other descriptions. A text on which a judge is undecided is no counterexample.
     """
 
     model: str
@@ -120,6 +121,7 @@ class Verification:
     seed: int
     forwards: float
     seconds: float
+    undecided: float = 0.0
 
     @property
     def maximum(self) -> float:
@@ -151,7 +153,9 @@ class Verification:
                 ("fuzzing", str(one.fuzzing)),
             ]
         found += [("judges", self.agreement)] if self.agreement else []
-        found.append(("highest texts that fit", f"{self.fitting:.0%} (shuffled {self.fitting_shuffled:.0%})"))
+        found.append(
+            ("highest texts that fit", f"{self.fitting:.0%}, undecided {self.undecided:.0%} (shuffled {self.fitting_shuffled:.0%})")
+        )
         found += [
             (f"{name} that fire", f"{fire} of {tried}")
             for name, (fire, tried) in (("paraphrases", self.paraphrases), ("pattern members", self.members))
@@ -191,7 +195,8 @@ class Verification:
     def of_json(cls, given: Mapping[str, Any]) -> "Verification":
         """What `to_json` wrote. Raises InputError for anything else."""
         try:
-            own = {name.name: given[name.name] for name in dataclasses.fields(cls)}
+            own = {name.name: given[name.name] for name in dataclasses.fields(cls) if name.name != "undecided"}
+            own["undecided"] = given.get("undecided", 0.0)  # which older lines do not have
             own["best"] = Example(**own["best"])
             own["predictions"] = tuple(_prediction(one) for one in own["predictions"])
             own["counterexamples"] = tuple(Counterexample(**one) for one in own["counterexamples"])

@@ -12,7 +12,7 @@ import numpy as np
 from optigram.errors import InputError
 from optigram.explaining.evidence import Evidence, Example
 from optigram.explaining.ground import FIRES, Ground
-from optigram.explaining.judges import YES, Judge, open_judges
+from optigram.explaining.judges import NO, YES, Judge, open_judges
 from optigram.explaining.prediction import predict
 from optigram.explaining.question import Question
 from optigram.explaining.texts import Words
@@ -98,7 +98,7 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
         raise _ConstantError(f"{ground.targets[number]} is the same on all texts that were tried; give another corpus= or a larger budget=")
     predictions = [predict(ground, number, description, shuffled, judge, [one.text for one in known]) for judge in question.judges]
     high = [one for one in best if one.activation >= fires]
-    fitting = question.fits([one.text for one in high]).mean(0) > YES
+    said = question.fits([one.text for one in high]).mean(0)
     against = question.firing(fires, best[: 2 * TOPS], budget * SEARCH * 3 / 4, ground.seed + 1)
     best = _ordered([*best, *(Example(one.text, one.activation, one.source) for one in against)])
     fires, quiet = ground.levels(number, best[0].activation)  # a search for a counterexample may find a higher maximum
@@ -114,7 +114,8 @@ def _verified(question: Question, shuffled: Sequence[str], budget: float, shared
         counterexamples=tuple(found),
         paraphrases=_firing_paraphrases(question, best[: 2 * TOPS]),
         members=_kept(question, question.members(ground.seed + 1)),
-        fitting=float(fitting.mean()),
+        fitting=float((said > YES).mean()),
+        undecided=float(((said >= NO) & (said <= YES)).mean()),
         fitting_shuffled=_fitting(question.judges, shuffled[:2], [one.text for one in high]),
         corpus=ground.corpus.name,
         seed=ground.seed,

@@ -40,14 +40,19 @@ class Interval(NamedTuple):
         return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
     @classmethod
-    def median(cls, values: Sequence[float] | np.ndarray, seed: int = 0) -> "Interval":
+    def mean(cls, values: Sequence[float] | np.ndarray, seed: int = 0) -> "Interval":
+        """The mean with the same interval."""
+        return cls.median(values, seed, np.mean)
+
+    @classmethod
+    def median(cls, values: Sequence[float] | np.ndarray, seed: int = 0, statistic: Callable[..., np.floating] = np.median) -> "Interval":
         """The median with a bias-corrected and accelerated (BCa) bootstrap interval over the values (Efron, 1987).
 
         All NaN of no value; one value has no interval, which is NaN. Where the acceleration is not defined, because the median
         does not depend on any single value, the interval is the percentile bootstrap's.
         """
         numbers = np.asarray(values, dtype=float)
-        value = float(np.median(numbers)) if len(numbers) else math.nan
+        value = float(statistic(numbers)) if len(numbers) else math.nan
         if len(numbers) < 2:
             return cls(value, math.nan, math.nan)
         if (numbers == numbers[0]).all():
@@ -56,7 +61,7 @@ class Interval(NamedTuple):
             with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
                 warnings.simplefilter("ignore", stats.DegenerateDataWarning)
                 rng = np.random.default_rng(seed)
-                found = stats.bootstrap((numbers,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
+                found = stats.bootstrap((numbers,), statistic, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
             low, high = map(float, found.confidence_interval)
             if math.isfinite(low) and math.isfinite(high):
                 break
@@ -123,6 +128,12 @@ class Comparison:
             if self.neurons
             else "-"
         )
+
+    @staticmethod
+    def adjusted(families: Sequence[Sequence[float] | np.ndarray]) -> list[tuple[float, float]]:
+        """For the differences of each comparison of a family: p of Wilcoxon's signed-rank test, and the same after Holm's correction."""
+        found = [_wilcoxon(np.asarray(one, dtype=float)) for one in families]
+        return list(zip(found, _holm(found), strict=True))
 
     @staticmethod
     def with_holm(comparisons: "Sequence[Comparison]") -> "list[Comparison]":

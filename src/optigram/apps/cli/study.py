@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optigram.papers.poerner2018.data import Dataset
     from optigram.papers.poerner2018.trainer import Training
 
-PAPER = "poerner2018"
+PAPER, DESCRIPTIONS = "poerner2018", "descriptions"
 
 PANEL = "Studies and the paper"
 
@@ -25,11 +25,22 @@ app = typer.Typer()
 
 @app.command("study", rich_help_panel=PANEL)
 def _study(
-    spec: Annotated[str, typer.Argument(help='a TOML file, or "poerner2018" for the paper')],
+    spec: Annotated[
+        str,
+        typer.Argument(help='a TOML file, "poerner2018" for the paper, or "descriptions": do optimized texts help to describe neurons?'),
+    ],
     out: Annotated[Path | None, typer.Option(help="a folder for the results; a study that was stopped resumes there")] = None,
-    scale: Annotated[str, typer.Option(help="of poerner2018: small (half an hour on two cores), medium (a day) or paper")] = "small",
-    model: Annotated[str, typer.Option(help="of poerner2018: an Imaginet's folder")] = "imaginet",
-    corpus: Annotated[str | None, typer.Option(help="of poerner2018: captions for corpus search")] = None,
+    scale: Annotated[
+        str, typer.Option(help="of poerner2018: small (half an hour on two cores), medium (a day) or paper; of descriptions: small or full")
+    ] = "small",
+    model: Annotated[str, typer.Option(help="of poerner2018 and descriptions: an Imaginet's folder")] = "imaginet",
+    corpus: Annotated[str | None, typer.Option(help="of poerner2018 and descriptions: captions for corpus search")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="of descriptions: an encoder such as all-MiniLM-L6-v2, whose units are studied too and which judges")
+    ] = None,
+    encoder_corpus: Annotated[
+        str | None, typer.Option(help="of descriptions: texts for the encoder's units", show_default="captions")
+    ] = None,
     captions: Annotated[
         str | None, typer.Option(help="of poerner2018, medium: captions of which corpus search reads ever larger parts")
     ] = None,
@@ -38,7 +49,7 @@ def _study(
     workers: Annotated[int | None, typer.Option(help="number of processes, of one thread each", show_default="one per core", min=0)] = None,
     ray_address: Address = None,
     plan: Annotated[bool, typer.Option("--plan", help="print the estimated cost and stop")] = False,
-    seed: Annotated[int, typer.Option(help="of poerner2018: seed of all random numbers", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="of poerner2018 and descriptions: seed of all random numbers", min=0)] = 0,
     device: Device = None,
     quiet: Quiet = False,
 ) -> None:
@@ -48,7 +59,7 @@ def _study(
 
     processes = 0 if engine == "local" else cores() if workers is None else workers
     run = Place.engine_named(engine, processes, ray_address, device != "cpu")
-    folder = Path(out or ("poerner2018" if spec == PAPER else Path(spec).stem))
+    folder = Path(out or (spec if spec in (PAPER, DESCRIPTIONS) else Path(spec).stem))
     device = device_of(device)
     say = (lambda text: None) if quiet else tell
     with progress(quiet) as show:
@@ -57,9 +68,18 @@ def _study(
 
             asked = Reproduction(scale, model, corpus, data, seed, device, processes, run, captions)
             asked.run(folder, say, show, plan)
+        elif spec == DESCRIPTIONS:
+            from optigram.papers.descriptions.run import DescriptionStudy
+
+            if plan:
+                raise InputError("expected no --plan with descriptions, whose cost is in its page; try --scale small, which takes minutes")
+            places = {"model": model, "corpus": corpus, "encoder": encoder, "encoder_corpus": encoder_corpus, "seed": seed}
+            DescriptionStudy.of(scale, processes, run, device, **places).run(folder, say, show)
         else:
             _study_file(Path(spec), folder, device, processes, run, say, show, plan)
-    if not plan:
+    if spec == DESCRIPTIONS:
+        tell(f"all of it is in {folder}: descriptions.md, table.md and the records")
+    elif not plan:
         tell(f"all of it is in {folder}; see it with: optigram report {folder}")
 
 

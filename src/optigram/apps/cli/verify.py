@@ -70,7 +70,8 @@ def _verify(
     if several := next((target for found, target, _ in resolved if len(found) != 1), None):
         raise InputError(f"expected one neuron per description, got {several!r}; give each a row of its own")
     pairs = [(found[0], description) for found, _, description in resolved]
-    kept = Labels.finished(out, network.name, seed)
+    how = {"judge": judge or None, "corpus": corpus, "budget": budget}
+    kept = Labels.finished(out, network.name, seed, how)
     if not quiet and (done := sum((str(Ground.peak(target)), text) in kept for target, text in pairs)):
         tell(f"{done} of {len(pairs)} descriptions were tested before and stand in {out}")
     remark = (lambda text: None) if quiet else tell
@@ -79,7 +80,7 @@ def _verify(
         for number, found in enumerate(results):
             show(number + 1, len(pairs), found.target)
             if out is not None and (found.target, found.description) not in kept:
-                Labels.append(out, found)
+                Labels.append(out, found, how)
             if as_json:
                 print_lines([found.to_json()])
             else:

@@ -1,8 +1,9 @@
 """Exact activations of texts of any length for one target, each computed once; and the gradient's ranking of words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -28,19 +29,20 @@ class Scale:
         return self.base + share * (top - self.base)
 
 
-class Judge:
+class Exact:
     """Scores texts of any length for the one target of an `objective`, between the words that its template has around them.
 
-    A text has -inf where the target has no finite value on it, such as a position that it does not have.
+    A text has -inf where the target has no finite value on it, such as a position that it does not have. `known` are activations that
+    were computed before, such as those of all n-grams of a corpus in one pass for all units of a layer.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, known: Mapping[Ids, float] = MappingProxyType({})) -> None:
         if objective.template.between:
             raise InputError("expected a template with one slot, for words are left out and added; write one {}")
         self.objective, self.vocabulary = objective, objective.model.vocabulary
         self.words = objective.lexicon.cpu().numpy()
         self._by_length: dict[int, Objective | None] = {}
-        self._known: dict[Ids, float] = {}
+        self._known: dict[Ids, float] = dict(known)
         self._climbed = 0.0
 
     @property
@@ -61,6 +63,10 @@ class Judge:
                     values = objective.score(torch.tensor(part)[None]).activation[0].tolist()
                 self._known |= {text: value if math.isfinite(value) else -math.inf for text, value in zip(part, values, strict=True)}
         return np.array([self._known[text] for text in texts])
+
+    def knows(self, texts: Iterable[Ids]) -> bool:
+        """Whether all of them were scored before."""
+        return all(text in self._known for text in texts)
 
     def ranked(self, text: Ids, place: int, count: int, lowest: bool = False) -> list[int]:
         """The `count` words (ids) that the gradient ranks highest at a place of a text, or lowest; all where there are few.
