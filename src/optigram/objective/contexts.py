@@ -62,8 +62,12 @@ class Contexts(Objective):
 
     def each(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "contexts k c"]:
         """The activations of texts in each context. Not charged."""
-        with self.cost.charged(torch.zeros_like(self.cost.active)):
-            return torch.stack([part.score(ids, owned=True).activation for part in self.parts])
+        return torch.cat([part.each(ids) for part in self.parts])
+
+    @property
+    def contexts(self) -> int:
+        """How many."""
+        return len(self.parts)
 
     @property
     def passes(self) -> int:

@@ -34,6 +34,7 @@ class _FunctionGroup:
     looked: Bool[Tensor, " s"]
 
     by_prefix = None
+    pre = None
 
     @property
     def sites(self) -> list[str]:

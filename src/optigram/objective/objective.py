@@ -14,7 +14,7 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.models.base import Model
-from optigram.objective.activations import TargetGroup, View
+from optigram.objective.activations import View
 from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
@@ -160,9 +160,19 @@ class Objective:
         part.view = "climb" if self.view == "search" else self.view
         return part.subset(range(len(self.targets)))
 
+    @property
+    def contexts(self) -> int:
+        """In how many templates the free words stand at once (`Contexts`)."""
+        return 1
+
+    def each(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "contexts k c"]:
+        """The activations of texts in each context. Not charged."""
+        with self.cost.charged(torch.zeros_like(self.cost.active)):
+            return self.score(ids, owned=True).activation[None]
+
     def raised(self) -> list[int]:
         """The numbers of the targets that neurons of an MLP add to, whose scores are not exact where these are off (`climbing`)."""
-        return [i for part in self._groups if isinstance(part, TargetGroup) and part.pre is not None for i in part.members]
+        return [i for part in self._groups if part.pre is not None for i in part.members]
 
     def subset(self, members: Sequence[int]) -> "Objective":
         """The same objective for some of its targets, by number, with a cost of its own that starts at zero."""

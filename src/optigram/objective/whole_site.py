@@ -59,6 +59,8 @@ class UnitGroup:
     share: Float[Tensor, " s"]
     peak: Bool[Tensor, " s"]
 
+    pre = None
+
     @property
     def by_prefix(self) -> "UnitGroup":
         """What serves texts that are read position by position: the group itself."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from optigram.models.base import Model
-from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.topk import TopK
@@ -41,7 +40,7 @@ def rescore(objective: Objective, best: TopK | ParetoFront) -> list[Rescored]:
     seen = [Rescored(ids[keep], value[keep], None, {}) for ids, value, keep in zip(best.ids, ranked, ~ranked.isneginf(), strict=True)]
     anew = [row for row in objective.raised() if bool((seen[row].activation <= 0).any())]
     anew = sorted({*anew, *(row for row, one in enumerate(latent) if one)})
-    if exact is None and objective.fluency is None and not isinstance(objective, Contexts) and len(anew) < len(seen):
+    if exact is None and objective.fluency is None and objective.contexts == 1 and len(anew) < len(seen):
         part = rescore(objective.subset(anew), TopK(best.ids[anew], ranked[anew])) if anew else []
         return [part[anew.index(row)] if row in anew else one for row, one in enumerate(seen)]
     model = None if exact is None else exact()
@@ -68,7 +67,7 @@ def _notes(objective: Objective, ids: Int[Tensor, "k n t"], model: Model | None)
         notes[BEFORE] = objective.viewed("before", model).score(ids, owned=True).activation.cpu()
     if model is not None:
         notes[SEARCHED] = objective.viewed("search").score(ids, owned=True).activation.cpu()
-    if isinstance(objective, Contexts):
+    if objective.contexts > 1:
         each = objective.viewed("exact", model).each(ids).cpu()
         notes |= {f"{CONTEXT} {number}": values for number, values in enumerate(each, start=1)}
     second = objective.second_opinion(ids)

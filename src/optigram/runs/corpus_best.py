@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from optigram.methods import Corpus
-from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.optimize.search import SearchResult, TargetResult, search
 from optigram.runs.cache import Cache
@@ -35,7 +34,7 @@ def best_of_corpus(
     With a `cache` the pass leaves there what the next neuron of the same site needs, and there is no pass if all is there: the result
     is the same to the last bit. It never serves an objective with a fluency, whose values are not activations.
     """
-    if cache is None or front or objective.fluency is not None or isinstance(objective, Contexts) or len(corpus.texts) < FEWEST:
+    if cache is None or front or objective.fluency is not None or objective.contexts > 1 or len(corpus.texts) < FEWEST:
         return search(objective, corpus, None, seed, n, watch, front=front)
     lists = SiteLists(objective, corpus, cache)
     if all(whole is not None for whole in lists.wholes):
