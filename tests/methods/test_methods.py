@@ -92,7 +92,7 @@ def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
 
 def test_a_result_does_not_depend_on_other_targets(objective, tiny, corpus):
     """The same bits, whatever other targets were asked for, in whatever order."""
-    for method in (corpus, *METHODS[::2], *METHODS[-2:]):
+    for method in (corpus, *METHODS[::3], *(one for one in METHODS if isinstance(one, Coordinate))):
         budget = None if method is corpus else BUDGET
         together = search(objective, method, budget, seed=1)
         for number in (0, len(objective.targets) - 1):

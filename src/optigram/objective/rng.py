@@ -19,6 +19,7 @@ from optigram.shapes import Float, Int, Shaped, unchecked
 
 POOL = 1 << 21  # gumbel numbers of equal probability: a fresh number is one of them, and others are read from all of them in random order
 _STEP, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # signed
+COMPILER = "triton"  # it comes with PyTorch for CUDA
 LARGE = 1 << 20  # numbers from which a GPU draws them in one kernel of their own
 _PIECE = 1 << 16  # numbers that a processor hashes at once: they stay in its cache
 
@@ -99,7 +100,7 @@ def _drawn(keys: Int[Tensor, "k 1"], steps: Int[Tensor, " n"], below: int) -> In
 @functools.cache
 def _fused() -> Callable[[Tensor, Tensor, int], Tensor]:
     """The same in one kernel in place of fifteen, where there is the compiler that makes it."""
-    return torch.compile(_drawn, dynamic=False) if importlib.util.find_spec("triton") else _drawn
+    return torch.compile(_drawn, dynamic=False) if importlib.util.find_spec(COMPILER) else _drawn
 
 
 def _hashed(bits: Any) -> Any:
