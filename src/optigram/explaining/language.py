@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from optigram.errors import InputError
-from optigram.explaining.judges import MARKS
-from optigram.explaining.texts import Scorer
+from optigram.explaining.texts import MARKS, Scorer
 from optigram.files import parse_json
 from optigram.models.base import Model
 from optigram.models.sampling import complete

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from optigram.explaining.ground import Ground
-from optigram.explaining.judges import MARKS, Judge
-from optigram.explaining.texts import Words
+from optigram.explaining.judges import Judge
+from optigram.explaining.texts import MARKS, Words
 from optigram.explaining.verification import FEWEST, Auc, Prediction
 
 EXAMPLES = 5  # corpus texts that stand for a description

@@ -12,6 +12,7 @@ from optigram.objective.objective import Objective
 from optigram.runs.find import score_texts
 from optigram.targets.target import Target
 
+MARKS = "«", "»"  # around the words of a text that are in question
 BLOCK = 512  # texts scored at once
 COMMON = """
     a an the this that these those some any no not each every all both many more most few other such own same i me my we our you your
