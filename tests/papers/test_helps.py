@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +139,10 @@ def test_the_autoencoder_rebuilds_sparse_states(tmp_path):
     fit = read.fit(states)
     assert fit.unexplained == pytest.approx(made.unexplained, rel=1e-3)
     assert fit.active <= 2
+
+
+def test_the_page_of_the_documentation_is_what_its_records_say(tmp_path):
+    """If this fails: python -m optigram.papers.descriptions.show docs/descriptions/records FOLDER, and take its page."""
+    docs = Path(__file__).parents[2] / "docs/descriptions"
+    show.write(docs / "records", tmp_path)
+    assert (docs / show.PAGE).read_text(encoding="utf-8") == (tmp_path / show.PAGE).read_text(encoding="utf-8")
