@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from optigram.explaining.clusters import _likeness, clustered
+from optigram.explaining import clusters
+from optigram.explaining.clusters import Kinds, _likeness, clustered
 
 
 def texts(rng, kinds, each, spread=0.5):
@@ -44,3 +45,8 @@ def test_stray_texts_take_no_cluster_away():
     cluster, agreement = clustered(like, 0)
     assert (len(set(cluster.tolist())), len(set(cluster[:20].tolist())), len(set(cluster[20:40].tolist()))) == (2, 1, 1)
     assert agreement > 0.8
+
+
+def test_empty_texts_of_a_corpus_are_no_unrelated_texts(monkeypatch):
+    monkeypatch.setattr(clusters, "_represented", lambda exact, texts: texts)
+    assert [len(text) in (1, 2, 3) for text in Kinds.of(None, [[], [4, 5, 6], []], 0).standard] == [True]

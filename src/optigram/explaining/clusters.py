@@ -59,9 +59,9 @@ class Kinds:
 
     @classmethod
     def of(cls, exact: Exact, usual: Sequence[Ids], seed: int) -> "Kinds":
-        """Unrelated are random parts of one to three words of usual texts."""
+        """Unrelated are random parts of one to three words of usual texts; empty texts have none."""
         rng, parts = np.random.default_rng(seed), []
-        for text in usual:
+        for text in filter(len, usual):
             length = int(rng.integers(1, min(LONGEST, len(text)) + 1))
             start = int(rng.integers(len(text) - length + 1))
             parts.append(text[start : start + length])
