@@ -60,7 +60,7 @@ RECIPES: dict[str, _Recipe] = {
     # Half an hour on two cores. The authors' gumbel run mixes about 130 million words per neuron; this one has 200 times
     # fewer steps and an eighth of the samples.
     "small": _Recipe(budget=2000, seeds=3, shorter=200, modern=48, few=48, fair=0, placebos=48, groups=40),
-    # Minutes on a large GPU, days on two cores: the neurons of the small scale and more, and the authors' settings at full length.
+    # A day or more on two cores: the neurons of the small scale and more, and the authors' settings at full length.
     "medium": _Recipe(2000, seeds=3, shorter=200, modern=None, few=80, fair=48, placebos=48, groups=40, whole=80, gumbel=4, auto=True),
     "paper": _Recipe(budget=20000, seeds=3, shorter=1, modern=None, few=None, fair=None, placebos=None, groups=None),
 }
