@@ -32,6 +32,14 @@ WORDS = tuple("abcdefg")
 LENGTH = 3
 
 
+@pytest.fixture(scope="module", autouse=True)
+def default_judge():
+    """The default judge is the one that needs no package, whatever is installed; tests of models with real weights replace this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optigram.explaining.judges.ENCODER", "no_such_package")
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Imaginet:
     """An Imaginet of 7 words, with weights that make its 343 texts of length 3 differ.
