@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "explaining")]
+HERE = Path(__file__).parent
+sys.path[:0] = map(str, (HERE, HERE.parent / "explaining", HERE.parents[1]))
 torch.set_num_threads(2)
 
 
