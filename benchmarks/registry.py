@@ -409,7 +409,7 @@ QUALITY = (
         ),
         Settings(model="planted", by=(planted_labels.KNOWING, "minilm", "lexical"), budgets=(100,), targets=30),
         planted_labels.units,
-        rows=("words", "judge"),
+        rows=("words", "judge", "budget"),
     ),
 )
 PEERS = (

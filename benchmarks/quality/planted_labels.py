@@ -178,9 +178,9 @@ class PlantedUnits:
 
 
 def units(settings: Settings) -> Iterator[Row]:
-    """A unit per set of rules and judge."""
-    for words, judge in itertools.product(PLANTINGS, settings.by):
-        yield {"words": words, "judge": judge}
+    """A unit per budget, set of rules and judge."""
+    for budget, words, judge in itertools.product(settings.budgets, PLANTINGS, settings.by):
+        yield {"words": words, "judge": judge, "budget": float(budget)}
 
 
 def setup(settings: Settings) -> Settings:
@@ -199,7 +199,7 @@ def tested(settings: Settings, unit: Row, seed: int) -> list[Result]:
     metrics: dict[str, float] = {"labels": float(len(asked))}
     texts: list[dict[str, Any]] = []
     for kind, labels in (("right", [one.right for one in asked]), ("wrong", [one.wrong for one in asked])):
-        found = list(verify(model, list(zip(targets, labels, strict=True)), judge, planting.corpus(), settings.budgets[0], seed))
+        found = list(verify(model, list(zip(targets, labels, strict=True)), judge, planting.corpus(), unit["budget"], seed))
         metrics |= {
             f"{kind}_contradicted": float(sum(bool(one.counterexamples) for one in found)),
             f"{kind}_detection": float(np.mean([one.predictions[0].detection.value for one in found])),
