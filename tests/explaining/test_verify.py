@@ -1,6 +1,7 @@
 """Tests of descriptions, on units whose rules are known."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from planted import UNITS, Planted, corpus, knowing
@@ -63,6 +64,8 @@ def test_an_evidence_is_tried_and_left_out(planted):
     (target,) = resolve("act:0", planted)
     (right,) = verify(planted, [(target, "animal")], knowing, TEXTS, 100, evidence=evidence)
     (wrong,) = verify(planted, [(target, "tool")], knowing, [*TEXTS, "saw the"], 100, evidence=evidence)
+    with pytest.raises(InputError, match="expected an evidence of planted, got one of gpt2"):
+        list(verify(planted, [(target, "animal")], knowing, TEXTS, 100, evidence=replace(evidence, model="gpt2")))
     assert right.members == (4, 4)
     assert right.counterexamples == ()
     assert {one.kind for one in wrong.counterexamples} == {"does not fit and fires", "fits and is silent"}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from optigram.errors import InputError
+from optigram.explaining.evidence import Evidence
 from optigram.explaining.reading import Reading
 from optigram.explaining.texts import MARKS, Words
 from optigram.models.base import Model
@@ -192,13 +193,7 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         from optigram.explaining.language import LanguageJudge, LocalModel
 
         return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
-    return _Vectors(f"embeddings of {_called(model.name)}", _encoder(model), others, corpus)
-
-
-def _called(name: str) -> str:
-    """What a model is called: the name of its folder, or of the one that has it as `model`."""
-    parts = [part for part in name.split("/") if part not in ("", "model")]
-    return parts[-1] if parts else name
+    return _Vectors(f"embeddings of {Evidence.called(model.name)}", _encoder(model), others, corpus)
 
 
 def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:
