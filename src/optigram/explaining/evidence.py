@@ -17,8 +17,10 @@ __all__ = ["Concept", "Contrast", "Evidence", "Example", "Pattern", "Slot"]
 class Concept:
     """Texts of one kind to which a neuron responds.
 
-    `examples` are ordered by activation. `share`: the concept's share of the corpus's high places, None without a corpus. Places are
-    high by the one level of the neuron, so a concept that is less high has fewer of them than of texts in which it fires. `order`:
+    `examples` are ordered by activation. `share`: the concept's share of the `places` of the evidence, None without a corpus. A third of
+    these are the highest ones of the corpus and the others a random sample of the high ones, so that the highest concept's share of all
+    high places is less than this; and they are the places that the concepts were made of. Places are high by the one level of the
+    neuron, so a concept that is less high has fewer of them than of texts in which it fires. `order`:
     the share of other orders of the words of its best example that fire, None where there is no other.
     """
 
