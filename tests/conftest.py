@@ -20,6 +20,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from shape_checks import sampled
 
 from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
@@ -30,6 +31,12 @@ torch.set_num_threads(1)
 
 WORDS = tuple("abcdefg")
 LENGTH = 3
+
+
+@pytest.fixture(autouse=True)
+def first_calls_checked():
+    """The first calls of each test are checked, whatever ran before."""
+    sampled.restart()
 
 
 @pytest.fixture(scope="session")
