@@ -20,12 +20,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from shape_checks import sampled
 
 from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
 from optigram.targets.target import resolve
+from shape_checks import sampled
 
 torch.set_num_threads(1)
 
