@@ -25,6 +25,7 @@ from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
 from optigram.targets.target import resolve
+from shape_checks import sampled
 
 torch.set_num_threads(1)
 
@@ -38,6 +39,12 @@ def default_judge():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("optigram.explaining.judges.ENCODER", "no_such_package")
         yield
+
+
+@pytest.fixture(autouse=True)
+def first_calls_checked():
+    """The first calls of each test are checked, whatever ran before."""
+    sampled.restart()
 
 
 @pytest.fixture(scope="session")
