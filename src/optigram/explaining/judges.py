@@ -148,7 +148,7 @@ class _Vectors:
             found = (by_text + (alike - middle) / ((middle - low) / TENTH_NORMAL + 1e-3)) / 2
         unsure = MIDDLE - UNSURE * np.tanh((MIDDLE - found) / UNSURE)
         found = np.where([self._learnt(one) for one in descriptions], found, np.maximum(found, unsure))
-        return np.where(vectors.any(1)[:, None] & asked.any(0), found, MIDDLE)
+        return np.where(np.any(vectors, axis=1)[:, None] & np.any(asked, axis=0), found, MIDDLE)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
