@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks.case import Case, metrics
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, search, slopes
+from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, planted_labels, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -396,6 +396,20 @@ QUALITY = (
         Settings(model="planted", budgets=(3000,)),
         planted.units,
         rows=("rule",),
+    ),
+    Case(
+        "quality/planted_labels",
+        "labels of units whose rules are known: those that a judge's counterexamples contradict, of right ones and of wrong ones",
+        planted_labels.setup,
+        planted_labels.tested,
+        metrics(
+            "labels: labels of each kind .0f; right_contradicted: right, contradicted .0f; wrong_contradicted: wrong, contradicted .0f; "
+            "right_detection: right, AUC .2f; wrong_detection: wrong, AUC .2f; right_undecided: right, undecided .0%; "
+            "wrong_undecided: wrong, undecided .0%"
+        ),
+        Settings(model="planted", by=(planted_labels.KNOWING, "minilm", "lexical"), budgets=(100,), targets=30),
+        planted_labels.units,
+        rows=("words", "judge", "budget"),
     ),
 )
 PEERS = (

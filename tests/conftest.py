@@ -33,6 +33,14 @@ WORDS = tuple("abcdefg")
 LENGTH = 3
 
 
+@pytest.fixture(scope="module", autouse=True)
+def default_judge():
+    """The default judge is the one that needs no package, whatever is installed; tests of models with real weights replace this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optigram.explaining.judges.ENCODER", "no_such_package")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def first_calls_checked():
     """The first calls of each test are checked, whatever ran before."""

@@ -95,6 +95,23 @@ def test_concepts_that_nobody_wants_any_more_are_not_found(session):
         job.look("what would come next")
 
 
+@pytest.mark.parametrize("last", [3, 30, 55])
+def test_concepts_end_inside_a_step(session, monkeypatch, last):
+    read, stages = type(session.model).read, []
+
+    def counted(*given, **options):
+        (job,) = session.jobs.values()
+        stages.append(job.events[-1].get("stage"))
+        if len(stages) == last:
+            session.cancel(job.number)
+        return read(*given, **options)
+
+    monkeypatch.setattr(type(session.model), "read", counted)
+    job = ended(session.ask("visual:dog", "concepts", 3, 3000.0, 0))
+    assert (job.state, len(stages) - last) == ("cancelled", 0)
+    assert stages[-1] == job.events[-2]["stage"]
+
+
 def test_the_queue_has_an_end(session):
     for seed in range(WAITING + 1):
         session.ask("visual:dog", "gbl", 3, FOR_EVER, seed)

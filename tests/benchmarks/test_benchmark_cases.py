@@ -56,6 +56,7 @@ TINY: dict[str, dict] = {
     "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
     "quality/neurons": SMALL | {"sites": ("mlp_act.0",), "budgets": (20,)},
     "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
+    "quality/planted_labels": {"by": ("lexical",), "targets": 1, "budgets": (20,)},
     "peers/contest": {
         "by": ("optigram:random",),
         "budgets": (20,),

@@ -44,6 +44,7 @@ def test_an_evidence_is_described_and_tested(run, texts, tmp_path):
     Evidences((Evidence("planted", "act:0", "max", [Concept([core], pattern, None)], [], 1.0, None),)).save(kept)
     code, told, err = run("describe", kept, "--json", "--by", "http://127.0.0.1:9/v1")
     plain, written = map(json.loads, told.splitlines())
+    assert (plain["model"], plain["target"]) == ("planted", "act:0")
     assert (code, err, plain["text"], plain["problem"], written["text"]) == (0, "", "“dog” or “cat”", "", "")
     assert "cannot reach a language model" in written["problem"]
     code, told, err = run(*ASK, "act:0", "--evidence", kept, "--corpus", texts, "--json")
@@ -62,12 +63,15 @@ def test_an_evidence_is_described_and_tested(run, texts, tmp_path):
         (("act:0-3", "--label", "animals"), "one neuron per description"),
         (("act:0", "--label", "missing.csv"), "no target beside --label FILE.csv"),
         (("--label", "missing.csv"), "cannot read missing.csv"),
+        (("--label", "other.csv"), "expected descriptions of planted, got one of gpt2 in line 2 of other.csv"),
         (("act:0", "--label", "animals", "--budget", "0"), "at least 1 forward-equivalent"),
         (("act:0", "--label", "animals", "--judge", "http://127.0.0.1:9/v1"), "cannot reach a language model"),
         (("act:0", "--labels", "animals"), "no such option"),
     ],
 )
-def test_what_is_wrong_is_one_line(run, texts, words, said):
+def test_what_is_wrong_is_one_line(run, texts, words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.csv").write_text("model,target,description\ngpt2,act:0,animals\n")
     code, _, err = run(*ASK, "--corpus", texts, *words)
     assert (code, err.count("\n")) == (2, 1)
     assert said in err

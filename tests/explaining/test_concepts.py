@@ -1,9 +1,14 @@
 """Concepts of a model whose rules are known; every activation is the judge's; bad input is refused in one line."""
 
+import numpy as np
 import pytest
 from benchmarks.quality.planted import Planted, evidence_of, quality
 
 import optigram as og
+from optigram.explaining.clusters import Kinds
+from optigram.explaining.exact import Exact, Scale
+from optigram.explaining.slots import Patterns
+from optigram.objective.objective import Objective
 
 UNITS = (0, 8, 14, 21, 26, 27)  # a class, a bigram, "A after B", two concepts, two negations
 
@@ -42,3 +47,12 @@ def test_contrasts_are_on_the_two_sides_of_half(evidences):
             high, low = (one.other, one.text) if one.kind == "near miss" else (high, low)
             assert high.activation >= half
             assert low.activation < half or one.kind == "surprise"
+
+
+def test_a_slot_of_which_all_words_are_of_another_kind_keeps_its_own(monkeypatch):
+    model = Planted()
+    exact, (common,) = Exact(Objective(model, "units:0", 5)), model.vocabulary.encode("the")
+    patterns = Patterns(exact, Scale(-1.0), Kinds(exact, ()), [common], 0, 192)
+    monkeypatch.setattr(Kinds, "nearest", lambda kinds, texts, groups: np.ones(len(texts), int))
+    built = patterns.of((common,), "search", 0.0, [], [[(common,)]])
+    assert [word for word, _ in built.pattern.slots[0].words] == ["the"]

@@ -10,7 +10,7 @@ from planted import Planted, corpus, knowing
 
 import toy
 from optigram.errors import InputError
-from optigram.explaining.judges import open_judges
+from optigram.explaining.judges import NO, YES, open_judges
 from optigram.explaining.language import LanguageJudge, LocalModel, RemoteModel
 from optigram.explaining.verify import verify
 from optigram.targets.target import resolve
@@ -128,6 +128,16 @@ def test_words_that_occur_together_judge():
     fits = judge.scores("cat", ["dog pets", "bus road", "nothing known"])
     assert fits[0] > fits[1]
     assert np.isfinite(fits).all()
+
+
+def test_of_words_that_are_not_known_there_is_no_no():
+    texts = ["cat purrs softly"] * 20 + ["truck drives fast"] * 20 + ["cat dog pets", "truck bus road", "one lemur"] * 5
+    (judge,) = open_judges("lexical", texts, ["drives", "softly", "road", "fast"])
+    assert judge.scores("lynx", ["dog pets", "lynx"]) == pytest.approx([0.5, 0.5])
+    assert judge.scores("cat", ["lynx"]) == pytest.approx([0.5])
+    known, more = judge.scores("cat", ["bus", "purrs"]), judge.scores("cat lynx", ["bus", "purrs"])
+    assert known[0] < NO <= more[0] < 0.5 < YES < more[1] == pytest.approx(known[1])
+    assert (judge.scores("lynx before cat; or truck unless lynx", ["bus", "drives", "lynx purrs"]) >= NO).all()
 
 
 @pytest.mark.parametrize(("chat", "asked"), [(None, "a dog, a dog\nAnswer:"), (lambda message: f"<s> a{message},", " aa dog, a dog,")])

@@ -79,6 +79,15 @@ def test_a_file_without_what_is_needed_is_refused(tmp_path, text, said):
         Labels.read(tmp_path / "missing.csv")
 
 
+def test_a_file_of_another_model_is_refused(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("model,target,description\nhub/toy,a:1,x\n,a:2,y\n")
+    for model in (None, "toy", "/somewhere/toy/model"):
+        assert Labels.read(path, model).pairs == [("a:1", "x"), ("a:2", "y")]
+    with pytest.raises(InputError, match=r"expected descriptions of other, got one of hub/toy in line 2 of .*; give a file of its own"):
+        Labels.read(path, "other")
+
+
 def test_a_table_and_a_page_escape_what_they_show(found):
     one = found[0]
     evil = Verification.of_json(

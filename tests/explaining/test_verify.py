@@ -1,5 +1,8 @@
 """Tests of descriptions, on units whose rules are known."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 from planted import UNITS, Planted, corpus, knowing
 
@@ -16,13 +19,15 @@ def planted():
     return Planted()
 
 
-@pytest.mark.parametrize(("judge", "units"), [(knowing, range(0, 30, 6)), (None, (13, 26))])  # one of each kind; all 30 take a minute
-def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted, judge, units):
+def labelled(planted, judge, units):
+    """What comes out for the right labels of units, and for their wrong ones."""
     targets = [resolve(f"act:{unit}", planted)[0] for unit in units]
-    right, wrong = (
-        list(verify(planted, list(zip(targets, labels, strict=True)), judge, TEXTS, 100))
-        for labels in ([UNITS[unit].right for unit in units], [UNITS[unit].wrong for unit in units])
-    )
+    for labels in ([UNITS[unit].right for unit in units], [UNITS[unit].wrong for unit in units]):
+        yield list(verify(planted, list(zip(targets, labels, strict=True)), judge, TEXTS, 100))
+
+
+def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted):
+    right, wrong = labelled(planted, knowing, range(0, 30, 6))  # one of each kind; all 30 take a minute
     assert [one.description for one in right if one.counterexamples] == []
     assert [one.description for one in wrong if not one.counterexamples] == []
     for one in right:
@@ -32,6 +37,12 @@ def test_counterexamples_are_found_for_wrong_labels_and_for_no_right_one(planted
         for each in one.counterexamples:
             fires = each.activation >= one.fires
             assert (fires, each.kind) in ((True, "does not fit and fires"), (False, "fits and is silent"))
+
+
+def test_no_label_is_contradicted_by_a_judge_that_does_not_know_its_words(planted):
+    """None of these texts has the names of classes, and the lexical judge knows nothing else."""
+    for one in itertools.chain(*labelled(planted, "lexical", (13, 26))):
+        assert (one.counterexamples, one.undecided) == ((), 1.0)
 
 
 def test_nothing_depends_on_the_other_labels_or_on_the_run(planted):
@@ -53,6 +64,8 @@ def test_an_evidence_is_tried_and_left_out(planted):
     (target,) = resolve("act:0", planted)
     (right,) = verify(planted, [(target, "animal")], knowing, TEXTS, 100, evidence=evidence)
     (wrong,) = verify(planted, [(target, "tool")], knowing, [*TEXTS, "saw the"], 100, evidence=evidence)
+    with pytest.raises(InputError, match="expected an evidence of planted, got one of gpt2"):
+        list(verify(planted, [(target, "animal")], knowing, TEXTS, 100, evidence=replace(evidence, model="gpt2")))
     assert right.members == (4, 4)
     assert right.counterexamples == ()
     assert {one.kind for one in wrong.counterexamples} == {"does not fit and fires", "fits and is silent"}

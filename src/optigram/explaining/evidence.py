@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from optigram.errors import InputError
 from optigram.explaining.pattern import Example, Pattern, Slot
 
 __all__ = ["Concept", "Contrast", "Evidence", "Example", "Pattern", "Slot"]
@@ -16,8 +17,10 @@ __all__ = ["Concept", "Contrast", "Evidence", "Example", "Pattern", "Slot"]
 class Concept:
     """Texts of one kind to which a neuron responds.
 
-    `examples` are ordered by activation. `share`: the concept's share of the corpus's high places, None without a corpus. Places are
-    high by the one level of the neuron, so a concept that is less high has fewer of them than of texts in which it fires. `order`:
+    `examples` are ordered by activation. `share`: the concept's share of the `places` of the evidence, None without a corpus. A third of
+    these are the highest ones of the corpus and the others a random sample of the high ones, so that the highest concept's share of all
+    high places is less than this; and they are the places that the concepts were made of. Places are high by the one level of the
+    neuron, so a concept that is less high has fewer of them than of texts in which it fires. `order`:
     the share of other orders of the words of its best example that fire, None where there is no other.
     """
 
@@ -74,6 +77,17 @@ class Evidence:
     def level(self, share: float = 0.5) -> float:
         """The activation at a share of the way from `base` to the maximum; at half of it a text fires."""
         return self.base + share * (self.maximum - self.base)
+
+    def check_is_of(self, model: str) -> None:
+        """Raises InputError if it is about another model than the one with this name."""
+        if self.called(self.model) != self.called(model):
+            raise InputError(f"expected an evidence of {model}, got one of {self.model}; explain {self.target} of this model")
+
+    @staticmethod
+    def called(model: str) -> str:
+        """What a model is called wherever it lies: the name of its folder or file, or of the folder that has it as `model`."""
+        parts = [part for part in model.split("/") if part not in ("", "model")]
+        return parts[-1] if parts else model
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON keeps it."""

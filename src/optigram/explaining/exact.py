@@ -1,7 +1,7 @@
 """Exact activations of texts of any length for one target, each computed once; and the gradient's ranking of words."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.shapes import Float
 
-BLOCK = 4096  # texts that are judged at once
+BLOCK = 1024  # texts that are judged at once
 ALL = 1024  # words up to which every one is a candidate
 
 Ids = tuple[int, ...]
@@ -33,13 +33,16 @@ class Exact:
     """Scores texts of any length for the one target of an `objective`, between the words that its template has around them.
 
     A text has -inf where the target has no finite value on it, such as a position that it does not have. `known` are activations that
-    were computed before, such as those of all n-grams of a corpus in one pass for all units of a layer.
+    were computed before, such as those of all n-grams of a corpus in one pass for all units of a layer. `pause` is called before every
+    block of texts, and may raise KeyboardInterrupt.
     """
 
-    def __init__(self, objective: Objective, known: Mapping[Ids, float] = MappingProxyType({})) -> None:
+    def __init__(
+        self, objective: Objective, known: Mapping[Ids, float] = MappingProxyType({}), pause: Callable[[], None] = lambda: None
+    ) -> None:
         if objective.template.between:
             raise InputError("expected a template with one slot, for words are left out and added; write one {}")
-        self.objective, self.vocabulary = objective, objective.model.vocabulary
+        self.objective, self.vocabulary, self.pause = objective, objective.model.vocabulary, pause
         self.words = objective.lexicon.cpu().numpy()
         self._by_length: dict[int, Objective | None] = {}
         self._known: dict[Ids, float] = dict(known)
@@ -57,6 +60,7 @@ class Exact:
             same = [text for text in new if len(text) == length]
             objective = self._of(length)
             for start in range(0, len(same), BLOCK):
+                self.pause()
                 part = same[start : start + BLOCK]
                 values = [-math.inf] * len(part)
                 if objective is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from optigram.errors import InputError
+from optigram.explaining.evidence import Evidence
 from optigram.explaining.reading import Reading
 from optigram.explaining.texts import MARKS, Words
 from optigram.models.base import Model
@@ -23,6 +24,8 @@ NO, YES = 1 / 3, 2 / 3  # the judge says no below the one and yes above the othe
 WIDTH, ROWS, BATCH = 64, 20_000, 64  # of the lexical judge's vectors; texts that it learns from; texts embedded at once
 OTHERS = 2  # descriptions that a language model on this machine is asked about beside the one in question
 SURE_NO, SURE_YES = 1.0, 2.4  # standard deviations above what is usual at which vectors say no, and yes
+MIDDLE, UNSURE = (SURE_NO + SURE_YES) / 2, 0.9 * (SURE_YES - SURE_NO) / 2  # undecided, and how far below that is still undecided
+LEARNT = 3  # texts from which a word of a description is known to the lexical judge
 USUAL, TENTH, TENTH_NORMAL = 200, 10, 1.2816  # words of the corpus; a percentile, and how far below the median of a normal it is
 
 
@@ -83,8 +86,16 @@ class _Vectors:
 
     slow = False
 
-    def __init__(self, name: str, encode: Callable[[list[str]], np.ndarray], others: Sequence[str], corpus: Sequence[str]) -> None:
-        self.name, self._encode, self._others = name, encode, tuple(others)
+    def __init__(
+        self,
+        name: str,
+        encode: Callable[[list[str]], np.ndarray],
+        others: Sequence[str],
+        corpus: Sequence[str],
+        learnt: Callable[[str], bool] = lambda description: True,
+    ) -> None:
+        """`learnt` says whether all words of a description are known; where they are not, the answer is never no."""
+        self.name, self._encode, self._others, self._learnt = name, encode, tuple(others), learnt
         self._kept: dict[str, np.ndarray] = {}
         self._usual = list(dict.fromkeys(itertools.islice((word for text in corpus for word in Words.content(text)), 10 * USUAL)))[:USUAL]
 
@@ -92,9 +103,9 @@ class _Vectors:
         if not texts:
             return np.zeros(0)
         reading = Reading.of(description)
-        middle, steep = (SURE_NO + SURE_YES) / 2, 2 * np.log(2) / (SURE_YES - SURE_NO)
-        found = self._whole(description, texts) if reading is None else self._read(reading, texts, 2 * middle)
-        return 1 / (1 + np.exp(-steep * np.clip(found - middle, -50, 50)))
+        steep = 2 * np.log(2) / (SURE_YES - SURE_NO)
+        found = self._whole(description, texts) if reading is None else self._read(reading, texts, 2 * MIDDLE)
+        return 1 / (1 + np.exp(-steep * np.clip(found - MIDDLE, -50, 50)))
 
     def _whole(self, description: str, texts: Sequence[str]) -> np.ndarray:
         """The nearness [n] of the texts' parts that are nearest."""
@@ -122,16 +133,22 @@ class _Vectors:
         return np.array(found)
 
     def _above(self, rows: list[str], descriptions: Sequence[str]) -> np.ndarray:
-        """How much nearer texts are to descriptions than is usual for the texts and for the descriptions, in standard deviations [n d]."""
+        """How much nearer texts are to descriptions than is usual for the texts and for the descriptions, in standard deviations [n d].
+
+        What has no vector is neither near nor far; to descriptions that are known in part only, nothing is far.
+        """
         if not rows:
             return np.zeros((0, len(descriptions)))
         vectors, asked = self._vectors(rows), self._vectors(list(descriptions)).T
         against, alike = vectors @ self._vectors(list(self._others)).T, vectors @ asked
         by_text = (alike - against.mean(1, keepdims=True)) / (against.std(1, keepdims=True) + 1e-3)
-        if not self._usual:
-            return by_text
-        low, middle = np.percentile(self._vectors(self._usual) @ asked, (TENTH, 50), axis=0)
-        return (by_text + (alike - middle) / ((middle - low) / TENTH_NORMAL + 1e-3)) / 2
+        found = by_text
+        if self._usual:
+            low, middle = np.percentile(self._vectors(self._usual) @ asked, (TENTH, 50), axis=0)
+            found = (by_text + (alike - middle) / ((middle - low) / TENTH_NORMAL + 1e-3)) / 2
+        unsure = MIDDLE - UNSURE * np.tanh((MIDDLE - found) / UNSURE)
+        found = np.where([self._learnt(one) for one in descriptions], found, np.maximum(found, unsure))
+        return np.where(np.any(vectors, axis=1)[:, None] & np.any(asked, axis=0), found, MIDDLE)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         fresh = [text for text in dict.fromkeys(texts) if text not in self._kept]
@@ -158,7 +175,8 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         found = importlib.util.find_spec(ENCODER)
         judge = LEXICAL if found is None or found.origin is None else Path(found.origin).parent / "model"
     if judge == LEXICAL:
-        return _Vectors("words that occur together in the corpus", _lexical(corpus), others, corpus)
+        encode, learnt = _lexical(corpus)
+        return _Vectors("words that occur together in the corpus", encode, others, corpus, learnt)
     if isinstance(judge, str | Path):
         from optigram.explaining.language import LanguageJudge, RemoteModel
 
@@ -175,13 +193,7 @@ def _opened(judge: Any, corpus: Sequence[str], others: Sequence[str], prompts: P
         from optigram.explaining.language import LanguageJudge, LocalModel
 
         return LanguageJudge(LocalModel(model), prompts, others[:OTHERS])
-    return _Vectors(f"embeddings of {_called(model.name)}", _encoder(model), others, corpus)
-
-
-def _called(name: str) -> str:
-    """What a model is called: the name of its folder, or of the one that has it as `model`."""
-    parts = [part for part in name.split("/") if part not in ("", "model")]
-    return parts[-1] if parts else name
+    return _Vectors(f"embeddings of {Evidence.called(model.name)}", _encoder(model), others, corpus)
 
 
 def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:
@@ -210,8 +222,11 @@ def _encoder(model: Model) -> Callable[[list[str]], np.ndarray]:
     return encode
 
 
-def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
-    """Unit vectors of texts from which words occur together in a corpus: the singular vectors of positive mutual information."""
+def _lexical(corpus: Iterable[str]) -> tuple[Callable[[list[str]], np.ndarray], Callable[[str], bool]]:
+    """Unit vectors of texts from which words occur together in a corpus: the singular vectors of positive mutual information.
+
+    A text without a word of the corpus has a vector of zeros. Also whether all words of a description are in some texts of the corpus.
+    """
     import scipy.sparse as sparse
     from scipy.sparse.linalg import svds
 
@@ -246,7 +261,7 @@ def _lexical(corpus: Iterable[str]) -> Callable[[list[str]], np.ndarray]:
                 found[number] = (vectors[known] / np.sqrt(total[known])[:, None]).sum(0)
         return found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-9)
 
-    return encode
+    return encode, lambda description: all(counts.get(word, 0) >= LEARNT for word in Words.content(description))
 
 
 def _parts(text: str) -> list[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from optigram.errors import InputError
+from optigram.explaining.evidence import Evidence
 from optigram.explaining.verification import Verification
 from optigram.files import parse_json
 
-COLUMNS = ("target", "description")
+COLUMNS, MODEL = ("target", "description"), "model"  # which each row has, and the one that it may have
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,11 @@ class Labels:
     pairs: list[tuple[str, str]]
 
     @classmethod
-    def read(cls, path: Path) -> "Labels":
-        """The rows of a CSV file with the columns target and description. Raises InputError."""
+    def read(cls, path: Path, model: str | None = None) -> "Labels":
+        """The rows of a CSV file with the columns target and description. Raises InputError.
+
+        A column model may say of which model they are: a row that is not of `model` is refused.
+        """
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = csv.DictReader(file, strict=True)
@@ -30,7 +34,7 @@ class Labels:
                 if lacking:
                     found = ", ".join(rows.fieldnames or ()) or "none"
                     raise InputError(f"expected the columns target and description in {path}, got {found}; write them in the first line")
-                pairs = [cls._pair(row, path, rows.line_num) for row in rows]
+                pairs = [cls._pair(row, path, rows.line_num, model) for row in rows]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"cannot read {path} ({error}); give a CSV file in UTF-8 with the columns target and description") from error
         if not pairs:
@@ -38,10 +42,13 @@ class Labels:
         return cls(pairs)
 
     @staticmethod
-    def _pair(row: Mapping[str, str | None], path: Path, line: int) -> tuple[str, str]:
+    def _pair(row: Mapping[str, str | None], path: Path, line: int, model: str | None) -> tuple[str, str]:
         target, description = ((row[name] or "").strip() for name in COLUMNS)
         if not target or not description:
             raise InputError(f"expected a target and a description in line {line} of {path}, got {target!r} and {description!r}")
+        named = (row.get(MODEL) or "").strip()
+        if named and model is not None and Evidence.called(named) != Evidence.called(model):
+            raise InputError(f"expected descriptions of {model}, got one of {named} in line {line} of {path}; give a file of its own")
         return target, description
 
     @staticmethod

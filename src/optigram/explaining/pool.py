@@ -95,7 +95,8 @@ class Pool:
                 objective.fluency,
                 objective.must_survive,
             )
-            texts, cost = _search(part, [text for text in corpus_best if not denied.intersection(text)], budget / rounds, seed + number)
+            starts = [text for text in corpus_best if not denied.intersection(text)]
+            texts, cost = _search(part, starts, budget / rounds, seed + number, exact.pause)
             spent += cost
             if not texts:
                 break
@@ -137,19 +138,19 @@ def _best(exact: Exact, read: Corpus, seed: int, cache: Cache | None) -> tuple[l
         values = exact.score(known)
         order = (-values).argsort(kind="stable")[:DEEP].tolist()
         return [known[row] for row in order], values[order].tolist()
-    outcome = best_of_corpus(exact.objective, read, DEEP, seed, cache=cache)
+    outcome = best_of_corpus(exact.objective, read, DEEP, seed, lambda done, best: exact.pause(), cache=cache)
     (best,) = outcome.found
     if best is None or outcome.interrupted:
         raise KeyboardInterrupt
     return [tuple(row) for row in best.ids.tolist()], best.activation.tolist()
 
 
-def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: int) -> tuple[list[Ids], float]:
-    """Some unlike texts of one search, best first."""
+def _search(objective: Objective, starts: Sequence[Ids], budget: float, seed: int, pause: Callable[[], None]) -> tuple[list[Ids], float]:
+    """Some unlike texts of one search, best first; `pause` is called in every round."""
     method = Plan.of("coordinate", objective, None, budget).method
     assert method is not None
     begin = torch.tensor(starts[:STARTS])[None] if starts else None
-    outcome = search(objective, method.with_block(1), Budget(forwards=budget), seed, LISTED, start=begin)
+    outcome = search(objective, method.with_block(1), Budget(forwards=budget), seed, LISTED, lambda done, best: pause(), begin)
     (one,) = outcome.found
     if one is None or outcome.interrupted:
         raise KeyboardInterrupt

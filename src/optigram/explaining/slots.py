@@ -40,7 +40,8 @@ class Patterns:
         """
         exact = self.exact
         own = float(exact.score([core])[0])
-        words = [self._of_kind(core, place, self._words(core, place, own, near), [[core, *near], *others]) for place in range(len(core))]
+        groups = [[core, *near], *others]
+        words = [self._of_kind(core, place, self._words(core, place, own, near), groups, own) for place in range(len(core))]
         open_ = [self._is_open(core, place, own) for place in range(len(core) + 1)]
         without = self._lowering(core, open_, own)
         drawn = self._drawn(words, open_, {word for word, _ in without})
@@ -67,13 +68,13 @@ class Patterns:
         return {core[place]} | {word for word, value in zip(words, like, strict=True) if value > UNLIKE}
 
     def _of_kind(
-        self, core: Ids, place: int, words: Sequence[tuple[int, float]], groups: Sequence[Sequence[Ids]]
+        self, core: Ids, place: int, words: Sequence[tuple[int, float]], groups: Sequence[Sequence[Ids]], own: float
     ) -> list[tuple[int, float]]:
-        """The words that leave a core in the first of the groups; it itself is there."""
+        """The words that leave a core in the first of the groups; its own word alone where none does."""
         if len(groups) == 1:
             return list(words)
         group = self.kinds.nearest([_replaced(core, place, word) for word, _ in words], groups)
-        return [pair for pair, number in zip(words, group, strict=True) if number == 0 or pair[0] == core[place]]
+        return [pair for pair, number in zip(words, group, strict=True) if number == 0 or pair[0] == core[place]] or [(core[place], own)]
 
     def _words(self, core: Ids, place: int, own: float, near: Sequence[Ids]) -> list[tuple[int, float]]:
         """The words at a place that keep 75%, best first."""

@@ -25,7 +25,10 @@ NEAR, NEIGHBOURS = 0.35, 8  # cosine of the model's embeddings from which on two
 
 
 class Scorer:
-    """Exact activations of texts of any length for targets of a model. `forwards` counts the texts that were read."""
+    """Activations of texts of any length for targets of a model, but for their last bits, which may differ with the texts scored together.
+
+    `forwards` counts the texts that were read.
+    """
 
     model: Model
     targets: tuple[Target, ...]
@@ -35,7 +38,9 @@ class Scorer:
         self.model, self.targets, self.forwards = model, tuple(targets), 0
         ordinary = next(id_ for id_ in range(len(model.vocabulary)) if id_ not in model.vocabulary.special)
         self._words = np.array([ordinary])  # nothing is proposed here, and a table of all words would be large
-        self._objective = functools.cache(lambda length: Objective(model, self.targets, length, words=self._words).viewed("exact"))
+        self._objective = functools.cache(
+            lambda length: Objective(model, self.targets, length, words=self._words).viewed("exact").untried()
+        )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Activations float32 [k n] of texts that are `readable`."""

@@ -51,6 +51,8 @@ def verify(
         raise InputError(f"budget: expected at least 1 forward-equivalent, got {budget!r}")
     if not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed: expected an integer from 0, got {seed!r}")
+    if evidence is not None:
+        evidence.check_is_of(model.name)
     for _, description in pairs:
         if not isinstance(description, str) or not Words.content(description):
             raise InputError(f"expected a description with at least one word that says something, got {description!r:.80}")

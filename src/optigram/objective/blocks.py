@@ -23,8 +23,10 @@ _OF_MODELS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 class Blocks:
     """Runs functions of texts in blocks, and remembers how many texts each needs for the bits of a full block."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried: bool = True) -> None:
+        """Not `tried`: texts run as they are, and the last bits of a result may differ with the number of texts."""
         self._sizes: dict[Hashable, int] = {}
+        self._tried = tried
 
     @classmethod
     def of(cls, model: object) -> "Blocks":
@@ -38,9 +40,9 @@ class Blocks:
         """`run` of rows [n ...], of which it gives one result each; functions with one `key` are the same."""
         soft = torch.is_grad_enabled() and any(part.requires_grad for part in rows)
         there = rows[0].device.type != "cpu"
-        most = ELSEWHERE if there else SOFT if soft else HARD
+        most, plain = ELSEWHERE if there else SOFT if soft else HARD, there or not self._tried
         parts = zip(*(part.split(most) for part in rows), strict=True)
-        found = [run(*part) if there else self._one((key, soft), run, part, most) for part in parts]
+        found = [run(*part) if plain else self._one((key, soft), run, part, most) for part in parts]
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def _one(self, key: Hashable, run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Tensor:

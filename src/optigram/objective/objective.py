@@ -115,6 +115,15 @@ class Objective:
         other._bind(model or self.model, view)
         return other
 
+    def untried(self) -> "Objective":
+        """The same objective without trials of how many texts give the same bits.
+
+        It is quicker for few texts of each length. The last bits of an activation may differ with the texts that are scored with it.
+        """
+        other = copy.copy(self)
+        other._blocks = Blocks(tried=False)
+        return other
+
     @property
     def shares_prefixes(self) -> bool:
         """Whether texts with a common prefix share the work on it, so that a swap at a late position costs less."""

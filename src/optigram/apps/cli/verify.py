@@ -22,7 +22,10 @@ def _verify(
     model: Model,
     targets: Targets = [],  # noqa: B006 - typer reads the default
     label: Annotated[
-        str, typer.Option(help="the description, by default that of the evidence; or a .csv file with the columns target and description")
+        str,
+        typer.Option(
+            help="the description, by default that of the evidence; or a .csv file with the columns target and description (and model)"
+        ),
     ] = "",
     judge: Annotated[
         list[str] | None,
@@ -60,12 +63,13 @@ def _verify(
             raise InputError(
                 f"expected no target beside --label FILE.csv, whose column target names them, got {targets[0]!r}; leave it out"
             )
-        asked = Labels.read(Path(label))
+        asked = None
     elif len(targets) == 1:
         asked = Labels([(targets[0], label or (describe(seen)[0].text if seen else ""))])
     else:
         raise InputError(f"expected one target and --label TEXT, or --label FILE.csv and none, got {len(targets)} targets")
     network = load(model, device=device)
+    asked = Labels.read(Path(label), network.name) if asked is None else asked
     resolved = [(resolve(target, network), target, description) for target, description in asked.pairs]
     if several := next((target for found, target, _ in resolved if len(found) != 1), None):
         raise InputError(f"expected one neuron per description, got {several!r}; give each a row of its own")
@@ -105,7 +109,7 @@ def _describe(
         found = describe(one, opened, prompts)
         if as_json:
             print_lines(
-                {"target": each.evidence.target, "text": each.text, "by": each.by, "problem": each.problem, "saw": each.saw}
+                {"model": one.model, "target": one.target, "text": each.text, "by": each.by, "problem": each.problem, "saw": each.saw}
                 for each in found
             )
             continue

@@ -211,7 +211,7 @@ async function explain() {
   if (explaining) {
     fetch(`jobs/${explaining}`, { method: "DELETE" });
     found("explain").disabled = true;
-    found("stage").textContent = "cancelled after this step";
+    found("stage").textContent = "cancelling";
     return;
   }
   forget();

@@ -26,8 +26,12 @@ class Job:
         """Add an event that carries the state."""
         self.events.append({"state": self.state, **event})
 
-    def look(self, stage: str) -> None:
-        """Tell what is done next. Raises KeyboardInterrupt where nobody wants it any more."""
+    def check_wanted(self) -> None:
+        """Raises KeyboardInterrupt where nobody wants it any more."""
         if self.unwanted:
             raise KeyboardInterrupt
+
+    def look(self, stage: str) -> None:
+        """Tell what is done next. Raises KeyboardInterrupt where nobody wants it any more."""
+        self.check_wanted()
         self.tell(stage=stage)

@@ -19,6 +19,7 @@ from optigram.apps.live.prefixes import prefix_activations
 from optigram.errors import InputError
 from optigram.explaining.concepts import concepts
 from optigram.explaining.descriptions import describe
+from optigram.explaining.exact import Exact
 from optigram.methods import Proposal, chains, registry
 from optigram.methods.combinators import Watched
 from optigram.models.base import Model
@@ -207,7 +208,8 @@ class Session:
         objective = self._objective(job.target, job.length)
         try:
             read = None if self.corpus is None else corpus_search(objective, self.corpus)
-            found = concepts(objective, read, job.budget, job.seed, Cache.usual(), look=job.look)
+            exact = Exact(objective, pause=job.check_wanted)
+            found = concepts(objective, read, job.budget, job.seed, Cache.usual(), look=job.look, exact=exact)
         except KeyboardInterrupt:
             return "cancelled", {}
         return "done", {"explained": Explained.values(found), "description": describe(found)[0].text}
@@ -226,8 +228,7 @@ class Session:
                 job.tell(round=number, now=found, best=dict(best), temperature=proposal.progress.get("temperature"))
 
         def look(done: int, activation: Tensor) -> None:
-            if job.unwanted:
-                raise KeyboardInterrupt
+            job.check_wanted()
 
         bounds = Budget(forwards=job.budget)
         if plan.method is None:
