@@ -151,7 +151,7 @@ def _metrics(
             told["area"] = _area([(at, max(value - floor, 0.0) / whole) for at, value in one.curve], one.forwards)
         if answer and of != "placebos":
             planted = "phrase" in answer
-            told["success"] = float(one.activation >= (REACHED if planted else 1 - SAME) * answer["activation"])
+            told["success"] = float(one.activation >= answer["activation"] - (1 - REACHED if planted else SAME) * abs(answer["activation"]))
             told |= {"recall": float(one.text.split() == answer["phrase"].split())} if planted else {}
         for name, value in told.items():
             values[name].setdefault(one.target, []).append(value)
