@@ -8,13 +8,14 @@ from typing import Annotated
 
 import torch
 import typer
+
+from benchmarks import results, show
 from benchmarks.open import running, submissions, tools
-from benchmarks.open.directory import Directory
+from benchmarks.open.directory import SETS, Directory
 from benchmarks.open.making import make as make_directory
 from benchmarks.results import RESULTS, Row
 from benchmarks.setup import Result, Settings, Unit
-
-from benchmarks import results, show
+from optigram.study.statistics import grouped
 
 NAME = "open/score"
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
@@ -46,11 +47,8 @@ def run(
     """Search what was not searched yet, and append it to DIR/runs/TOOL-BUDGET.jsonl."""
     torch.set_num_threads(1)
     directory = Directory.open(folder)
-    names = list(filter(None, sets.split(","))) or [None]
-    chosen = [one for name in names for one in directory.of(*([name] if name else []))]
-    if targets is not None:
-        counted: dict[str, int] = {}
-        chosen = [one for one in chosen if counted.setdefault(one["set"], 0) < targets and not counted.update({one["set"]: counted[one["set"]] + 1})]
+    named = grouped(directory.of(*filter(None, sets.split(","))), lambda target: target["set"])
+    chosen = [target for of_set in named.values() for target in of_set[:targets]]
     (folder / "runs").mkdir(exist_ok=True)
     for method in by.split(","):
         file, begun = folder / "runs" / f"{method.replace(':', '_').replace('/', '_')}-{budget:.0f}.jsonl", time.process_time()
@@ -83,7 +81,7 @@ def rows(directory: Directory, files: Sequence[Path]) -> list[Row]:
     scored = submissions.score(directory, found)
     commit, machine, when = results.commit(), results.machine(), results.today()
     made = [Row(NAME, commit, machine, 0, {"set": of, "tool": tool}, metrics, [], when) for (of, tool), metrics in scored.items()]
-    return sorted(made, key=lambda row: ("optimum", "triggers", "placebos", "transformers").index(row.settings["set"]))
+    return sorted(made, key=lambda row: SETS.index(row.settings["set"]))
 
 
 def setup(settings: Settings) -> tuple[Directory, list[Path]]:

@@ -42,7 +42,9 @@ class Directory:
         try:
             told, answers = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("targets.json", "answers.json"))
         except (OSError, ValueError) as error:
-            raise InputError(f"expected a directory of the benchmark, got {folder}; write one with: python -m benchmarks open make DIR") from error
+            raise InputError(
+                f"expected a directory of the benchmark, got {folder}; write one with: python -m benchmarks open make DIR"
+            ) from error
         return cls(folder, told["targets"], told["words"], told["models"], answers, _reference(folder))
 
     def __hash__(self) -> int:

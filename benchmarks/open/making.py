@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
 from benchmarks.open import networks
 from benchmarks.open.directory import Directory, Target
 from benchmarks.open.networks import READ_AT, Sizes
 from benchmarks.open.phrases import Phrases, separation
-from safetensors.torch import save_file
-from torch import Tensor
-
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.methods import Corpus
@@ -170,7 +170,14 @@ def _add(making: _Making, of: str, target: Target, like: str, answer: dict[str, 
 def _planted(making: _Making, phrases: Phrases, vocabulary: Sequence[str]) -> None:
     """A target per phrase, of the phrase's length; placebos have the permuted numbers of a phrase's direction."""
     for number, phrase in enumerate(phrases.phrases):
-        target = {"model": TRIGGERS, "site": READ_AT, "direction": f"phrase-{number}", "pool": "last", "length": len(phrase), "words": "all"}
+        target = {
+            "model": TRIGGERS,
+            "site": READ_AT,
+            "direction": f"phrase-{number}",
+            "pool": "last",
+            "length": len(phrase),
+            "words": "all",
+        }
         text = " ".join(vocabulary[id_ - networks.SPECIAL] for id_ in phrase)
         _add(making, "triggers", target, "", {"phrase": text})
         if number < making.sizes.placebos:
@@ -191,13 +198,19 @@ def _larger(making: _Making, name: str, path: Path) -> None:
     count = {"minilm": share * 3 // 10, "smollm2": share - share * 3 // 10}[name]
     (making.folder / "models" / name).mkdir()
     vectors = torch.nn.functional.normalize(torch.from_numpy(rng.standard_normal((count, width))).float(), dim=1)
-    save_file({f"random-{number}": row.clone() for number, row in enumerate(vectors)}, making.folder / "models" / name / "directions.safetensors")
+    save_file(
+        {f"random-{number}": row.clone() for number, row in enumerate(vectors)}, making.folder / "models" / name / "directions.safetensors"
+    )
     pool = "max" if name == "minilm" else "last"
     for number in range(count):
         target: Target = {"model": name, "pool": pool, "length": LENGTHS[number // len(kinds) % len(LENGTHS)], "words": "any"}
         target |= kinds[number % len(kinds)]
         wide = {"logits": 40_000}.get(target["site"], 4 * width if name == "minilm" else 1536)
-        target |= {"direction": f"random-{number}"} if "resid" in target["site"] else {"unit": int(rng.integers(1000 if wide > 4000 else 0, wide))}
+        target |= (
+            {"direction": f"random-{number}"}
+            if "resid" in target["site"]
+            else {"unit": int(rng.integers(1000 if wide > 4000 else 0, wide))}
+        )
         banded = name == "smollm2" and number >= count - share * 4 // 10
         _add(making, "transformers", target | ({"surprisal": BAND} if banded else {}), "", {})
 
@@ -206,7 +219,9 @@ def _with_floors(making: _Making) -> Directory:
     """Add to each target the mean and the spread of random texts, and to each trigger its activation."""
     directory = making.write()
     for target in making.targets:
-        values = np.array(directory.reference.activations(target, list(directory.random_texts(target, RANDOM if target["words"] != "any" else 32, 1))))
+        values = np.array(
+            directory.reference.activations(target, list(directory.random_texts(target, RANDOM if target["words"] != "any" else 32, 1)))
+        )
         target |= {"floor": float(values.mean()), "spread": float(values.std())}
         if "phrase" in (answer := making.answers.get(target["id"], {})):
             answer["activation"] = directory.reference.activations(target, [answer["phrase"]])[0]

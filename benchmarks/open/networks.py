@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.open.phrases import SPECIAL, Phrases
 from torch import Tensor, nn
 
+from benchmarks.open.phrases import SPECIAL, Phrases
 from optigram.models.loading import CAPTIONS, bundled
 
 BLOCKS, HEADS, POSITIONS, SPREAD, LARGE = 2, 4, 32, 0.1, 0.2
@@ -96,7 +96,9 @@ def train_triggers(sizes: Sizes, phrases: Phrases, seed: int) -> tuple[Any, Tens
 def states(made: Any, texts: Tensor) -> Tensor:
     """The residual stream [b s d] after the last block."""
     found: list[Tensor] = []
-    hook = made.transformer.h[BLOCKS - 1].register_forward_hook(lambda module, given, out: found.append(out[0] if isinstance(out, tuple) else out))
+    hook = made.transformer.h[BLOCKS - 1].register_forward_hook(
+        lambda module, given, out: found.append(out[0] if isinstance(out, tuple) else out)
+    )
     made.transformer(texts)
     hook.remove()
     return found[0]

@@ -72,7 +72,7 @@ class Phrases:
 
 
 def separation(trigger: Sequence[float], near: Sequence[Sequence[float]], random: Sequence[Sequence[float]]) -> dict[str, float]:
-    """How well the triggers are told apart on texts that the training has not seen: of k units, n near misses and n random texts of each."""
+    """How well k triggers are told apart on texts that the training has not seen: n near misses and n random texts of each."""
     pairs = list(zip(trigger, near, strict=True))
     return {
         "triggers": len(trigger),

@@ -1,7 +1,8 @@
 """The activations of texts at the targets of this directory, in plain PyTorch: `python reference.py TARGET "a text" ...`.
 
 `targets()` lists the targets, `words(target)` the words that its texts may have (none listed: any), `activations(target, texts)` scores
-texts, `surprisals(target, texts)` gives nats per token, of all tokens but the first. A text of a wrong length or with another word is a ValueError.
+texts, `surprisals(target, texts)` gives nats per token, of all tokens but the first. A text of a wrong length or with another word
+is a ValueError.
 """
 
 import functools

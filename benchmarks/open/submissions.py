@@ -1,7 +1,7 @@
-"""Submissions: what a tool found, one JSON object per line. Every text is scored again; a number that a tool tells counts for nothing but cost.
+"""Submissions: what a tool found, one JSON object per line. Every text is scored again; of a tool's own numbers only its cost counts.
 
-A line is {"target": id, "seed": n, "text": ..., "forwards": f.e., "seconds": of the processor}, and may have a "curve" of the best text so far:
-[[forwards, text or activation], ...]. An activation in a curve counts for no more than the final text turns out to have.
+A line is {"target": id, "seed": n, "text": ..., "forwards": f.e., "seconds": of the processor}, and may have a "curve" of the best text
+so far: [[forwards, text or activation], ...]. An activation in a curve counts for no more than the final text turns out to have.
 """
 
 import gzip
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from benchmarks.open.directory import Directory, Target
 from benchmarks.quality.search import plain
-
 from optigram.errors import InputError
 from optigram.study.statistics import Interval, grouped
 
@@ -107,7 +107,13 @@ def _scored(file: Path, directory: Directory, target: Target, lines: Sequence[di
                 raise InputError(f"{line['where']}: expected {band[0]} to {band[1]} nats per token, got {nats:.2f} in {line['text']!r}")
     return [
         Found(
-            target["id"], int(line["seed"]), line["text"], float(line["forwards"]), float(line["seconds"]), known[line["text"]], _curve(line, known)
+            target["id"],
+            int(line["seed"]),
+            line["text"],
+            float(line["forwards"]),
+            float(line["seconds"]),
+            known[line["text"]],
+            _curve(line, known),
         )
         for line in lines
     ]

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
+
 from benchmarks.open.directory import Directory, Target
 from benchmarks.peers.run import Match
 from benchmarks.setup import Settings
-from safetensors.torch import load_file, save_file
-
 from optigram.study.statistics import grouped
 
 KINDS = {"tropt": ("projection", "direction"), "whisperers": ("cosine", "direction"), "nanogcg": ("word", "unit")}
@@ -26,12 +26,22 @@ def run(directory: Directory, targets: Sequence[Target], tool: str, budget: floa
     peer, _, method = tool.partition(":")
     contest, needed = KINDS[peer]
     able = [one for one in targets if needed in one and one["site"].partition(".")[0] in ("resid_post", "logits") and one["words"] != "any"]
-    done = {(line["target"], line["seed"]) for line in map(json.loads, file.read_text(encoding="utf-8").splitlines())} if file.exists() else set()
+    done = (
+        {(line["target"], line["seed"]) for line in map(json.loads, file.read_text(encoding="utf-8").splitlines())}
+        if file.exists()
+        else set()
+    )
     for name, group in grouped(able, lambda one: one["model"]).items():
         match = Match(prepared(directory, name), {}, Settings())
         for target, seed in ((target, seed) for seed in range(seeds) for target in group if (target["id"], seed) not in done):
             answer = match.asked(peer, request(directory, target, method, contest, budget, seed))
-            line = {"target": target["id"], "seed": seed, "text": answer["text"].strip(), "forwards": answer["spent"], "seconds": answer["processor"]}
+            line = {
+                "target": target["id"],
+                "seed": seed,
+                "text": answer["text"].strip(),
+                "forwards": answer["spent"],
+                "seconds": answer["processor"],
+            }
             with file.open("a", encoding="utf-8") as opened:
                 opened.write(json.dumps(line, ensure_ascii=False) + "\n")
         yield name, len(group)
@@ -43,7 +53,14 @@ def request(directory: Directory, target: Target, method: str, contest: str, bud
     vocabulary = directory.model(target["model"]).vocabulary
     word = vocabulary.tokens[target["unit"]] if contest == "word" else ""
     common = {"layer": 1, "length": target["length"], "read_at": "", "allowed": directory.allowed(target), "start": start}
-    return common | {"method": method, "contest": contest, "budget": budget, "seed": seed, "direction": target.get("direction"), "word": word}
+    return common | {
+        "method": method,
+        "contest": contest,
+        "budget": budget,
+        "seed": seed,
+        "direction": target.get("direction"),
+        "word": word,
+    }
 
 
 def prepared(directory: Directory, name: str) -> Path:

@@ -59,7 +59,7 @@ def test_every_optimum_is_one(open_directory):
 
 def test_the_reference_runs_alone(open_directory):
     """In a process that cannot import optigram, from the directory's own copy."""
-    code = "import sys; sys.modules['optigram'] = None; import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    code = "import sys; sys.modules['optigram'] = None; import runpy; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
     answer = open_directory.answers["optimum/001"]
     command = [sys.executable, "-c", code, str(open_directory.folder / "reference.py"), "optimum/001", answer["text"]]
     told = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -69,15 +69,19 @@ def test_the_reference_runs_alone(open_directory):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"text": "a a"}, "line 1: triggers/000: expected a text of 3 tokens, got 2"),
-        ({"text": "a a qwertz"}, "line 1: triggers/000: expected words that the target allows, got 'qwertz'"),
+        ({"text": "A B"}, "line 1: triggers/000: expected a text of 3 tokens, got 2"),
+        ({"text": "A B qwertz"}, "line 1: triggers/000: expected words that the target allows, got 'qwertz'"),
         ({"target": "triggers/999"}, "line 1: expected the id of a target"),
         ({"text": 3}, "expected an object with target and text"),
         ({"forwards": -1}, "expected a number of at least 0 as forwards"),
-        ({"text": "a a a", "curve": [3]}, "expected a curve of"),
+        ({"text": "A A B", "curve": [3]}, "expected a curve of"),
     ],
 )
 def test_a_wrong_submission_is_refused_in_one_line(open_directory, tmp_path, changes, expected):
+    first, second = open_directory.words["all"][:2]
+    changes = (
+        changes | {"text": changes["text"].replace("A", first).replace("B", second)} if isinstance(changes.get("text"), str) else changes
+    )
     with pytest.raises(InputError, match=re.escape(expected)) as refused:
         submissions.read(written(tmp_path / "s.jsonl", **changes), open_directory)
     assert "\n" not in str(refused.value)
