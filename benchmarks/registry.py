@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from benchmarks.case import Case, metrics
-from benchmarks.open import commands as open_benchmark
+from benchmarks.open import scoring
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
@@ -424,10 +424,10 @@ PEERS = (
 )
 OPEN = (
     Case(
-        open_benchmark.NAME,
+        scoring.NAME,
         "the open benchmark: the scores of submissions, whose `files` name them; see `python -m benchmarks open --help`",
-        open_benchmark.setup,
-        open_benchmark.scores,
+        scoring.setup,
+        scoring.scores,
         metrics(
             "targets: targets .0f; seeds: seeds .0f; share: share of best known .3f; success: success .1%; recall: exact recall .1%; "
             "area: area .3f; gain: gain over placebos .2f; spent: f.e. ,.0f; seconds: processor seconds .2f; "

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,13 @@ import torch
 import typer
 
 from benchmarks import results, show
-from benchmarks.open import running, submissions, tools
-from benchmarks.open.directory import SETS, Directory
+from benchmarks.open import running, scoring, tools
+from benchmarks.open.directory import Directory
 from benchmarks.open.making import make as make_directory
-from benchmarks.results import RESULTS, Row
-from benchmarks.setup import Result, Settings, Unit
+from benchmarks.registry import named
+from benchmarks.results import RESULTS
 from optigram.study.statistics import grouped
 
-NAME = "open/score"
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 Folder = Annotated[Path, typer.Argument(help="The directory of the benchmark.")]
 
@@ -47,8 +45,8 @@ def run(
     """Search what was not searched yet, and append it to DIR/runs/TOOL-BUDGET.jsonl."""
     torch.set_num_threads(1)
     directory = Directory.open(folder)
-    named = grouped(directory.of(*filter(None, sets.split(","))), lambda target: target["set"])
-    chosen = [target for of_set in named.values() for target in of_set[:targets]]
+    by_set = grouped(directory.of(*filter(None, sets.split(","))), lambda target: target["set"])
+    chosen = [target for of_set in by_set.values() for target in of_set[:targets]]
     (folder / "runs").mkdir(exist_ok=True)
     for method in by.split(","):
         file, begun = folder / "runs" / f"{method.replace(':', '_').replace('/', '_')}-{budget:.0f}.jsonl", time.process_time()
@@ -66,29 +64,8 @@ def score(
     results_file: Annotated[Path, typer.Option("--results", help="The file of results.")] = RESULTS,
 ) -> None:
     """Score submissions side by side; what they found best becomes the best known."""
-    from benchmarks.registry import named
-
-    (case,) = named(NAME)
-    made = rows(Directory.open(folder), files)
+    (case,) = named(scoring.NAME)
+    made = scoring.rows(Directory.open(folder), files)
     if save:
         results.append(results_file, made)
     typer.echo(show.table_of(case, made))
-
-
-def rows(directory: Directory, files: Sequence[Path]) -> list[Row]:
-    """The scores of submissions as results: a row per set and tool."""
-    found = {file.name.partition(".json")[0]: submissions.read(file, directory) for file in files}
-    scored = submissions.score(directory, found)
-    commit, machine, when = results.commit(), results.machine(), results.today()
-    made = [Row(NAME, commit, machine, 0, {"set": of, "tool": tool}, metrics, [], when) for (of, tool), metrics in scored.items()]
-    return sorted(made, key=lambda row: SETS.index(row.settings["set"]))
-
-
-def setup(settings: Settings) -> tuple[Directory, list[Path]]:
-    """The directory and the submissions of a case's options."""
-    return Directory.open(Path(settings.option("directory", ""))), [Path(file) for file in settings.option("files", "").split(",")]
-
-
-def scores(context: tuple[Directory, list[Path]], unit: Unit, seed: int) -> list[Result]:
-    """The rows as results of a case."""
-    return [Result(dict(row.metrics), settings=row.settings) for row in rows(*context)]

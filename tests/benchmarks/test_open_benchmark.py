@@ -10,11 +10,11 @@ import sys
 import numpy as np
 import pytest
 from benchmarks.open import submissions, tools
-from benchmarks.open.commands import rows
 from benchmarks.open.directory import SETS, Directory
 from benchmarks.open.making import make
 from benchmarks.open.phrases import SPECIAL, Phrases, separation
 from benchmarks.open.running import run
+from benchmarks.open.scoring import rows
 
 from benchmarks import show
 from optigram.errors import InputError
