@@ -47,13 +47,9 @@ class Directory:
             ) from error
         return cls(folder, told["targets"], told["words"], told["models"], answers, _reference(folder))
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    @functools.cache  # noqa: B019, an instance lives as long as its run
     def model(self, name: str) -> Model:
         """A model as optigram reads it."""
-        return load(self.models[name].get("path", str(self.folder / "models" / name)))
+        return _opened(self.models[name].get("path", str(self.folder / "models" / name)))
 
     def of(self, *sets: str) -> list[Target]:
         """The targets of some sets; of all if none is named. Raises InputError for an unknown set."""
@@ -118,6 +114,12 @@ class Directory:
         """Write the best texts known."""
         with written_whole(self._best) as temporary:
             temporary.write_text(json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(path: str) -> Model:
+    """A model, opened once: nothing that stands in a directory changes."""
+    return load(path)
 
 
 def _reference(folder: Path) -> ModuleType:

@@ -18,7 +18,12 @@ from benchmarks.quality.search import plain
 from optigram.errors import InputError
 from optigram.study.statistics import Interval, grouped
 
-FIRST, REACHED, SAME = 10.0, 0.9, 2e-5  # f.e. where the area begins; of a trigger's activation; of an optimum's, for rounding
+FIRST, REACHED, SAME, SHORT = (
+    10.0,
+    0.9,
+    2e-5,
+    6,
+)  # f.e. where the area begins; of a trigger's activation; of an optimum's, for rounding; words
 MOST_BYTES = 1 << 28
 
 
@@ -148,7 +153,7 @@ def _metrics(
     of: str, found: Sequence[Found], targets: Mapping[str, Target], answers: Mapping[str, Mapping[str, Any]], best: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Means over targets, of each the mean over its seeds; intervals are over targets."""
-    values: dict[str, dict[str, list[float]]] = {"share": {}, "area": {}, "success": {}, "recall": {}}
+    values: dict[str, dict[str, list[float]]] = {"share": {}, "area": {}, "success": {}, "recall": {}, "recall_short": {}}
     for one in found:
         floor, answer = targets[one.target]["floor"], answers.get(one.target)
         whole = max(best[one.target]["activation"] - floor, 1e-9)
@@ -158,7 +163,9 @@ def _metrics(
         if answer and of != "placebos":
             planted = "phrase" in answer
             told["success"] = float(one.activation >= answer["activation"] - (1 - REACHED if planted else SAME) * abs(answer["activation"]))
-            told |= {"recall": float(one.text.split() == answer["phrase"].split())} if planted else {}
+            if planted:
+                told["recall"] = float(one.text.split() == answer["phrase"].split())
+                told |= {"recall_short": told["recall"]} if targets[one.target]["length"] <= SHORT else {}
         for name, value in told.items():
             values[name].setdefault(one.target, []).append(value)
     made: dict[str, Any] = {"targets": len({one.target for one in found}), "seeds": len({one.seed for one in found})}
