@@ -429,9 +429,9 @@ OPEN = (
         scoring.setup,
         scoring.scores,
         metrics(
-            "targets: targets .0f; seeds: seeds .0f; share: share of best known .3f; success: success .1%; recall: exact recall .1%; recall_short: up to 6 words .1%; "
-            "area: area .3f; gain: gain over placebos .2f; spent: f.e. ,.0f; seconds: processor seconds .2f; "
-            "per_forwards: successes per 10,000 f.e. .2f; per_minute: per processor minute .1f"
+            "targets: targets .0f; seeds: seeds .0f; share: share of best known .3f; success: success .1%; recall: exact recall .1%; "
+            "recall_short: up to 6 words .1%; area: area .3f; gain: gain over placebos .2f; spent: f.e. ,.0f; "
+            "seconds: processor seconds .2f; per_forwards: successes per 10,000 f.e. .2f; per_minute: per processor minute .1f"
         ),
         Settings(model="its own", options={"directory": "", "files": ""}),
         rows=("tool",),

@@ -18,12 +18,8 @@ from benchmarks.quality.search import plain
 from optigram.errors import InputError
 from optigram.study.statistics import Interval, grouped
 
-FIRST, REACHED, SAME, SHORT = (
-    10.0,
-    0.9,
-    2e-5,
-    6,
-)  # f.e. where the area begins; of a trigger's activation; of an optimum's, for rounding; words
+FIRST, SHORT = 10.0, 6  # f.e. where the area begins; words of a short phrase
+REACHED, SAME = 0.9, 2e-5  # of a trigger's activation; of an optimum's, for rounding
 MOST_BYTES = 1 << 28
 
 
