@@ -23,7 +23,7 @@ from optigram.methods import Corpus
 from optigram.optimize.search import search
 
 CAPTIONS, TRIGGERS, DRAWN = "captions", "triggers", "drawn"
-TRIPLE, RANDOM, FRESH, BEST, SPARE, NAMED = 3, 512, 100, 4, 2, 20
+TRIPLE, RANDOM, FRESH, BEST, SPARE, KINDS = 3, 512, 100, 4, 2, 10
 LENGTHS, BAND = (5, 12, 20), (2.0, 6.0)
 BLOCK = {"minilm": 3, "smollm2": 9}  # of the larger models, whose neurons and states are read
 SEED = 16
@@ -63,6 +63,7 @@ def make(folder: Path, paths: dict[str, Path | None], sizes: Sizes | None = None
     phrases, told = _networks(making, vocabulary)
     _enumerated(making, vocabulary)
     _planted(making, phrases, vocabulary)
+    _fill(making)
     for name, path in paths.items():
         if path is not None:
             _larger(making, name, path)
@@ -126,7 +127,7 @@ def _enumerated(making: _Making, vocabulary: Sequence[str]) -> None:
         places = {
             0: (units["mlp_act.0"], units["mlp_act.1"]),
             1: (units["logits"], _directions("theme", sizes.optimum)),
-            2: (units["mlp_act.0"], units["mlp_act.1"], _directions("phrase", min(several, sizes.phrases))),
+            2: (units["mlp_act.0"], units["mlp_act.1"]),
             3: (units["mlp_act.0"], units["mlp_act.1"], units["logits"]),
         }[number]
         for kind in places:
@@ -136,12 +137,20 @@ def _enumerated(making: _Making, vocabulary: Sequence[str]) -> None:
             _keep_optima(making, "placebos", [common | place for place in _directions(kind, sizes.placebos)], sizes.placebos)
 
 
+def _fill(making: _Making) -> None:
+    """Directions of phrases, at words that do not have the phrase, for what is missing of the optima: no text need raise them above 0."""
+    missing = KINDS * making.sizes.optimum - sum(target["set"] == "optimum" for target in making.targets)
+    common = {"model": TRIGGERS, "pool": "last", "length": TRIPLE, "words": "list-2"}
+    drawn = [common | place for place in _directions("phrase", min(missing, making.sizes.phrases))]
+    _keep_optima(making, "optimum", drawn, missing, least=-np.inf)
+
+
 def _directions(kind: str, count: int) -> list[dict[str, Any]]:
     return [{"site": READ_AT, "direction": f"{kind}-{number}"} for number in range(count)]
 
 
-def _keep_optima(making: _Making, of: str, drawn: Sequence[Target], count: int) -> None:
-    """Add the first `count` targets that have a positive optimum, and the optimum: of the best texts of a search, the reference's best."""
+def _keep_optima(making: _Making, of: str, drawn: Sequence[Target], count: int, least: float = 0.0) -> None:
+    """Add the first `count` targets with an optimum above `least`, and the optimum: of the best texts of a search, the reference's best."""
     found = [one | {"id": f"drawn/{number}", "set": of} for number, one in enumerate(drawn)]
     trial = _Making(making.folder, making.sizes, making.rng, found, words=making.words, models=making.models)
     directory = trial.write()
@@ -153,7 +162,7 @@ def _keep_optima(making: _Making, of: str, drawn: Sequence[Target], count: int) 
         assert best is not None
         written = [objective.model.vocabulary.decode(row) for row in best.ids.tolist()]
         value, text = max(zip(directory.reference.activations(one, written), written, strict=True))
-        if value > 0 and kept < count:
+        if value > least and kept < count:
             kept += 1
             _add(making, of, one, "optimum", {"activation": value, "text": text})
 
