@@ -25,11 +25,18 @@ from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
 from optigram.targets.target import resolve
+from shape_checks import sampled
 
 torch.set_num_threads(1)
 
 WORDS = tuple("abcdefg")
 LENGTH = 3
+
+
+@pytest.fixture(autouse=True)
+def first_calls_checked():
+    """The first calls of each test are checked, whatever ran before."""
+    sampled.restart()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ SMALL = {
     "genetic": {"population": 8, "block": 32},
     "random": {"texts": 16, "block": 64},
 }
-FEW = 250  # forward-equivalents a target
+FEW = 160  # forward-equivalents a target
 BUDGET = Budget(forwards=FEW)
 METHODS = [
     *(presets.modern(label, FEW) for label in presets.GRADIENT),
@@ -86,22 +86,21 @@ def test_corpus_search_over_every_text_is_the_optimum(objective, corpus, every_t
 
 def test_modern_gumbel_finds_the_optimum_of_the_oracle(objective, corpus):
     """343 texts are few: the strong method finds the best of them for most targets, though its optima are local."""
-    optimum, found = activations(search(objective, corpus)), activations(search(objective, presets.modern("gbl")))
+    optimum, found = activations(search(objective, corpus)), activations(search(objective, presets.modern("gbl", 1000)))
     assert (found >= optimum - 1e-5).mean() >= 0.85
 
 
 def test_a_result_does_not_depend_on_other_targets(objective, tiny, corpus):
     """The same bits, whatever other targets were asked for, in whatever order."""
+    few = objective.subset([0, 1, 2, len(objective.targets) - 1])
     for method in (corpus, *METHODS[::3], *(one for one in METHODS if isinstance(one, Coordinate))):
         budget = None if method is corpus else BUDGET
-        together = search(objective, method, budget, seed=1)
-        for number in (0, len(objective.targets) - 1):
-            target = objective.targets[number]
-            alone = search(Objective(tiny, [target], 3), method, budget, seed=1).found[0]
-            assert torch.equal(alone.ids, together.found[number].ids)
-            assert torch.equal(alone.activation, together.found[number].activation)
-            assert alone.notes == together.found[number].notes
-            assert (alone.forwards, alone.backwards) == (together.found[number].forwards, together.found[number].backwards)
+        together = search(few, method, budget, seed=1)
+        alone, among = search(Objective(tiny, few.targets[-1:], 3), method, budget, seed=1).found[0], together.found[-1]
+        assert torch.equal(alone.ids, among.ids)
+        assert torch.equal(alone.activation, among.activation)
+        assert alone.notes == among.notes
+        assert (alone.forwards, alone.backwards) == (among.forwards, among.backwards)
 
 
 def test_special_tokens_are_proposed_when_asked_for(tiny):

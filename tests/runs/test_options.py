@@ -89,7 +89,7 @@ OPTIONS = ("--without", "a", "--matching", "[b-f]", "--words", "whole", "--must-
 
 def test_find_holds_what_it_is_asked_for(run, folder):
     words = ("find", folder, "visual:dog - 0.5*visual:cat", "-language:a@anywhere", "--by", "gbl", "--budget", 300)
-    code, out, err = run(*words, *OPTIONS, "--template", "{1} g {2}", "--top", 3, "--apart", 1, "--json")
+    code, out, err = run(*words, *OPTIONS, "--template", "{1} g {2}", "--top", 3, "--apart", 1, "--json", "--quiet")
     assert (code, err) == (0, "")
     records = [json.loads(line) for line in out.splitlines()]
     assert len(records) == 6
