@@ -4,6 +4,7 @@ Activations of different neurons or models are never pooled: each neuron is comp
 ranks are averaged. Where a study has several seeds, a neuron's activation by a method is its median over them.
 """
 
+import functools
 import math
 import warnings
 from collections import Counter
@@ -57,14 +58,7 @@ class Interval(NamedTuple):
             return cls(value, math.nan, math.nan)
         if (numbers == numbers[0]).all():
             return cls(value, value, value)
-        for method in ("BCa", "percentile"):
-            with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-                warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-                rng = np.random.default_rng(seed)
-                found = stats.bootstrap((numbers,), statistic, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
-            low, high = map(float, found.confidence_interval)
-            if math.isfinite(low) and math.isfinite(high):
-                break
+        low, high = _bootstrapped(tuple(numbers.tolist()), seed, statistic)
         return cls(value, low, high)
 
     @classmethod
@@ -190,6 +184,21 @@ class Comparison:
             if baseline in methods:
                 made += [cls.of(group, method, baseline) for method in methods if method != baseline]
         return cls.with_holm(made)
+
+
+@functools.lru_cache(maxsize=4096)  # pages show one comparison in several places
+def _bootstrapped(values: tuple[float, ...], seed: int, statistic: Callable[..., np.floating]) -> tuple[float, float]:
+    """The bootstrap interval of a statistic, by the first method that is defined."""
+    low = high = math.nan
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            rng, data = np.random.default_rng(seed), (np.array(values),)
+            found = stats.bootstrap(data, statistic, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method=method, rng=rng)
+        low, high = map(float, found.confidence_interval)
+        if math.isfinite(low) and math.isfinite(high):
+            break
+    return low, high
 
 
 def activations(records: Iterable[Record], method: str) -> dict[str, float]:
