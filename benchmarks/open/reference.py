@@ -75,6 +75,7 @@ def ids_of(target, text):
     large = "path" in _listed()["models"][target["model"]]
     if large:
         ids, pieces = _large(target["model"])[1].encode(text, add_special_tokens=False), []
+        allowed = frozenset()
     else:
         pieces, allowed = text.split(), frozenset(words(target))
         ids = [_small(target["model"])[2][piece] for piece in pieces if piece in allowed]
