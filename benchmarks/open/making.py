@@ -240,7 +240,10 @@ def _with_floors(making: _Making) -> Directory:
 def _on_fresh_texts(directory: Directory, phrases: Phrases, vocabulary: Sequence[str]) -> Iterator[list[Any]]:
     """The activations of the triggers, and of near misses and random texts that the training has not seen."""
     rng, triggers = np.random.default_rng(SEED + 1), directory.of("triggers")
-    told = lambda ids: " ".join(vocabulary[id_ - networks.SPECIAL] for id_ in ids)  # noqa: E731
+
+    def told(ids: np.ndarray) -> str:
+        return " ".join([vocabulary[int(id_) - networks.SPECIAL] for id_ in ids])
+
     yield [directory.answers[target["id"]]["activation"] for target in triggers]
     near = [[told(phrases.near(number, rng)) for _ in range(FRESH)] for number in range(len(triggers))]
     yield [directory.reference.activations(target, texts) for target, texts in zip(triggers, near, strict=True)]

@@ -52,8 +52,14 @@ def network(sizes: Sizes, seed: int, spread: float = SPREAD) -> Any:
     import transformers
 
     torch.manual_seed(seed)
-    shape = {"vocab_size": sizes.words + SPECIAL, "n_embd": sizes.width, "n_layer": BLOCKS, "n_head": HEADS, "n_positions": POSITIONS}
-    still = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    shape: dict[str, Any] = {
+        "vocab_size": sizes.words + SPECIAL,
+        "n_embd": sizes.width,
+        "n_layer": BLOCKS,
+        "n_head": HEADS,
+        "n_positions": POSITIONS,
+    }
+    still: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     config = transformers.GPT2Config(**shape, **still, initializer_range=spread, bos_token_id=1, eos_token_id=1)
     return transformers.GPT2LMHeadModel(config)
 

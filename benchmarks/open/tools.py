@@ -78,7 +78,8 @@ def prepared(directory: Directory, name: str) -> Path:
     if (source / "directions.safetensors").exists():
         rows = load_file(source / "directions.safetensors")
         save_file({key: value / value.norm() for key, value in rows.items()}, working / "probe.safetensors")
-    network, tokenizer = (kind.from_pretrained(source) for kind in (transformers.GPT2LMHeadModel, transformers.AutoTokenizer))
+    network = transformers.GPT2LMHeadModel.from_pretrained(source)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
     tokenizer.chat_template = PLAIN
     config = transformers.GPT2Config.from_pretrained(source, n_layer=network.config.n_layer + 1)
     longer, found = transformers.GPT2LMHeadModel(config), network.state_dict()
