@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks list | run NAME | show NAME`."""
+"""The command line: `python -m benchmarks list | run NAME | show NAME | open make, run or score`."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,13 @@ import typer
 
 from benchmarks import results, show
 from benchmarks.case import Case, run_case
+from benchmarks.open.commands import app as open_benchmark
 from benchmarks.registry import CASES, named
 from benchmarks.setup import Settings
 from optigram.errors import InputError
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(open_benchmark, name="open")
 Results = Annotated[Path, typer.Option(help="The file of results, one JSON object per line.")]
 
 

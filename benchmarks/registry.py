@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from benchmarks.case import Case, metrics
+from benchmarks.open import scoring
 from benchmarks.peers import run as peers
 from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, planted_labels, search, slopes
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
@@ -435,7 +436,22 @@ PEERS = (
         derive=peers.derive,
     ),
 )
-CASES = (*API, *SPEED, *GPU, *QUALITY, *PEERS)
+OPEN = (
+    Case(
+        scoring.NAME,
+        "the open benchmark: the scores of submissions, whose `files` name them; see `python -m benchmarks open --help`",
+        scoring.setup,
+        scoring.scores,
+        metrics(
+            "targets: targets .0f; seeds: seeds .0f; share: share of best known .3f; success: success .1%; recall: exact recall .1%; "
+            "recall_short: up to 6 words .1%; area: area .3f; gain: gain over placebos .2f; spent: f.e. ,.0f; "
+            "seconds: processor seconds .2f; per_forwards: successes per 10,000 f.e. .2f; per_minute: per processor minute .1f"
+        ),
+        Settings(model="its own", options={"directory": "", "files": ""}),
+        rows=("tool",),
+    ),
+)
+CASES = (*API, *SPEED, *GPU, *QUALITY, *PEERS, *OPEN)
 
 
 def named(name: str) -> tuple[Case, ...]:

@@ -67,6 +67,12 @@ def table(case: Case, block: Block, path: Path) -> str:
     return "\n\n".join(_table(shaped, block, group) for group in _groups(shaped, block, path))
 
 
+def table_of(case: Case, rows: Sequence[Row]) -> str:
+    """Rows that are at hand as Markdown, in the case's own shape."""
+    groups = grouped(rows, lambda row: tuple((key, str(value)) for key, value in _further(case, row))).values()
+    return "\n\n".join(_table(case, Block(case.name), group) for group in groups)
+
+
 def _groups(case: Case, block: Block, path: Path) -> Iterator[list[Row]]:
     """The rows that are wanted, grouped by what neither the rows nor the columns of a table tell."""
     rows = case.derive([row for row in results.latest(results.read(path)) if row.case == case.name])

@@ -62,6 +62,7 @@ TINY: dict[str, dict] = {
         "budgets": (20,),
         "options": {"layer": 0, "themes": "dogs", "captions": 2, "words": "a", "read_at": "a"},
     },
+    "open/score": {},
 }
 
 
@@ -98,8 +99,12 @@ def test_names_are_unique_and_all_are_tried():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_case_runs(case, folder, tmp_path):
-    rows = list(run_case(case, settings_of(case, folder), tmp_path / "r.jsonl"))
+def test_a_case_runs(case, folder, tmp_path, request):
+    settings = settings_of(case, folder)
+    if case.name == "open/score":
+        made = request.getfixturevalue("open_directory").folder
+        settings = case.settings(options={"directory": str(made), "files": str(made / "random.jsonl")})
+    rows = list(run_case(case, settings, tmp_path / "r.jsonl"))
     assert rows == results.read(tmp_path / "r.jsonl")
     assert rows
     for row in case.derive(rows):

@@ -136,7 +136,12 @@ def test_fluency_templates_and_survival(name):
     site = "language:w7" if name == "imaginet" else "mlp_act.1:3"
     for more in ({"fluency": 0.3}, {"surprisal": "0-50"}, {"template": "w1 {2} w2 {2}"}, {"must_survive": True}, {"repetition": 0.5}):
         found = og.find(
-            model_on(name, DEVICE), site, by="coordinate,gbl,epo", budget=60 if ALL else 30, **({} if "template" in more else {"length": 4}), **more
+            model_on(name, DEVICE),
+            site,
+            by="coordinate,gbl,epo",
+            budget=60 if ALL else 30,
+            **({} if "template" in more else {"length": 4}),
+            **more,
         )
         check(name, found, [site], template=more.get("template"))
 

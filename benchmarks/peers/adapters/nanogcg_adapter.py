@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from counting import Counter, serve
 from nanogcg.gcg import GCG, GCGConfig
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 NEVER = 100_000  # steps; the budget ends the run
 WIDTHS = {"gcg": {"search_width": 512, "topk": 256}, "gcg/44": {"search_width": 44, "topk": 200}}
@@ -46,8 +46,10 @@ def main() -> None:
 
 def opened(folder: Path) -> tuple[Any, Any]:
     """The model and the tokenizer, from a folder that a newer transformers wrote than nanogcg can be installed with."""
-    config = LlamaConfig.from_pretrained(folder)
-    config.rope_theta = json.loads((folder / "config.json").read_text(encoding="utf-8"))["rope_parameters"]["rope_theta"]
+    told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = (LlamaConfig if "rope_parameters" in told else AutoConfig).from_pretrained(folder)
+    if "rope_parameters" in told:
+        config.rope_theta = told["rope_parameters"]["rope_theta"]
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, torch_dtype=torch.float32).eval()
     template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     return model, PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), chat_template=template)
