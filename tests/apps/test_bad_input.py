@@ -83,6 +83,12 @@ def test_two_runs_do_not_write_into_one_folder(run, folder, tmp_path):
     assert "holds a run" in run(*words)[2]
 
 
+def test_a_search_that_is_refused_leaves_no_folder(run, folder, tmp_path):
+    code, _, err = run("find", folder, "visual:dgo", "--by", "random", "--quiet", "--out", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_claim_ends_with_its_process(tmp_path):
     code = "import os, sys; from pathlib import Path; from optigram.runs.folder import RunFolder"
     code += "; claim = RunFolder.new(Path(sys.argv[1])); claim.__enter__(); os._exit(9)"

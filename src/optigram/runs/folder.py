@@ -49,7 +49,6 @@ class RunFolder:
     def open(cls, folder: Path) -> "RunFolder":
         """Read a run's folder; of a study that has not ended, the cells that are there.
 
-
         Raises InputError if the folder holds no run, or one in the format of another version.
         """
         path = folder / MANIFEST
@@ -69,15 +68,22 @@ class RunFolder:
     def new(path: Path | None) -> Iterator[Path | None]:
         """A folder that can be written to, holds no run, and belongs to this process until the end of the block. Raises InputError.
 
-        The claim is a lock that the system takes back when the process ends, however it ends. None gives None.
+        The claim is a lock that the system takes back when the process ends, however it ends. A folder that was made here and in which
+        nothing was written is removed. None gives None.
         """
         if path is None:
             yield None
             return
-        with _claimed(writable_folder(path)):
-            if (path / MANIFEST).exists():
-                raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
-            yield path
+        made = not path.exists()
+        try:
+            with _claimed(writable_folder(path)):
+                if (path / MANIFEST).exists():
+                    raise InputError(f"expected a new folder, but {path} holds a run; name another folder or remove it")
+                yield path
+        finally:
+            if made:
+                with contextlib.suppress(OSError):  # there is something in it, or it was not made
+                    path.rmdir()
 
     @staticmethod
     def write(folder: Path, records: Iterable[Record], about: Mapping[str, Any]) -> None:
