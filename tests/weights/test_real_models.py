@@ -1,7 +1,5 @@
 """Searches in models with real weights: every text survives, and every score is what transformers alone computes from the text."""
 
-import statistics
-
 import pytest
 import transformers
 from independent import activation
@@ -12,6 +10,7 @@ from optigram.models.validation import checks
 from optigram.objective.objective import Objective
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
+from optigram.study import statistics
 from optigram.targets.target import resolve
 from optigram.text.lexicon import Rules, lexicon
 from optigram.text.sources import open_corpus
