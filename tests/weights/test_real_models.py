@@ -78,5 +78,5 @@ def report(real: RealModel, kind: str, best: dict) -> None:
     wins = sum(gbl[target] > crp[target] for target in gbl)
     print(
         f"\n{real.package} {kind}: gbl ({BUDGET:.0f} f.e.) against crp ({best['crp'][0].forwards:.0f} f.e.): median ratio "
-        f"{statistics.Interval.median(ratios):.2f} of {len(ratios)}, wins {wins} of {len(gbl)}; all texts survive, all scores recomputed"
+        f"{statistics.Interval.median(ratios).show()} of {len(ratios)}, wins {wins} of {len(gbl)}; all texts survive, all scores recomputed"
     )
