@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
+from optigram.methods.reorder import _Reorderings
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -36,7 +37,8 @@ class Coordinate:
     goes on from the best text of its target with `shaken` of its words swapped: with equal probability for those of another
     chain or for any; the next swap is then made in any case. A chain that comes to that best text again first looks further
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
-    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
+    the gradient ranks some hundreds lower. With `reorders` a chain that no swap improves first tries its words in other orders, for
+    one round: two exchanged, or one moved. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
     model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, at a price that is
     adapted until about half of the texts tried are within the bound.
@@ -50,6 +52,7 @@ class Coordinate:
     deepened: int = 2
     sweeps: int | None = None
     relp: bool = True
+    reorders: bool = False
     block: int = field(default=BLOCK, repr=False)
 
     patience = None
@@ -84,17 +87,24 @@ class Coordinate:
         price = torch.full_like(values[:, :1], PRICE, dtype=torch.float32)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        reorderings = _Reorderings(texts) if self.reorders and length > 1 else None
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
             words = self._ranked(objective, texts, place, streams, windows.at, slopes, price)
-            told = yield Proposal(swap_words(texts, place, words).flatten(1, 2))
+            children = swap_words(texts, place, words)
+            if reorderings is not None:
+                children = reorderings.instead(children, texts, streams)
+            told = yield Proposal(children.flatten(1, 2))
             price = _adapted(price, told, objective)
             best, which = told.value.view(words.shape).max(dim=2)
             better = best > values
-            texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
+            chosen = children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0]
+            texts = torch.where(better[..., None], chosen, texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
+            if reorderings is not None:
+                ended &= ~reorderings.postponed(ended & (windows.done == 0))
             before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)

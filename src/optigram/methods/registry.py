@@ -72,7 +72,7 @@ def _papers(name: str, budget: float) -> Ascent:
 
 def _coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget several sweeps over all positions."""
-    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
+    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget), reorders=not attends)
 
 
 def _within(usual: int, budget: float) -> int:

@@ -17,7 +17,7 @@ from optigram.text.sources import Corpus as Texts
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
 MOST, HELD = 16_384, 24  # texts of a block on a GPU; numbers held at once per word and position of a soft text, Adam's among them
-LONG, DRAWS = 9, "mcgcg"  # words from which auto climbs, on a transformer, by swaps at any position instead of one position after the other
+LONG, DRAWS = 9, "mcgcg"  # words from which auto swaps words at any position, in a transformer without shared prefixes
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Plan:
         Raises InputError for what is unknown, or cannot be had of this objective.
         """
         chain = chains.Chain.parse(by, corpus is not None)
-        if by == registry.AUTO and objective.length >= LONG and objective.model.attends:
+        if by == registry.AUTO and objective.length >= LONG and objective.model.attends and not objective.shares_prefixes:
             chain = chain._replace(links=(DRAWS,))
         if cls.shortens(chain, objective):
             chain = chain._replace(links=tuple(SPARSE if link == DENSE else link for link in chain.links))
