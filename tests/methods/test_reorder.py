@@ -69,6 +69,6 @@ def test_only_chains_that_ended_are_reordered_once(tiny):
     assert not reorderings.postponed(ended).any(), "then they end"
 
 
-def test_recurrent_models_are_searched_with_reorderings():
-    assert method_named("coordinate", 1000, attends=False).reorders
-    assert not method_named("coordinate", 1000, attends=True).reorders
+def test_long_searches_of_recurrent_models_reorder():
+    for budget, attends, reorders in ((1000, False, False), (10_000, False, True), (10_000, True, False)):
+        assert method_named("coordinate", budget, attends=attends).reorders == reorders
