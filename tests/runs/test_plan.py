@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from models.tiny_models import network
 from optigram.methods.ascent import Ascent
+from optigram.methods.coordinate import Coordinate
+from optigram.methods.gcg import Gcg
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.runs import plan, run
@@ -60,3 +63,9 @@ def test_batches_fill_the_memory_of_a_gpu(tiny, monkeypatch):
     assert found.method.block == 1 << (fits.bit_length() - 1) > Ascent.block
     Card.total_memory = 1000
     assert Plan.of("gbl", objective, None, 1000).method.block == Ascent.block
+
+
+@pytest.mark.parametrize(("name", "length", "kind"), [("gpt2", 12, Coordinate), ("bert", 12, Gcg), ("bert", 8, Coordinate)])
+def test_auto_takes_gcg_for_long_texts_that_do_not_share_prefixes(name, length, kind):
+    objective = Objective(network(name), ["mlp_act.1:0@max"], length)
+    assert isinstance(Plan.of("auto", objective, None, 1000).method, kind)
