@@ -12,17 +12,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from optigram.methods.fluent_moves import Bound
 from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
-from optigram.objective.scores import Scores, SoftText
+from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
-PRICE, STEP = 3.0, 1.3  # of a nat per token, in deviations of the gradient: at first, and the factor by which it rises or falls
-CHEAPEST, DEAREST = 0.1, 100.0
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
@@ -80,19 +79,21 @@ class Coordinate:
         """The first texts, then the swaps at one position after the other."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
-        values = (yield Proposal(texts)).value
-        price = torch.full_like(values[:, :1], PRICE, dtype=torch.float32)
+        first = yield Proposal(texts)
+        values, bound = first.value, None if objective.most_surprisal is None else Bound(objective, first)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at, slopes, price)
-            told = yield Proposal(swap_words(texts, place, words).flatten(1, 2))
-            price = _adapted(price, told, objective)
-            best, which = told.value.view(words.shape).max(dim=2)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes, bound)
+            children = swap_words(texts, place, words) if bound is None else bound.looked(texts, place, words, values)
+            told = yield Proposal(children.flatten(1, 2))
+            if bound is not None:
+                bound.adapt(told)
+            best, which = told.value.view(children.shape[:3]).max(dim=2)
             better = best > values
-            texts[..., place] = torch.where(better, words.gather(2, which[..., None])[..., 0], texts[..., place])
+            texts = torch.where(better[..., None], children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0], texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
             before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
@@ -110,7 +111,7 @@ class Coordinate:
         streams: Streams,
         window: Int[Tensor, "k c"],
         slopes: "_Slopes",
-        price: Float[Tensor, "k 1"],
+        bound: Bound | None,
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
@@ -120,8 +121,7 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
-        if objective.most_surprisal is not None:
-            slope = standardised(slope) - price[..., None] * objective.word_surprisal(texts, place)
+        slope = slope if bound is None else bound.charged(slope, texts, place)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
@@ -142,14 +142,6 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
-
-
-def _adapted(price: Float[Tensor, "k 1"], tried: Scores, objective: Objective) -> Float[Tensor, "k 1"]:
-    """The price of surprisal of each target: higher where more than half of the texts tried are above the bound, else lower."""
-    if objective.most_surprisal is None or tried.surprisal is None:
-        return price
-    above = (tried.surprisal > objective.most_surprisal).float().mean(1, keepdim=True) > 0.5
-    return torch.where(above, price * STEP, price / STEP).clamp(CHEAPEST, DEAREST)
 
 
 class _Best(NamedTuple):
@@ -221,13 +213,13 @@ class _Slopes:
         """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""
         if not soft:
             return [[] for _ in self.rules]
-        cost, found = self.objective.cost, []
+        cost, found, due = self.objective.cost, [], self.objective.activation_cost * due.double()
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):
                 value = self.objective.relax(SoftText(embeds, None), linearised=linearised).value
                 (slope,) = torch.autograd.grad(value.sum(), embeds)
-            cost.charge(due.double(), 2.0 * due.double())
+            cost.charge(due, 2.0 * due)
             found.append(list(slope.split(soft[0].shape[1], dim=1)))
         return found
 

@@ -20,6 +20,7 @@ from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
 from optigram.objective.functions import Groups, all_groups
+from optigram.objective.prefix_forward import sites_of
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import Whole
@@ -237,7 +238,7 @@ class Objective:
         if owned and len(ids) < len(self.targets):
             ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
-            run = functools.partial(self._exactly, owned=owned)
+            run = functools.partial(self._exactly, owned=owned, joint=self._joint)
             inputs = self._whole(ids)
             values = by_group(inputs, self._groups, run, functools.partial(reads_on, self.model))
             activation = penalised = values[..., 0]
@@ -250,6 +251,22 @@ class Objective:
             if self.has_constraints:
                 penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
             return Scores(activation, surprisal, penalised)
+
+    @property
+    def activation_cost(self) -> float:
+        """What the activation of a text alone costs, in forwards, of the `passes` of its whole score.
+
+        That is 1, but under a bound on the surprisal by the model itself only the share of the blocks up to the targets' sites.
+        """
+        share: Callable[[Iterable[str]], float] | None = getattr(self.model.sites, "share_of_blocks", None)
+        return 1.0 if share is None or self._joint is None or self.most_surprisal is None else share(sites_of(self._groups, None))
+
+    def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
+        """Exact activations without the surprisal, at the `activation_cost`; -inf for texts that are ruled out by their words."""
+        with torch.no_grad():
+            run = functools.partial(self._exactly, owned=True, joint=None, share=self.activation_cost)
+            values = by_group(self._whole(ids), self._groups, run, functools.partial(reads_on, self.model))[..., 0]
+            return values.masked_fill(~self.is_allowed(ids), -torch.inf) if self.has_constraints else values
 
     @property
     def has_constraints(self) -> bool:
@@ -335,7 +352,7 @@ class Objective:
             return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint, linearised)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
-        activation, passes = values[..., 0], 1
+        activation, passes = values[..., 0], self.activation_cost
         scores = Scores(activation)
         if told is not None and weights is not None:
             passes = self.passes
@@ -410,21 +427,23 @@ class Objective:
                 parts.append(of(piece).expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c o"]:
-        """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
+    def _exactly(
+        self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool, joint: Surprisal | None, share: float = 1.0
+    ) -> Float[Tensor, "m c o"]:
+        """Activations of the members of `parts`, which are charged a `share` for it, and the surprisal that the same forward gives."""
         own, others, see = members_of(parts), (), None
         if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
-        together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
+        together = reads_on(self.model, others, joint) == reads_on(self.model, parts, joint)
         if self._answer is None:
             asked = [*parts, *others] if together else parts
-            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, self._joint)
+            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, joint)
         else:
             values, cost = self._answer(inputs, parts)
-            nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
+            nats = () if joint is None else (joint.hard(inputs).expand_as(values),)
             values = torch.stack([values, *nats], dim=-1)
         costs = torch.zeros(len(self.targets))
-        costs[own] = cost
+        costs[own] = cost * share
         self.cost.charge(forwards=costs)
         if see is not None:
             seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._blocks, self._deterministic)[0]
