@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.methods.fluent_moves import Bound
+from optigram.methods.fluent_moves import Within
 from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
@@ -37,8 +37,8 @@ class Coordinate:
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
     the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
-    model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, at a price that is
-    adapted until about half of the texts tried are within the bound.
+    model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, activations are
+    looked at before whole scores where they cost less, and chains may pass through texts above the bound, at a price (`fluent_moves`).
     """
 
     chains: int = 4
@@ -80,23 +80,25 @@ class Coordinate:
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         first = yield Proposal(texts)
-        values, bound = first.value, None if objective.most_surprisal is None else Bound(objective, first)
+        values, within = first.value, None if objective.most_surprisal is None else Within(objective, first)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at, slopes, bound)
-            children = swap_words(texts, place, words) if bound is None else bound.looked(texts, place, words, values)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes, within)
+            children = swap_words(texts, place, words) if within is None else within.children(texts, place, words, values)
             told = yield Proposal(children.flatten(1, 2))
-            if bound is not None:
-                bound.adapt(told)
-            best, which = told.value.view(children.shape[:3]).max(dim=2)
+            worth, values = (told.value, values) if within is None else within.worths(told, children, values)
+            best, which = worth.view(children.shape[:3]).max(dim=2)
             better = best > values
+            if within is not None:
+                within.update(told, better, which)
             texts = torch.where(better[..., None], children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0], texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
+            allowed = values if within is None else within.kept(values)
+            before, best_end = best_end, best_end.or_one_of(texts, allowed.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
@@ -111,7 +113,7 @@ class Coordinate:
         streams: Streams,
         window: Int[Tensor, "k c"],
         slopes: "_Slopes",
-        bound: Bound | None,
+        within: Within | None,
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
@@ -121,7 +123,7 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
-        slope = slope if bound is None else bound.charged(slope, texts, place)
+        slope = slope if within is None else within.ranked(slope, texts, place)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 

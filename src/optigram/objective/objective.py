@@ -261,6 +261,11 @@ class Objective:
         share: Callable[[Iterable[str]], float] | None = getattr(self.model.sites, "share_of_blocks", None)
         return 1.0 if share is None or self._joint is None or self.most_surprisal is None else share(sites_of(self._groups, None))
 
+    @property
+    def activation_first(self) -> bool:
+        """Whether it pays to look at activations before whole scores: under a bound on the surprisal, if they cost at most half as much."""
+        return self.most_surprisal is not None and self.activation_cost <= self.passes / 2
+
     def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
         """Exact activations without the surprisal, at the `activation_cost`; -inf for texts that are ruled out by their words."""
         with torch.no_grad():
