@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from optigram.errors import InputError
+from optigram.models.base import Model
 from optigram.models.network import Network
 
 
@@ -21,8 +23,13 @@ class _Product(nn.Module):
         return (product * scale * self.scale).view(*x.shape[:-1], -1)
 
 
-def in_int8(model: Network, after: int) -> Network:
-    """The model, whose products without a bias run in 8-bit integers in the blocks after some number of them; the others stay exact."""
+def in_int8(model: Model, after: int) -> Model:
+    """The model, whose products without a bias run in 8-bit integers in the blocks after some number of them; the others stay exact.
+
+    Raises InputError for a model that is no network of modules.
+    """
+    if not isinstance(model, Network):
+        raise InputError(f"expected a network for int8, got {model.name}; use --option dtype=bfloat16")
     lists = (module for module in model.module.modules() if isinstance(module, nn.ModuleList))
     for block in list(max(lists, key=len))[after:]:
         for path, product in list(block.named_modules()):

@@ -23,7 +23,7 @@ def texts_of(objective, count=6):
     return objective.lexicon[torch.randint(len(objective.lexicon), (1, count, 4), generator=torch.Generator().manual_seed(0))]
 
 
-@pytest.mark.parametrize(("site", "share"), [("mlp_act.0", 0.5), ("mlp_act.1", 1.0), ("resid_pre.1", 1.0)])
+@pytest.mark.parametrize(("site", "share"), [("mlp_act.0", 1 / 3), ("mlp_act.2", 1.0), ("resid_pre.1", 2 / 3)])
 def test_an_activation_costs_the_share_of_the_blocks_that_run(site, share):
     objective = bounded(network("llama"), f"{site}:3@max")
     texts = texts_of(objective)
