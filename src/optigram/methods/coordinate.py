@@ -215,7 +215,8 @@ class _Slopes:
         """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""
         if not soft:
             return [[] for _ in self.rules]
-        cost, found, due = self.objective.cost, [], self.objective.activation_cost * due.double()
+        cost, found = self.objective.cost, []
+        due = due.double() * self.objective.activation_cost / self.objective.contexts
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):

@@ -20,8 +20,8 @@ SHIFTED = 4  # one in so many of the words of a round is inserted too, once in p
 class Within:
     """Prices of k targets [k 1] and the texts of their c chains [k c], as the search within a bound goes on.
 
-    `word` is the price of a word's own surprisal in the ranking: it is adapted until half of the texts that are scored are within the bound.
-    `text` is the price of what a text has above the bound: it is adapted until half of the chains are within it. What is kept is always within.
+    `word` is the price of a word's own surprisal in the ranking; it is adapted until half of the texts scored are within the bound.
+    `text` is that of what a text has above the bound; it is adapted until half of the chains are within it. What is kept always is.
     """
 
     def __init__(self, objective: Objective, first: Scores) -> None:
