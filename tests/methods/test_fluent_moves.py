@@ -46,19 +46,19 @@ def test_without_a_bound_an_activation_costs_a_forward():
 def test_few_texts_of_a_round_are_scored_whole(language):
     other = None if language is None else network(language)
     objective, tried = bounded(network("llama"), "mlp_act.0:3@max", language=other), []
-    method = Watched(Coordinate(CHAINS, 16), lambda number, proposal, scores: tried.append((proposal.ids, scores)))
+    method = Watched(Coordinate(CHAINS, 4), lambda number, proposal, scores: tried.append((proposal.ids, scores)))
     (found,) = search(objective, method, Budget(forwards=400), n=3).found
     assert all(ids.shape[1] == CHAINS * JUDGED for ids, _ in tried[1:])
     assert bool((found.surprisal <= MOST).all())
     assert found.forwards + found.backwards <= 400
-    assert len(tried) > 5
+    assert len(tried) > 4
 
 
 def test_what_is_found_does_not_depend_on_other_targets():
-    model, targets = network("llama"), ["mlp_act.0:3@max", "mlp_act.0:5@max"]
-    together = search(bounded(model, *targets), Coordinate(CHAINS, 8), Budget(forwards=300)).found
+    model, targets, method, budget = network("llama"), ["mlp_act.0:3@max", "mlp_act.0:5@max"], Coordinate(CHAINS, 4), Budget(forwards=200)
+    together = search(bounded(model, *targets), method, budget).found
     for target, found in zip(targets, together, strict=True):
-        (alone,) = search(bounded(model, target), Coordinate(CHAINS, 8), Budget(forwards=300)).found
+        (alone,) = search(bounded(model, target), method, budget).found
         assert torch.equal(found.ids, alone.ids)
         assert torch.equal(found.activation, alone.activation)
         assert found.trace == alone.trace
