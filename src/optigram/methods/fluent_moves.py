@@ -21,7 +21,7 @@ class Within:
     """Prices of k targets [k 1] and the texts of their c chains [k c], as the search within a bound goes on.
 
     `word` is the price of a word's own surprisal in the ranking; it is adapted until half of the texts scored are within the bound.
-    `text` is that of what a text has above the bound; it is adapted until half of the chains are within it. What is kept always is.
+    `text` is the price of surprisal above the bound; it is adapted until half of the chains are within. Nothing above the bound is kept.
     """
 
     def __init__(self, objective: Objective, first: Scores) -> None:
