@@ -19,7 +19,7 @@ class _Product(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
-        product = torch._int_mm((rows / scale).round().to(torch.int8), self.whole)
+        product = torch.ops.aten._int_mm((rows / scale).round().to(torch.int8), self.whole)
         return (product * scale * self.scale).view(*x.shape[:-1], -1)
 
 
