@@ -51,10 +51,10 @@ def _step(inputs: Tensor, turned: Tensor, bias: Tensor, state: Tensor, first: bo
     """The next state, and what its gradient needs: reset and update gates, the candidate, the state's part of it."""
     h = turned.shape[0]
     gates = bias.expand_as(inputs) if first else rows_times(state, turned).add_(bias)
-    of_mixed, own = inputs.split((2 * h, h), 1)
-    also_mixed, part = gates.split((2 * h, h), 1)
+    of_mixed, own = inputs.split_with_sizes([2 * h, h], 1)  # `split` is Python, and takes three times as long
+    also_mixed, part = gates.split_with_sizes([2 * h, h], 1)
     mixed = (of_mixed + also_mixed).sigmoid_()
-    reset, update = mixed.split(h, 1)
+    reset, update = mixed.split_with_sizes([h, h], 1)
     candidate = (reset * part).add_(own).tanh_()  # `addcmul` rounds the last few numbers otherwise
     return (state - candidate).mul_(update).add_(candidate), mixed, candidate, part
 
@@ -80,7 +80,7 @@ class _States(torch.autograd.Function):
         for place, slope in reversed(list(enumerate(slopes[0]))):
             state, mixed, candidate, part = kept[4 * place : 4 * place + 4]
             slope = slope if back is None else slope + back
-            reset, update = mixed.split(h, 1)
+            reset, update = mixed.split_with_sizes([h, h], 1)
             of_candidate = torch.ops.aten.tanh_backward(slope - slope * update, candidate)
             of_mixed = torch.cat([of_candidate * part, slope * (state - candidate)], dim=1)
             of_mixed = torch.ops.aten.sigmoid_backward(of_mixed, mixed)

@@ -40,9 +40,11 @@ class Blocks:
         soft = torch.is_grad_enabled() and any(part.requires_grad for part in rows)
         there = rows[0].device.type != "cpu"
         most, plain = ELSEWHERE if there else SOFT if soft else HARD, there or not self._tried
+        if len(rows[0]) <= most:
+            return run(*rows) if plain else self._one((key, soft), run, rows, most)
         parts = zip(*(part.split(most) for part in rows), strict=True)
         found = [run(*part) if plain else self._one((key, soft), run, part, most) for part in parts]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return torch.cat(found)
 
     def _one(self, key: Hashable, run: Run, rows: tuple[Tensor, ...], most: int) -> Tensor:
         count = len(rows[0])
