@@ -5,7 +5,7 @@ from dataclasses import replace
 from benchmarks.case import Case, metrics
 from benchmarks.open import scoring
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, planted_labels, search, slopes
+from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, planted_labels, search, slopes, woken
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -384,6 +384,20 @@ QUALITY = (
         by_budget,
         rows=("length", "budget", "method"),
         columns=("site",),
+    ),
+    Case(
+        "quality/woken",
+        "latents of a sparse autoencoder that are silent on a corpus, woken by a search, beside matched random directions",
+        woken.setup,
+        woken.woken,
+        metrics(
+            "woken: woken .0%; height: activation, median .2f; texts*: texts of the corpus ,.0f; silent*: silent latents, of all .0%; "
+            "unexplained*: variance left unexplained .3f; gap*: below the edge in the corpus, median .2f",
+            COST,
+        ),
+        Settings(model="minilm", sites=("resid_post.3",), targets=40, by=("coordinate",), budgets=(1000, 3000), seeds=3),
+        by_method,
+        rows=("what", "method", "budget"),
     ),
     Case(
         "quality/planted",
