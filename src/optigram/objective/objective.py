@@ -109,6 +109,7 @@ class Objective:
         self._blocks = Blocks() if any(target.custom for target in self.targets) else Blocks.of(model)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
+        self._hearing = self._blocks if self._surprisal is None else Blocks.of(self._surprisal.language.model)
 
     def viewed(self, view: View, model: Model | None = None) -> "Objective":
         """The same objective with another view of latents that are off (`TargetGroup`), and perhaps another model with the same sites."""
@@ -122,7 +123,7 @@ class Objective:
         It is quicker for few texts of each length. The last bits of an activation may differ with the texts that are scored with it.
         """
         other = copy.copy(self)
-        other._blocks = Blocks(tried=False)
+        other._blocks = other._hearing = Blocks(tried=False)
         return other
 
     @property
@@ -372,7 +373,8 @@ class Objective:
 
     def _soft_surprisal(self, surprisal: Surprisal, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
         """The surprisal of soft texts to another model, in blocks."""
-        found = self._blocks.run("surprisal", lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
+        key = "surprisal", self._positions
+        found = self._hearing.run(key, lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
         return found.view(weights.shape[:2])
 
     def gradient(
