@@ -19,7 +19,7 @@ SMALL_SCAN = Settings(model="small-gpt2", sites=("mlp_act.1", "mlp_act.3", "mlp_
 API = (
     Case(
         "api/time_to_first",
-        "seconds until `find` returns its first text: as a command, and by the first and second call in one process",
+        "seconds until `find` returns its first text: by two calls in a process, in another with what the first one kept, and as a command",
         lambda settings: settings,
         steps.time_to_first,
         metrics("wall: wall seconds .2f; processor: processor seconds .2f"),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from benchmarks.parts import OPTION as PARTS
 from optigram.errors import InputError
 from optigram.methods.combinators import HANDOVER
 from optigram.models.base import Model
@@ -62,7 +63,9 @@ class Settings:
         corpus = " + ".join(Path(file).name for file in self.corpus) or "default"
         shared = {"model": Path(self.model).name, "corpus": corpus, "targets": self.targets, "length": self.length}
         bound = {} if self.sentences is None else {"sentences": self.sentences}
-        return shared | bound | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items()}
+        return (
+            shared | bound | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items() if name != PARTS}
+        )
 
     def option(self, name: str, default: Any) -> Any:
         """A case's own option, as the type of its default."""

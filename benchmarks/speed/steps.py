@@ -2,17 +2,21 @@
 
 import dataclasses
 import functools
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from unittest import mock
 
 import torch
 from benchmarks.quality.ablations import DENSE, shortlist_setup, shortlists
 from benchmarks.results import ROOT
-from benchmarks.setup import Result, Settings, Unit, drawn_units, least, objective_of, open_corpus, open_model, targets_at
+from benchmarks.setup import Result, Settings, Unit, drawn_units, least, model_source, objective_of, open_model, targets_at
 
+import optigram
 from optigram.methods import paper as presets
 from optigram.methods.ascent import BLOCK, Ascent, Shortlist
 from optigram.methods.relaxations import Gumbel
@@ -22,8 +26,6 @@ from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
 from optigram.optimize.search import Budget, search
-from optigram.runs.find import run_methods
-from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan
 
 MANY = 9  # steps of the longer of two runs, whose difference is what steps cost
@@ -138,32 +140,39 @@ def single_neuron(context: tuple[Model, Settings], unit: Unit, seed: int) -> lis
 
 
 def time_to_first(settings: Settings, unit: Unit, seed: int) -> list[Result]:
-    """Wall and processor seconds until a neuron's best text is there: as a command, and by two calls in one process."""
-    command = [sys.executable, "-m", "optigram", "find", settings.model, unit["site"], "--by", unit["method"]]
-    command += ["--budget", f"{unit['budget']:.0f}", "--length", str(settings.length)]
-    command += ["--corpus", settings.corpus[0]] if settings.corpus else []
-    code = f"from benchmarks.speed.steps import Settings, timed_calls; timed_calls({settings!r}, {unit!r})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT.parent)
-    first, second = ([float(part) for part in line.split()] for line in done.stdout.splitlines()[-2:])
-    times = {"command": _command(command), "first call": first, "second call": second}
+    """Wall and processor seconds until a neuron's best text is there: by two calls of `find` in each of `processes`, and as a command.
+
+    The first process begins with an empty cache, which holds a GGUF file converted and nothing else.
+    """
+    source, times = str(model_source(settings.model)), {}
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, OPTIGRAM_CACHE=folder):
+        if source.endswith(".gguf"):
+            open_model(source)
+        calls = f"from benchmarks.speed.steps import Settings, timed_calls; timed_calls({settings!r}, {unit!r})"
+        for number in range(settings.option("processes", 2)):
+            lines = _timed(["-c", calls])[0].splitlines()[-2:]
+            for call, line in zip(("first call", "second call"), lines, strict=True):
+                times[call if number == 0 else f"{call}, another process"] = [float(part) for part in line.split()]
+        command = ["-m", "optigram", "find", source, unit["site"], "--by", unit["method"]]
+        command += ["--budget", f"{unit['budget']:.0f}", "--length", str(settings.length)]
+        times["command"] = _timed([*command, "--corpus", settings.corpus[0]] if settings.corpus else command)[1:]
     return [Result({"wall": wall, "processor": processor}, settings={"what": name}) for name, (wall, processor) in times.items()]
 
 
-def _command(words: list[str]) -> tuple[float, float]:
-    """Wall and processor seconds of a command and its children."""
+def _timed(words: list[str]) -> tuple[str, float, float]:
+    """What Python prints for such arguments, and the wall and processor seconds of the process and its children."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, *words], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT.parent)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - begun
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout, wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def timed_calls(settings: Settings, unit: Unit) -> None:
-    """Find the best text of a target twice, and print the wall and processor seconds of each time, imports not counted."""
+    """Find the best text of a target twice, and print the wall and processor seconds of each time; the import of torch is not counted."""
+    source, asked = str(model_source(settings.model)), {"by": unit["method"], "budget": unit["budget"], "length": settings.length}
     for _ in range(2):
         wall, processor = time.perf_counter(), time.process_time()
-        model = open_model(settings.model)
-        objective = Objective(model, targets_at(model, [unit["site"]]), settings.length)
-        list(run_methods(objective, FindOptions(by=(unit["method"],), budget=unit["budget"]), open_corpus(model, settings)))
+        optigram.find(source, unit["site"], corpus=settings.corpus[0] if settings.corpus else None, quiet=True, **asked)
         print(time.perf_counter() - wall, time.process_time() - processor)
 
 

@@ -23,7 +23,7 @@ SENTENCES = ["a b c d e f g", "g f e d c b a", "a c e g b d f", "b b a a d d c c
 SMALL = {"model": "small-gpt2", "sentences": 6, "targets": 1, "length": 3}
 ON_CPU = {"device": "cpu", "size": "tiny", "tried": 1, "words": 100}
 TINY: dict[str, dict] = {
-    "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,)},
+    "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,), "options": {"processes": 1}},
     "speed/gumbel_step": {"budgets": (60,), "options": {"restarts": 1}},
     "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
     "speed/bare_mix": {"by": ("coordinate",), "sites": ("visual",), "budgets": (20,)},

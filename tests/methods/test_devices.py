@@ -181,6 +181,18 @@ def test_nor_does_a_search_for_fluent_diverse_texts_or_a_front(device, method):
     search_diverse(judge, method, Budget(rounds=3), seed=0, n=2, most=0.5)
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["own", "other"])
+def test_nor_does_one_within_a_bound_and_the_host_waits_no_oftener(device, own):
+    judge = objective(fluency=Fluency(band=(0, 9.0), model=None if own else Small())).subset([0])
+    assert judge.activation_first is not own
+    waits = []
+    for rounds in (3, 4):
+        READ.clear()
+        assert search(judge, Coordinate(2, 3), Budget(rounds=rounds)).found[0].surprisal is not None
+        waits.append(len(READ))
+    assert waits[1] - waits[0] <= 2
+
+
 @pytest.mark.parametrize("method", [ascent(Gumbel()), Coordinate(2, 3), Genetic(8)], ids=repr)
 def test_the_results_are_those_of_the_cpu(device, method):
     method = method.with_block(12)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from optigram.models.products import product, rows_times, transposed
+from optigram.models.trials import Trials
 from optigram.objective.blocks import HARD, SIZES, SOFT, Blocks
 
 MATRIX = torch.randn(300, 40, generator=torch.Generator().manual_seed(1))
@@ -55,6 +56,31 @@ def test_few_rows_are_filled_up_no_further_than_they_must(fewest, size):
     assert torch.equal(blocks.run("other", run, rows(3)), expected)  # tried once
     assert run.given == [size]
     assert size in (3, HARD, *SIZES)
+
+
+def test_further_numbers_of_rows_are_compared_to_the_same_full_block():
+    blocks, run = Blocks(), Counted(4)
+    whole = run(rows(SOFT))
+    run.given.clear()
+    for count in (3, 2, 5, 3):
+        assert torch.equal(blocks.run("sum", run, rows(count)), whole[:count])
+    assert run.given.count(HARD) == 1
+    assert run.given[-1] == 4
+
+
+def test_another_process_need_not_try_again(tmp_path):
+    told, run = tmp_path / "told", Counted(9)
+    for _ in range(2):
+        trials = Trials()
+        trials.keep_in(told)
+        run.given.clear()
+        found = Blocks(trials=trials).run("sum", run, rows(3))
+    assert run.given == [3, 12]
+    assert torch.equal(found, Counted(0)(rows(3)))
+    told.write_text(told.read_text().replace(": 12}", ": 7}"))
+    trials = Trials()
+    trials.keep_in(told)
+    assert torch.equal(Blocks(trials=trials).run("sum", run, rows(3)), found), "what cannot be right is tried again"
 
 
 def test_many_rows_run_in_full_blocks_and_a_rest():

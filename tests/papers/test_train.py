@@ -17,7 +17,7 @@ from optigram.apps import cli
 from optigram.errors import InputError
 from optigram.models.loading import load
 from optigram.papers.poerner2018 import train as training
-from optigram.papers.poerner2018.cost import operations_per_epoch
+from optigram.papers.poerner2018.cost import _operations_per_epoch
 from optigram.papers.poerner2018.data import SHARES, Batch, Captions, Dataset
 from optigram.papers.poerner2018.features import Images
 from optigram.papers.poerner2018.layouts import read_folder
@@ -229,7 +229,7 @@ def test_the_operations_of_ten_real_steps_are_those_of_the_plan(tmp_path, settin
     assert trainer.steps == 10
     with FlopCounterMode(display=False) as counter:
         trainer.train_epoch()
-    assert operations_per_epoch(trainer) == pytest.approx(counter.get_total_flops(), rel=0.03)
+    assert _operations_per_epoch(trainer) == pytest.approx(counter.get_total_flops(), rel=0.03)
 
 
 def test_an_imaginet_of_the_papers_size_trains_and_goes_on(tmp_path):

@@ -1,5 +1,6 @@
 """A corpus search that is answered from the cache gives what the search gives, to the last bit, and runs nothing for it."""
 
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -12,7 +13,8 @@ from tiny_models import network
 
 from optigram.files import FolderCache
 from optigram.methods import Corpus
-from optigram.objective import whole_site
+from optigram.models.kv_cache import CachedReader
+from optigram.objective import blocks, whole_site
 from optigram.objective.objective import Objective
 from optigram.optimize.search import search
 from optigram.runs import corpus_best, site_lists, site_states
@@ -20,6 +22,7 @@ from optigram.runs.cache import Cache
 from optigram.runs.corpus import corpus_for
 from optigram.runs.corpus_best import best_of_corpus, diverse_of_corpus
 from optigram.runs.find import run_methods
+from optigram.runs.objective import make_objective
 from optigram.runs.options import FindOptions
 from optigram.runs.site_lists import KIND
 from optigram.text.sources import open_corpus
@@ -266,3 +269,23 @@ def test_two_processes_share_a_folder(tmp_path):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert sum(path.stat().st_size for path in tmp_path.glob("ngrams/*")) <= 4000
+
+
+def test_trials_are_kept_for_the_next_process_unless_there_is_to_be_no_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPTIGRAM_CACHE", str(tmp_path))
+    found = []
+    for no_cache in (True, False, False):
+        model = network.__wrapped__("gpt2")  # as a new process has it: nothing is known of it
+        options = FindOptions(by=("coordinate",), budget=60, length=3, fluency=0.1, no_cache=no_cache)
+        objective = make_objective(model, "mlp_act.1:4", options)
+        with monkeypatch.context() as patched:
+            if found[1:]:
+                patched.setattr(blocks, "_Full", None)
+                patched.setattr(CachedReader, "same", None)
+            found.append([record.activation for one in run_methods(objective, options) for record in one.records])
+        assert len(list(tmp_path.glob("trials/*"))) == (not no_cache)
+    assert found[0] == found[1] == found[2]
+    (file,) = tmp_path.glob("trials/*")
+    assert len(json.loads(file.read_text())) > 1
+    assert Cache(tmp_path).clear() > 0
+    assert not file.exists()

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from optigram.explaining.exact import Exact, Ids
@@ -131,6 +129,9 @@ def clustered(like: Float[np.ndarray, "n n"], seed: int) -> tuple[Int[np.ndarray
 
 
 def _tree(like: np.ndarray) -> np.ndarray:
+    from scipy.cluster.hierarchy import linkage  # scipy's clustering takes a second to import, for which no search should wait
+    from scipy.spatial.distance import squareform
+
     distance = np.maximum(LARGEST - like, 0)
     np.fill_diagonal(distance, 0)
     return linkage(squareform(distance, checks=False), "average")
@@ -140,6 +141,8 @@ def _cut(tree: np.ndarray, like: np.ndarray, count: int) -> Int[np.ndarray, " n"
     """`count` clusters of some texts each, or fewer: what is more unlike than they are to each other, but too little for a cluster of its
     own, joins the cluster that it is most like.
     """
+    from scipy.cluster.hierarchy import fcluster
+
     least, kept = max(2, SMALLEST * len(like)), np.zeros(len(like), np.int64)
     for parts in range(count, min(count + STRAYS, len(like)) + 1):
         cluster = fcluster(tree, parts, "maxclust").astype(np.int64) - 1

@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from scipy import stats
 
 from optigram.errors import InputError, one_line
 from optigram.explaining.evidence import Example
@@ -41,6 +40,8 @@ class Auc(NamedTuple):
         value = cls.area(positive, negative)
         if math.isnan(value) or np.ptp(np.concatenate([positive, negative])) == 0:
             return cls(value, value, value)
+        from scipy import stats  # it takes a second to import, for which no search should wait
+
         rng, both = np.random.default_rng(seed), (positive, negative)
         found = stats.bootstrap(both, _area, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=rng)
         return cls(value, float(found.confidence_interval.low), float(found.confidence_interval.high))

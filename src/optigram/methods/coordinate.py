@@ -12,18 +12,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from optigram.methods.fluent_moves import Within
 from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
 from optigram.methods.reorder import _Reorderings
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
-from optigram.objective.scores import Scores, SoftText
+from optigram.objective.scores import SoftText
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Bool, Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
-PRICE, STEP = 3.0, 1.3  # of a nat per token, in deviations of the gradient: at first, and the factor by which it rises or falls
-CHEAPEST, DEAREST = 0.1, 100.0
 TRIES = 4  # perturbations of a text to choose from, if not every text is allowed
 
 
@@ -40,8 +39,8 @@ class Coordinate:
     the gradient ranks some hundreds lower. With `reorders` a chain that no swap improves first tries its words in other orders, for
     one round: two exchanged, or one moved. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
-    model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, at a price that is
-    adapted until about half of the texts tried are within the bound.
+    model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, activations are
+    looked at before whole scores where they cost less, and chains may pass through texts above the bound, at a price (`fluent_moves`).
     """
 
     chains: int = 4
@@ -83,29 +82,31 @@ class Coordinate:
         """The first texts, then the swaps at one position after the other."""
         streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
-        values = (yield Proposal(texts)).value
-        price = torch.full_like(values[:, :1], PRICE, dtype=torch.float32)
+        first = yield Proposal(texts)
+        values, within = first.value, None if objective.most_surprisal is None else Within(objective, first)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         reorderings = _Reorderings(texts) if self.reorders and length > 1 else None
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
-            words = self._ranked(objective, texts, place, streams, windows.at, slopes, price)
-            children = swap_words(texts, place, words)
+            words = self._ranked(objective, texts, place, streams, windows.at, slopes, within)
+            children = swap_words(texts, place, words) if within is None else within.children(texts, place, words, values)
             if reorderings is not None:
                 children = reorderings.instead(children, texts, streams)
             told = yield Proposal(children.flatten(1, 2))
-            price = _adapted(price, told, objective)
-            best, which = told.value.view(words.shape).max(dim=2)
+            worth, values = (told.value, values) if within is None else within.worths(told, children, values)
+            best, which = worth.view(children.shape[:3]).max(dim=2)
             better = best > values
-            chosen = children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0]
-            texts = torch.where(better[..., None], chosen, texts)
+            if within is not None:
+                within.update(told, better, which)
+            texts = torch.where(better[..., None], children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0], texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
             if reorderings is not None:
                 ended &= ~reorderings.postponed(ended & (windows.done == 0))
-            before, best_end = best_end, best_end.or_one_of(texts, values.masked_fill(~ended, -torch.inf))
+            allowed = values if within is None else within.kept(values)
+            before, best_end = best_end, best_end.or_one_of(texts, allowed.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)
             ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
@@ -120,7 +121,7 @@ class Coordinate:
         streams: Streams,
         window: Int[Tensor, "k c"],
         slopes: "_Slopes",
-        price: Float[Tensor, "k 1"],
+        within: Within | None,
     ) -> Int[Tensor, "k c m"]:
         """The words that the gradient ranks highest at a position, without the current one; a `window` w skips w times as many."""
         blend = objective.lexicon[streams.integers(len(objective.lexicon), self.blend)] if self.blend else None
@@ -130,8 +131,7 @@ class Coordinate:
             near = texts.clone()
             near[..., place] = objective.lexicon[streams.integers(len(objective.lexicon))]
             slope = slope + objective.gradient(near, [place])[:, :, 0]
-        if objective.most_surprisal is not None:
-            slope = standardised(slope) - price[..., None] * objective.word_surprisal(texts, place)
+        slope = slope if within is None else within.ranked(slope, texts, place)
         share = (objective.length + 1) / 2 / (objective.length - place) if objective.shares_prefixes else 1
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
@@ -152,14 +152,6 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
-
-
-def _adapted(price: Float[Tensor, "k 1"], tried: Scores, objective: Objective) -> Float[Tensor, "k 1"]:
-    """The price of surprisal of each target: higher where more than half of the texts tried are above the bound, else lower."""
-    if objective.most_surprisal is None or tried.surprisal is None:
-        return price
-    above = (tried.surprisal > objective.most_surprisal).float().mean(1, keepdim=True) > 0.5
-    return torch.where(above, price * STEP, price / STEP).clamp(CHEAPEST, DEAREST)
 
 
 class _Best(NamedTuple):
@@ -232,12 +224,13 @@ class _Slopes:
         if not soft:
             return [[] for _ in self.rules]
         cost, found = self.objective.cost, []
+        due = due.double() * self.objective.activation_cost / self.objective.contexts
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):
                 value = self.objective.relax(SoftText(embeds, None), linearised=linearised).value
                 (slope,) = torch.autograd.grad(value.sum(), embeds)
-            cost.charge(due.double(), 2.0 * due.double())
+            cost.charge(due, 2.0 * due)
             found.append(list(slope.split(soft[0].shape[1], dim=1)))
         return found
 

@@ -16,6 +16,7 @@ from optigram.errors import InputError
 from optigram.models.base import Linear, Model, Site, States, Step, pack_left
 from optigram.models.gru import gru_states, gru_step
 from optigram.models.module_state import Frozen
+from optigram.models.products import transposed
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import END, PAD, UNKNOWN, Vocabulary
 
@@ -69,9 +70,13 @@ class Imaginet(nn.Module):
     def _fingerprint(self) -> str:
         return Frozen.weights_fingerprint(self)
 
+    @functools.cached_property
+    def _frozen(self) -> Frozen:
+        return Frozen(self)
+
     def __getstate__(self) -> dict:
         """A copy computes afresh what depends on the weights, for its own may be changed."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_fingerprint", "_inputs")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_fingerprint", "_inputs", "_frozen")}
 
     @property
     def sites(self) -> dict[str, Site]:
@@ -86,7 +91,7 @@ class Imaginet(nn.Module):
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States of the hidden sites for texts [b s d]: {site: [b s h]}, from a zero start state (paper, section 3)."""
-        with Frozen(self):
+        with self._frozen:
             if keep is None:
                 return {site: self._states(site, embeds) for site in sites}
             order, back = pack_left(keep)  # a unidirectional GRU does not see what follows
@@ -103,9 +108,10 @@ class Imaginet(nn.Module):
         """Ids [n r] and the states before them {site: [n h]} (None: zero) to their states {site: [n r h]}, and the last of them."""
         found: dict[str, list[Tensor]] = {site: [] for site in sites}
         for site, after in found.items():
-            state = None if states is None else states[site]
-            for words in ids.T:
-                state = self._step(site, words, state)
+            _, recurrent, _, own = self.gru(site).all_weights[0]
+            state, turned = None if states is None else states[site], transposed(recurrent)
+            for inputs in self._inputs[site][ids].unbind(1):
+                state = gru_step(inputs, turned, own, state)
                 after.append(state)
         return {site: torch.stack(after, 1) for site, after in found.items()}, {site: after[-1] for site, after in found.items()}
 
@@ -134,10 +140,6 @@ class Imaginet(nn.Module):
         layer = self.projections[path]
         assert isinstance(layer, nn.Linear)
         return layer
-
-    def _step(self, site: str, ids: Int[Tensor, " n"], state: Float[Tensor, "n h"] | None) -> Float[Tensor, "n h"]:
-        _, recurrent, _, own = self.gru(site).all_weights[0]
-        return gru_step(self._inputs[site][ids], recurrent, own, state)
 
     @functools.cached_property
     def _inputs(self) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from optigram.models.base import States, Step
 from optigram.models.hooks import Point
 from optigram.models.inputs import Inputs
 from optigram.models.module_state import Frozen
+from optigram.models.trials import Trials
 from optigram.shapes import Int
 
 BLOCKS = 128, 32, 8  # texts per call; measured: one token each of 128 texts runs at nearly full speed
@@ -59,26 +60,34 @@ class CachedReader:
             {f"{kind}.{number}": part.to(ids.device) for number, layer in filled for kind, part in _parts(layer)},
         )
 
-    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> Step | None:
+    def step(self, ids: Int[Tensor, "b s"], sites: Collection[str], trials: Trials) -> Step | None:
         """The step of the network for those of `sites`, or of others, whose states on `ids` are those of whole texts.
 
         None if this is so at none of `sites` that depends on the tokens before: a step would spare no work.
         """
-        other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
-        known = self.same(ids, sites)
+        known = dict(trials.answer(f"use of {_question(sites)}", lambda: self._of_use(ids, sites), _are_verdicts))
         served = [site for site, same in known.items() if same]
         if not served:
             return None
         with torch.no_grad():
-            before, after = self._whole(ids, served), self._whole(other, served)
-            if all(torch.equal(before[site][:, -1], after[site][:, -1]) for site in served):
-                return None
             _, carried = self.run(ids, None, served)
         width = sum(part[0].numel() for part in carried.values()) // ids.shape[1]
         layers, weights = max(len(carried) // 2, 1), self._weights()
         overhead = LAUNCHES if self.inputs.matrix.device.type != "cpu" else min(LEAST + PARTED * layers // weights, MOST)
-        serves = _Trial(self, ids, known).serves
+        serves = _Trial(self, ids, trials, known).serves
         return Step(self.run, functools.partial(operator.mul, width), BLOCKS, overhead, COPIED * width / weights, serves)
+
+    def _of_use(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> dict[str, bool]:
+        """As `same`; nothing if all sites that could be served depend on no token before."""
+        other = torch.cat([ids.flip(0)[:, :-1], ids[:, -1:]], 1)  # other tokens before the last one
+        known = self.same(ids, sites)
+        served = [site for site, same in known.items() if same]
+        if not served:
+            return {}
+        with torch.no_grad():
+            before, after = self._whole(ids, served), self._whole(other, served)
+        spares = any(not torch.equal(before[site][:, -1], after[site][:, -1]) for site in served)
+        return known if spares else {}
 
     def same(self, ids: Int[Tensor, "b s"], sites: Collection[str]) -> dict[str, bool]:
         """For each of `sites`, whether its states on `ids`, continued token by token, are those of whole texts."""
@@ -113,13 +122,22 @@ class _Trial:
 
     reader: CachedReader
     ids: Int[Tensor, "b s"]
+    trials: Trials
     known: dict[str, bool]
 
     def serves(self, sites: Collection[str]) -> bool:
         """Whether texts can be continued for all of these sites."""
         if unknown := [site for site in sites if site not in self.known]:
-            self.known.update(self.reader.same(self.ids, unknown))
+            self.known.update(self.trials.answer(_question(unknown), lambda: self.reader.same(self.ids, unknown), _are_verdicts))
         return all(self.known[site] for site in sites)
+
+
+def _question(sites: Collection[str]) -> str:
+    return f"prefixes at {list(sites)} on {torch.get_num_threads()} threads"
+
+
+def _are_verdicts(told: Any) -> bool:
+    return isinstance(told, dict) and all(isinstance(one, bool) for one in told.values())
 
 
 def _parts(layer: Any) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:

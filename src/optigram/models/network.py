@@ -19,6 +19,7 @@ from optigram.models.kv_cache import CachedReader
 from optigram.models.module_state import Frozen
 from optigram.models.relp import relp_rules
 from optigram.models.sites import Sites
+from optigram.models.trials import Trials
 from optigram.shapes import Bool, Float, Int
 from optigram.text.vocabulary import Vocabulary
 
@@ -116,7 +117,7 @@ class Network:
         ids = Network.ordinary_ids(self.vocabulary, PROBE, seed=2).to(self._matrix.device)
         sites = [site for site in self.sites.canonical if self.sites[site].linear is None]
         reader = CachedReader(self.module, self.inputs, self.frozen, self._points, self._new_cache)
-        return reader.step(ids, sites) if sites else None
+        return reader.step(ids, sites, Trials.of(self)) if sites else None
 
     def read(self, embeds: Float[Tensor, "b s d"], sites: Collection[str], keep: Bool[Tensor, "b s"] | None = None) -> States:
         """States {site: [b s h]} of texts [b s d]; the network stops after the deepest of `sites`.

@@ -82,11 +82,12 @@ def _by_parts(rows: Tensor, matrix: Tensor, fewest: int) -> Tensor:
     count = len(rows)
     if count < fewest:
         return _by_parts(torch.cat([rows, rows[-1:].expand(fewest - count, -1)]), matrix, fewest)[:count]
-    if not matrix.is_contiguous():
+    if matrix.shape[0] <= TERMS or not matrix.is_contiguous():
         return rows @ matrix
-    result = rows[:, :TERMS] @ matrix[:TERMS]
-    for begin in range(TERMS, len(matrix), TERMS):
-        result.addmm_(rows[:, begin : begin + TERMS], matrix[begin : begin + TERMS])
+    parts = zip(rows.unsafe_split(TERMS, 1), matrix.unsafe_split(TERMS), strict=True)  # nothing is written into the parts
+    result = torch.mm(*next(parts))
+    for part in parts:
+        result.addmm_(*part)
     return result
 
 

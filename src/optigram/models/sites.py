@@ -7,7 +7,7 @@ such as `mlp_act.5` are those of Neuronpedia's engine, `interp-engine`; Transfor
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from torch import nn
@@ -115,6 +115,12 @@ class Sites(Mapping[str, Site]):
         """The paths of the modules that read the products of gated MLPs."""
         gated = {name.partition(".")[2] for name in self.canonical if name.startswith("mlp_pre_linear.")}
         return [point.path for point, layer in self._neurons.items() if layer in gated and point.side == "in"]
+
+    def share_of_blocks(self, names: Iterable[str]) -> float:
+        """The share of the blocks that run up to the deepest of some sites; 1 where a site is in no block."""
+        layers = {point: int(name.rpartition(".")[2]) for name, point in self.canonical.items()}
+        deepest = max((layers.get(self.point(name), len(layers)) for name in names), default=len(layers))
+        return min((deepest + 1) / (1 + max(layers.values(), default=0)), 1.0)
 
     def _width(self, point: Point) -> int:
         return self._all[point._replace(half=None)] // (1 if point.half is None else 2)

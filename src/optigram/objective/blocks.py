@@ -5,70 +5,92 @@ or with a few copies of the last one, only where texts like them were seen to gi
 rounds with every shape, and to fill all batches up would make one text cost as much as a thousand: there they run as they are.
 """
 
-import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor
 
+from optigram.models.trials import Trials
 from optigram.shapes import Shaped
 
 SOFT, HARD, ELSEWHERE = 32, 128, 1024  # texts of a block with a gradient, without one, and at most on a device other than a processor
 COMPARED, SAMPLES = 32, 16  # results that a trial compares at least, in no more batches than that
 SIZES = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)  # of a batch that is filled up with copies
+HELD = 1 << 20  # numbers of a full block that is kept for the next number of texts
 
-_OF_MODELS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+Run = Callable[..., Tensor]
 
 
 class Blocks:
     """Runs functions of texts in blocks, and remembers how many texts each needs for the bits of a full block."""
 
-    def __init__(self, tried: bool = True) -> None:
+    def __init__(self, tried: bool = True, trials: Trials | None = None) -> None:
         """Not `tried`: texts run as they are, and the last bits of a result may differ with the number of texts."""
+        self._tried, self._trials = tried, trials or Trials()
         self._sizes: dict[Hashable, int] = {}
-        self._tried = tried
+        self._full: dict[Hashable, _Full] = {}
 
     @classmethod
     def of(cls, model: object) -> "Blocks":
-        """Those of a model, which are tried once as long as it is there: what is seen depends on its shapes, not on its weights."""
-        try:
-            return _OF_MODELS.setdefault(model, cls())
-        except TypeError:  # it cannot be a key
-            return cls()
+        """Those of a model, which knows what its trials have told: that depends on its shapes, and not on what is searched."""
+        return cls(trials=Trials.of(model))
 
-    def run(self, key: Hashable, run: Callable[..., Tensor], *rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-        """`run` of rows [n ...], of which it gives one result each; functions with one `key` are the same."""
+    def run(self, key: Hashable, run: Run, *rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
+        """`run` of rows [n ...], of which it gives one result each; functions with one `key` are the same, in every process."""
         soft = torch.is_grad_enabled() and any(part.requires_grad for part in rows)
         there = rows[0].device.type != "cpu"
         most, plain = ELSEWHERE if there else SOFT if soft else HARD, there or not self._tried
+        if len(rows[0]) <= most:
+            return run(*rows) if plain else self._one((key, soft), run, rows, most)
         parts = zip(*(part.split(most) for part in rows), strict=True)
         found = [run(*part) if plain else self._one((key, soft), run, part, most) for part in parts]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return torch.cat(found)
 
-    def _one(self, key: Hashable, run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Tensor:
+    def _one(self, key: Hashable, run: Run, rows: tuple[Tensor, ...], most: int) -> Tensor:
         count = len(rows[0])
-        shapes = tuple((part.shape[1:], part.dtype) for part in rows)
-        key = (key, count, shapes, rows[0].device, torch.get_num_threads())
-        if key not in self._sizes:
-            self._sizes[key] = count if count in (0, most) else next(_sizes(run, rows, most))
-        size = self._sizes[key]
+        if count in (0, most):
+            return run(*rows)
+        alike = (key, tuple((part.shape[1:], part.dtype) for part in rows), rows[0].device, torch.get_num_threads())
+        size = self._sizes.get((alike, count))
+        if size is None:
+            found = run(*rows)  # what is wrong with these texts is said of these texts
+            size = self._sizes[alike, count] = self._size(alike, run, rows, most)
+            if size == count:
+                return found
         return run(
             *(part if size == count else torch.cat([part, part[-1:].detach().expand(size - count, *part.shape[1:])]) for part in rows)
         )[:count]
 
+    def _size(self, alike: Hashable, run: Run, rows: tuple[Tensor, ...], most: int) -> int:
+        """The fewest texts, at least those of `rows`, that give the bits of `most` texts, by a trial if none was made."""
+        count = len(rows[0])
+        possible = (count, *(size for size in SIZES if count < size < most), most)
 
-def _sizes(run: Callable[..., Tensor], rows: tuple[Tensor, ...], most: int) -> Iterator[int]:
-    """The numbers of texts that give the bits of `most` texts, fewest first, and at last `most`."""
-    run(*rows)  # what is wrong with these texts is said of these texts
-    made = [_varied(part, most) for part in rows]
-    whole = _outcome(run, made)
-    for size in (len(rows[0]), *(size for size in SIZES if len(rows[0]) < size < most)):
-        if all(
-            _same(run, [part[begin : begin + size] for part in made], [part[begin : begin + size] for part in whole])
-            for begin in _begins(size, most)
-        ):
-            yield size
-    yield most
+        def tried() -> int:
+            full = self._full.pop(alike, None) or _Full(run, rows, most)
+            if full.held <= HELD:
+                self._full[alike] = full
+            return next(size for size in possible if full.gives(size))
+
+        return self._trials.answer(f"texts {count} of {alike!r}", tried, possible.__contains__)
+
+
+class _Full:
+    """A full block of texts like given ones, and what a function gives for it, to which fewer texts are compared."""
+
+    def __init__(self, run: Run, rows: tuple[Tensor, ...], most: int) -> None:
+        self.run, self.most = run, most
+        self.made = [_varied(part, most) for part in rows]
+        self.whole = _outcome(run, self.made)
+        self.held = sum(part.numel() for part in (*self.made, *self.whole))
+        self._known = {most: True}
+
+    def gives(self, size: int) -> bool:
+        """Whether `size` texts give the bits of all of them."""
+        if size not in self._known:
+            parts = (slice(begin, begin + size) for begin in _begins(size, self.most))
+            self._known[size] = all(_same(self.run, [one[part] for one in self.made], [one[part] for one in self.whole]) for part in parts)
+        return self._known[size]
 
 
 def _begins(size: int, most: int) -> list[int]:

@@ -75,6 +75,11 @@ class Contexts(Objective):
         return sum(part.passes for part in self.parts)
 
     @property
+    def activation_cost(self) -> float:
+        """That of all contexts."""
+        return sum(part.activation_cost for part in self.parts)
+
+    @property
     def places(self) -> list[Whole]:
         """None: activations are not computed from the states of one text."""
         return []
@@ -82,6 +87,10 @@ class Contexts(Objective):
     def score(self, ids: Int[Tensor, "k1 c t"], owned: bool = False) -> Scores:
         """Exact activations of texts [k1 c t], over all contexts; shapes as in `Objective.score`."""
         return self._together([part.score(ids, owned) for part in self.parts])
+
+    def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
+        """As `Objective.activations`, over all contexts."""
+        return self._over([part.activations(ids) for part in self.parts])
 
     def relax(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None = None, linearised: bool = False) -> Scores:
         """Differentiable activations of soft texts, over all contexts."""

@@ -35,8 +35,9 @@ class Cost:
 
     def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: Float[torch.Tensor, " k"] | float = 0.0) -> None:
         """Add a cost to the active targets."""
-        self.forwards += self.active * forwards
-        self.backwards += self.active * backwards
+        for spent, more in ((self.forwards, forwards), (self.backwards, backwards)):
+            if isinstance(more, torch.Tensor) or more:
+                spent += self.active * more
 
     @contextlib.contextmanager
     def charged(self, targets: Bool[torch.Tensor, " k"]) -> Iterator[None]:

@@ -20,6 +20,7 @@ from optigram.objective.cost import Cost
 from optigram.objective.fluency import Fluency
 from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
 from optigram.objective.functions import Groups, all_groups
+from optigram.objective.prefix_forward import sites_of
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import Whole
@@ -108,6 +109,7 @@ class Objective:
         self._blocks = Blocks() if any(target.custom for target in self.targets) else Blocks.of(model)
         self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
+        self._hearing = self._blocks if self._surprisal is None else Blocks.of(self._surprisal.language.model)
 
     def viewed(self, view: View, model: Model | None = None) -> "Objective":
         """The same objective with another view of latents that are off (`TargetGroup`), and perhaps another model with the same sites."""
@@ -121,7 +123,7 @@ class Objective:
         It is quicker for few texts of each length. The last bits of an activation may differ with the texts that are scored with it.
         """
         other = copy.copy(self)
-        other._blocks = Blocks(tried=False)
+        other._blocks = other._hearing = Blocks(tried=False)
         return other
 
     @property
@@ -237,7 +239,7 @@ class Objective:
         if owned and len(ids) < len(self.targets):
             ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
-            run = functools.partial(self._exactly, owned=owned)
+            run = functools.partial(self._exactly, owned=owned, joint=self._joint)
             inputs = self._whole(ids)
             values = by_group(inputs, self._groups, run, functools.partial(reads_on, self.model))
             activation = penalised = values[..., 0]
@@ -250,6 +252,27 @@ class Objective:
             if self.has_constraints:
                 penalised = penalised.masked_fill(~self.is_allowed(ids), -torch.inf)
             return Scores(activation, surprisal, penalised)
+
+    @property
+    def activation_cost(self) -> float:
+        """What the activation of a text alone costs, in forwards, of the `passes` of its whole score.
+
+        That is 1, but under a bound on the surprisal by the model itself only the share of the blocks up to the targets' sites.
+        """
+        share: Callable[[Iterable[str]], float] | None = getattr(self.model.sites, "share_of_blocks", None)
+        return 1.0 if share is None or self._joint is None or self.most_surprisal is None else share(sites_of(self._groups, None))
+
+    @property
+    def activation_first(self) -> bool:
+        """Whether it pays to look at activations before whole scores: under a bound on the surprisal, if they cost at most half as much."""
+        return self.most_surprisal is not None and self.activation_cost <= self.passes / 2
+
+    def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
+        """Exact activations without the surprisal, at the `activation_cost`; -inf for texts that are ruled out by their words."""
+        with torch.no_grad():
+            run = functools.partial(self._exactly, owned=True, joint=None, share=self.activation_cost)
+            values = by_group(self._whole(ids), self._groups, run, functools.partial(reads_on, self.model))[..., 0]
+            return values.masked_fill(~self.is_allowed(ids), -torch.inf) if self.has_constraints else values
 
     @property
     def has_constraints(self) -> bool:
@@ -335,7 +358,7 @@ class Objective:
             return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint, linearised)
 
         values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
-        activation, passes = values[..., 0], 1
+        activation, passes = values[..., 0], self.activation_cost
         scores = Scores(activation)
         if told is not None and weights is not None:
             passes = self.passes
@@ -350,7 +373,8 @@ class Objective:
 
     def _soft_surprisal(self, surprisal: Surprisal, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
         """The surprisal of soft texts to another model, in blocks."""
-        found = self._blocks.run("surprisal", lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
+        key = "surprisal", self._positions
+        found = self._hearing.run(key, lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
         return found.view(weights.shape[:2])
 
     def gradient(
@@ -410,21 +434,23 @@ class Objective:
                 parts.append(of(piece).expand(*free.shape[:2], -1, -1))
         return torch.cat(parts, dim=2)
 
-    def _exactly(self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool) -> Float[Tensor, "m c o"]:
-        """Activations of the members of `parts`, which are charged for it, and the surprisal that the same forward gives."""
+    def _exactly(
+        self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool, joint: Surprisal | None, share: float = 1.0
+    ) -> Float[Tensor, "m c o"]:
+        """Activations of the members of `parts`, which are charged a `share` for it, and the surprisal that the same forward gives."""
         own, others, see = members_of(parts), (), None
         if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
             others, see = self._beside
-        together = reads_on(self.model, others, self._joint) == reads_on(self.model, parts, self._joint)
+        together = reads_on(self.model, others, joint) == reads_on(self.model, parts, joint)
         if self._answer is None:
             asked = [*parts, *others] if together else parts
-            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, self._joint)
+            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, joint)
         else:
             values, cost = self._answer(inputs, parts)
-            nats = () if self._joint is None else (self._joint.hard(inputs).expand_as(values),)
+            nats = () if joint is None else (joint.hard(inputs).expand_as(values),)
             values = torch.stack([values, *nats], dim=-1)
         costs = torch.zeros(len(self.targets))
-        costs[own] = cost
+        costs[own] = cost * share
         self.cost.charge(forwards=costs)
         if see is not None:
             seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._blocks, self._deterministic)[0]

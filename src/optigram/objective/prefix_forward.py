@@ -34,13 +34,16 @@ def read_by_prefix(
         alike[levels[owner]].append(owner)
     found, numbers, cells = [], [], torch.zeros(k)
     for ends, owners in alike.items():
-        chosen = torch.nonzero(torch.isin(rows[:, 0], torch.tensor(owners, device=rows.device))).flatten()
+        if len(alike) == 1:
+            chosen = torch.arange(len(rows), device=rows.device)
+        else:
+            chosen = torch.nonzero(torch.isin(rows[:, 0], torch.tensor(owners, device=rows.device))).flatten()
         for chunk in _chunks(step, rows, chosen.split(len(chosen) // len(owners)), ends):
-            tree, leaves = prefix_tree(rows[chunk], ends)
+            tree, leaves = prefix_tree(rows if len(chunk) == len(rows) else rows[chunk], ends)
             found.append(_climb(step, tree, parts, shared, surprisal)[leaves])
             numbers.append(chunk)
             cells += sum(level.words.shape[1] * torch.bincount(level.owners, minlength=k).cpu() for level in tree)
-    return torch.cat(found)[torch.cat(numbers).argsort()], cells
+    return found[0] if len(found) == 1 else torch.cat(found)[torch.cat(numbers).argsort()], cells
 
 
 def _chunks(step: Step, rows: Int[Tensor, "n w"], owners: Sequence[Int[Tensor, " c"]], ends: Sequence[int]) -> Iterator[Int[Tensor, " m"]]:
@@ -73,7 +76,8 @@ def _climb(
     nats, before, position = torch.zeros(len(tree[0].words), device=tree[0].words.device), None, 0
     for level in tree:
         if position:
-            pooled, nats = [None if values is None else values[level.parents] for values in pooled], nats[level.parents]
+            pooled = [None if values is None else values[level.parents] for values in pooled]
+            nats = nats if surprisal is None else nats[level.parents]
         states, carried = _step_on(step, level, carried, sites, last=level is tree[-1])
         members = None if shared else level.owners
         joined = [part.joined(states) for part in parts]
@@ -99,16 +103,17 @@ def sites_of(parts: Sequence, surprisal: Surprisal | None) -> list[str]:
 def _step_on(step: Step, level: Level, carried: States | None, sites: list[str], last: bool) -> tuple[States, States]:
     """The states {site: [n r h]} of a level, given what the level before it carries; and what it carries on, if it is not the last."""
 
-    def run(rows: Tensor) -> tuple[States, States]:
-        before = None if carried is None else {name: state.index_select(0, level.parents[rows]) for name, state in carried.items()}
-        return step.run(level.words[rows], before, sites)
+    def run(words: Tensor, parents: Tensor) -> tuple[States, States]:
+        before = None if carried is None else {name: state.index_select(0, parents) for name, state in carried.items()}
+        return step.run(words, before, sites)
 
-    everyone = torch.arange(len(level.words), device=level.words.device)
     if not step.blocks:
-        return run(everyone)
+        return run(level.words, level.parents)
+    everyone = torch.arange(len(level.words), device=level.words.device)
     found, after, places = defaultdict(list), defaultdict(list), []
     for rows, size in in_sizes(level.owners, step.blocks):
-        states, on = run(torch.cat([rows, rows[-1:].expand(size - len(rows))]))
+        filled = torch.cat([rows, rows[-1:].expand(size - len(rows))])
+        states, on = run(level.words[filled], level.parents[filled])
         places.append(rows)
         for kept, parts in ((found, states), (after, {} if last else on)):
             for name, state in parts.items():

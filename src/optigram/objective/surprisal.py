@@ -16,6 +16,7 @@ from optigram.text.template import Template, counted_places, layout
 from optigram.text.vocabulary import Vocabulary
 
 ROWS = 32  # texts per forward, so that every forward has one shape; their scores for all words must fit in memory
+FEW = 8  # the same for scores that are wanted of few texts: on a processor the copies that fill a block up cost as much as texts
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class _LanguageModel:
             return in_blocks(lambda rows: self.of_states(self.states(self.model.embedding[rows]), rows, places), ids, ROWS)
 
     def scores_after(
-        self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"] | None = None
+        self, ids: Int[Tensor, "n s"], places: Sequence[int], words: Int[Tensor, " v"] | None = None, block: int = ROWS
     ) -> Float[Tensor, "n p v"]:
         """Scores of `words` (None: all) as the token after each of the positions `places` of texts [n s], without a gradient."""
 
@@ -90,7 +91,7 @@ class _LanguageModel:
             return torch.stack(told if words is None else [scores[:, words] for scores in told], dim=1)
 
         with torch.no_grad():
-            return in_blocks(run, ids, ROWS)
+            return in_blocks(run, ids, block)
 
     def expected(
         self, states: Float[Tensor, "n s h"], labels: Sequence[Tensor | int | None], words: Int[Tensor, " v"]
@@ -181,7 +182,8 @@ class Surprisal:
         place = [at for at, piece in enumerate(layout(self.pieces)) if piece is None][free]
         if not self.counted[place]:
             return torch.zeros(*inputs.shape[:2], len(self.words), device=inputs.device), 0.0
-        scores = self.language.scores_after(inputs[..., :place].flatten(0, 1), [place - 1])[:, 0]
+        block = FEW if inputs.device.type == "cpu" else ROWS
+        scores = self.language.scores_after(inputs[..., :place].flatten(0, 1), [place - 1], block=block)[:, 0]
         nats = self.per_token(scores.logsumexp(-1, keepdim=True) - scores[:, self.words])
         return nats.view(*inputs.shape[:2], -1), place / inputs.shape[2]
 

@@ -177,7 +177,7 @@ class _Run:
         self.broken += (value.isnan() | value.isposinf()).sum(1) * active
         value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf).masked_fill(~active[:, None], -torch.inf)
         better = value.amax(1) > self.best.value[:, 0]
-        self.best = self.best.merge(TopK.of(ids, value, self.best.ids.shape[1]))
+        self.best = self.best.with_better(ids, value)
         if self.front is not None and scores.surprisal is not None:
             kept = activation.masked_fill(value.isneginf(), -torch.inf)
             self.front = self.front.merge(ParetoFront.of(ids, kept, scores.surprisal))

@@ -41,6 +41,13 @@ class TopK:
             ids = ids[0][chosen]
         return cls.empty(len(value), n, ids.shape[2]).merge(cls(ids, value))
 
+    def with_better(self, ids: Int[Tensor, "k1 c t"], value: Float[Tensor, "k c"]) -> "TopK":
+        """The n best of these and of candidates on the CPU, shaped as for `of`; cheap where none of them is good enough."""
+        enough = ((value >= self.value[:, -1:]) & (value > -torch.inf)).any(0)
+        if not enough.any():
+            return self
+        return self.merge(TopK.of(ids[:, enough], value[:, enough], self.ids.shape[1]))
+
     def merge(self, other: "TopK") -> "TopK":
         """The n best of both: associative, commutative, idempotent."""
         ids = torch.cat([self.ids, other.ids], dim=1)

@@ -7,22 +7,32 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import platform
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from optigram.errors import InputError
 from optigram.files import FolderCache, versions, written_whole
 from optigram.models.base import Model
 from optigram.models.network import Network
+from optigram.models.trials import Trials
 
 FORMAT = 1
-KINDS = ("ngrams", "states", "sampled")  # of files: a folder for each
+TRIALS = "trials"
+KINDS = ("ngrams", "states", "sampled", TRIALS)  # of files: a folder for each
 MOST = 2 << 30  # bytes of all files together
+LIBRARIES = ("MKL_", "ONEDNN_", "DNNL_", "ATEN_", "OPENBLAS_", "TORCH_")  # how names of variables begin that tell libraries how to compute
+ADDRESS = r" at 0x[0-9a-f]+"
+ATTENTION = "_attn_implementation"  # of a configuration of transformers, which leaves it out where it is shown
 PROBED = 8  # tokens of the text whose states tell networks apart
 
 
@@ -47,18 +57,17 @@ class Cache:
 
         The states of one text at `site` are part of it: they tell two networks with the same weights apart, such as one with a hook.
         """
-        device = model.embedding.device
-        ids = Network.ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
-        with torch.no_grad():
-            states = model.read(model.embedding[ids], [site])[site].float().cpu().numpy().tobytes()
-        computed: Mapping[str, Any] = {
-            "model": [type(model).__name__, model.name, model.fingerprint, str(model.embedding.dtype), hashlib.sha256(states).hexdigest()],
-            "versions": versions(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            "processor": [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
-            "products": torch.get_float32_matmul_precision(),
-        }
-        return hashlib.sha256(json.dumps([FORMAT, computed, parts], sort_keys=True).encode()).hexdigest()[:32]
+        return _hashed([FORMAT, _computed(model, [site]), model.fingerprint, parts])
+
+    @staticmethod
+    def keep_trials(model: Model, cache: "Cache | None") -> None:
+        """Keep in the cache what trials of a model tell from now on, and know what is there; None: keep nothing."""
+        trials = Trials.of(model)
+        if cache is None:
+            trials.file = None
+        elif trials.file is None or trials.file.parent != cache.folder / TRIALS:
+            with contextlib.suppress(Exception):  # what is wrong with a model is said where it is searched
+                trials.keep_in(cache._path(TRIALS, _trials_key(model)))
 
     def get(self, kind: str, key: str) -> Path | None:
         """The file of a key, marked as used now; None if there is none."""
@@ -114,3 +123,41 @@ class Cache:
             total += size
             if total > self.most:
                 self.drop(path)
+
+
+def _computed(model: Model, sites: Sequence[str]) -> dict[str, Any]:
+    """A model's states of one text, and the machine's way of computing, on which they depend to the last bit."""
+    device = model.embedding.device
+    ids = Network.ordinary_ids(model.vocabulary, (1, PROBED), seed=1).to(device)
+    found = hashlib.sha256()
+    with torch.no_grad():
+        for state in model.read(model.embedding[ids], sites).values():
+            found.update(state.float().cpu().contiguous().numpy().tobytes())
+    return {
+        "model": [type(model).__name__, model.name, str(model.embedding.dtype), found.hexdigest()],
+        "versions": versions() | {name: version(name) for name in ("transformers",) if find_spec(name)},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": [_processor(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
+        "products": [torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled, torch.__config__.show()],
+        "asked": {name: value for name, value in os.environ.items() if name.startswith(LIBRARIES)},
+    }
+
+
+def _trials_key(model: Model) -> str:
+    """The network and its states at all sites on one text: a hash of all weights would take as long as some trials."""
+    network = getattr(model, "module", model)
+    config = getattr(network, "config", None)
+    sites = [name for name, site in model.sites.items() if site.linear is None]
+    like = [repr(network) if isinstance(network, nn.Module) else type(network).__name__, str(config), str(getattr(config, ATTENTION, None))]
+    return _hashed([FORMAT, _computed(model, sites), [re.sub(ADDRESS, "", one) for one in like]])
+
+
+def _processor() -> str:
+    """What the processor is called: libraries choose by it how they compute."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    return next((line for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _hashed(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

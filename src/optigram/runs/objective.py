@@ -17,7 +17,8 @@ from optigram.models.sites import Sites
 from optigram.objective.contexts import Contexts
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.runs.options import LENGTH, MOST_WORDS, FindOptions, ObjectiveOptions
+from optigram.runs.cache import Cache
+from optigram.runs.options import LENGTH, MOST_WORDS, ConceptOptions, FindOptions, ObjectiveOptions
 from optigram.targets.custom import Custom
 from optigram.targets.latent import Fit, SparseAutoencoder
 from optigram.targets.readouts import Latent
@@ -49,6 +50,7 @@ def make_objective(
     template = Template.bare(vocabulary) if given is None and not options.chat else Template.parse(given or "{}", vocabulary, options.chat)
     seen = None if options.seen_in is None else open_corpus(options.seen_in).texts()
     rules = Rules(options.special, options.without, options.matching, options.words)
+    Cache.keep_trials(model, None if isinstance(options, FindOptions | ConceptOptions) and options.no_cache else Cache.usual())
     asked = resolve(targets, model)
     words = next(found for found in (length, _one(options.length), template.length, LENGTH) if found is not None)
     objective = Objective(

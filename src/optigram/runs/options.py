@@ -138,7 +138,7 @@ class FindOptions(ObjectiveOptions):
     start: Any = _option(None, "folder of a scan: start also from its highest places", "Search")
     seed: int = _option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
-    no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
+    no_cache: bool = _option(False, "score the corpus and try batch sizes anew; by default both are kept for the next neuron", "Compute")
 
     @property
     def lengths(self) -> range | None:
@@ -157,7 +157,7 @@ class ConceptOptions(ObjectiveOptions):
     poles: Literal["max", "min", "both"] = _option("max", "explain what raises the target, what lowers it, or both", "Search")
     seed: int = _option(0, "seed of all random numbers", "Search", ge=0, le=MOST_SEED)
     device: str | None = _option(None, "device of a model opened by name", "Compute", shown="cuda where there is one, else cpu")
-    no_cache: bool = _option(False, "score the corpus anew; by default a corpus search is kept for the next neuron", "Compute")
+    no_cache: bool = _option(False, "score the corpus and try batch sizes anew; by default both are kept for the next neuron", "Compute")
 
     def as_find(self) -> FindOptions:
         """The options of a search in the same corpus with the same objective."""

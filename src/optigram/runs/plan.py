@@ -81,7 +81,9 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
     labels = [link.partition(":")[0] for link in chain.links if isinstance(link, str)]
     if (unmixed := next((label for label in labels if label in registry.WITHOUT_SURPRISAL), None)) and objective.penalises_surprisal:
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
-    return chain.method((forwards or presets.BUDGET) / objective.passes, objective.model.attends)
+    looks = objective.activation_first and chain.links == (chains.WITHOUT,)  # its widths are counted in texts that are looked at
+    text = objective.activation_cost if looks else objective.passes
+    return chain.method((forwards or presets.BUDGET) / text, objective.model.attends)
 
 
 def _fitted(method: Method, objective: Objective) -> Method:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from optigram.optimize.baseline import BASELINE
 from optigram.optimize.notes import ENDS
@@ -66,6 +65,8 @@ class Interval(NamedTuple):
         """A share with Wilson's interval; all NaN of nothing."""
         if total == 0:
             return cls(math.nan, math.nan, math.nan)
+        from scipy import stats  # it takes a second to import, for which no search should wait
+
         interval = stats.binomtest(count, total).proportion_ci(CONFIDENCE, "wilson")
         return cls(count / total, interval.low, interval.high)
 
@@ -189,6 +190,8 @@ class Comparison:
 @functools.lru_cache(maxsize=4096)  # pages show one comparison in several places
 def _bootstrapped(values: tuple[float, ...], seed: int, statistic: Callable[..., np.floating]) -> tuple[float, float]:
     """The bootstrap interval of a statistic, by the first method that is defined."""
+    from scipy import stats
+
     low = high = math.nan
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
@@ -218,6 +221,8 @@ def _target(record: Record) -> str:
 
 def _wilcoxon(differences: np.ndarray) -> float:
     """The two-sided p of Wilcoxon's signed-rank test; 1 where nothing differs."""
+    from scipy import stats
+
     return float(stats.wilcoxon(differences)[1]) if np.any(differences) else 1.0  # pyright: ignore[reportArgumentType]
 
 

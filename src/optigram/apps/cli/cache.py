@@ -13,8 +13,8 @@ app = typer.Typer()
 def _cache(clear: Annotated[bool, typer.Option("--clear", help="remove everything that is kept")] = False) -> None:
     """Show where and how much optigram keeps between calls, or clear it.
 
-    Corpus searches leave there what the next neuron of the same site needs, models the texts that they sampled, and GGUF files what
-    they were converted to.
+    Corpus searches leave there what the next neuron of the same site needs, trials which batch sizes a model needs, models the texts
+    that they sampled, and GGUF files what they were converted to.
     """
     from optigram.models.gguf import CACHE
     from optigram.runs.cache import Cache

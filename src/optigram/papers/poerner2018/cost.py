@@ -39,12 +39,12 @@ def measure(trainer: Trainer) -> _Cost:
     """The cost of a new or resumed run. Steps are measured on a copy, so the run itself does not change."""
     settings, model = trainer.settings, trainer.model
     parameters = sum(weight.numel() for weight in model.parameters())
-    operations = operations_per_epoch(trainer) / trainer.steps
+    operations = _operations_per_epoch(trainer) / trainer.steps
     device = str(model.embedding.device)
     return _Cost(parameters, operations, _seconds_a_step(trainer), trainer.steps, settings.epochs, settings.patience, device)
 
 
-def operations_per_epoch(trainer: Trainer) -> float:
+def _operations_per_epoch(trainer: Trainer) -> float:
     """Floating-point operations in the matrix products of one pass over the training captions."""
     lengths = np.array([len(text) for text in trainer.texts["train"]])
     order = np.sort(lengths) if trainer.settings.bucketed else np.random.default_rng(0).permutation(lengths)
