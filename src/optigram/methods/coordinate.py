@@ -14,7 +14,6 @@ from torch import Tensor
 
 from optigram.methods.fluent_moves import Within
 from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
-from optigram.methods.reorder import _Reorderings
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -36,8 +35,7 @@ class Coordinate:
     goes on from the best text of its target with `shaken` of its words swapped: with equal probability for those of another
     chain or for any; the next swap is then made in any case. A chain that comes to that best text again first looks further
     down the gradient's ranking, for `deepened` sweeps: short texts soon repeat, and the optimum often differs in a word that
-    the gradient ranks some hundreds lower. With `reorders` a chain that no swap improves first tries its words in other orders, for
-    one round: two exchanged, or one moved. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
+    the gradient ranks some hundreds lower. `sweeps` bounds the number of passes over all positions (None: no end). With `relp`
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
     model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, activations are
     looked at before whole scores where they cost less, and chains may pass through texts above the bound, at a price (`fluent_moves`).
@@ -51,7 +49,6 @@ class Coordinate:
     deepened: int = 2
     sweeps: int | None = None
     relp: bool = True
-    reorders: bool = False
     block: int = field(default=BLOCK, repr=False)
 
     patience = None
@@ -86,14 +83,11 @@ class Coordinate:
         values, within = first.value, None if objective.most_surprisal is None else Within(objective, first)
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
         best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
-        reorderings = _Reorderings(texts) if self.reorders and length > 1 else None
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
             words = self._ranked(objective, texts, place, streams, windows.at, slopes, within)
             children = swap_words(texts, place, words) if within is None else within.children(texts, place, words, values)
-            if reorderings is not None:
-                children = reorderings.instead(children, texts, streams)
             told = yield Proposal(children.flatten(1, 2))
             worth, values = (told.value, values) if within is None else within.worths(told, children, values)
             best, which = worth.view(children.shape[:3]).max(dim=2)
@@ -103,8 +97,6 @@ class Coordinate:
             texts = torch.where(better[..., None], children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0], texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            if reorderings is not None:
-                ended &= ~reorderings.postponed(ended & (windows.done == 0))
             allowed = values if within is None else within.kept(values)
             before, best_end = best_end, best_end.or_one_of(texts, allowed.masked_fill(~ended, -torch.inf))
             stale = stale.masked_fill(ended, 0)

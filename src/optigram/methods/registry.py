@@ -28,7 +28,6 @@ DECAY = 0.1  # of PEZ's AdamW
 # of coordinate: (below this budget, chains, candidates); of beam: (below this budget, width, candidates)
 WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))
 WIDTHS_ATTENDING = ((100, 1, 4), (600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # for a transformer
-REORDERS = 6000  # forward-equivalents from which coordinate reorders the words of texts in recurrent models
 BEAMS = ((100, 1, 8), (1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))
 TIGHT = 300  # forward-equivalents below which epo has 2 slots with 4 children each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: lead of the first words, noise samples per step, texts drawn at each score
@@ -73,7 +72,7 @@ def _papers(name: str, budget: float) -> Ascent:
 
 def _coordinate(budget: float, attends: bool) -> Coordinate:
     """Coordinate ascent with as many chains and candidates as leave the budget several sweeps over all positions."""
-    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget), reorders=budget >= REORDERS and not attends)
+    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
 
 
 def _within(usual: int, budget: float) -> int:
