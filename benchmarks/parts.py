@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-OPTION = "parts"  # the option of a case that names the file; it is no setting
+from benchmarks.results import commit
+
+OPTION = "keep"  # the option of a case that names the file; it is no setting
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Values by key, a JSON object per line of a file; without a `path` nothing is kept. It is for one commit: nothing checks that."""
+    """Values by key, a JSON object per line of a file; without a `path` nothing is kept. Values of another commit are left out."""
 
     path: Path | None
     known: dict[str, Any] = field(default_factory=dict)
@@ -25,6 +27,7 @@ class Parts:
 
     def get(self, key: str, make: Callable[[], Any]) -> Any:
         """The value of a key: the one in the file, or the one that is made now."""
+        key = f"{commit()} {key}"
         if key not in self.known:
             self.known[key] = make()
             if self.path is not None:

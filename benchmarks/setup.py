@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.parts import OPTION as PARTS
+from benchmarks.parts import OPTION as KEEP
 from optigram.errors import InputError
 from optigram.methods.combinators import HANDOVER
 from optigram.models.base import Model
@@ -64,7 +64,7 @@ class Settings:
         shared = {"model": Path(self.model).name, "corpus": corpus, "targets": self.targets, "length": self.length}
         bound = {} if self.sentences is None else {"sentences": self.sentences}
         return (
-            shared | bound | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items() if name != PARTS}
+            shared | bound | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items() if name != KEEP}
         )
 
     def option(self, name: str, default: Any) -> Any:

@@ -3,7 +3,7 @@
 All n-grams are scored once in the precision of the searches. From each neuron's best down they are scored again in float32, and their
 surprisal is computed, until 16 are within the bound: the first is what corpus search has to offer, and all are where the searches begin.
 A search runs in bfloat16, or as the option `dtype` says, and ends with a final float32 re-scoring. One forward gives a text's activation
-and its surprisal; a forward for the activation alone counts as the share of the blocks that it runs. With the option `parts` what was
+and its surprisal; a forward for the activation alone counts as the share of the blocks that it runs. With the option `keep` what was
 measured is kept in a file, and a run that was killed continues.
 """
 

@@ -18,6 +18,7 @@ from benchmarks.quality.search import plain
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model
 from torch import Tensor
 
+from optigram.errors import InputError
 from optigram.methods import method_named
 from optigram.models.base import Model
 from optigram.models.loading import BUNDLED, load
@@ -28,9 +29,9 @@ from optigram.study import statistics
 from optigram.targets.build import latent
 from optigram.targets.target import resolve
 
-LATENTS, TOP, RATE = 3072, 16, 1e-3
+TOP, RATE = 16, 1e-3
 TOKENS = 1 << 14  # per forward pass
-BATCH, STEPS, BLOCK = 1024, 1500, 1 << 13
+BATCH, BLOCK = 1024, 1 << 13
 KINDS = ("silent latents", "random directions")
 
 
@@ -66,13 +67,15 @@ def setup(settings: Settings) -> Silence:
     model, (site, *_) = open_model(settings.model), settings.sites
     texts = list(itertools.islice(_texts(model, settings), settings.option("texts", 100_000)))
     states = torch.cat(list(_states(model, site, texts)))
-    coder, unexplained = _trained(states)
+    coder, unexplained = _trained(states, settings.option("latents", 3072), settings.option("steps", 1500))
     gap = _gaps(coder, states, slice(None))
     silent = (gap < 0).nonzero()[:, 0]
+    if not len(silent):
+        raise InputError(f"expected silent latents, got none of {len(gap)}; give fewer texts or more latents")
     order = torch.randperm(len(silent), generator=torch.Generator().manual_seed(0))
     drawn = silent[order[: settings.targets]].sort().values
     random = _replaced(coder, states, drawn, gap[drawn])
-    known = {"texts": len(texts), "silent": len(silent) / LATENTS, "unexplained": unexplained, "gap": float(gap[drawn].median())}
+    known = {"texts": len(texts), "silent": len(silent) / len(gap), "unexplained": unexplained, "gap": float(gap[drawn].median())}
     return Silence(model, settings, dict(zip(KINDS, (coder, random), strict=True)), tuple(drawn.tolist()), known)
 
 
@@ -118,16 +121,16 @@ def _states(model: Model, site: str, texts: Sequence[str]) -> Iterator[Tensor]:
                 yield model.read(model.embedding[part], [site])[site].flatten(0, 1)
 
 
-def _trained(states: Tensor) -> tuple[_Coder, float]:
+def _trained(states: Tensor, latents: int, steps: int) -> tuple[_Coder, float]:
     """A TopK autoencoder of states [n h] with unit decoder rows, trained with Adam; and the share of variance it leaves unexplained."""
     generator = torch.Generator().manual_seed(0)
     center = states.mean(0)
     scale = (states - center).norm(dim=1).mean() / states.shape[1] ** 0.5
-    decoder = torch.nn.functional.normalize(torch.randn(LATENTS, states.shape[1], generator=generator), dim=1)
-    parts = [part.requires_grad_() for part in (decoder.clone(), torch.zeros(LATENTS), torch.zeros_like(center), decoder)]
+    decoder = torch.nn.functional.normalize(torch.randn(latents, states.shape[1], generator=generator), dim=1)
+    parts = [part.requires_grad_() for part in (decoder.clone(), torch.zeros(latents), torch.zeros_like(center), decoder)]
     encoder, bias, shift, decoder = parts
     adam = torch.optim.Adam(parts, lr=RATE)
-    for _ in range(STEPS):
+    for _ in range(steps):
         batch = (states[torch.randint(len(states), (BATCH,), generator=generator)] - center) / scale
         loss = (_rebuilt(batch, encoder, bias, shift, decoder) - batch).square().sum(1).mean()
         adam.zero_grad()
@@ -143,7 +146,7 @@ def _trained(states: Tensor) -> tuple[_Coder, float]:
 
 def _rebuilt(states: Tensor, encoder: Tensor, bias: Tensor, shift: Tensor, decoder: Tensor) -> Tensor:
     best = torch.addmm(bias, states - shift, encoder.T).topk(TOP, dim=1)
-    return torch.zeros(len(states), LATENTS).scatter(1, best.indices, best.values.relu()) @ decoder + shift
+    return torch.zeros(len(states), len(encoder)).scatter(1, best.indices, best.values.relu()) @ decoder + shift
 
 
 @torch.no_grad()

@@ -55,6 +55,8 @@ TINY: dict[str, dict] = {
     "quality/slopes": {"options": {"words": 20}},
     "quality/kept_slopes": {"budgets": (60,), "seeds": 1},
     "quality/neurons": SMALL | {"sites": ("mlp_act.0",), "budgets": (20,)},
+    "quality/woken": SMALL
+    | {"sites": ("resid_post.0",), "budgets": (20,), "seeds": 1, "options": {"texts": 9, "latents": 600, "steps": 2}},
     "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
     "quality/planted_labels": {"by": ("lexical",), "targets": 1, "budgets": (20,)},
     "peers/contest": {
