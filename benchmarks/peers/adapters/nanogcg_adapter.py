@@ -27,12 +27,13 @@ def main() -> None:
     counter = Counter(model, stop)
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
+        allowed = set(request["allowed"])
         widths = WIDTHS[request["method"]]
+        widths = widths | {"topk": min(widths["topk"], len(allowed))}  # of more than are allowed it would draw some that are not
         settings = GCGConfig(
             num_steps=NEVER, optim_str_init=request["start"], use_prefix_cache=False, seed=request["seed"], verbosity="ERROR", **widths
         )
         search = GCG(model, tokenizer, settings)
-        allowed = set(request["allowed"])
         search.not_allowed_ids = torch.tensor([i for i in range(model.config.vocab_size) if i not in allowed])
         before = counter.spent
         limit[0] = before + request["budget"] - (widths["search_width"] + 3)

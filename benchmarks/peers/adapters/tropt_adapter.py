@@ -65,6 +65,8 @@ def main() -> None:
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         kind, settings, step = OPTIMIZERS[request["method"]]
         allowed, layer = set(request["allowed"]), request["layer"]
+        if "sample_topk" in settings:  # of more than are allowed it would draw some that are not
+            settings = settings | {"sample_topk": min(settings["sample_topk"], len(allowed))}
         loss = SteeringActivationLoss(
             targeted_layers=slice(layer, layer + 1), slc_name=SliceKey.INPUT_LAST_TOKEN, do_cosine_sim=request["contest"] == "cosine"
         )
