@@ -101,8 +101,10 @@ class Zero(Streams):
     def gumbel(self, *shape):
         return torch.zeros(*self.shape, *shape)
 
-    def plus_gumbel(self, logits, samples):
-        return logits[:, :, None].repeat(1, 1, samples, 1, 1)
+    def plus_gumbel(self, logits, samples, change=lambda noisy: None):
+        noisy = logits[:, :, None].repeat(1, 1, samples, 1, 1)
+        change(noisy)
+        return noisy
 
 
 @pytest.mark.parametrize("relaxation", [each for each in RELAXATIONS if not isinstance(each, Embeddings)], ids=repr)

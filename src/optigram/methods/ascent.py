@@ -109,7 +109,8 @@ class Ascent:
         soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
         (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
         (memory,) = optimizer.param_groups[0]["params"]
-        memory.grad = torch.nn.functional.pad(slope.flatten(), (0, len(memory) - slope.numel()))
+        missing = len(memory) - slope.numel()
+        memory.grad = torch.nn.functional.pad(slope.flatten(), (0, missing)) if missing else slope.flatten()
         optimizer.step()
         self.relaxation.settle(theta.data, step + 1)
         return soft.detach()

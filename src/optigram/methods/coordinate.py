@@ -205,11 +205,11 @@ class _Slopes:
         found = self._slopes(soft, changed + (0 if blend is None else texts.shape[1]))
         if renewed:
             self.kept, self.of = [slopes[0] for slopes in found], texts.clone()
-        ranked = []
-        for kept, slopes in zip(self.kept, found, strict=True):
-            slope = kept[:, :, place : place + 1] + (0 if blend is None else slopes[-1][:, :, place : place + 1])
-            ranked.append(SoftText.per_word(slope, self.objective.table)[:, :, 0])
-        return ranked[0] if len(ranked) == 1 else torch.stack([standardised(slope) for slope in ranked]).sum(0)
+        summed = [
+            kept[:, :, place] + (0 if blend is None else slopes[-1][:, :, place]) for kept, slopes in zip(self.kept, found, strict=True)
+        ]
+        ranked = SoftText.per_word(torch.stack(summed, dim=2), self.objective.table)  # of all rules at once: the table is read once
+        return ranked[:, :, 0] if len(summed) == 1 else standardised(ranked).sum(2)
 
     def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[list[Float[Tensor, "k c t d"]]]:
         """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""

@@ -4,8 +4,9 @@
 position has words of its own, the table is [k c t v d]; only relaxations with weights of words support that.
 """
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -222,12 +223,14 @@ class Gumbel:
         embeds, weights = _GumbelMixture.apply(theta, table, self, step, streams)  # pyright: ignore[reportGeneralTypeIssues]
         return SoftText(embeds.flatten(1, 2), weights.flatten(1, 2))
 
-    def noisy(self, theta: Tensor, streams: Streams) -> Tensor:
-        """Logits plus gumbel noise [k c samples t v]."""
+    def noisy(self, theta: Tensor, streams: Streams, change: Callable[[Tensor], object] = lambda noisy: None) -> Tensor:
+        """Logits plus gumbel noise [k c samples t v], after what `change` does to them in place."""
         logits = theta if self.floor is None else (theta.softmax(dim=-1) + self.floor).log()
         if not self.fresh:
-            return streams.plus_gumbel(logits, self.samples)
-        return logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
+            return streams.plus_gumbel(logits, self.samples, change)
+        noisy = logits[:, :, None] + streams.gumbel(self.samples, *theta.shape[2:])
+        change(noisy)
+        return noisy
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
         nearest = theta.argmax(dim=-1)
@@ -251,8 +254,7 @@ class _GumbelMixture(torch.autograd.Function):
     def forward(ctx, theta: Tensor, table: Tensor, relaxation: Gumbel, step: int, streams: Streams):
         ctx.set_materialize_grads(False)
         ctx.temperature, ctx.floor = relaxation.temperature(step), relaxation.floor
-        weights = relaxation.noisy(theta, streams).div_(ctx.temperature).softmax(dim=-1)
-        torch.threshold_(weights, NEGLIGIBLE, 0.0)
+        weights = relaxation.noisy(theta, streams, functools.partial(_weigh, temperature=ctx.temperature))
         ctx.save_for_backward(theta, table, weights)
         if relaxation.straight:
             rows = weights.argmax(dim=-1)
@@ -275,6 +277,12 @@ class _GumbelMixture(torch.autograd.Function):
         return slope, None, None, None, None
 
 
+def _weigh(noisy: Tensor, temperature: float) -> None:
+    """Put in place of noisy logits the weights that they stand for."""
+    torch.softmax(noisy.div_(temperature), dim=-1, out=noisy)
+    torch.threshold_(noisy, NEGLIGIBLE, 0.0)
+
+
 def _softmax_backward(slope: Tensor, softmax: Tensor) -> Tensor:
-    """The gradient with respect to x, given the gradient `slope` with respect to softmax(x), in one pass."""
-    return torch.ops.aten._softmax_backward_data(slope, softmax, -1, softmax.dtype)
+    """The gradient with respect to x, given the gradient `slope` with respect to softmax(x), in its place and in one pass."""
+    return torch.ops.aten._softmax_backward_data.out(slope, softmax, -1, softmax.dtype, grad_input=slope)

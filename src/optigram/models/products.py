@@ -4,6 +4,9 @@ A matrix library chooses by the shape of a product in which order it adds. Where
 sum has few terms (`TERMS`), it adds them in order, for any number of rows from 2 up. So longer sums are added part by part. Whether
 the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`). On another device
 than a processor products are the library's own, and rows are rounded with the shape: filling all of them up would cost more than that.
+
+Products with a transposed matrix read it as it lies where the rows are many, which is faster, and its transposed copy where they are few,
+if a trial found the same bits both ways.
 """
 
 import functools
@@ -28,21 +31,21 @@ _DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows: Tensor, matrix: Tensor, turned: Tensor):
-        ctx.save_for_backward(turned)
+    def forward(ctx, rows: Tensor, matrix: Tensor):
+        ctx.save_for_backward(matrix)
         return rows_times(rows, matrix)
 
     @staticmethod
     def backward(ctx, *slopes: Tensor):
-        (turned,) = ctx.saved_tensors
-        return rows_times(slopes[0].contiguous(), turned), None, None
+        (matrix,) = ctx.saved_tensors
+        return times_transposed(slopes[0].contiguous(), matrix), None
 
 
 def product(rows: Float[Tensor, "*n k"], matrix: Float[Tensor, "k w"]) -> Float[Tensor, "*n w"]:
     """`rows @ matrix`, with a gradient for the rows only. The `matrix` must not be changed in place while it is in use."""
     flat = rows.reshape(-1, rows.shape[-1])
     climbs = torch.is_grad_enabled() and rows.requires_grad
-    found: Tensor = _Product.apply(flat, matrix, transposed(matrix)) if climbs else rows_times(flat, matrix)  # pyright: ignore
+    found: Tensor = _Product.apply(flat, matrix) if climbs else rows_times(flat, matrix)  # pyright: ignore
     return found.view(*rows.shape[:-1], matrix.shape[1])
 
 
@@ -71,20 +74,32 @@ def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Floa
     fewest = FEWEST if matrix.is_contiguous() else FEWEST_TURNED
     if rows.dtype != torch.float32 or not _adds_in_order(*matrix.shape, fewest, torch.get_num_threads()):
         return in_blocks(lambda part: part @ matrix, rows, ROWS)
-    if len(rows) <= ROWS:
-        return _by_parts(rows, matrix, fewest)
-    return torch.cat([_by_parts(part, matrix, fewest) for part in rows.split(ROWS)])
+    terms = TERMS if matrix.is_contiguous() else len(matrix)
+    return _joined([_by_parts(part, matrix, fewest, terms) for part in rows.split(ROWS)])
 
 
 @unchecked
-def _by_parts(rows: Tensor, matrix: Tensor, fewest: int) -> Tensor:
-    """`rows @ matrix`, `TERMS` terms of each sum at a time where the matrix lies row by row in memory."""
+def times_transposed(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "w k"]) -> Float[Tensor, "n w"]:
+    """`rows @ matrix.T`, without a gradient."""
+    turned = transposed(matrix)
+    if rows.device.type != "cpu" or rows.dtype != torch.float32 or not (turned.is_contiguous() and _lies_either_way(*turned.shape)):
+        return rows_times(rows, turned)
+    return _joined([_by_parts(part, turned if len(part) < FEWEST_TURNED else matrix.T, FEWEST, TERMS) for part in rows.split(ROWS)])
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@unchecked
+def _by_parts(rows: Tensor, matrix: Tensor, fewest: int, terms: int) -> Tensor:
+    """`rows @ matrix`, `terms` terms of each sum at a time."""
     count = len(rows)
     if count < fewest:
-        return _by_parts(torch.cat([rows, rows[-1:].expand(fewest - count, -1)]), matrix, fewest)[:count]
-    if matrix.shape[0] <= TERMS or not matrix.is_contiguous():
+        return _by_parts(torch.cat([rows, rows[-1:].expand(fewest - count, -1)]), matrix, fewest, terms)[:count]
+    if matrix.shape[0] <= terms:
         return rows @ matrix
-    parts = zip(rows.unsafe_split(TERMS, 1), matrix.unsafe_split(TERMS), strict=True)  # nothing is written into the parts
+    parts = zip(rows.unsafe_split(terms, 1), matrix.unsafe_split(terms), strict=True)  # nothing is written into the parts
     result = torch.mm(*next(parts))
     for part in parts:
         result.addmm_(*part)
@@ -106,3 +121,20 @@ def _adds_in_order(terms: int, width: int, fewest: int, threads: int) -> bool:
             if not (torch.equal(part @ matrix, alone[taken]) and torch.equal(sums[taken].addmm(part, matrix), added[taken])):
                 return False
     return True
+
+
+def _lies_either_way(terms: int, width: int) -> bool:
+    """Whether products have the same bits in each row, and the same with the second matrix column by column if the rows are many."""
+    threads = torch.get_num_threads()
+    return _adds_in_order(terms, width, FEWEST, threads) and _is_alike(terms, width, threads)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_alike(terms: int, width: int, threads: int) -> bool:
+    """Whether products of `FEWEST_TURNED` to `ROWS` rows were seen to have the same bits where the second matrix lies column by column."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(min(width, WIDEST), min(terms, TERMS + terms % TERMS), generator=generator)
+    rows, turned = torch.randn(ROWS, matrix.shape[1], generator=generator), matrix.T.contiguous()
+    whole = _by_parts(rows, turned, FEWEST, TERMS)
+    tried = (*(count for count in TRIED if count >= FEWEST_TURNED), ROWS)
+    return all(torch.equal(_by_parts(rows[:count], matrix.T, FEWEST, TERMS), whole[:count]) for count in tried)

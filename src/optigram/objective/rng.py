@@ -53,8 +53,12 @@ class Streams:
         """Fresh standard gumbel numbers [k c *shape]."""
         return _quantiles("gumbel", self.device, self._below(POOL, *shape))
 
-    def plus_gumbel(self, logits: Float[Tensor, "k c t v"], samples: int) -> Float[Tensor, "k c samples t v"]:
+    def plus_gumbel(
+        self, logits: Float[Tensor, "k c t v"], samples: int, change: Callable[[Tensor], object] = lambda noisy: None
+    ) -> Float[Tensor, "k c samples t v"]:
         """Logits [k c t v] plus standard gumbel numbers, `samples` times: [k c samples t v].
+
+        What `change` does to them in place, position by position, is done to a part of them while it is in a processor's cache.
 
         The numbers are read from a shuffled pool at an offset that each stream draws: drawing fresh ones costs as
         much as the matrix products of a step, reading them almost nothing.
@@ -64,12 +68,15 @@ class Streams:
         pool = _shuffled(self.seed, max(POOL, 4 * size), self.device)
         if self._placed is not None:
             places = self._below(len(pool) - size, samples)[..., None] + torch.arange(size, device=self.device)
-            return logits[:, :, None] + pool[places].view(*self.shape, samples, *shape)
+            noisy = logits[:, :, None] + pool[places].view(*self.shape, samples, *shape)
+            change(noisy)
+            return noisy
         starts = self._below(len(pool) - size, samples).flatten(0, 1).tolist()
         noisy = torch.empty(*self.shape, samples, *shape)
         for begins, row, outs in zip(starts, logits.flatten(0, 1), noisy.flatten(0, 1), strict=True):
             for begin, out in zip(begins, outs, strict=True):
                 torch.add(row, pool[begin : begin + size].view(shape), out=out)
+                change(out)
         return noisy
 
     def _below(self, below: int, *shape: int) -> Shaped[Tensor, "k c ..."]:

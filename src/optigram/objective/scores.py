@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.models.products import derived, product, transposed
+from optigram.models.products import derived, product, times_transposed
 from optigram.shapes import Float
 
 
@@ -29,7 +29,9 @@ class SoftText(NamedTuple):
     @staticmethod
     def per_word(slopes: Float[Tensor, "k c *n t d"], table: Float[Tensor, "*lists v d"]) -> Float[Tensor, "k c *n t v"]:
         """Slopes along embeddings as slopes along the weight of each word of a table as in `mixed`."""
-        return product(slopes, transposed(table)) if table.dim() == 2 else SoftText.mixed(slopes, table.mT)
+        if table.dim() > 2:
+            return SoftText.mixed(slopes, table.mT)
+        return times_transposed(slopes.flatten(0, -2), table).view(*slopes.shape[:-1], len(table))
 
     @staticmethod
     def cosines(embeds: Float[Tensor, "*n d"], table: Float[Tensor, "v d"]) -> Float[Tensor, "*n v"]:
