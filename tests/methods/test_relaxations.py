@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
+from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start, _heaviest
 from optigram.methods.simplex import Simplex
 from optigram.objective.rng import Streams
 from optigram.objective.surprisal import _are_mixtures
@@ -132,3 +132,10 @@ def test_gumbel_samples_words_as_often_as_softmax_says():
     noisy = Gumbel().noisy(logits, Streams(0, ["a"], 1, torch.device("cpu")))
     shares = np.bincount(noisy.argmax(-1).flatten().numpy(), minlength=3) / 2000
     np.testing.assert_allclose(shares, logits[0, 0, 0].softmax(-1), atol=0.03)
+
+
+@pytest.mark.parametrize("words", [3, 64, 200])
+def test_the_heaviest_word_is_the_first_of_the_largest(words):
+    weights = torch.randint(4, (40, words), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(_heaviest(weights), weights.argmax(-1))
+    assert torch.equal(_heaviest(torch.full((2, words), -torch.inf)), torch.zeros(2, dtype=torch.int64))

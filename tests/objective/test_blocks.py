@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from optigram.models.products import product, rows_times, transposed
+from optigram.models.products import product, rows_times, times_transposed, transposed
 from optigram.models.trials import Trials
 from optigram.objective.blocks import HARD, SIZES, SOFT, Blocks
 
@@ -20,6 +20,15 @@ def test_a_row_of_a_product_is_the_same_in_any_company(count):
     torch.testing.assert_close(whole, rows(SOFT) @ MATRIX)
     assert torch.equal(rows_times(rows(count), MATRIX), whole[:count])
     assert torch.equal(rows_times(rows(SOFT)[-count:], MATRIX), whole[-count:])
+
+
+@pytest.mark.parametrize("count", [1, 5, 15, 16, 31])
+def test_a_row_of_a_product_with_a_transposed_matrix_is_the_same_in_any_company(count):
+    turned = MATRIX.T.contiguous()
+    whole = times_transposed(rows(SOFT), turned)
+    torch.testing.assert_close(whole, rows(SOFT) @ MATRIX)
+    assert torch.equal(times_transposed(rows(count), turned), whole[:count])
+    assert torch.equal(times_transposed(rows(SOFT)[-count:], turned), whole[-count:])
 
 
 def test_a_product_has_the_gradient_of_autograd():

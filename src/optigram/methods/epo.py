@@ -2,6 +2,7 @@
 texts per target evolve together, each with its own penalty per nat of surprisal, and so trace the Pareto front."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.shapes import Float, Int
 
 BLOCK = 2048  # texts that the targets of a batch have scored at once
+RANKED = 1 << 24  # numbers for words that are held while they are ranked, or those of one slot
 NOT_ALLOWED = 1e5  # how far below all others a text that is not allowed ranks; of two such texts the less surprising survives
 
 
@@ -145,16 +147,21 @@ class _Words(NamedTuple):
     @classmethod
     def liked(cls, objective: Objective, texts: Int[Tensor, "k s t"], penalties: Float[Tensor, " s"], most: int) -> "_Words":
         """Those that each slot's gradient ranks highest at the slot's penalty, equally likely, without the current words."""
-        slopes = objective.gradient(texts, penalty=penalties.expand(texts.shape[:2]))
-        slopes = slopes.masked_fill(texts[..., None] == objective.lexicon, -torch.inf)
-        best = slopes.topk(min(most, max(slopes.shape[-1] - 1, 1)), dim=-1).indices
+        found, words = [], len(objective.lexicon)
+        for some in _slots_at_once(texts, words):
+            slopes = objective.gradient(texts[:, some], penalty=penalties[some].expand(len(texts), -1))
+            slopes = slopes.masked_fill(texts[:, some, :, None] == objective.lexicon, -torch.inf)
+            found.append(slopes.topk(min(most, max(words - 1, 1)), dim=-1).indices)
+        best = torch.cat(found, dim=1)
         return cls(objective.lexicon[best], torch.ones_like(best, dtype=torch.float32).cumsum(-1) / best.shape[-1])
 
     @classmethod
     def expected(cls, objective: Objective, texts: Int[Tensor, "k s t"], most: int) -> "_Words":
         """Those most likely after the words before, with the probabilities of the language model."""
-        best = objective.expected(texts).topk(min(most, len(objective.lexicon)), dim=-1)
-        return cls(objective.lexicon[best.indices], best.values.softmax(-1).cumsum(-1))
+        words = len(objective.lexicon)
+        parts = [objective.expected(texts[:, some]).topk(min(most, words), dim=-1) for some in _slots_at_once(texts, words)]
+        values, indices = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        return cls(objective.lexicon[indices], values.softmax(-1).cumsum(-1))
 
     def drawn(self, place: Int[Tensor, "k s m"], chance: Float[Tensor, "k s m"]) -> Int[Tensor, "k s m"]:
         """A word for each position, by a number from 0 to 1."""
@@ -162,6 +169,13 @@ class _Words(NamedTuple):
         ids, upto = self.ids.gather(2, rows), self.upto.gather(2, rows).contiguous()
         which = torch.searchsorted(upto, chance[..., None].contiguous(), right=True).clamp(max=ids.shape[3] - 1)
         return ids.gather(3, which)[..., 0]
+
+
+def _slots_at_once(texts: Int[Tensor, "k s t"], words: int) -> Iterator[slice]:
+    """The slots whose words are ranked together, so that few numbers for words are held."""
+    targets, slots, length = texts.shape
+    size = max(RANKED // (targets * length * words), 1)
+    yield from (slice(begin, begin + size) for begin in range(0, slots, size))
 
 
 def _living(ids: Int[Tensor, "k n t"], scores: Scores) -> _Population:

@@ -23,6 +23,7 @@ Table = Float[Tensor, "*lists v d"]  # lists: k c t, or nothing
 Rows = Int[Tensor, "k m t"]
 Given = Int[Tensor, "k c t"] | None  # rows to start from, -1 for any word
 NEGLIGIBLE = 1e-30  # weights of gbl at low temperatures that count as 0: a product with denormal numbers takes twenty times as long
+SPAN = 64  # words whose largest weight is looked for at once
 MARGIN = 2.0  # by how much the logit of a word to start from exceeds the log-sum-exp of all others
 
 
@@ -233,10 +234,10 @@ class Gumbel:
         return noisy
 
     def harden(self, theta: Theta, table: Table, streams: Streams) -> tuple[Rows, dict[str, Tensor]]:
-        nearest = theta.argmax(dim=-1)
+        nearest = _heaviest(theta)
         if not self.draws:
             return nearest, {}
-        drawn = streams.plus_gumbel(theta, self.draws).argmax(dim=-1)  # [k c draws t]
+        drawn = _heaviest(streams.plus_gumbel(theta, self.draws))  # [k c draws t]
         return torch.cat([nearest, drawn.transpose(1, 2).flatten(1, 2)], dim=1), {}
 
     def settle(self, theta: Theta, step: int) -> None:
@@ -281,6 +282,18 @@ def _weigh(noisy: Tensor, temperature: float) -> None:
     """Put in place of noisy logits the weights that they stand for."""
     torch.softmax(noisy.div_(temperature), dim=-1, out=noisy)
     torch.threshold_(noisy, NEGLIGIBLE, 0.0)
+
+
+def _heaviest(weights: Float[Tensor, "*n v"]) -> Int[Tensor, "*n"]:
+    """The first word of the largest weight: of the first span of words that has it. The library's own search takes twice as long."""
+    words = weights.shape[-1]
+    whole = words - words % SPAN
+    spans = weights[..., :whole].unflatten(-1, (-1, SPAN)).amax(-1)
+    if whole < words:
+        spans = torch.cat([spans, weights[..., whole:].amax(-1, keepdim=True)], dim=-1)
+    rows = spans.argmax(-1, keepdim=True) * SPAN + torch.arange(SPAN, device=weights.device)
+    rows = rows.clamp(max=words - 1)
+    return rows.gather(-1, weights.gather(-1, rows).argmax(-1, keepdim=True))[..., 0]
 
 
 def _softmax_backward(slope: Tensor, softmax: Tensor) -> Tensor:

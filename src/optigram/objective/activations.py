@@ -127,8 +127,13 @@ class TargetGroup:
     def activations(self, states: Mapping[str, Tensor], members: Int[Tensor, " n"] | None) -> Float[Tensor, "n m"]:
         """Activations of texts with states {site: [n s h]}: [n m], or [n 1] where each text is scored for one target of `members` [n]."""
         joined, pooled = self.joined(states), None
-        for position in self.positions:
-            pooled = self.pool_on(pooled, self.at(joined[:, position], members), position, members)
+        if members is None or self._units is None or self.normalisers or self.contests:
+            values = (self.at(joined[:, position], members) for position in self.positions)
+        else:  # nothing is multiplied, so that all positions can be read at once
+            every = joined[:, self.positions]
+            values = self.at(every.flatten(0, 1), members.repeat_interleave(every.shape[1])).unflatten(0, every.shape[:2]).unbind(1)
+        for position, value in zip(self.positions, values, strict=True):
+            pooled = self.pool_on(pooled, value, position, members)
         assert pooled is not None, "every pool covers a position"
         return pooled
 

@@ -11,6 +11,7 @@ from optigram.text.template import Template
 
 ALL, SHORTLIST = 4096, 64  # words up to which every one is tried at a place; how many are tried else, those of the steepest gradient
 BATCH = 1 << 16  # texts judged at once, over all targets
+RANKED = 1 << 24  # numbers for words that are held while they are ranked, or those of one text
 
 
 def without_each(
@@ -75,4 +76,10 @@ def with_others(
 
 def _steepest(objective: Objective, ids: Int[torch.Tensor, "k t"], count: int) -> Int[torch.Tensor, "k t w"]:
     """The `count` rows of the lexicon that the gradient ranks highest at each place."""
-    return objective.gradient(ids[:, None])[:, 0].topk(count, dim=-1).indices.cpu()
+    (k, t), found = ids.shape, []
+    size = max(RANKED // (t * len(objective.lexicon)), 1)
+    for start in range(0, k, size):
+        part = range(start, min(start + size, k))
+        slopes = objective.subset(part).gradient(ids[part.start : part.stop, None])[:, 0]
+        found.append(slopes.topk(count, dim=-1).indices.cpu())
+    return torch.cat(found)
