@@ -260,12 +260,12 @@ class Objective:
         That is 1, but under a bound on the surprisal by the model itself only the share of the blocks up to the targets' sites.
         """
         share: Callable[[Iterable[str]], float] | None = getattr(self.model.sites, "share_of_blocks", None)
-        return 1.0 if share is None or self._joint is None or self.most_surprisal is None else share(sites_of(self._groups, None))
+        return 1.0 if share is None or self._joint is None or not self.surprisal_bounds else share(sites_of(self._groups, None))
 
     @property
     def activation_first(self) -> bool:
         """Whether it pays to look at activations before whole scores: under a bound on the surprisal, if they cost at most half as much."""
-        return self.most_surprisal is not None and self.activation_cost <= self.passes / 2
+        return bool(self.surprisal_bounds) and self.activation_cost <= self.passes / 2
 
     def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
         """Exact activations without the surprisal, at the `activation_cost`; -inf for texts that are ruled out by their words."""
@@ -308,11 +308,9 @@ class Objective:
         return self._surprisal.next_words(self._whole(ids))
 
     @property
-    def most_surprisal(self) -> float | None:
-        """The most nats per token that a text may have, if there is such a bound and a language model with the same tokens."""
-        if self._surprisal is None or not self._surprisal.same_tokens or self._surprisal.band[1] == float("inf"):
-            return None
-        return self._surprisal.band[1]
+    def surprisal_bounds(self) -> tuple[float, ...]:
+        """The bounds that searches aim at (`Fluency.bounds`), if there is a language model with the same tokens."""
+        return self.fluency.bounds if self.fluency is not None and self.has_language_model else ()
 
     def word_surprisal(self, ids: Int[Tensor, "k1 c t"], place: int) -> Float[Tensor, "k1 c v"]:
         """What each word of `lexicon` at one free position of texts would add to their nats per token, given the words before it.
