@@ -77,7 +77,7 @@ class Coordinate:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps at one position after the other."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         first = yield Proposal(texts)
         values, within = first.value, None if objective.most_surprisal is None else Within(objective, first)
