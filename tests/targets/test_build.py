@@ -111,9 +111,9 @@ def test_random_numbers_depend_on_what_a_file_holds_and_on_no_path(tmp_path):
     mixed = keys(f"2*resid:{file}#one@mean", f"2*resid:{file}#other@mean", f"-resid:{file}#one@mean")
     assert len(set(mixed)) == 3
     assert not any("here" in key or "one" in key for key in mixed)
-    assert keys(custom(of_module, "resid"), "logits: dog@max", "-resid:3") == [
+    assert keys(custom(of_module, "resid"), "logits:dog@max", "-resid:3") == [
         "custom:test_build.of_module#resid",
-        "logits: dog@max",
+        "logits:dog@max",
         "-resid:3",
     ]
 
