@@ -216,7 +216,7 @@ class _Slopes:
         if not soft:
             return [[] for _ in self.rules]
         cost, found = self.objective.cost, []
-        due = due.double() * self.objective.activation_cost / self.objective.contexts
+        due = due.double() * self.objective.activation_cost
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):
