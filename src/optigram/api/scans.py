@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from optigram.explaining.descriptions import describe as describe
 from optigram.report.results import Results
 from optigram.report.scan_results import ScanResults
 from optigram.scanning.results import ScanFolder

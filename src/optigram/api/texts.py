@@ -6,7 +6,6 @@ from typing import Any
 
 from optigram.engine.progress import shown, tell
 from optigram.errors import InputError
-from optigram.explaining.descriptions import describe as describe
 from optigram.explaining.evidence import Evidence
 from optigram.explaining.verification import Verification
 from optigram.explaining.verify import verify as verify_all

@@ -23,7 +23,7 @@ from optigram.objective.forward import by_group, members_of, reads_on
 from optigram.objective.functions import Groups, all_groups
 from optigram.objective.layout import Layout
 from optigram.objective.prefix_forward import sites_of
-from optigram.objective.relaxed import Relaxed, word_gradient
+from optigram.objective.relaxed import Relaxed
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import Whole
@@ -357,7 +357,7 @@ class Objective:
         """
         relax, embedding = functools.partial(self.relax, linearised=linearised), self.model.embedding.detach()
         words = self.lexicon, self.table
-        return word_gradient(relax, embedding, words, ids.to(self.device), at, blend, penalty, beside, self._penalises(penalty))
+        return Relaxed.gradient(relax, embedding, words, ids.to(self.device), at, blend, penalty, beside, self._penalises(penalty))
 
     def slopes(self, ids: Int[Tensor, "k1 c t"], linearised: bool = False) -> Float[Tensor, "k1 c t d"]:
         """The gradient of the sum of activations with respect to the embeddings of texts [k1 c t]; `linearised` as in `relax`."""

@@ -58,41 +58,41 @@ class Relaxed:
         found = self.hearing.run(key, lambda rows: told.soft(rows[None])[0], weights.flatten(0, 1))
         return found.view(weights.shape[:2])
 
+    @staticmethod
+    def gradient(
+        relax: Callable[[SoftText, Tensor | None], Scores],
+        embedding: Float[Tensor, "w d"],
+        words: tuple[Int[Tensor, " v"], Float[Tensor, "v d"]],
+        ids: Int[Tensor, "k1 c t"],
+        at: Sequence[int] | None,
+        blend: Int[Tensor, "k1 c m"] | None,
+        penalty: Float[Tensor, "k1 c"] | None,
+        beside: bool,
+        mixtures: bool,
+    ) -> Float[Tensor, "k1 c p v"]:
+        """The gradient of the sum of values with respect to one-hot texts, as `Objective.gradient`.
 
-def word_gradient(
-    relax: Callable[[SoftText, Tensor | None], Scores],
-    embedding: Float[Tensor, "w d"],
-    words: tuple[Int[Tensor, " v"], Float[Tensor, "v d"]],
-    ids: Int[Tensor, "k1 c t"],
-    at: Sequence[int] | None,
-    blend: Int[Tensor, "k1 c m"] | None,
-    penalty: Float[Tensor, "k1 c"] | None,
-    beside: bool,
-    mixtures: bool,
-) -> Float[Tensor, "k1 c p v"]:
-    """The gradient of the sum of values with respect to one-hot texts, as `Objective.gradient`.
-
-    `relax` scores soft texts with a penalty; `words` are the ids that may be proposed, and their embeddings. With `mixtures` the
-    weights of words are given to `relax` too.
-    """
-    lexicon, table = words
-    places = slice(None) if at is None else list(at)
-    embeds, weights = embedding[ids].float(), (ids[..., None] == lexicon).float() if mixtures else None
-    c = ids.shape[1]
-    if blend is not None:
-        mixed, shares = embeds.clone() if beside else embeds, weights
-        mixed[:, :, places] = embedding[blend].float().mean(2, keepdim=True)
-        if weights is not None:
-            shares = weights.clone() if beside else weights
-            shares[:, :, places] = (blend[..., None] == lexicon).float().mean(2, keepdim=True)
-        if beside:
-            embeds, weights = (
-                torch.cat([embeds, mixed], 1),
-                None if shares is None or weights is None else torch.cat([weights, shares], 1),
-            )
-            penalty = None if penalty is None else penalty.repeat(1, 2)
-    leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
-    slopes = torch.autograd.grad(relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
-    slope, *own = (torch.stack(part[:, :, places].split(c, dim=1)).sum(0) for part in slopes)
-    found = SoftText.per_word(slope, table)
-    return found + own[0] if own else found
+        `relax` scores soft texts with a penalty; `words` are the ids that may be proposed, and their embeddings. With `mixtures` the
+        weights of words are given to `relax` too.
+        """
+        lexicon, table = words
+        places = slice(None) if at is None else list(at)
+        embeds, weights = embedding[ids].float(), (ids[..., None] == lexicon).float() if mixtures else None
+        c = ids.shape[1]
+        if blend is not None:
+            mixed, shares = embeds.clone() if beside else embeds, weights
+            mixed[:, :, places] = embedding[blend].float().mean(2, keepdim=True)
+            if weights is not None:
+                shares = weights.clone() if beside else weights
+                shares[:, :, places] = (blend[..., None] == lexicon).float().mean(2, keepdim=True)
+            if beside:
+                embeds, weights = (
+                    torch.cat([embeds, mixed], 1),
+                    None if shares is None or weights is None else torch.cat([weights, shares], 1),
+                )
+                penalty = None if penalty is None else penalty.repeat(1, 2)
+        leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
+        slopes = torch.autograd.grad(relax(SoftText(embeds, weights), penalty).value.sum(), leaves)
+        slope, *own = (torch.stack(part[:, :, places].split(c, dim=1)).sum(0) for part in slopes)
+        found = SoftText.per_word(slope, table)
+        return found + own[0] if own else found
