@@ -43,7 +43,7 @@ class SparseAutoencoder:
         """A short hash of all that the latents depend on."""
         found = hashlib.sha256(repr((self.top, self.scaling, tuple(self.encoder.shape))).encode())
         for part in (self.encoder, self.bias, self.center, self.threshold):
-            found.update(part.cpu().contiguous().numpy())
+            found.update(part.cpu().numpy().tobytes())
         return found.hexdigest()[:12]
 
     def before(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
