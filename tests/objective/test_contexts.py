@@ -68,9 +68,9 @@ def test_a_gradient_is_charged_in_every_context(parts, monkeypatch):
 
 
 def test_coordinate_in_contexts_keeps_to_its_budget(parts):
-    found = search(Contexts([part.subset([0]) for part in parts]), Coordinate(), Budget(forwards=2000)).found[0]
+    found = search(Contexts([part.subset([0]) for part in parts]), Coordinate(), Budget(forwards=1200)).found[0]
     assert found is not None
-    assert 1500 <= found.forwards + found.backwards <= 2200
+    assert 800 <= found.forwards + found.backwards <= 1320
 
 
 @pytest.mark.parametrize("over", ["mean", "min"])
