@@ -146,6 +146,16 @@ SPEED = (
         rows=("model", "site"),
     ),
     Case(
+        "speed/bounded",
+        "corpus search within a bound on surprisal, which is computed of the highest activations alone, to computing it of all n-grams",
+        corpora.setup,
+        corpora.bounded,
+        metrics("ratio: ratio .2f; lazy: processor seconds .1f; whole: of all n-grams .1f; ngrams: n-grams ,.0f"),
+        Settings(sites=("language", "visual"), targets=1),
+        by_site,
+        rows=("model", "site"),
+    ),
+    Case(
         "speed/diverse",
         "five texts that differ, to the five best ones",
         corpora.setup,

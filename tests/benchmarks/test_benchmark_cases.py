@@ -36,6 +36,7 @@ TINY: dict[str, dict] = {
     "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "speed/training": {"options": {"batches": 1, "width": 8}},
     "speed/next_neuron": {},
+    "speed/bounded": {},
     "speed/diverse": {},
     "speed/scan": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
     "speed/scan_memory": {"options": {"megabytes": "0.02"}},

@@ -78,7 +78,7 @@ class Coordinate:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps at one position after the other."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
         if len(objective.surprisal_bounds) > 1:
             texts = yield from Within.begun(objective, streams, texts, start)
@@ -220,7 +220,7 @@ class _Slopes:
         if not soft:
             return [[] for _ in self.rules]
         cost, found = self.objective.cost, []
-        due = due.double() * self.objective.activation_cost / self.objective.contexts
+        due = due.double() * self.objective.activation_cost
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):

@@ -82,7 +82,7 @@ class Epo:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The texts of the start, the first texts, then the children of every round."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.slots, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.slots, objective.device)
         penalties = self.penalties.to(objective.device)
         first = initial_texts(objective, streams, None)
         if objective.has_language_model:
