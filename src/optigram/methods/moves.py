@@ -1,5 +1,8 @@
 """Moves that several methods share: initial texts, the words that a gradient ranks highest, word swaps."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,6 +12,7 @@ from optigram.optimize.method import Ids, Proposal
 from optigram.shapes import Float, Int
 
 WORDS = 16  # words drawn for a position, where texts must survive re-tokenization
+RANKED = 1 << 24  # numbers for words that are held while they are ranked, or those of one text of each target
 SPARE = 2  # with constraints, the factor by which more words are ranked than scored, since some may not be allowed
 
 
@@ -74,3 +78,52 @@ def standardised(slope: Float[Tensor, "... v"]) -> Float[Tensor, "... v"]:
     """A gradient less its mean over the words, in units of its deviation, so that several can be added; 0 where all words are equal."""
     centred = slope - slope.mean(-1, keepdim=True)
     return centred / centred.square().mean(-1, keepdim=True).sqrt().clamp(min=torch.finfo(slope.dtype).tiny)
+
+
+class Words(NamedTuple):
+    """Words for every position of every text [k s t m], as ids, and the cumulative probabilities with which they are drawn."""
+
+    ids: Int[Tensor, "k s t m"]
+    upto: Float[Tensor, "k s t m"]
+
+    @classmethod
+    def liked(cls, objective: Objective, texts: Int[Tensor, "k s t"], penalties: Float[Tensor, " s"], most: int) -> "Words":
+        """Those that each slot's gradient ranks highest at the slot's penalty, equally likely, without the current words."""
+        found, words = [], len(objective.lexicon)
+        for some in _slots_at_once(texts, words):
+            slopes = objective.gradient(texts[:, some], penalty=penalties[some].expand(len(texts), -1))
+            slopes = slopes.masked_fill(texts[:, some, :, None] == objective.lexicon, -torch.inf)
+            found.append(slopes.topk(min(most, max(words - 1, 1)), dim=-1).indices)
+        best = torch.cat(found, dim=1)
+        return cls(objective.lexicon[best], torch.ones_like(best, dtype=torch.float32).cumsum(-1) / best.shape[-1])
+
+    @classmethod
+    def expected(cls, objective: Objective, texts: Int[Tensor, "k s t"], most: int) -> "Words":
+        """Those most likely after the words before, with the probabilities of the language model."""
+        words = len(objective.lexicon)
+        parts = [objective.expected(texts[:, some]).topk(min(most, words), dim=-1) for some in _slots_at_once(texts, words)]
+        values, indices = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        return cls(objective.lexicon[indices], values.softmax(-1).cumsum(-1))
+
+    def drawn(self, place: Int[Tensor, "k s m"], chance: Float[Tensor, "k s m"]) -> Int[Tensor, "k s m"]:
+        """A word for each position, by a number from 0 to 1."""
+        rows = place[..., None].expand(*place.shape, self.ids.shape[3])
+        ids, upto = self.ids.gather(2, rows), self.upto.gather(2, rows).contiguous()
+        which = torch.searchsorted(upto, chance[..., None].contiguous(), right=True).clamp(max=ids.shape[3] - 1)
+        return ids.gather(3, which)[..., 0]
+
+    @classmethod
+    def sampled(cls, objective: Objective, streams: Streams, texts: Int[Tensor, "k s t"], most: int) -> Int[Tensor, "k s t"]:
+        """Texts that the language model samples word by word, each among its `most` likely words."""
+        texts = texts.clone()
+        for place in range(objective.length):
+            said = cls.expected(objective, texts, most)
+            texts[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
+        return texts
+
+
+def _slots_at_once(texts: Int[Tensor, "k s t"], words: int) -> Iterator[slice]:
+    """The slots whose words are ranked together, so that few numbers for words are held."""
+    targets, slots, length = texts.shape
+    size = max(RANKED // (targets * length * words), 1)
+    yield from (slice(begin, begin + size) for begin in range(0, slots, size))
