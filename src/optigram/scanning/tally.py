@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Batch
+from optigram.scanning.peaks import Peaks
 from optigram.scanning.statistics import BINS, LEVELS, OCTAVES, THINNED, ZERO, Statistics
 from optigram.shapes import Bool, Float, Int
 
@@ -50,41 +51,33 @@ class Tally:
     def add(
         self,
         values: Sequence[Float[Tensor, "b s _"]],
-        broken: Sequence[Bool[Tensor, "b s _"] | None],
-        ends: tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]],
+        peaks: Peaks,
         level: Int[Tensor, " b"],
         counted: Bool[Tensor, "b s"],
         thinned: Int[Tensor, " t"],
         rows: Int[Tensor, " r"],
     ) -> None:
-        """Add a batch: its activations by part and which of them are not finite (None: all are), the highest and the lowest of each chunk,
-        the level of its document, and which positions count."""
-        high, low = ends
+        """Add a batch: its activations by part, their peaks, the level of the document of each chunk, and which positions count."""
+        high = peaks.score[:, : len(self.broken)]
         self.best.scatter_reduce_(0, level[:, None].expand_as(high), high.float(), "amax")
-        self.widths = [part.shape[2] for part in values]
-        self._note_broken(broken, counted)
         flat = [part.flatten(0, 1) for part in values]
-        near = high.device.type == "cpu"
-        large = float(torch.maximum(high, -low).max()) > LARGE if near else high.device.type == "cuda"  # to ask would be to wait
-        summed = [part if bad is None else part.masked_fill(bad.flatten(0, 1), 0) for part, bad in zip(flat, broken, strict=True)]
+        large = peaks.largest > LARGE if peaks.largest is not None else high.device.type == "cuda"
+        summed = flat
+        if peaks.broken is not None:
+            self._note_broken(peaks.broken, counted)
+            summed = [part.masked_fill(bad.flatten(0, 1), 0) for part, bad in zip(flat, peaks.broken, strict=True)]
         weight = counted.flatten()
         self.sums.append(torch.cat([_powers(part.double() if large else part, weight) for part in summed]))
         if len(thinned):
             self._count(torch.cat([part[thinned] for part in flat], dim=1))
         self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
 
-    def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"] | None], counted: Bool[Tensor, "b s"]) -> None:
+    def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"]], counted: Bool[Tensor, "b s"]) -> None:
         """Count the places of the last batch drawn from that are not finite, and which chunks have some."""
-        start, some = 0, torch.zeros(len(counted), dtype=torch.bool, device=counted.device)
-        for bad, width in zip(broken, self.widths, strict=True):
-            if bad is not None:
-                here = bad & counted[..., None]
-                self.broken[start : start + width] += here.sum((0, 1))
-                some |= here.any(2).any(1)
-            start += width
-        if any(bad is not None for bad in broken):
-            self.broken_in.append(some)
-            self.documents.append(self.last)
+        here = [bad & counted[..., None] for bad in broken]
+        self.broken += torch.cat([bad.sum((0, 1)) for bad in here])
+        self.broken_in.append(torch.stack([bad.any(2).any(1) for bad in here]).any(0))
+        self.documents.append(self.last)
 
     @property
     def full(self) -> bool:
