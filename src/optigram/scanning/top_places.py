@@ -46,8 +46,13 @@ class Entries:
 
     def first_of(self, key: np.ndarray, most: int) -> "Entries":
         """The first `most` of ranked entries with the same target and key; still ranked."""
-        order = _order(mixed(key, 1) ^ mixed(self.target, 2), self.target, key, np.arange(len(self)))
+        numbers, low = np.arange(len(self)), (1 << len(self).bit_length()) - 1
+        found = np.sort((mixed(key, 1) ^ mixed(self.target, 2)) & ~low | numbers)  # by hash, then rank: faster than to order by it
+        order = found & low
         fresh = _changes(self.target[order]) | _changes(key[order])
+        if (fresh & ~_changes(found & ~low)).any():  # two keys with one hash
+            order = np.lexsort((numbers, key, self.target))
+            fresh = _changes(self.target[order]) | _changes(key[order])
         kept = np.zeros(len(self), dtype=bool)
         kept[order] = _places(fresh) < most
         return self.chosen(kept)
