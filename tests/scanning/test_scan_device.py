@@ -39,10 +39,14 @@ class Counted(Devices):
         return result
 
 
-def scanned(addresses: list[str], batches: int, **settings) -> tuple[InContextScan, int, int]:
-    """A scan of some batches: host reads and launches in it."""
-    with Counted() as counted, FromLists():
+def scanned(addresses: list[str], batches: int, there: bool = True, **settings) -> tuple[InContextScan, int, int]:
+    """A scan of some batches, `there` on the device or here: host reads and launches in it."""
+    with (Counted() if there else contextlib.nullcontext(Counted())) as counted, FromLists() if there else contextlib.nullcontext():
         model = Small()
+        if not there:
+            model.embedding = model.embedding.held
+            head = model.sites["logits"].linear
+            model.sites["logits"] = Site(len(head.weight), model.vocabulary.tokens, Linear("mean", head.weight.held, head.bias.held))
         how = ScanSettings(context=8, tokens=256, skipped=0, top=3, sample=20, **settings)
         scan = InContextScan(model, ActivationReader.of(model, resolve(addresses, model)), how)
         letters = [chr(97 + (7 * number + place * (1 + number // 8)) % 8) for number in range(batches * 8) for place in range(6)]

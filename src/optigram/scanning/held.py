@@ -16,7 +16,7 @@ from optigram.shapes import Bool, Float, Int
 HELD, HELD_FAR = 1 << 28, 1 << 31  # bytes that may wait, on a CPU and on other devices
 MOST = 64  # batches that may wait
 SPARE = 8  # one more place for every 8 that are kept is taken at first, since places with equal folds are kept once
-MORE = 4  # times as many are taken next, of the targets whose lists are not full then
+MORE = 2  # times as many are taken next, of the targets whose lists are not full then
 GROUP = 4  # chunks of which only the best one is ranked, to find out about how high the best places are
 LOWEST = np.finfo(np.float32).min  # of what is finite
 
@@ -111,7 +111,7 @@ class Held:
     def __init__(self, ends: dict[int, Candidates], starts: Sequence[int], most: int) -> None:
         self.ends, self.starts, self.most = ends, starts, most
         self.batches: list[_Batch] = []
-        self.bytes = 0
+        self.bytes, self.filling = 0, True  # whether some list may not be full
 
     def add(
         self,
@@ -129,7 +129,7 @@ class Held:
         self.batches.append(_Batch(batch, chunks, peaks, kept, *places))
         self.bytes += sum(part.nbytes for part in kept or (peaks.score, peaks.position))
         near = peaks.score.device.type == "cpu"
-        if near and not self._open.any():
+        if near and not self.filling:
             return True  # to wait would save nothing
         return self.bytes + self.bytes // len(self.batches) > (HELD if near else HELD_FAR) or len(self.batches) >= MOST
 
@@ -158,7 +158,7 @@ class Held:
         chunks = [chunk for held in self.batches for chunk in held.chunks]
         for end in self.ends.values():
             end.add(_NONE, chunks)
-        self.batches, self.bytes = [], 0
+        self.batches, self.bytes, self.filling = [], 0, bool(self._open.any())
 
     def _fill(self, scores: _Scores) -> None:
         """Give the best of lists that are not full, until none of the others can be among the best."""

@@ -92,5 +92,5 @@ class InContextScan:
         values = values.contiguous()
         if len(place):
             flat = values.flatten(0, 1)
-            flat[place] = flat[stand_in]
+            flat.index_copy_(0, place, flat.index_select(0, stand_in))
         return values

@@ -14,7 +14,7 @@ from optigram.shapes import Bool, Float, Int
 CACHED = 1 << 16  # numbers
 LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 LOWEST = 127 - 1 + min(OCTAVES)  # the exponent of the lowest power of two, as a float32 holds it, less 1
-TINY = 1e-38  # what is as good as 0 is smaller
+TINY = int(np.float32(-1e-38).view(np.int32))  # the bits of negative numbers that are as good as 0 are less
 KINDS = 512  # signs and exponents of a float32
 MOST, DRAWN = 64, 4  # batches that are read together, and how many times the places of the sample are drawn for it at most
 
@@ -71,8 +71,8 @@ class Tally:
         weight = counted.flatten()
         self.sums.append(torch.cat([_powers(part.double() if large else part, weight) for part in summed]))
         if len(thinned):
-            self._count(torch.cat([part[thinned] for part in flat], dim=1), peaks.broken is None)
-        self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
+            self._count(torch.cat([part.index_select(0, thinned) for part in flat], dim=1), peaks.broken is None)
+        self.drawn.append(torch.cat([part.index_select(0, rows) for part in flat], dim=1))
 
     def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"]], counted: Bool[Tensor, "b s"]) -> None:
         """Count the places of the last batch drawn from that are not finite, and which chunks have some."""
@@ -111,7 +111,7 @@ class Tally:
         """Count values in the bins of the histogram; `finite`: whether all are known to be."""
         bins = _bins(values.float(), self.bin_of, finite)
         bins += (BINS + 1) * torch.arange(values.shape[1], device=values.device)
-        self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
+        self.histogram.view(-1).scatter_add_(0, bins.flatten(), bins.new_ones(1).expand(bins.numel()))
 
 
 def _bins(values: Float[Tensor, "n m"], bin_of: Int[Tensor, " kinds"], finite: bool) -> Int[Tensor, "n m"]:
@@ -120,9 +120,9 @@ def _bins(values: Float[Tensor, "n m"], bin_of: Int[Tensor, " kinds"], finite: b
     The edges are powers of two, so that a bin can be read off the sign and the exponent: a tenth of the time of a search.
     """
     bits = values.contiguous().view(torch.int32)
-    # of a positive power of two, what is equal to it belongs to the bin below; what is as good as 0 is 0
-    kind = torch.where(values > -TINY, bits.clamp(min=0) - 1, bits) >> 23
-    bins = bin_of[kind + KINDS // 2]
+    kind = (bits + ~(bits >> 31)) >> 23  # of a positive power of two, what is equal to it belongs to the bin below
+    kind.add_(bits < TINY, alpha=KINDS // 2 - 1).add_(KINDS // 2)  # what is as good as 0 is 0
+    bins = bin_of.index_select(0, kind.flatten()).view_as(kind)
     return bins if finite else torch.where(values.isfinite(), bins, BINS)
 
 
