@@ -5,7 +5,7 @@ from dataclasses import replace
 from benchmarks.case import Case, metrics
 from benchmarks.open import scoring
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, labels, neurons, optimum, planted, planted_labels, search, slopes, woken
+from benchmarks.quality import ablations, fluent, front, labels, neurons, optimum, planted, planted_labels, search, slopes, woken
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -142,6 +142,16 @@ SPEED = (
             "first: first .2f; second: second .2f; kept: kept, MB .1f"
         ),
         Settings(sites=("visual", "visual.hidden", "language")),
+        by_site,
+        rows=("model", "site"),
+    ),
+    Case(
+        "speed/bounded",
+        "corpus search within a bound on surprisal, which is computed of the highest activations alone, to computing it of all n-grams",
+        corpora.setup,
+        corpora.bounded,
+        metrics("ratio: ratio .2f; lazy: processor seconds .1f; whole: of all n-grams .1f; ngrams: n-grams ,.0f"),
+        Settings(sites=("language", "visual"), targets=1),
         by_site,
         rows=("model", "site"),
     ),
@@ -328,6 +338,20 @@ QUALITY = (
         Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto", "crp+epo"), budgets=(3000,)),
         by_method,
         rows=("method",),
+    ),
+    Case(
+        "quality/front",
+        "Pareto fronts of activation and surprisal, to those of EPO's published code at ten times the budget",
+        front.setup,
+        front.compare,
+        metrics(
+            "area: area under the front .1f; ratio: to the first row's .3f; above: larger .0f; below: smaller .0f; "
+            "spent: f.e. per neuron ,.0f; seconds: processor seconds per neuron .1f"
+        ),
+        Settings(sites=("mlp_act.1",), targets=40, by=("auto", "coordinate", "epo"), budgets=(8000,), length=12),
+        by_budget,
+        rows=("method",),
+        columns=("budget",),
     ),
     Case(
         "quality/ablations",

@@ -57,7 +57,7 @@ def slopes(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Resul
     """Rank correlation of gradient and score, and how often the best word is among the tenth that the gradient ranks highest."""
     model, settings = context
     objective = objective_of(model, unit["site"], settings.targets, settings.length)
-    streams = Streams(seed, [str(target) for target in objective.targets], 1, objective.device)
+    streams = Streams(seed, [target.key for target in objective.targets], 1, objective.device)
     seen = {where: _Seen() for where in PLACES}
     for place in range(settings.length):
         _compare(objective, streams, place, settings.option("words", 200), seen)

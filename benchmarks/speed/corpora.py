@@ -1,5 +1,6 @@
-"""Corpus search: the next neuron of a site against the first one, and several texts that differ against the best ones."""
+"""Corpus search: the next neuron of a site against the first one, texts that differ against the best ones, and a bound on surprisal."""
 
+import functools
 import itertools
 import os
 import tempfile
@@ -7,13 +8,18 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import torch
 from benchmarks.setup import Result, Settings, Unit, open_corpus, open_model, targets_at
 
 from optigram.files import CACHE_FOLDER
 from optigram.models.base import Model
+from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
+from optigram.optimize.search import search
+from optigram.runs.corpus_best import best_of_corpus
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
+from optigram.runs.plan import corpus_search
 from optigram.runs.records import Record
 from optigram.text.sources import Corpus
 
@@ -50,6 +56,25 @@ def diverse(context: Context, unit: Unit, seed: int) -> list[Result]:
     best, _ = _timed(context, target, asked.model_copy(update={"apart": 1.0}), context[1])
     apart, found = _timed(context, target, asked, context[1])
     return [Result({"best": best, "apart": apart, "ratio": apart / best}, [{"text": r.text, "activation": r.activation} for r in found])]
+
+
+def bounded(context: Context, unit: Unit, seed: int) -> list[Result]:
+    """The best n-grams within a bound on surprisal, which is computed of the highest activations, to computing it of all n-grams."""
+    model, corpus, settings = context
+    fluency = Fluency(band=(0.0, settings.option("most", 5.0)))
+    objective = Objective(model, f"{unit['site']}:{settings.option('unit', '0')}", settings.length, fluency=fluency)
+    ngrams, seconds, found = corpus_search(objective, corpus), dict[str, float](), list[tuple[list[list[int]], list[float]]]()
+    Objective(model, objective.targets, settings.length, fluency=fluency).score(torch.from_numpy(ngrams.texts[:64])[None])
+    lazy, whole = functools.partial(best_of_corpus, objective, ngrams, 16), functools.partial(search, objective, ngrams, n=16)
+    for name, run in (("whole", whole), ("lazy", lazy)):
+        begun = time.process_time()
+        (one,) = run().found
+        seconds[name] = time.process_time() - begun
+        assert one is not None
+        found.append((one.ids.tolist(), one.activation.tolist()))
+    assert found[0] == found[1]
+    texts = [{"text": model.vocabulary.decode(found[0][0][0]), "activation": found[0][1][0]}]
+    return [Result(seconds | {"ratio": seconds["lazy"] / seconds["whole"], "ngrams": float(len(ngrams.texts))}, texts)]
 
 
 def _few(corpus: Corpus) -> Corpus:

@@ -90,7 +90,7 @@ def exchanges(context: Context, unit: Unit, seed: int) -> list[Result]:
 
 def _by_read(objective: Objective, inputs: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
-        return read(objective.model, inputs, objective._groups, objective._ends, objective._blocks)
+        return read(objective.model, inputs, objective._groups, objective._layout.ends, objective._blocks)
 
 
 def _all_whole(objective: Objective, inputs: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def gumbel_step(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[
     model, settings = context
     restarts = settings.option("restarts", 4)
     objective = objective_of(model, "language", settings.targets, settings.length)
-    streams = Streams(seed, [str(target) for target in objective.targets], restarts, objective.device)
+    streams = Streams(seed, [target.key for target in objective.targets], restarts, objective.device)
     words, shape = len(objective.lexicon), (len(objective.targets), restarts, settings.length, len(objective.lexicon))
     logits, products = torch.zeros(shape), _products(objective, restarts)
     whole = least(products)
@@ -202,7 +202,7 @@ def _parts(objective: Objective, method: Ascent, seed: int) -> dict[str, float]:
     size, relaxation = min(method.batch or 1, len(objective.targets)), method.relaxation
     assert isinstance(relaxation, Gumbel)
     part = objective.subset(range(size))
-    streams = Streams(seed, [str(target) for target in part.targets], method.restarts, part.device)
+    streams = Streams(seed, [target.key for target in part.targets], method.restarts, part.device)
     words = None if method.shortlist is None else Shortlist.of(part, streams, method.shortlist, None)
     table = part.table if words is None else words.table(part.table)
     theta = relaxation.start(streams, part.length, table).requires_grad_()

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 from benchmarks.case import run_case
-from benchmarks.quality import optimum
+from benchmarks.open import networks
+from benchmarks.quality import front, optimum
 from benchmarks.registry import CASES, named
 from benchmarks.setup import Settings
 
@@ -35,6 +36,7 @@ TINY: dict[str, dict] = {
     "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "speed/training": {"options": {"batches": 1, "width": 8}},
     "speed/next_neuron": {},
+    "speed/bounded": {},
     "speed/diverse": {},
     "speed/scan": SMALL | {"sites": ("mlp_act.0",), "options": {"before": 3}},
     "speed/scan_memory": {"options": {"megabytes": "0.02"}},
@@ -50,6 +52,7 @@ TINY: dict[str, dict] = {
     "quality/optimum": {"by": ("random",), "budgets": (60,)},
     "quality/faithful": {"by": ("emb:faithful/200",), "sites": ("visual",), "targets": 1, "budgets": (100,), "options": {"words": 5}},
     "quality/fluent": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (20,), "options": {"most": 99}},
+    "quality/front": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (60,)},
     "quality/ablations": {"by": ("no noise (",), "sites": ("visual",), "budgets": (60,)},
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
     "quality/slopes": {"options": {"words": 20}},
@@ -129,3 +132,33 @@ def test_a_search_costs_what_is_counted(tiny, every_text):
     (found,) = search(objective, Corpus("every text", every_text)).found
     assert found is not None
     assert found.forwards == pytest.approx((7 + 49 + 343) / 3)
+
+
+PUBLISHED = """
+from types import SimpleNamespace
+import numpy as np, torch
+def epo(run, model, tokenizer, seq_len, iters, seed, callback):
+    ids = torch.randint(0, tokenizer.vocab_size - 3, (iters, seq_len), generator=torch.Generator().manual_seed(seed))
+    run(inputs_embeds=model.get_input_embeddings()(ids[:1]))
+    with torch.no_grad():
+        said = run(input_ids=ids)
+    nats = torch.nn.functional.cross_entropy(said["logits"][:, :-1].flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    return SimpleNamespace(ids=ids.numpy(), target=said["target"].numpy(), xentropy=nats.view(iters, -1).mean(1).numpy())
+"""
+
+
+def test_fronts_are_compared_with_those_of_a_program_of_the_users(tmp_path):
+    file, unit = tmp_path / "epo.py", {"site": "mlp_act.1", "budget": 40.0}
+    file.write_text(PUBLISHED, encoding="utf-8")
+    case = named("quality/front")[0]
+    networks.save(networks.network(networks.Sizes(words=20, width=16), 0), list("abcdefghijklmnopqrst"), tmp_path / "gpt2")
+    asked = {"model": str(tmp_path / "gpt2"), "targets": 1, "length": 3, "by": ("coordinate",), "options": {"epo": str(file), "iters": 60}}
+    context = front.setup(case.settings(**asked))
+    first, ours = front.compare(context, unit, 0)
+    assert first.settings == {"method": front.PUBLISHED}
+    assert first.metrics["spent"] == 60 + 3
+    assert first.metrics["area"] > 0
+    assert ours.metrics["spent"] <= 40
+    file.unlink()
+    with pytest.raises(InputError, match="fetch it and name it"):
+        front.compare(context, unit, 0)

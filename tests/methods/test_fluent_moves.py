@@ -8,10 +8,12 @@ from optigram.methods import Coordinate
 from optigram.methods.combinators import Watched
 from optigram.methods.fluent_moves import JUDGED, SHIFTED, TEXT, Within
 from optigram.objective.contexts import Contexts
-from optigram.objective.fluency import Fluency
+from optigram.objective.fluency import FRONT, Fluency
 from optigram.objective.objective import Objective
+from optigram.objective.rng import Streams
 from optigram.objective.scores import Scores
 from optigram.optimize.search import Budget, search
+from optigram.runs.plan import Plan
 from optigram.targets.target import resolve
 from optigram.text.template import Template
 
@@ -78,7 +80,7 @@ def test_a_text_above_the_bound_counts_less_a_price_that_rises_while_most_chains
     price = TEXT * 4.0  # in the largest activation
     torch.testing.assert_close(worth, torch.tensor([[3.0 - 2 * price, 4.0]]))
     torch.testing.assert_close(standing, torch.tensor([[2.0, 4.0 - price]]))
-    assert within.kept(torch.tensor([[2.0, 3.0]])).tolist() == [[2.0, -torch.inf]]
+    assert within.kept(torch.tensor([[2.0, 3.0]])).tolist() == [[[2.0, -torch.inf]]]
     within.update(told, torch.tensor([[True, False]]), torch.zeros(1, 2, dtype=torch.int64))
     assert within.surprisal.tolist() == [[MOST + 2, MOST + 1]]
     assert within.text.item() == pytest.approx(1.3)  # both chains are above
@@ -111,3 +113,54 @@ def test_in_several_contexts_activations_are_looked_at_in_each():
     torch.testing.assert_close(objective.activations(texts), objective.score(texts).activation)
     assert objective.activation_cost == pytest.approx(2 / 3)
     assert objective.activation_first
+
+
+def test_for_a_front_each_chain_has_a_bound_and_a_price_of_its_own():
+    model = network("llama")
+    objective = Objective(model, "mlp_act.0:3@max", 4, fluency=Fluency(front=True))
+    chains = len(objective.surprisal_bounds)
+    nats = torch.full((1, chains), 4.0)
+    within = Within(objective, Scores(torch.ones(1, chains), nats, torch.ones(1, chains)))
+    above = [bound < 4.0 for bound in objective.surprisal_bounds]
+    assert any(above)
+    assert not all(above)
+    children = texts_of(objective, chains)[:, :, None]
+    told = Scores(torch.ones(1, chains), nats, torch.ones(1, chains))
+    worth, _ = within.worths(told, children, torch.ones(1, chains))
+    assert (worth < 1)[0].tolist() == above
+    assert within.kept(torch.ones(1, chains)).isfinite()[0, :, 0].tolist() == [not one for one in above]
+    within.update(told, torch.zeros(1, chains, dtype=torch.bool), torch.zeros(1, chains, dtype=torch.int64))
+    assert (within.text > 1)[0].tolist() == above
+    assert (within.word > 1)[0].tolist() == above
+
+
+def test_a_weight_or_an_upper_bound_leaves_one_bound_for_all():
+    assert Fluency(front=True, weight=0.1).bounds == ()
+    assert Fluency(front=True, band=(0, 3)).bounds == (3,)
+    assert Fluency(front=True, band=(2, float("inf"))).bounds == FRONT
+    model = network("llama")
+    method = Plan.of("auto", Objective(model, "mlp_act.0:3@max", 4, fluency=Fluency(front=True)), None, 500).method
+    assert isinstance(method, Coordinate)
+    assert method.chains == len(FRONT)
+
+
+def test_chains_for_a_front_begin_at_the_best_of_the_start_within_their_bounds():
+    objective = Objective(network("llama"), "mlp_act.0:3@max", 4, fluency=Fluency(front=True))
+    chains = len(objective.surprisal_bounds)
+    texts, start = texts_of(objective, chains), texts_of(objective, 12)[:, -3:]
+    begun = Within.begun(objective, Streams(0, ["a"], chains, objective.device), texts, start)
+    assert torch.equal(next(begun).ids, start)
+    values, nats = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[5.0, 4.0, 3.0]])
+    with pytest.raises(StopIteration) as stopped:
+        begun.send(Scores(values, nats, values))
+    best = [0 if bound >= 5 else 1 if bound >= 4 else 2 for bound in objective.surprisal_bounds]
+    assert torch.equal(stopped.value.value, start[:, best])
+
+
+def test_coordinate_ascent_finds_a_front_from_texts_that_the_language_model_samples():
+    objective = Objective(network("llama"), "mlp_act.0:3@max", 4, fluency=Fluency(front=True))
+    (found,) = search(objective, Coordinate(len(FRONT), 4), Budget(forwards=400), front=True).found
+    assert found is not None
+    assert found.surprisal is not None
+    assert len(found.ids) > 1
+    assert found.forwards + found.backwards <= 400

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from optigram.errors import InputError
 from optigram.methods import Beam, Corpus, Epo, Gcg, Random
@@ -21,6 +22,7 @@ from optigram.optimize.method import check_method
 from optigram.optimize.search import Budget, search
 from optigram.runs.plan import Plan
 from optigram.targets.target import resolve
+from toy import Toy
 
 SMALL = {
     "beam": {"width": 3, "candidates": 4, "block": 96},
@@ -48,6 +50,18 @@ METHODS = [
 @pytest.fixture
 def corpus(every_text) -> Corpus:
     return Corpus("every text", every_text)
+
+
+@pytest.mark.parametrize("method", {type(method): method for method in reversed(METHODS)}.values(), ids=repr)
+def test_random_numbers_come_from_the_vector_of_a_file_and_not_from_its_path(method, tmp_path):
+    def first(vector, path):
+        save_file({"probe": vector}, tmp_path / path)
+        return next(method.propose(Objective(Toy(), f"resid:{tmp_path / path}#probe", 6), 3, None)).ids
+
+    vector = torch.arange(8.0)
+    here = first(vector, "here.st")
+    assert torch.equal(first(vector, "there.st"), here)
+    assert not torch.equal(first(vector + 1, "here.st"), here)
 
 
 def activations(outcome) -> np.ndarray:

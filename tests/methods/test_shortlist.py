@@ -7,7 +7,7 @@ from optigram.objective.rng import Streams
 
 
 def streams(objective, restarts=2):
-    return Streams(0, [str(target) for target in objective.targets], restarts, objective.device)
+    return Streams(0, [target.key for target in objective.targets], restarts, objective.device)
 
 
 def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):

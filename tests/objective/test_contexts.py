@@ -5,13 +5,16 @@ import torch
 
 import optigram as og
 from optigram.errors import InputError
+from optigram.methods.coordinate import Coordinate, _Slopes
 from optigram.models.loading import load
 from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.objective.scores import SoftText
+from optigram.optimize.search import Budget, search
 from optigram.text.template import Template
 
 PLACES = ("a woman with {}", "{} in the rain")
+relax = Objective.relax
 CORPUS = ["two people eat pizza and drink wine", "a dog under an umbrella", "a cat on a red car"]
 TARGETS = ("visual:pizza", "language:umbrella", "visual:dog - visual:cat")
 
@@ -48,6 +51,26 @@ def test_each_view_and_part_of_the_targets_keeps_all_contexts(parts):
         assert isinstance(other, Contexts)
         torch.testing.assert_close(other.score(ids).activation, whole)
     torch.testing.assert_close(objective.subset([1]).score(ids).activation, whole[1:2])
+
+
+def test_a_gradient_is_charged_in_every_context(parts, monkeypatch):
+    """What is charged is what is run: forwards and backwards of soft texts, counted where the model's texts are relaxed."""
+    objective, ran = Contexts([part.subset([0]) for part in parts]), []
+    monkeypatch.setattr(
+        Objective, "relax", lambda self, text, *rest, **more: ran.append(text.embeds.shape[1]) or relax(self, text, *rest, **more)
+    )
+    texts = objective.lexicon[:6].view(1, 2, 3)
+    slopes = _Slopes(objective, texts)
+    for _ in range(2):  # the second time only the blends are new
+        slopes.at(texts, 1, objective.lexicon[:4].expand(1, 2, 4), slopes.changed(texts))
+        assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (sum(ran), 2 * sum(ran))
+    assert len(ran) == 4
+
+
+def test_coordinate_in_contexts_keeps_to_its_budget(parts):
+    found = search(Contexts([part.subset([0]) for part in parts]), Coordinate(), Budget(forwards=1200)).found[0]
+    assert found is not None
+    assert 800 <= found.forwards + found.backwards <= 1320
 
 
 @pytest.mark.parametrize("over", ["mean", "min"])

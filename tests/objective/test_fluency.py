@@ -124,7 +124,7 @@ def test_the_band_keeps_texts_within_it():
 def test_a_words_surprisal_is_exact_given_the_words_before_it(template, prefix):
     toy = Toy(prefix=prefix)
     objective = judged(toy, template, weight=0.0, band=(0.0, 4.0))
-    assert objective.most_surprisal == 4
+    assert objective.surprisal_bounds == (4,)
     texts, words = torch.tensor([TEXTS]), objective.lexicon
     last = texts[:, :, None].repeat(1, 1, len(words), 1)
     last[..., 2] = words
@@ -153,7 +153,7 @@ def test_within_a_bound_coordinate_ascent_tries_words_that_keep_it():
         search(objective, method, Budget(forwards=300), start=start)
         inside.append(float((torch.cat(tried[3:], 1) <= 2.2).float().mean()))
     assert inside[0] > inside[1] + 0.1
-    assert judged(Toy(), weight=0.0, band=(2.0, np.inf)).most_surprisal is None
+    assert judged(Toy(), weight=0.0, band=(2.0, np.inf)).surprisal_bounds == ()
 
 
 def test_a_weight_makes_texts_less_surprising_and_the_band_holds_what_is_kept():

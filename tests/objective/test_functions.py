@@ -85,7 +85,7 @@ def test_log_probabilities_are_those_of_transformers(name):
     found = objective.score(texts[None]).activation
     torch.testing.assert_close(found[0], expected[:, -1], atol=2e-4, rtol=0)
     assert (found <= 0).all()
-    torch.testing.assert_close(found[1], expected[:, objective._looked].amax(1), atol=2e-4, rtol=0)
+    torch.testing.assert_close(found[1], expected[:, objective._layout.looked].amax(1), atol=2e-4, rtol=0)
 
 
 def test_log_probabilities_of_an_imaginet_are_shared_by_prefix(tiny, every_text):

@@ -6,6 +6,8 @@ import math
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from optigram.errors import InputError
 from optigram.methods import paper
@@ -109,6 +111,16 @@ def test_a_study_of_an_older_format_is_refused_with_the_version_that_made_it(stu
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"written by optigram .* older format, not optigram-study-2; run the same again"):
         run_study(study, StudyContext(study), tmp_path, workers=0)
+
+
+def test_a_cell_is_named_by_what_a_file_of_directions_holds(study, tmp_path):
+    file = tmp_path / "probe.safetensors"
+    arm = Arm(name="plain", targets=(f"visual.hidden:{file}#probe",), methods=("gbl",), budget=100)
+    context, keys = StudyContext(study.model_copy(update={"arms": (arm,), "seeds": (0,)})), []
+    for scale in (1.0, 1.0, 2.0):
+        save_file({"probe": torch.full((8,), scale)}, file)
+        keys += [cell.key for cell in context.cells()]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_bad_targets_are_told_before_any_work(study, tmp_path):

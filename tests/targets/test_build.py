@@ -91,6 +91,33 @@ def test_a_vector_in_memory_scores_as_one_in_a_file(tmp_path):
     np.testing.assert_allclose(memory, expected, atol=1e-5)
 
 
+def test_random_numbers_depend_on_what_a_file_holds_and_on_no_path(tmp_path):
+    encoder, vectors = torch.eye(WIDTH), {"one": VECTOR, "other": VECTOR + 1}
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        save_file({name: torch.from_numpy(vector).float() for name, vector in vectors.items()}, tmp_path / folder / f"{folder}.st")
+        save_file({"encoder": encoder, "k": torch.tensor(2)}, tmp_path / folder / "sae.st")
+
+    def keys(*addresses):
+        return [target.key for target in resolve(addresses, Toy())]
+
+    here, there = (
+        keys(f"resid:{tmp_path}/{name}/{name}.st#one,other", f"resid:{tmp_path}/{name}/sae.st#1,2") for name in ("here", "there")
+    )
+    assert here == there
+    assert len(set(here)) == 4
+    assert keys(direction("resid", VECTOR, "named"), latent("resid", {"encoder": encoder, "k": 2}, 1)) == [here[0], here[2]]
+    file = tmp_path / "here" / "here.st"
+    mixed = keys(f"2*resid:{file}#one@mean", f"2*resid:{file}#other@mean", f"-resid:{file}#one@mean")
+    assert len(set(mixed)) == 3
+    assert not any("here" in key or "one" in key for key in mixed)
+    assert keys(custom(of_module, "resid"), "logits:dog@max", "-resid:3") == [
+        "custom:test_build.of_module#resid",
+        "logits:dog@max",
+        "-resid:3",
+    ]
+
+
 def test_what_was_made_in_memory_says_so_in_its_address():
     toy, sae = Toy(), {"encoder": torch.eye(WIDTH)}
     made = (direction("resid", VECTOR, "my probe"), latent("resid", sae, 2), custom(lambda states, mask: states["resid"][..., 0], "resid"))

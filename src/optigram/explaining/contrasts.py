@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optigram.explaining.cores import without_one
 from optigram.explaining.evidence import Contrast, Example
 from optigram.explaining.exact import Exact, Ids, Scale
 from optigram.explaining.pool import Pool
@@ -95,7 +94,7 @@ class Contrasts:
                 tried.append((float(like[row]), (*text[:place], int(self.exact.words[row]), *text[place + 1 :])))
         yield from (other for _, other in sorted(tried, key=lambda pair: -pair[0]) if other != text)
         if len(text) > 1:
-            yield from without_one(text)
+            yield from (text[:place] + text[place + 1 :] for place in range(len(text)))
 
     def _steep(self, text: Ids) -> Iterator[Ids]:
         """The text with each word replaced by those that the gradient ranks highest."""

@@ -29,7 +29,7 @@ def cores(exact: Exact, texts: Sequence[Ids], scale: Scale, kept: float = KEPT) 
 
 def _greedy(exact: Exact, text: Ids, level: float) -> Ids:
     while len(text) > 1:
-        parts = list(without_one(text))
+        parts = list(_without_one(text))
         best, part = max(zip(exact.score(parts), parts, strict=True))
         if best < level:
             break
@@ -37,6 +37,6 @@ def _greedy(exact: Exact, text: Ids, level: float) -> Ids:
     return text
 
 
-def without_one(text: Ids) -> Iterator[Ids]:
+def _without_one(text: Ids) -> Iterator[Ids]:
     """The text without each of its words."""
     return (text[:place] + text[place + 1 :] for place in range(len(text)))

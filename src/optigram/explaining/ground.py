@@ -92,7 +92,7 @@ class Ground:
 
     def rng(self, number: int, what: str) -> np.random.Generator:
         """Random numbers that depend on the seed, the target and what they are for: not on the other targets."""
-        name = str(self.targets[number]) if number < len(self.targets) else f"random {number - len(self.targets)}"
+        name = self.targets[number].key if number < len(self.targets) else f"random {number - len(self.targets)}"
         return np.random.default_rng([self.seed, zlib.crc32(name.encode()), zlib.crc32(what.encode())])
 
     def scorer(self, number: int) -> Scorer:

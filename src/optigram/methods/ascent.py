@@ -72,7 +72,7 @@ class Ascent:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The texts of `start`; the nearest discrete texts before every `every`-th step and after the last one."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.restarts, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.restarts, objective.device)
         table, given, words = objective.table, None, None
         if start is not None:
             yield propose_start(objective, start)

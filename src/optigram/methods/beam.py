@@ -48,7 +48,7 @@ class Beam:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps at one position after the other, again and again."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.width, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.width, objective.device)
         while True:
             texts = initial_texts(objective, streams, start)
             living = TopK.of(texts, (yield Proposal(texts)).value, self.width)

@@ -39,6 +39,7 @@ class Coordinate:
     the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are added, where the
     model gives both. Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, activations are
     looked at before whole scores where they cost less, and chains may pass through texts above the bound, at a price (`fluent_moves`).
+    For a Pareto front each chain has a bound of its own.
     """
 
     chains: int = 4
@@ -77,12 +78,15 @@ class Coordinate:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps at one position after the other."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.chains, objective.device)
         texts, length = initial_texts(objective, streams, start), objective.length
+        if len(objective.surprisal_bounds) > 1:
+            texts = yield from Within.begun(objective, streams, texts, start)
         first = yield Proposal(texts)
-        values, within = first.value, None if objective.most_surprisal is None else Within(objective, first)
+        values, within = first.value, Within(objective, first) if objective.surprisal_bounds else None
         slopes = _Slopes(objective, texts, self.relp and objective.linearises)
-        best_end, windows = _Best.unknown(texts), _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        best_end = _Best.unknown(texts[:, : 1 if within is None else within.most.shape[1]])
+        windows = _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while self.sweeps is None or step < self.sweeps * length:
             place = length - 1 - step % length
@@ -97,10 +101,11 @@ class Coordinate:
             texts = torch.where(better[..., None], children.gather(2, which[..., None, None].expand(-1, -1, 1, length))[:, :, 0], texts)
             values, stale, step = torch.where(better, best, values), torch.where(better, 0, stale + 1), step + 1
             ended = stale >= length
-            allowed = values if within is None else within.kept(values)
-            before, best_end = best_end, best_end.or_one_of(texts, allowed.masked_fill(~ended, -torch.inf))
+            allowed = values[:, None] if within is None else within.kept(values)
+            before, best_end = best_end, best_end.or_one_of(texts, allowed.masked_fill(~ended[:, None], -torch.inf))
             stale = stale.masked_fill(ended, 0)
-            ended &= ~windows.deeper(better, ended, texts, best_end, before)
+            if best_end.value.shape[1] == 1:  # chains that aim at different bounds seldom meet
+                ended &= ~windows.deeper(better, ended, texts, best_end, before)
             shaken = self._shaken(texts, best_end.ids, streams, objective)  # always drawn: random numbers must not depend on other targets
             texts = torch.where(ended[..., None], shaken, texts)
             values = values.masked_fill(ended, -torch.inf)
@@ -128,9 +133,9 @@ class Coordinate:
         return top_words(objective, slope, texts, place, max(1, round(self.candidates * share)), window, deepest)
 
     def _shaken(
-        self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k 1 t"], streams: Streams, objective: Objective
+        self, texts: Int[Tensor, "k c t"], best: Int[Tensor, "k g t"], streams: Streams, objective: Objective
     ) -> Int[Tensor, "k c t"]:
-        """The best text of each target, with other words swapped for every chain; of several tries the first that is allowed."""
+        """The best text of each target, or of each chain, with other words swapped; of several tries the first that is allowed."""
         tries, best = TRIES if objective.has_constraints else 1, best.to(objective.device)
         best = torch.where(best < 0, texts, best)[:, :, None]
         anywhere = objective.lexicon[streams.integers(len(objective.lexicon), tries, objective.length)]
@@ -147,27 +152,26 @@ class Coordinate:
 
 
 class _Best(NamedTuple):
-    """The best text of each target, `ids` [k 1 t] with its `value` [k 1]; it stays on the device. Ids are -1 while none is known."""
+    """The best text of each target within each of g bounds, `ids` [k g t] with `value` [k g]; on the device. Ids are -1 while unknown."""
 
-    ids: Int[Tensor, "k 1 t"]
-    value: Float[Tensor, "k 1"]
+    ids: Int[Tensor, "k g t"]
+    value: Float[Tensor, "k g"]
 
     @classmethod
-    def unknown(cls, texts: Int[Tensor, "k c t"]) -> "_Best":
+    def unknown(cls, texts: Int[Tensor, "k g t"]) -> "_Best":
         """No text yet."""
-        return cls(torch.full_like(texts[:, :1], -1), torch.full_like(texts[:, :1, 0], -torch.inf, dtype=torch.float32))
+        return cls(torch.full_like(texts, -1), torch.full_like(texts[..., 0], -torch.inf, dtype=torch.float32))
 
-    def or_one_of(self, texts: Int[Tensor, "k c t"], values: Float[Tensor, "k c"]) -> "_Best":
-        """The best of this and other texts; ties go to the smaller ids."""
-        ids, value = (
-            torch.cat([self.ids, texts], dim=1),
-            torch.cat([self.value, values.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)], dim=1),
-        )
-        best = value == value.amax(1, keepdim=True)
+    def or_one_of(self, texts: Int[Tensor, "k c t"], values: Float[Tensor, "k g c"]) -> "_Best":
+        """The best of this and other texts, which have a value for each bound; ties go to the smaller ids."""
+        others = texts[:, None].expand(-1, values.shape[1], -1, -1)
+        ids = torch.cat([self.ids[:, :, None], others], dim=2)
+        value = torch.cat([self.value[..., None], values.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)], dim=2)
+        best = value == value.amax(2, keepdim=True)
         for column in ids.unbind(-1):
-            best &= column == column.masked_fill(~best, torch.iinfo(column.dtype).max).amin(1, keepdim=True)
-        which = best.long().argmax(1, keepdim=True)
-        return _Best(ids.gather(1, which[..., None].expand(-1, -1, ids.shape[2])), value.gather(1, which))
+            best &= column == column.masked_fill(~best, torch.iinfo(column.dtype).max).amin(2, keepdim=True)
+        which = best.long().argmax(2, keepdim=True)
+        return _Best(ids.gather(2, which[..., None].expand(-1, -1, -1, ids.shape[3]))[:, :, 0], value.gather(2, which)[..., 0])
 
 
 class _Slopes:
@@ -216,7 +220,7 @@ class _Slopes:
         if not soft:
             return [[] for _ in self.rules]
         cost, found = self.objective.cost, []
-        due = due.double() * self.objective.activation_cost / self.objective.contexts
+        due = due.double() * self.objective.activation_cost
         for linearised in self.rules:
             embeds = torch.cat(soft, dim=1).requires_grad_()
             with cost.charged(torch.zeros_like(cost.active)):

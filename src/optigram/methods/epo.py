@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from optigram.methods.moves import initial_texts, propose_start
+from optigram.methods.moves import Words, initial_texts, propose_start
 from optigram.methods.settings import check_settings
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -82,9 +82,11 @@ class Epo:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The texts of the start, the first texts, then the children of every round."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.slots, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.slots, objective.device)
         penalties = self.penalties.to(objective.device)
-        first = self._first(objective, streams)
+        first = initial_texts(objective, streams, None)
+        if objective.has_language_model:
+            first = Words.sampled(objective, streams, first, self.among)
         if start is not None:
             first = torch.cat([propose_start(objective, start).ids, first], dim=1)
         living = _living(first, (yield Proposal(first)))
@@ -99,14 +101,6 @@ class Epo:
             born = _living(children, (yield Proposal(children)))
             living = _fittest(_Population(*(torch.cat(pair, dim=1) for pair in zip(living, born, strict=True))), penalties)
 
-    def _first(self, objective: Objective, streams: Streams) -> Int[Tensor, "k slots t"]:
-        """Texts that the language model samples word by word, or random ones without a language model of the same tokens."""
-        texts = initial_texts(objective, streams, None)
-        for place in range(objective.length) if objective.has_language_model else ():
-            said = _Words.expected(objective, texts, self.among)
-            texts[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
-        return texts
-
     def _children(
         self, texts: Int[Tensor, "k s t"], objective: Objective, streams: Streams, penalties: Float[Tensor, " s"]
     ) -> Int[Tensor, "k n t"]:
@@ -117,10 +111,10 @@ class Epo:
         shifts, inserts = chance[:, :, 0] < self.shifted, chance[:, :, 2] < 0.5
         out = torch.where(shifts & inserts, end, place)
         into = torch.where(shifts & ~inserts, end, place)
-        liked = _Words.liked(objective, texts, penalties, self.among)
+        liked = Words.liked(objective, texts, penalties, self.among)
         words = liked.drawn(into, chance[:, :, 3])
         if objective.has_language_model and self.spoken:
-            said = _Words.expected(objective, texts, self.among).drawn(into, chance[:, :, 3])
+            said = Words.expected(objective, texts, self.among).drawn(into, chance[:, :, 3])
             words = torch.where(streams.uniform(m) < self.spoken, said, words)
         return _replaced(texts, out, into, words).flatten(1, 2)
 
@@ -134,34 +128,6 @@ def _replaced(
     source = places + ((places >= out) & (places < into)).long() - ((places > into) & (places <= out)).long()
     moved = texts[:, :, None].expand(*source.shape).gather(3, source)
     return torch.where(places == into, words[..., None], moved)
-
-
-class _Words(NamedTuple):
-    """Words for every position of every text [k s t m], as ids, and the cumulative probabilities with which they are drawn."""
-
-    ids: Int[Tensor, "k s t m"]
-    upto: Float[Tensor, "k s t m"]
-
-    @classmethod
-    def liked(cls, objective: Objective, texts: Int[Tensor, "k s t"], penalties: Float[Tensor, " s"], most: int) -> "_Words":
-        """Those that each slot's gradient ranks highest at the slot's penalty, equally likely, without the current words."""
-        slopes = objective.gradient(texts, penalty=penalties.expand(texts.shape[:2]))
-        slopes = slopes.masked_fill(texts[..., None] == objective.lexicon, -torch.inf)
-        best = slopes.topk(min(most, max(slopes.shape[-1] - 1, 1)), dim=-1).indices
-        return cls(objective.lexicon[best], torch.ones_like(best, dtype=torch.float32).cumsum(-1) / best.shape[-1])
-
-    @classmethod
-    def expected(cls, objective: Objective, texts: Int[Tensor, "k s t"], most: int) -> "_Words":
-        """Those most likely after the words before, with the probabilities of the language model."""
-        best = objective.expected(texts).topk(min(most, len(objective.lexicon)), dim=-1)
-        return cls(objective.lexicon[best.indices], best.values.softmax(-1).cumsum(-1))
-
-    def drawn(self, place: Int[Tensor, "k s m"], chance: Float[Tensor, "k s m"]) -> Int[Tensor, "k s m"]:
-        """A word for each position, by a number from 0 to 1."""
-        rows = place[..., None].expand(*place.shape, self.ids.shape[3])
-        ids, upto = self.ids.gather(2, rows), self.upto.gather(2, rows).contiguous()
-        which = torch.searchsorted(upto, chance[..., None].contiguous(), right=True).clamp(max=ids.shape[3] - 1)
-        return ids.gather(3, which)[..., 0]
 
 
 def _living(ids: Int[Tensor, "k n t"], scores: Scores) -> _Population:

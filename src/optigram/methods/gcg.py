@@ -66,7 +66,7 @@ class Gcg:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps of every round."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.chains, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.chains, objective.device)
         texts, lexicon = initial_texts(objective, streams, start), objective.lexicon
         values = (yield Proposal(texts)).value
         ranking, stale, known = _Ranking(objective, texts, self), torch.zeros_like(values), (texts, values)

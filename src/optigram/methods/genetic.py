@@ -50,7 +50,7 @@ class Genetic:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first population, then the children of every round."""
-        streams = Streams(seed, [str(target) for target in objective.targets], self.population, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], self.population, objective.device)
         texts = initial_texts(objective, streams, start)
         living = TopK.of(texts, (yield Proposal(texts)).value, self.population)
         while True:

@@ -1,5 +1,7 @@
 """Moves that several methods share: initial texts, the words that a gradient ranks highest, word swaps."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -74,3 +76,40 @@ def standardised(slope: Float[Tensor, "... v"]) -> Float[Tensor, "... v"]:
     """A gradient less its mean over the words, in units of its deviation, so that several can be added; 0 where all words are equal."""
     centred = slope - slope.mean(-1, keepdim=True)
     return centred / centred.square().mean(-1, keepdim=True).sqrt().clamp(min=torch.finfo(slope.dtype).tiny)
+
+
+class Words(NamedTuple):
+    """Words for every position of every text [k s t m], as ids, and the cumulative probabilities with which they are drawn."""
+
+    ids: Int[Tensor, "k s t m"]
+    upto: Float[Tensor, "k s t m"]
+
+    @classmethod
+    def liked(cls, objective: Objective, texts: Int[Tensor, "k s t"], penalties: Float[Tensor, " s"], most: int) -> "Words":
+        """Those that each slot's gradient ranks highest at the slot's penalty, equally likely, without the current words."""
+        slopes = objective.gradient(texts, penalty=penalties.expand(texts.shape[:2]))
+        slopes = slopes.masked_fill(texts[..., None] == objective.lexicon, -torch.inf)
+        best = slopes.topk(min(most, max(slopes.shape[-1] - 1, 1)), dim=-1).indices
+        return cls(objective.lexicon[best], torch.ones_like(best, dtype=torch.float32).cumsum(-1) / best.shape[-1])
+
+    @classmethod
+    def expected(cls, objective: Objective, texts: Int[Tensor, "k s t"], most: int) -> "Words":
+        """Those most likely after the words before, with the probabilities of the language model."""
+        best = objective.expected(texts).topk(min(most, len(objective.lexicon)), dim=-1)
+        return cls(objective.lexicon[best.indices], best.values.softmax(-1).cumsum(-1))
+
+    def drawn(self, place: Int[Tensor, "k s m"], chance: Float[Tensor, "k s m"]) -> Int[Tensor, "k s m"]:
+        """A word for each position, by a number from 0 to 1."""
+        rows = place[..., None].expand(*place.shape, self.ids.shape[3])
+        ids, upto = self.ids.gather(2, rows), self.upto.gather(2, rows).contiguous()
+        which = torch.searchsorted(upto, chance[..., None].contiguous(), right=True).clamp(max=ids.shape[3] - 1)
+        return ids.gather(3, which)[..., 0]
+
+    @classmethod
+    def sampled(cls, objective: Objective, streams: Streams, texts: Int[Tensor, "k s t"], most: int) -> Int[Tensor, "k s t"]:
+        """Texts that the language model samples word by word, each among its `most` likely words."""
+        texts = texts.clone()
+        for place in range(objective.length):
+            said = cls.expected(objective, texts, most)
+            texts[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
+        return texts

@@ -40,7 +40,7 @@ class Random:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """Those of `start`, then random texts, whatever their scores."""
-        streams = Streams(seed, [str(target) for target in objective.targets], 1, objective.device)
+        streams = Streams(seed, [target.key for target in objective.targets], 1, objective.device)
         if start is not None:
             yield propose_start(objective, start)
         while True:

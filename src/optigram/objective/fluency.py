@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from optigram.errors import InputError
 from optigram.models.base import Model
 
+FRONT = (1.5, 2.5, 3.5, 4.5, 5.5, 7.0, 9.0, float("inf"))  # nats per token that the chains of a search for the Pareto front aim at
+
 
 @dataclass(frozen=True)
 class Fluency:
@@ -17,7 +19,8 @@ class Fluency:
 
     `weight` is subtracted from the value per nat per token; texts with a surprisal outside `band` are not allowed. `model` is
     the language model; None is the searched model itself. `repetition` is the weight of repeated words (FLRT, Thompson & Sklar 2024),
-    which language models favour. `second` is another language model that takes no part in the search and scores the kept texts.
+    which language models favour. `second` is another language model that takes no part in the search and scores the kept texts. With
+    `front` the Pareto front is asked for: a search without a weight or an upper bound then aims at several bounds at once.
     """
 
     weight: float = 0.0
@@ -25,6 +28,7 @@ class Fluency:
     model: Model | None = None
     repetition: float = 0.0
     second: Model | None = None
+    front: bool = False
 
     def __post_init__(self) -> None:
         least, most = self.band
@@ -34,6 +38,13 @@ class Fluency:
             raise InputError(f"expected a repetition weight of at least 0, got {self.repetition}")
         if not 0 <= least < most:
             raise InputError(f"expected a band of surprisal such as 2-6, in nats per token, got {least}-{most}")
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The most nats per token that texts may have: the band's, or those that a search for the front aims at; none without either."""
+        if self.band[1] != float("inf"):
+            return (self.band[1],)
+        return FRONT if self.front and not self.weight else ()
 
     @staticmethod
     def parse_band(text: str) -> tuple[float, float]:

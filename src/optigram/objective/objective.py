@@ -17,18 +17,21 @@ from optigram.models.base import Model
 from optigram.objective.activations import View
 from optigram.objective.blocks import Blocks
 from optigram.objective.cost import Cost
+from optigram.objective.exact import Answer, Beside, Exact
 from optigram.objective.fluency import Fluency
-from optigram.objective.forward import by_group, members_of, read, read_soft, reads_on
+from optigram.objective.forward import by_group, members_of, reads_on
 from optigram.objective.functions import Groups, all_groups
+from optigram.objective.layout import Layout
 from optigram.objective.prefix_forward import sites_of
+from optigram.objective.relaxed import Relaxed
 from optigram.objective.scores import Scores, SoftText
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import Whole
-from optigram.shapes import Bool, Float, Int, Shaped, unchecked
+from optigram.shapes import Bool, Float, Int, unchecked
 from optigram.targets.target import Target, resolve
 from optigram.text.lexicon import lexicon
 from optigram.text.overlap import KnownTexts
-from optigram.text.template import Template, counted_places
+from optigram.text.template import Template
 
 
 class Objective:
@@ -77,10 +80,10 @@ class Objective:
         self.known: KnownTexts | None = None
         self._deterministic = False
         self._words = lexicon(model.vocabulary) if words is None else words
-        self._positions, self._ends = len(template.fill([0] * length)), template.ends(length)
+        positions = len(template.fill([0] * length))
         for target in self.targets:
-            if isinstance(target.pool, int) and target.pool >= self._positions:
-                raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {self._positions - 1}")
+            if isinstance(target.pool, int) and target.pool >= positions:
+                raise InputError(f"{target} reads position {target.pool}, but the text has positions 0 to {positions - 1}")
         self._bind(model, "search")
 
     def __repr__(self) -> str:
@@ -94,20 +97,14 @@ class Objective:
         """Set the fields that depend on the model and the view."""
         self.model, self.device = model, model.embedding.device
         self.view: View = view
-        self._answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]] | None = None
-        self._beside: tuple[Groups, Callable[[Tensor], None]] | None = None
+        self._answer: Answer | None = None
+        self._beside: Beside | None = None
         self.lexicon = torch.from_numpy(self._words).to(self.device)
         self.table = model.embedding.detach()[self.lexicon].float()
         self.cost = Cost.at_zero(len(self.targets))
-        pieces = self.template.pieces(self.length)
-        self._pieces = [
-            piece if isinstance(piece, range) else torch.tensor(piece, dtype=torch.int64, device=self.device) for piece in pieces
-        ]
-        counted = counted_places(self.template, self.length, model.vocabulary)
-        self._looked = torch.tensor(counted) if model.attends else torch.ones(self._positions, dtype=torch.bool)
-        self._groups = all_groups(model, self.targets, self._looked, view)
+        self._layout = Layout(self.template, self.length, model)
+        self._groups = all_groups(model, self.targets, self._layout.looked, view)
         self._blocks = Blocks() if any(target.custom for target in self.targets) else Blocks.of(model)
-        self._survives = functools.lru_cache(maxsize=1 << 20)(model.vocabulary.survives)
         self._surprisal = None if self.fluency is None else Surprisal(self.fluency, model, self.template, self.length, self.lexicon)
         self._hearing = self._blocks if self._surprisal is None else Blocks.of(self._surprisal.language.model)
 
@@ -191,7 +188,7 @@ class Objective:
         part.targets = tuple(self.targets[i] for i in members)
         part.cost = Cost.at_zero(len(members))
         part.known = None if self.known is None else self.known.of(members)
-        part._groups = all_groups(self.model, part.targets, self._looked, self.view)
+        part._groups = all_groups(self.model, part.targets, self._layout.looked, self.view)
         return part
 
     def excluding(self, known: KnownTexts) -> "Objective":
@@ -212,7 +209,7 @@ class Objective:
         It gets them for texts that all targets share. They are not charged, and they change nothing for the targets.
         """
         part = self.subset(range(len(self.targets)))
-        part._beside = [whole.group(self.model, self._looked) for whole in wholes], see
+        part._beside = [whole.group(self.model, self._layout.looked) for whole in wholes], see
         return part
 
     @property
@@ -224,7 +221,7 @@ class Objective:
         read = {(site, position) for group in groups for site in group.sites for position in group.positions}
         return [Whole(site, 1.0, position) for site, position in sorted(read)]
 
-    def answered(self, answer: Callable[[Tensor, Groups], tuple[Tensor, Tensor]]) -> "Objective":
+    def answered(self, answer: Answer) -> "Objective":
         """The same objective, for which `answer` says what activations [m c] of groups on texts [1 c s] are, and their cost [1]."""
         part = self.subset(range(len(self.targets)))
         part._answer = answer
@@ -240,7 +237,7 @@ class Objective:
             ids = ids.expand(len(self.targets), -1, -1)
         with torch.no_grad():
             run = functools.partial(self._exactly, owned=owned, joint=self._joint)
-            inputs = self._whole(ids)
+            inputs = self._layout.whole(ids)
             values = by_group(inputs, self._groups, run, functools.partial(reads_on, self.model))
             activation = penalised = values[..., 0]
             surprisal = None if self._joint is None else values[..., 1]
@@ -260,18 +257,18 @@ class Objective:
         That is 1, but under a bound on the surprisal by the model itself only the share of the blocks up to the targets' sites.
         """
         share: Callable[[Iterable[str]], float] | None = getattr(self.model.sites, "share_of_blocks", None)
-        return 1.0 if share is None or self._joint is None or self.most_surprisal is None else share(sites_of(self._groups, None))
+        return 1.0 if share is None or self._joint is None or not self.surprisal_bounds else share(sites_of(self._groups, None))
 
     @property
     def activation_first(self) -> bool:
         """Whether it pays to look at activations before whole scores: under a bound on the surprisal, if they cost at most half as much."""
-        return self.most_surprisal is not None and self.activation_cost <= self.passes / 2
+        return bool(self.surprisal_bounds) and self.activation_cost <= self.passes / 2
 
     def activations(self, ids: Int[Tensor, "k c t"]) -> Float[Tensor, "k c"]:
         """Exact activations without the surprisal, at the `activation_cost`; -inf for texts that are ruled out by their words."""
         with torch.no_grad():
             run = functools.partial(self._exactly, owned=True, joint=None, share=self.activation_cost)
-            values = by_group(self._whole(ids), self._groups, run, functools.partial(reads_on, self.model))[..., 0]
+            values = by_group(self._layout.whole(ids), self._groups, run, functools.partial(reads_on, self.model))[..., 0]
             return values.masked_fill(~self.is_allowed(ids), -torch.inf) if self.has_constraints else values
 
     @property
@@ -282,37 +279,24 @@ class Objective:
     def is_allowed(self, ids: Int[Tensor, "k1 c t"]) -> Bool[Tensor, "k c"]:
         """Which texts survive re-tokenization, where they must, and are not too similar to known ones. Nothing is run or charged."""
         ids = ids.to(self.device)
-        kept = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
-        if self.must_survive:
-            texts = self._whole(ids).flatten(0, 1).tolist()
-            kept = torch.tensor([self._survives(tuple(text)) for text in texts], device=self.device).view(kept.shape)
+        ones = torch.ones(ids.shape[:2], dtype=torch.bool, device=self.device)
+        kept = self._layout.survive(ids) if self.must_survive else ones
         return kept if self.known is None else kept & ~self.known.near(ids)
 
     def surviving(self, words: Int[Tensor, "k c t m"]) -> Int[Tensor, "k c t"]:
         """Texts of one of the m words per position: the first with which the text so far survives, where texts must, else the first."""
-        if not self.must_survive:
-            return words[..., 0]
-        texts = torch.tensor([self._first_surviving(drawn) for drawn in words.flatten(0, 1).tolist()], device=words.device)
-        return texts.view(words.shape[:3])
-
-    def _first_surviving(self, words: list[list[int]]) -> list[int]:
-        text: list[int] = []
-        for drawn in words:
-            text.append(next((word for word in drawn if self.model.vocabulary.survives([*text, word])), drawn[0]))
-        return text
+        return self._layout.surviving(words) if self.must_survive else words[..., 0]
 
     def expected(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "k1 c t v"]:
         """Logits of the words of `lexicon` at each free position, given the words before it. Needs a language model."""
         assert self._surprisal is not None
         self.cost.charge(forwards=float(ids.shape[1]))
-        return self._surprisal.next_words(self._whole(ids))
+        return self._surprisal.next_words(self._layout.whole(ids))
 
     @property
-    def most_surprisal(self) -> float | None:
-        """The most nats per token that a text may have, if there is such a bound and a language model with the same tokens."""
-        if self._surprisal is None or not self._surprisal.same_tokens or self._surprisal.band[1] == float("inf"):
-            return None
-        return self._surprisal.band[1]
+    def surprisal_bounds(self) -> tuple[float, ...]:
+        """The bounds that searches aim at (`Fluency.bounds`), if there is a language model with the same tokens."""
+        return self.fluency.bounds if self.fluency is not None and self.has_language_model else ()
 
     def word_surprisal(self, ids: Int[Tensor, "k1 c t"], place: int) -> Float[Tensor, "k1 c v"]:
         """What each word of `lexicon` at one free position of texts would add to their nats per token, given the words before it.
@@ -320,7 +304,7 @@ class Objective:
         Needs a language model with the same tokens. Only what stands before the position is read and charged.
         """
         assert self._surprisal is not None
-        nats, share = self._surprisal.of_word(self._whole(ids), place)
+        nats, share = self._surprisal.of_word(self._layout.whole(ids), place)
         self.cost.charge(forwards=ids.shape[1] * share)
         return nats
 
@@ -328,7 +312,8 @@ class Objective:
         """The surprisal of texts under the second language model, if there is one. Not charged."""
         if self.fluency is None or self.fluency.second is None:
             return None
-        return Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon).hard(self._whole(ids))
+        told = Surprisal(Fluency(model=self.fluency.second), self.model, self.template, self.length, self.lexicon)
+        return told.hard(self._layout.whole(ids))
 
     @property
     def linearises(self) -> bool:
@@ -342,40 +327,16 @@ class Objective:
         With `linearised` the values are the same, and gradients follow RelP's rules, if the model can (`linearises`).
         """
         rules: Callable[[], AbstractContextManager[None]] = getattr(self.model, "linearised", nullcontext) if linearised else nullcontext
-        with rules():
-            return self._relaxed(text, penalty, linearised)
-
-    def _relaxed(self, text: SoftText, penalty: Float[Tensor, "k1 c"] | None, linearised: bool) -> Scores:
-        embeds = self._surround(text.embeds, lambda fixed: self.model.embedding.detach()[fixed].float())
         told = self._surprisal if self._penalises(penalty) else None
-        weights = None if told is None else told.need_mixtures(text.weights)
         joint = None if told is None else self._joint
-
-        def run(texts: Tensor, parts: Groups) -> Tensor:
-            if len(texts) == len(embeds):
-                return read_soft(self.model, embeds, parts, self._blocks, weights, joint, linearised)
-            mixed = None if weights is None else weights.index_select(0, texts)
-            return read_soft(self.model, embeds.index_select(0, texts), parts, self._blocks, mixed, joint, linearised)
-
-        values = by_group(torch.arange(len(embeds), device=self.device), self._groups, run)
-        activation, passes = values[..., 0], self.activation_cost
-        scores = Scores(activation)
-        if told is not None and weights is not None:
-            passes = self.passes
-            surprisal = self._soft_surprisal(told, weights).expand_as(activation) if joint is None else values[..., 1]
-            penalised = told.penalised_soft(activation, surprisal, weights, 0.0 if penalty is None else penalty)
-            scores = Scores(activation, surprisal, penalised)
-        texts = float(activation.shape[1] * passes)
-        self.cost.charge(forwards=texts)
-        if scores.value.requires_grad:
-            scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
-        return scores
-
-    def _soft_surprisal(self, surprisal: Surprisal, weights: Float[Tensor, "k1 c t v"]) -> Float[Tensor, "k1 c"]:
-        """The surprisal of soft texts to another model, in blocks."""
-        key = "surprisal", self._positions
-        found = self._hearing.run(key, lambda rows: surprisal.soft(rows[None])[0], weights.flatten(0, 1))
-        return found.view(weights.shape[:2])
+        with rules():
+            asked = Relaxed(self.model, self._layout, self._groups, self._blocks, self._hearing, told, joint)
+            scores = asked.scores(text, penalty, linearised)
+            texts = float(scores.activation.shape[1] * (self.activation_cost if told is None else self.passes))
+            self.cost.charge(forwards=texts)
+            if scores.value.requires_grad:
+                scores.value.register_hook(lambda _: self.cost.charge(backwards=2.0 * texts))
+            return scores
 
     def gradient(
         self,
@@ -392,27 +353,9 @@ class Objective:
         m words, their even mixture replaces the text's own word at each of these positions; with `beside`, the gradient at the text
         itself is added. `penalty` and `linearised` are those of `relax`.
         """
-        ids, places = ids.to(self.device), slice(None) if at is None else list(at)
-        table = self.model.embedding.detach()
-        embeds, weights = table[ids].float(), (ids[..., None] == self.lexicon).float() if self._penalises(penalty) else None
-        c = ids.shape[1]
-        if blend is not None:
-            mixed, shares = embeds.clone() if beside else embeds, weights
-            mixed[:, :, places] = table[blend].float().mean(2, keepdim=True)
-            if weights is not None:
-                shares = weights.clone() if beside else weights
-                shares[:, :, places] = (blend[..., None] == self.lexicon).float().mean(2, keepdim=True)
-            if beside:
-                embeds, weights = (
-                    torch.cat([embeds, mixed], 1),
-                    None if shares is None or weights is None else torch.cat([weights, shares], 1),
-                )
-                penalty = None if penalty is None else penalty.repeat(1, 2)
-        leaves = [embeds.requires_grad_(), *([] if weights is None else [weights.requires_grad_()])]
-        slopes = torch.autograd.grad(self.relax(SoftText(embeds, weights), penalty, linearised).value.sum(), leaves)
-        slope, *own = (torch.stack(part[:, :, places].split(c, dim=1)).sum(0) for part in slopes)
-        found = SoftText.per_word(slope, self.table)
-        return found + own[0] if own else found
+        relax, embedding = functools.partial(self.relax, linearised=linearised), self.model.embedding.detach()
+        words = self.lexicon, self.table
+        return Relaxed.gradient(relax, embedding, words, ids.to(self.device), at, blend, penalty, beside, self._penalises(penalty))
 
     def slopes(self, ids: Int[Tensor, "k1 c t"], linearised: bool = False) -> Float[Tensor, "k1 c t d"]:
         """The gradient of the sum of activations with respect to the embeddings of texts [k1 c t]; `linearised` as in `relax`."""
@@ -420,39 +363,13 @@ class Objective:
         (slope,) = torch.autograd.grad(self.relax(SoftText(embeds, None), linearised=linearised).activation.sum(), embeds)
         return slope
 
-    def _whole(self, ids: Int[Tensor, "k1 c t"]) -> Int[Tensor, "k1 c s"]:
-        """Texts with the template's ids around them."""
-        return self._surround(ids.to(self.device)[..., None], lambda fixed: fixed[:, None])[..., 0]
-
-    def _surround(self, free: Shaped[Tensor, "k1 c t n"], of: Callable[[Tensor], Tensor]) -> Shaped[Tensor, "k1 c s n"]:
-        """Put what `of` gives [s n] for the template's ids around free ones."""
-        parts = []
-        for piece in self._pieces:
-            if isinstance(piece, range):
-                parts.append(free[:, :, piece.start : piece.stop])
-            else:
-                parts.append(of(piece).expand(*free.shape[:2], -1, -1))
-        return torch.cat(parts, dim=2)
-
     def _exactly(
         self, inputs: Int[Tensor, "k1 c s"], parts: Groups, owned: bool, joint: Surprisal | None, share: float = 1.0
     ) -> Float[Tensor, "m c o"]:
         """Activations of the members of `parts`, which are charged a `share` for it, and the surprisal that the same forward gives."""
-        own, others, see = members_of(parts), (), None
-        if self._beside is not None and not owned and len(inputs) == 1 and all(part.by_prefix is not None for part in parts):
-            others, see = self._beside
-        together = reads_on(self.model, others, joint) == reads_on(self.model, parts, joint)
-        if self._answer is None:
-            asked = [*parts, *others] if together else parts
-            values, cost = read(self.model, inputs, asked, self._ends, self._blocks, self._deterministic, owned, joint)
-        else:
-            values, cost = self._answer(inputs, parts)
-            nats = () if joint is None else (joint.hard(inputs).expand_as(values),)
-            values = torch.stack([values, *nats], dim=-1)
+        exact = Exact(self.model, self._blocks, self._layout.ends, self._deterministic, self._answer, self._beside)
+        values, cost = exact.values(inputs, parts, owned, joint)
         costs = torch.zeros(len(self.targets))
-        costs[own] = cost * share
+        costs[members_of(parts)] = cost * share
         self.cost.charge(forwards=costs)
-        if see is not None:
-            seen = values[len(own) :] if together else read(self.model, inputs, others, self._ends, self._blocks, self._deterministic)[0]
-            see(seen[..., 0])
-        return values[: len(own)]
+        return values

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from optigram.models.base import States, Step
 from optigram.objective.activations import TargetGroup
-from optigram.objective.prefix_tree import Level, in_sizes, prefix_counts, prefix_tree
+from optigram.objective.prefix_tree import Level, prefix_counts
 from optigram.objective.surprisal import Surprisal
 from optigram.objective.whole_site import UnitGroup
 from optigram.shapes import Float, Int
@@ -39,7 +39,7 @@ def read_by_prefix(
         else:
             chosen = torch.nonzero(torch.isin(rows[:, 0], torch.tensor(owners, device=rows.device))).flatten()
         for chunk in _chunks(step, rows, chosen.split(len(chosen) // len(owners)), ends):
-            tree, leaves = prefix_tree(rows if len(chunk) == len(rows) else rows[chunk], ends)
+            tree, leaves = Level.tree(rows if len(chunk) == len(rows) else rows[chunk], ends)
             found.append(_climb(step, tree, parts, shared, surprisal)[leaves])
             numbers.append(chunk)
             cells += sum(level.words.shape[1] * torch.bincount(level.owners, minlength=k).cpu() for level in tree)
@@ -111,7 +111,7 @@ def _step_on(step: Step, level: Level, carried: States | None, sites: list[str],
         return run(level.words, level.parents)
     everyone = torch.arange(len(level.words), device=level.words.device)
     found, after, places = defaultdict(list), defaultdict(list), []
-    for rows, size in in_sizes(level.owners, step.blocks):
+    for rows, size in level.in_sizes(step.blocks):
         filled = torch.cat([rows, rows[-1:].expand(size - len(rows))])
         states, on = run(level.words[filled], level.parents[filled])
         places.append(rows)

@@ -18,44 +18,44 @@ class Level(NamedTuple):
     parents: Int[Tensor, " n"]
     owners: Int[Tensor, " n"]
 
+    @classmethod
+    def tree(cls, rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list["Level"], Int[Tensor, " n"]]:
+        """The levels of sorted `rows` [n 1+s] (owner, then words), and where each row ends: its place [n] in the last level.
+
+        Each level extends to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that the cost of
+        a target does not depend on the others.
+        """
+        fresh = torch.ones_like(rows, dtype=torch.bool)
+        fresh[1:] = (rows[1:] != rows[:-1]).cumsum(dim=1) > 0
+        node = fresh.cumsum(dim=0) - 1
+        tree, begin = [], 0
+        for end in ends:
+            first = fresh[:, end]
+            tree.append(cls(rows[first, begin + 1 : end + 1], node[first, begin], rows[first, 0]))
+            begin = end
+        return tree, node[:, -1]
+
+    def in_sizes(self, sizes: Sequence[int]) -> Iterator[tuple[Int[Tensor, " m"], int]]:
+        """Prefixes of sorted owners in blocks of these sizes, the largest first: (their numbers, the size); one may not be full.
+
+        The size of a row's block does not depend on other owners.
+        """
+        owners = self.owners
+        counts = torch.bincount(owners)
+        rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
+        begin = torch.zeros_like(counts)
+        for size, blocks in zip(sizes, _blocks_of(counts, sizes), strict=True):
+            end = begin + blocks * size
+            rows = torch.nonzero((rank >= begin[owners]) & (rank < end[owners])).flatten()
+            for part in rows.split(size) if len(rows) else ():
+                yield part, size
+            begin = end
+
 
 def sorted_order(rows: Int[Tensor, "n w"]) -> Int[Tensor, " n"]:
     """The order [n] that sorts rows [n w] by their first column, then the second, and so on."""
     columns = rows.cpu().numpy().T[::-1]
     return torch.from_numpy(np.lexsort(columns)).to(rows.device)
-
-
-def prefix_tree(rows: Int[Tensor, "n w"], ends: Sequence[int]) -> tuple[list[Level], Int[Tensor, " n"]]:
-    """The levels of sorted `rows` [n 1+s] (owner, then words), and where each row ends: its place [n] in the last level.
-
-    Each level extends to the next of `ends`, the last of which is s. Prefixes are shared within an owner only, so that the cost of
-    a target does not depend on the others.
-    """
-    fresh = torch.ones_like(rows, dtype=torch.bool)
-    fresh[1:] = (rows[1:] != rows[:-1]).cumsum(dim=1) > 0
-    node = fresh.cumsum(dim=0) - 1
-    tree, begin = [], 0
-    for end in ends:
-        first = fresh[:, end]
-        tree.append(Level(rows[first, begin + 1 : end + 1], node[first, begin], rows[first, 0]))
-        begin = end
-    return tree, node[:, -1]
-
-
-def in_sizes(owners: Int[Tensor, " n"], sizes: Sequence[int]) -> Iterator[tuple[Int[Tensor, " m"], int]]:
-    """The rows of sorted `owners` in blocks of these sizes, the largest first: (their numbers, the size); one may not be full.
-
-    The size of a row's block does not depend on other owners.
-    """
-    counts = torch.bincount(owners)
-    rank = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
-    begin = torch.zeros_like(counts)
-    for size, blocks in zip(sizes, _blocks_of(counts, sizes), strict=True):
-        end = begin + blocks * size
-        rows = torch.nonzero((rank >= begin[owners]) & (rank < end[owners])).flatten()
-        for part in rows.split(size) if len(rows) else ():
-            yield part, size
-        begin = end
 
 
 def _blocks_of(counts: Int[Tensor, "*k"], sizes: Sequence[int]) -> list[Int[Tensor, "*k"]]:
@@ -69,7 +69,7 @@ def _blocks_of(counts: Int[Tensor, "*k"], sizes: Sequence[int]) -> list[Int[Tens
 
 
 def prefix_counts(rows: Int[Tensor, "k c w"], ends: Sequence[int]) -> Int[Tensor, "k e"]:
-    """How many distinct prefixes the texts of each owner have at each of `ends`; sorted `rows` as for `prefix_tree`."""
+    """How many distinct prefixes the texts of each owner have at each of `ends`; sorted `rows` as for `Level.tree`."""
     fresh = (rows[:, 1:] != rows[:, :-1]).cumsum(dim=2) > 0
     return 1 + fresh[:, :, list(ends)].sum(1)
 

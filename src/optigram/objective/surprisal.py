@@ -12,7 +12,7 @@ from optigram.models.base import Linear, Model, in_blocks
 from optigram.models.vocabulary_logits import vocabulary_logits
 from optigram.objective.fluency import Fluency
 from optigram.shapes import Bool, Float, Int
-from optigram.text.template import Template, counted_places, layout
+from optigram.text.template import Template, counted_places
 from optigram.text.vocabulary import Vocabulary
 
 ROWS = 32  # texts per forward, so that every forward has one shape; their scores for all words must fit in memory
@@ -136,6 +136,7 @@ class Surprisal:
     words: Int[Tensor, " v"]
     judged: Vocabulary
     pieces: list[tuple[int, ...] | range]
+    free: list[int]
     counted: list[bool]
     around: tuple[int, int]
 
@@ -147,6 +148,7 @@ class Surprisal:
         self.weight, self.band, self.repetition = fluency.weight, fluency.band, fluency.repetition
         self.words, self.judged = words, judged.vocabulary
         self.pieces = list(template.pieces(length))
+        self.free = [place for place, id_ in enumerate(template.fill([-1] * length)) if id_ < 0]
         self.counted = counted_places(template, length, judged.vocabulary)
         self.around = (len(judged.vocabulary.prefix), len(judged.vocabulary.suffix))
         if self.same_tokens and not any(self.counted):
@@ -167,10 +169,9 @@ class Surprisal:
 
     def next_words(self, inputs: Int[Tensor, "k1 c s"]) -> Float[Tensor, "k1 c t v"]:
         """Scores of all words for each free position, given the tokens before it; 0 without any."""
-        free = [place for place, piece in enumerate(layout(self.pieces)) if piece is None]
-        before = [max(place - 1, 0) for place in free]
+        before = [max(place - 1, 0) for place in self.free]
         scores = self.language.scores_after(inputs.flatten(0, 1), before, self.words)
-        if free[0] == 0:
+        if self.free[0] == 0:
             scores[:, 0] = 0
         return scores.view(*inputs.shape[:2], *scores.shape[1:])
 
@@ -179,7 +180,7 @@ class Surprisal:
 
         With the share of a text's forward that it takes: only the tokens before the position are read.
         """
-        place = [at for at, piece in enumerate(layout(self.pieces)) if piece is None][free]
+        place = self.free[free]
         if not self.counted[place]:
             return torch.zeros(*inputs.shape[:2], len(self.words), device=inputs.device), 0.0
         block = FEW if inputs.device.type == "cpu" else ROWS

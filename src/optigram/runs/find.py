@@ -99,7 +99,7 @@ def run_plan(
     """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
     differ = _must_differ(top, apart, front)
     several = functools.partial(search_diverse, most=apart) if differ else functools.partial(search, front=front)
-    read, took, outcome = 0.0, [0.0] * len(objective.targets), SearchResult([])
+    read, took, outcome = [0.0] * len(objective.targets), [0.0] * len(objective.targets), SearchResult([])
     if plan.corpus is not None:
         depth = _depth(top, differ)
         outcome = known or best_of_corpus(objective, plan.corpus, depth, seed, watch, front, cache)
@@ -107,15 +107,15 @@ def run_plan(
             outcome = diverse_of_corpus(objective, plan.corpus, outcome, depth, top, apart, seed, watch, cache)
     if plan.method is not None and not outcome.interrupted:
         if plan.corpus is not None:
-            best, read = _texts(outcome, objective.length, front), max((found.forwards for found in outcome.found if found), default=0.0)
-            took = [0.0 if found is None else found.seconds for found in outcome.found]
+            best = _texts(outcome, objective.length, front)
+            read, took = ([0.0 if found is None else getattr(found, name) for found in outcome.found] for name in ("forwards", "seconds"))
             start = best if start is None else torch.cat([start, best], dim=1)
         outcome = several(objective, plan.method, plan.bounded(budget), seed, top, watch=watch, start=start)
     given = [(number, found) for number, found in enumerate(outcome.found) if found is not None]
     records = [
         record
         for number, found in given
-        for record in _records(objective, number, plan, seed, _with(found, read, took[number]), arm, None if front else top)
+        for record in _records(objective, number, plan, seed, _with(found, read[number], took[number]), arm, None if front else top)
     ]
     return MethodResult(plan.name, records, sum(found.broken for _, found in given), outcome.interrupted)
 

@@ -64,11 +64,10 @@ def _free(objective: Objective, record: Record) -> list[int]:
 
 def _grown(objective: Objective, records: Sequence[Record], seed: int) -> Int[torch.Tensor, "k n t"]:
     """Texts [k n t] of one word more than those found, each with a random word at one of its places; -1 for targets without texts."""
-    names = [str(target) for target in objective.targets]
-    length = objective.length + 1
-    texts = torch.full((len(names), HANDOVER, length), -1)
-    drawn = objective.lexicon[Streams(seed, names, 1, objective.device).integers(len(objective.lexicon), HANDOVER)[:, 0]].tolist()
-    for row, name in enumerate(names):
+    keys, length = [target.key for target in objective.targets], objective.length + 1
+    texts = torch.full((len(keys), HANDOVER, length), -1)
+    drawn = objective.lexicon[Streams(seed, keys, 1, objective.device).integers(len(objective.lexicon), HANDOVER)[:, 0]].tolist()
+    for row, name in enumerate(map(str, objective.targets)):
         found = [_free(objective, record) for record in records if record.target == name]
         for number in range(HANDOVER if found else 0):
             text, place = found[number // length % len(found)], (length - 1 - number) % length

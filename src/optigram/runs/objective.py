@@ -120,7 +120,7 @@ def _fluency(options: ObjectiveOptions, model: Model) -> Fluency | None:
     band = (0.0, float("inf")) if options.surprisal is None else Fluency.parse_band(options.surprisal)
     device = str(model.embedding.device)
     first, second = (None if source is None else load(source, device=device) for source in (options.fluency_model, options.second_opinion))
-    return Fluency(options.fluency, band, first, options.repetition, second)
+    return Fluency(options.fluency, band, first, options.repetition, second, front)
 
 
 def remarks(objective: Objective, texts: Sequence[str] = ()) -> Iterator[str]:

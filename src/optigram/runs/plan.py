@@ -9,6 +9,7 @@ import torch
 from optigram.errors import InputError
 from optigram.methods import Corpus, Method, chains, registry
 from optigram.methods import paper as presets
+from optigram.methods.coordinate import Coordinate
 from optigram.objective.objective import Objective
 from optigram.optimize.search import Budget
 from optigram.text.ngrams import NGrams
@@ -17,6 +18,7 @@ from optigram.text.sources import Corpus as Texts
 LARGE = 50_000  # words from which gbl keeps a shortlist at each position: the memory and time of all words grow with words x length
 DENSE, SPARSE = "gbl", "sgbl"
 MOST, HELD = 16_384, 24  # texts of a block on a GPU; numbers held at once per word and position of a soft text, Adam's among them
+FRONT_WORDS = 16  # that coordinate ascent scores at a position, for a Pareto front
 LONG, DRAWS = 9, "mcgcg"  # words from which auto swaps words at any position, in a transformer without shared prefixes
 
 
@@ -83,7 +85,11 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     looks = objective.activation_first and chain.links == (chains.WITHOUT,)  # its widths are counted in texts that are looked at
     text = objective.activation_cost if looks else objective.passes
-    return chain.method((forwards or presets.BUDGET) / text, objective.model.attends)
+    method = chain.method((forwards or presets.BUDGET) / text, objective.model.attends)
+    bounds = len(objective.surprisal_bounds)
+    if bounds > 1 and isinstance(method, Coordinate) and chain.links == (chains.WITHOUT,):
+        return dataclasses.replace(method, chains=bounds, candidates=FRONT_WORDS)
+    return method
 
 
 def _fitted(method: Method, objective: Objective) -> Method:

@@ -117,7 +117,8 @@ class StudyContext:
             parts = [part[i : i + size] for part in objective.target_groups() for i in range(0, len(part), size)]
             for part in parts:
                 targets = tuple(str(objective.targets[i]) for i in part)
-                made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(plan), seed, targets, prints)))
+                contents = [one.key for i in part if (one := objective.targets[i]).key != str(one)]
+                made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(plan), seed, (*targets, *contents), prints)))
         return made
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:

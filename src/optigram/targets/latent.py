@@ -5,6 +5,8 @@ largest of all latents (TopK). `before` is the pre-activation: the number before
 """
 
 import dataclasses
+import functools
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -35,6 +37,14 @@ class SparseAutoencoder:
     decoder: Float[Tensor, "n h"] | None = None
     decoder_bias: Float[Tensor, " h"] | None = None
     made_for: str | None = None
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A short hash of all that the latents depend on."""
+        found = hashlib.sha256(repr((self.top, self.scaling, tuple(self.encoder.shape))).encode())
+        for part in (self.encoder, self.bias, self.center, self.threshold):
+            found.update(part.cpu().numpy().tobytes())
+        return found.hexdigest()[:12]
 
     def before(self, states: Float[Tensor, "... h"]) -> Float[Tensor, "... n"]:
         """The pre-activations of all latents, for states that are `scaled` already."""

@@ -1,7 +1,7 @@
 """Readouts: the kinds of numbers that a target is a sum of, each with a value at every position of a text."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -101,3 +101,12 @@ class Term:
             case Custom():
                 site, units, file = CUSTOM, readout.sites, readout.file
         return addresses.Term(site, units, file, self.weight)
+
+    def keyed(self) -> addresses.Term:
+        """The term as an address has it, with a hash of the vector or of the autoencoder in place of a file and a name."""
+        match self.readout:
+            case Direction(digest=digest):
+                return replace(self.written(), file=MEMORY + digest[:8], units=("vector",))
+            case Latent(autoencoder=autoencoder):
+                return replace(self.written(), file=MEMORY + autoencoder.digest)
+        return self.written()

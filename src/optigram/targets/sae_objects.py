@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +38,7 @@ def convert_autoencoder(sae: Any) -> SparseAutoencoder:
         read = autoencoder_of(found, config | {"apply_b_dec_to_input": False}, shown)
         verdict = _agrees(read, sae, found, config)
     if verdict or (verdict is None and (config or not unsaid)):  # a configuration without the entry stands for yes
-        return dataclasses.replace(read, name=MEMORY + _digest(read))
+        return dataclasses.replace(read, name=MEMORY + read.digest)
     if verdict is None:
         raise InputError(
             f"{shown} does not say whether b_dec is taken off its input; give it cfg={{'apply_b_dec_to_input': True}}, or False"
@@ -119,11 +118,3 @@ def _own_latents(sae: Any, states: Tensor, latents: int) -> Tensor | None:
     if not isinstance(encoded, Tensor) or tuple(encoded.shape) != (len(states), latents):
         return None
     return (encoded.to_dense() if encoded.is_sparse else encoded).detach().float().cpu()
-
-
-def _digest(sae: SparseAutoencoder) -> str:
-    """A short hash of all that the latents depend on."""
-    found = hashlib.sha256(repr((sae.top, sae.scaling, tuple(sae.encoder.shape))).encode())
-    for part in (sae.encoder, sae.bias, sae.center, sae.threshold):
-        found.update(part.cpu().numpy().tobytes())
-    return found.hexdigest()[:12]

@@ -36,6 +36,11 @@ class Target:
             raise InputError(f"expected the pool {', '.join(POOLS)} or a position from 0, got {self.pool!r}")
 
     @property
+    def key(self) -> str:
+        """What random numbers depend on: the address with a hash of what a file holds in its place, so that no path decides a result."""
+        return str(Address(tuple(term.keyed() for term in self.terms), self.pool))
+
+    @property
     def latent(self) -> bool:
         """Whether it reads a latent of a sparse autoencoder, which is 0 on most texts."""
         return any(isinstance(term.readout, Latent) for term in self.terms)

@@ -145,11 +145,11 @@ def counted_places(template: Template, length: int, vocabulary: Vocabulary) -> l
     In a causal model nothing before the free words depends on them. Position 0 of a transformer is an attention sink, whose
     activations are huge for any text.
     """
-    whole = layout(template.pieces(length))
+    whole = _layout(template.pieces(length))
     first = max(whole.index(None), 1)
     return [place >= first and id_ not in vocabulary.special for place, id_ in enumerate(whole)]
 
 
-def layout(pieces: Iterable[range | Sequence[int]]) -> list[int | None]:
+def _layout(pieces: Iterable[range | Sequence[int]]) -> list[int | None]:
     """The ids of a whole input, None for the free words."""
     return [id_ for piece in pieces for id_ in ([None] * len(piece) if isinstance(piece, range) else piece)]

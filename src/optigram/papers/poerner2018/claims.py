@@ -91,7 +91,7 @@ def page(records: Sequence[Record], measures: Measures) -> list[str]:
         "## Placebos\n",
         "The same search for random directions in place of neurons, and in a model that was never trained. If the ratio is as high there "
         "as for neurons, beating corpus search is no evidence of a neuron's meaning.\n",
-        _placebo_grid(records).markdown(),
+        placebos.markdown() if (placebos := _placebo_grid(records)).rows else "Not run here.\n",
     ]
 
 
@@ -104,8 +104,8 @@ def _training(model: dict[str, Any]) -> list[str]:
             recall = ", ".join(f"{share:.2f} at {k}" for k, share in found["recall"].items())
             lines.append(
                 f"\n{split.capitalize()} ({model['captions'][split]:,} captions; {model['captions']['train']:,} were trained on; epoch "
-                f"{found['epoch']}): language {found['language']:.3f} nats per word (perplexity {found['perplexity']:.1f}), visual cosine "
-                f"{found['visual']:.3f}, recall of the image {recall}."
+                f"{model['validation']['epoch']}): language {found['language']:.3f} nats per word (perplexity {found['perplexity']:.1f}), "
+                f"visual cosine {found['visual']:.3f}, recall of the image {recall}."
             )
     return lines
 

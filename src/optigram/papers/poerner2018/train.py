@@ -62,7 +62,8 @@ def _epochs(
         yield metrics
     best = load_imaginet(str(out))
     trainer.model.load_state_dict(best.state_dict())
-    about |= {"validation": read_config(out)["validation"], "test": trainer.validate("test").to_dict()}
+    validation = read_config(out)["validation"]
+    about |= {"validation": validation, "test": trainer.validate("test").to_dict() | {"epoch": validation["epoch"]}}
     save(best, out, about, dtype)
 
 
