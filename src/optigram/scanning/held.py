@@ -127,7 +127,7 @@ class Held:
         """
         kept = values if peaks.position is None else ()
         self.batches.append(_Batch(batch, chunks, peaks, kept, *places))
-        self.bytes += sum(part.nbytes for part in kept or (peaks.score, peaks.position))
+        self.bytes += sum(part.nbytes for part in kept) if peaks.position is None else peaks.score.nbytes + peaks.position.nbytes
         near = peaks.score.device.type == "cpu"
         if near and not self.filling:
             return True  # to wait would save nothing
