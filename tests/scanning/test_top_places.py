@@ -5,8 +5,8 @@ import torch
 
 from optigram.scanning.chunks import NARROW, Chunk, Queue
 from optigram.scanning.plan import ScanSettings
-from optigram.scanning.statistics import EDGES
-from optigram.scanning.tally import _bins
+from optigram.scanning.statistics import BINS, EDGES
+from optigram.scanning.tally import _bin_of, _bins
 from optigram.scanning.top_places import LISTS, Candidates, Entries
 
 NONE = np.zeros(0, np.int64)
@@ -52,4 +52,8 @@ def test_bins_are_those_of_a_search_among_the_edges():
     near = [np.nextafter(EDGES, np.float32(side)) for side in (-np.inf, np.inf)]
     drawn = np.float32(2.0) ** rng.uniform(-14, 14, 500).astype(np.float32)
     values = np.concatenate([EDGES, *near, drawn, -drawn, np.array([0, -0.0, np.inf, -np.inf, 1e-45, -1e-45, 3e38, -3e38], np.float32)])
-    assert (_bins(torch.from_numpy(values)[:, None])[:, 0].numpy() == np.searchsorted(EDGES, values)).all()
+    table, finite = torch.from_numpy(_bin_of()), np.isfinite(values)
+    assert (_bins(torch.from_numpy(values[finite])[:, None], table, True)[:, 0].numpy() == np.searchsorted(EDGES, values[finite])).all()
+    values = np.append(values, np.float32(np.nan))
+    expected = np.where(np.isfinite(values), np.searchsorted(EDGES, values), BINS)
+    assert (_bins(torch.from_numpy(values)[:, None], table, False)[:, 0].numpy() == expected).all()

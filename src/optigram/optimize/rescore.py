@@ -78,8 +78,9 @@ def _notes(objective: Objective, ids: Int[Tensor, "k n t"], model: Model | None)
 
 def _order(ids: Int[Tensor, "n t"], value: Float[Tensor, " n"]) -> Int[Tensor, " m"]:
     """The texts with a value, by value descending, then by ids."""
-    rows = [row for row in range(len(ids)) if value[row] > -torch.inf]
-    return torch.tensor(sorted(rows, key=lambda row: (-float(value[row]), ids[row].tolist())), dtype=torch.int64)
+    values, texts = value.tolist(), ids.tolist()
+    rows = [row for row, one in enumerate(values) if one > -torch.inf]
+    return torch.tensor(sorted(rows, key=lambda row: (-values[row], texts[row])), dtype=torch.int64)
 
 
 def _non_dominated(ids: Tensor, activation: Tensor, surprisal: Tensor, among: Int[Tensor, " m"]) -> Int[Tensor, " m"]:

@@ -158,6 +158,7 @@ def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tu
     ids = torch.tensor([once]).expand(len(objective.targets), -1, -1)
     value = objective.score(ids[:1]).value.cpu()
     given = rescore(objective, TopK(ids, torch.where(value.isfinite(), value, -torch.inf)))
+    shown = functools.cache(functools.partial(_Shown.of, objective.template, objective.model.vocabulary))
     seconds = (time.perf_counter() - begun) / (len(once) * len(objective.targets))
     records: dict[tuple[int, ...], list[Record]] = {text: [] for text in once}
     for number, one in enumerate(given):
@@ -165,43 +166,49 @@ def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tu
             raise InputError(
                 f"{objective.targets[number]} is not finite on a text; check the model's weights and dtype, and the weights of the target"
             )
-        for row, text in enumerate(one.ids.tolist()):
-            surprisal = None if one.surprisal is None else one.surprisal[row : row + 1]
-            notes = {name: values[row : row + 1] for name, values in one.notes.items()}
-            cost = float(objective.passes)
-            found = TargetResult(one.ids[row : row + 1], one.activation[row : row + 1], cost, 0.0, seconds, {}, 0, [], surprisal, notes)
-            records[tuple(text)] += _records(objective, number, GIVEN, 0, found)
+        cost = float(objective.passes)
+        found = TargetResult(one.ids, one.activation, cost, 0.0, seconds, {}, 0, [], one.surprisal, one.notes)
+        for text, record in zip(one.ids.tolist(), _records(objective, number, GIVEN, 0, found, top=None, shown=shown), strict=True):
+            records[tuple(text)].append(dataclasses.replace(record, rank=1))
     return records
 
 
 def _records(
-    objective: Objective, number: int, plan: Plan, seed: int, found: TargetResult, arm: str = "", top: int | None = 1
+    objective: Objective,
+    number: int,
+    plan: Plan,
+    seed: int,
+    found: TargetResult,
+    arm: str = "",
+    top: int | None = 1,
+    shown: "Callable[[tuple[int, ...]], _Shown] | None" = None,
 ) -> Iterator[Record]:
-    vocabulary = objective.model.vocabulary
+    """The `top` best records of a target; `shown` gives the columns that depend on the text alone."""
+    shown = functools.partial(_Shown.of, objective.template, objective.model.vocabulary) if shown is None else shown
+    model, target, settings = objective.model.name, str(objective.targets[number]), repr(plan)
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
-        ids = objective.template.fill(free)
-        whole, places = _whole_text(objective.template, vocabulary, free)
+        one = shown(tuple(free))
         yield Record(
-            model=objective.model.name,
-            target=str(objective.targets[number]),
+            model=model,
+            target=target,
             method=plan.name,
-            settings=repr(plan),
+            settings=settings,
             seed=seed,
             rank=rank,
-            text=vocabulary.decode(free),
-            tokens=[vocabulary.tokens[i] for i in ids],
-            ids=ids,
+            text=one.text,
+            tokens=one.tokens,
+            ids=one.ids,
             activation=activation,
             surprisal=None if found.surprisal is None else float(found.surprisal[rank - 1]),
-            survives=vocabulary.survives(ids),
+            survives=one.survives,
             forwards=found.forwards,
             backwards=found.backwards,
             seconds=found.seconds,
             notes=_notes(found, rank),
             arm=arm,
             trace=_improvements(found.trace) if rank == 1 else [],
-            whole=whole,
-            free=places,
+            whole=one.whole,
+            free=one.free,
         )
 
 
@@ -218,18 +225,30 @@ def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[floa
     return [list(point) for point in [*risen, *ends]]
 
 
-def _whole_text(template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> tuple[str, list[list[int]]]:
-    """The columns `whole` and `free` of a text: all that a template makes of the free ids, and the characters of each free word.
+@dataclass(frozen=True)
+class _Shown:
+    """The columns of a record that depend on the text alone."""
 
-    A character that several tokens spell belongs to the last of them.
-    """
-    ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
-    start, stop = _without_symbols(ids, vocabulary)
-    ids, marks = ids[start:stop], marks[start:stop]
-    whole = vocabulary.decode(ids)
-    starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(len(ids))]
-    edges = list(itertools.accumulate([*starts, len(whole)], max))
-    return whole, [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
+    text: str
+    tokens: list[str]
+    ids: list[int]
+    survives: bool
+    whole: str
+    free: list[list[int]]
+
+    @classmethod
+    def of(cls, template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> "_Shown":
+        """The columns of free ids that a template surrounds. A character that several tokens spell belongs to the last of them."""
+        whole_ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
+        start, stop = _without_symbols(whole_ids, vocabulary)
+        ids, marks = whole_ids[start:stop], marks[start:stop]
+        whole = vocabulary.decode(ids)
+        starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(1, len(ids))]
+        edges = list(itertools.accumulate([0, *starts, len(whole)], max))
+        places = [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
+        text = whole if all(marks) else vocabulary.decode(free)
+        tokens = [vocabulary.tokens[i] for i in whole_ids]
+        return cls(text, tokens, whole_ids, vocabulary.encode(whole) == ids, whole, places)
 
 
 def _agreeing(one: str, other: str) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.hashing import folds, of_places
-from optigram.shapes import Bool, Int
+from optigram.shapes import Bool, Int, Shaped
 from optigram.text.documents import Document
 from optigram.text.vocabulary import Vocabulary
 
@@ -164,9 +164,10 @@ class Batch:
         return begin + position, begin + self.first[row]
 
     @staticmethod
-    def uploaded(arrays: Sequence[np.ndarray], device: torch.device) -> list[Int[Tensor, " _"]]:
-        """Arrays of whole numbers on a device, by one copy that nothing waits for."""
-        whole = torch.from_numpy(np.concatenate(arrays).astype(np.int64, copy=False))
+    def uploaded(arrays: Sequence[np.ndarray], device: torch.device) -> list[Shaped[Tensor, " _"]]:
+        """Arrays, all of float32 or all of whole numbers, on a device, by one copy that nothing waits for."""
+        together = np.concatenate(arrays)
+        whole = torch.from_numpy(together if together.dtype == np.float32 else together.astype(np.int64, copy=False))
         if device.type == "cuda":
             whole = whole.pin_memory()
         return list(whole.to(device, non_blocking=True).split([len(array) for array in arrays]))

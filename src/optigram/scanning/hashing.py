@@ -33,8 +33,8 @@ def folds(ids: Int[np.ndarray, "b s"], length: int) -> Int[np.ndarray, "b s"]:
     """A hash of the last `length` tokens that end at each position, or of all there are; never 0. A length of 0 gives 0 everywhere."""
     if length == 0:
         return np.zeros(ids.shape, np.int64)
-    words, found = mixed(ids, 7), np.zeros(ids.shape, np.int64)
-    for back in range(min(length, ids.shape[1])):
-        shifted = mixed(words + back, 11)
+    backs = np.arange(min(length, ids.shape[1]))
+    steps, found = mixed(mixed(ids, 7) + backs[:, None, None], 11), np.zeros(ids.shape, np.int64)
+    for back, shifted in enumerate(steps):
         found[:, back:] ^= shifted[:, : ids.shape[1] - back]
     return np.maximum(mixed(found), 1)

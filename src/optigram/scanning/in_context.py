@@ -13,11 +13,12 @@ from optigram.scanning.activations import ActivationReader
 from optigram.scanning.chunks import Batch, Chunk, Queue
 from optigram.scanning.forward import Forward
 from optigram.scanning.held import Held
+from optigram.scanning.peaks import Peaks
 from optigram.scanning.plan import ScanSettings
 from optigram.scanning.statistics import Statistics
 from optigram.scanning.tally import Tally
 from optigram.scanning.top_places import Candidates
-from optigram.shapes import Bool, Float
+from optigram.shapes import Float, Int
 from optigram.targets.target import Target
 
 
@@ -71,33 +72,25 @@ class InContextScan:
     def _update(self, batch: Batch, states: States, chunks: Sequence[Chunk]) -> None:
         level = self.statistics.note_tokens(batch.document, batch.tokens, self.settings.seed)
         self.statistics.count += int(batch.tokens.sum())
-        arrays = (level, batch.document, batch.first, batch.counted.ravel(), *batch.uncounted, *self.tally.draw(batch))
-        level, document, first, counted, place, stand_in, thinned, rows = Batch.uploaded(arrays, self.tally.device)
+        arrays = (level, batch.first, batch.counted.ravel(), *batch.uncounted, *self.tally.draw(batch))
+        level, first, counted, place, stand_in, thinned, rows = Batch.uploaded(arrays, self.tally.device)
         counted = counted.view(batch.counted.shape).bool()
-        ends = (self._ends(part.values(states), counted, place, stand_in) for part in self.reader.parts)
-        values, high, low, broken = zip(*ends, strict=True)
-        highest, lowest = torch.cat(high, dim=1), torch.cat(low, dim=1)
-        self.tally.add(values, broken, (highest, lowest), level, counted, thinned, rows)
-        whole = all(part is None for part in broken)
-        if self.held.add(batch, chunks, values, (highest, lowest), (document, first, counted), not whole):
+        values = [self._filled(part.values(states), place, stand_in) for part in self.reader.parts]
+        peaks = Peaks.of(values, first, self.settings.per_document > 1)
+        self.tally.add(values, peaks, level, counted, thinned, rows)
+        if self.held.add(batch, chunks, values, peaks, (first, counted)):
             self.held.take()
         if self.tally.full:
             self.statistics = self.tally.read()
 
-    def _ends(
-        self, values: Float[Tensor, "b s m"], counted: Bool[Tensor, "b s"], place: Tensor, stand_in: Tensor
-    ) -> tuple[Float[Tensor, "b s m"], Float[Tensor, "b m"], Float[Tensor, "b m"], Bool[Tensor, "b s m"] | None]:
-        """The values, the highest and the lowest finite one of each chunk, and which are not finite (None: all are).
+    @staticmethod
+    def _filled(values: Float[Tensor, "b s m"], place: Int[Tensor, " u"], stand_in: Int[Tensor, " u"]) -> Float[Tensor, "b s m"]:
+        """The values, where each position that does not count gets that of the first which does, so that a maximum ignores it.
 
-        Each position that does not count gets the value of the first that does, so that a maximum ignores it. This changes the states in
-        place; nothing reads them afterwards. On a CPU it asks first whether all are finite; elsewhere it would have to wait.
+        This changes the states in place; nothing reads them afterwards.
         """
         values = values.contiguous()
         if len(place):
             flat = values.flatten(0, 1)
-            flat[place] = flat[stand_in]
-        high, low = values.amax(1), values.amin(1)
-        if high.device.type == "cpu" and (high.isfinite() & low.isfinite()).all():
-            return values, high, low, None
-        broken = ~values.isfinite()
-        return values, values.masked_fill(broken, -torch.inf).amax(1), values.masked_fill(broken, torch.inf).amin(1), broken
+            flat.index_copy_(0, place, flat.index_select(0, stand_in))
+        return values

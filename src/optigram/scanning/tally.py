@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from optigram.scanning.chunks import Batch
+from optigram.scanning.peaks import Peaks
 from optigram.scanning.statistics import BINS, LEVELS, OCTAVES, THINNED, ZERO, Statistics
 from optigram.shapes import Bool, Float, Int
 
 CACHED = 1 << 16  # numbers
 LARGE = 1e9  # the fourth power of what is larger does not fit into float32
 LOWEST = 127 - 1 + min(OCTAVES)  # the exponent of the lowest power of two, as a float32 holds it, less 1
-TINY = int(np.float32(1e-38).view(np.int32))  # the bits of what is as good as 0
+TINY = int(np.float32(-1e-38).view(np.int32))  # the bits of negative numbers that are as good as 0 are less
+KINDS = 512  # signs and exponents of a float32
 MOST, DRAWN = 64, 4  # batches that are read together, and how many times the places of the sample are drawn for it at most
 
 
@@ -22,6 +24,7 @@ class Tally:
 
     def __init__(self, statistics: Statistics, sample: int, device: torch.device) -> None:
         self.sample, self.device = sample, device
+        (self.bin_of,) = Batch.uploaded([_bin_of()], device)
         self._begin(statistics)
 
     def _begin(self, statistics: Statistics) -> None:
@@ -50,41 +53,33 @@ class Tally:
     def add(
         self,
         values: Sequence[Float[Tensor, "b s _"]],
-        broken: Sequence[Bool[Tensor, "b s _"] | None],
-        ends: tuple[Float[Tensor, "b m"], Float[Tensor, "b m"]],
+        peaks: Peaks,
         level: Int[Tensor, " b"],
         counted: Bool[Tensor, "b s"],
         thinned: Int[Tensor, " t"],
         rows: Int[Tensor, " r"],
     ) -> None:
-        """Add a batch: its activations by part and which of them are not finite (None: all are), the highest and the lowest of each chunk,
-        the level of its document, and which positions count."""
-        high, low = ends
-        self.best.scatter_reduce_(0, level[:, None].expand_as(high), high.float(), "amax")
-        self.widths = [part.shape[2] for part in values]
-        self._note_broken(broken, counted)
+        """Add a batch: its activations by part, their peaks, the level of the document of each chunk, and which positions count."""
+        high = peaks.score[:, : len(self.broken)].float().contiguous()
+        self.best.scatter_reduce_(0, level[:, None].expand_as(high), high, "amax")
         flat = [part.flatten(0, 1) for part in values]
-        near = high.device.type == "cpu"
-        large = float(torch.maximum(high, -low).max()) > LARGE if near else high.device.type == "cuda"  # to ask would be to wait
-        summed = [part if bad is None else part.masked_fill(bad.flatten(0, 1), 0) for part, bad in zip(flat, broken, strict=True)]
+        large = peaks.largest > LARGE if peaks.largest is not None else high.device.type == "cuda"
+        summed = flat
+        if peaks.broken is not None:
+            self._note_broken(peaks.broken, counted)
+            summed = [part.masked_fill(bad.flatten(0, 1), 0) for part, bad in zip(flat, peaks.broken, strict=True)]
         weight = counted.flatten()
         self.sums.append(torch.cat([_powers(part.double() if large else part, weight) for part in summed]))
         if len(thinned):
-            self._count(torch.cat([part[thinned] for part in flat], dim=1))
-        self.drawn.append(torch.cat([part[rows] for part in flat], dim=1))
+            self._count(torch.cat([part.index_select(0, thinned) for part in flat], dim=1), peaks.broken is None)
+        self.drawn.append(torch.cat([part.index_select(0, rows) for part in flat], dim=1))
 
-    def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"] | None], counted: Bool[Tensor, "b s"]) -> None:
+    def _note_broken(self, broken: Sequence[Bool[Tensor, "b s _"]], counted: Bool[Tensor, "b s"]) -> None:
         """Count the places of the last batch drawn from that are not finite, and which chunks have some."""
-        start, some = 0, torch.zeros(len(counted), dtype=torch.bool, device=counted.device)
-        for bad, width in zip(broken, self.widths, strict=True):
-            if bad is not None:
-                here = bad & counted[..., None]
-                self.broken[start : start + width] += here.sum((0, 1))
-                some |= here.any(2).any(1)
-            start += width
-        if any(bad is not None for bad in broken):
-            self.broken_in.append(some)
-            self.documents.append(self.last)
+        here = [bad & counted[..., None] for bad in broken]
+        self.broken += torch.cat([bad.sum((0, 1)) for bad in here])
+        self.broken_in.append(torch.stack([bad.any(2).any(1) for bad in here]).any(0))
+        self.documents.append(self.last)
 
     @property
     def full(self) -> bool:
@@ -101,25 +96,42 @@ class Tally:
             np.maximum(seen.best, self.best.T.cpu().numpy(), out=seen.best)
             if self.broken_in:
                 seen.note_broken(self.broken.cpu().numpy(), np.concatenate(self.documents)[torch.cat(self.broken_in).cpu().numpy()])
-            seen = seen.with_places(self.places, torch.cat(self.drawn).T.cpu().numpy(), self.sample)
+            seen = self._sampled(seen)
         self._begin(seen)
         return seen
 
-    def _count(self, values: Float[Tensor, "n m"]) -> None:
-        """Count values in the bins of the histogram."""
-        bins = torch.where(values.isfinite(), _bins(values.float()).long(), BINS)  # a bin more, for what is not finite
+    def _sampled(self, seen: Statistics) -> Statistics:
+        """Statistics with what was drawn and is still among the places of the smallest hashes."""
+        priority, document, position = (np.concatenate(each) for each in zip(*self.places, strict=True))
+        kept = np.flatnonzero(priority <= Statistics.edge(self.nearest, self.sample))
+        rows = torch.cat(self.drawn)[Batch.uploaded([kept], self.device)[0]]
+        return seen.with_places([(priority[kept], document[kept], position[kept])], rows.T.cpu().numpy(), self.sample)
+
+    def _count(self, values: Float[Tensor, "n m"], finite: bool) -> None:
+        """Count values in the bins of the histogram; `finite`: whether all are known to be."""
+        bins = _bins(values.float(), self.bin_of, finite)
         bins += (BINS + 1) * torch.arange(values.shape[1], device=values.device)
-        self.histogram.view(-1).scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())
+        self.histogram.view(-1).scatter_add_(0, bins.flatten(), bins.new_ones(1).expand(bins.numel()))
 
 
-def _bins(values: Float[Tensor, "n m"]) -> Int[Tensor, "n m"]:
-    """The bin of each value in `EDGES`, which are powers of two and so can be read off the exponent: a tenth of the time of a search."""
+def _bins(values: Float[Tensor, "n m"], bin_of: Int[Tensor, " kinds"], finite: bool) -> Int[Tensor, "n m"]:
+    """The bin of each value in `EDGES`, and one more for what is not finite, if that may be; `bin_of` each sign and exponent.
+
+    The edges are powers of two, so that a bin can be read off the sign and the exponent: a tenth of the time of a search.
+    """
     bits = values.contiguous().view(torch.int32)
-    size = bits & 0x7FFFFFFF
-    above = ((size - 1) >> 23) + (ZERO + 1 - LOWEST)  # of a power of two, what is equal to it belongs to the bin below
-    below = (ZERO - 1 + LOWEST) - (size >> 23)
-    above, below = above.clamp(ZERO + 1, BINS - 1), below.clamp(0, ZERO - 1)
-    return torch.where(bits > 0, above, torch.where(size < TINY, ZERO, below))
+    kind = (bits + ~(bits >> 31)) >> 23  # of a positive power of two, what is equal to it belongs to the bin below
+    kind.add_(bits < TINY, alpha=KINDS // 2 - 1).add_(KINDS // 2)  # what is as good as 0 is 0
+    bins = bin_of.index_select(0, kind.flatten()).view_as(kind)
+    return bins if finite else torch.where(values.isfinite(), bins, BINS)
+
+
+def _bin_of() -> Int[np.ndarray, " kinds"]:
+    """The bin of each sign and exponent, from the sign and the highest exponent on; that of 0 stands last of the negative ones."""
+    exponent = np.arange(KINDS // 2)
+    negative, positive = (ZERO - 1 + LOWEST) - exponent, exponent + (ZERO + 1 - LOWEST)
+    negative = np.append(negative[:-1].clip(0, ZERO - 1), ZERO)
+    return np.concatenate([negative, positive.clip(ZERO + 1, BINS - 1)]).astype(np.int64)
 
 
 def _powers(values: Float[Tensor, "n m"], counted: Bool[Tensor, " n"]) -> Float[Tensor, "m 4"]:

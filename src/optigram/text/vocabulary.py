@@ -55,12 +55,15 @@ class Vocabulary:
             text = TextColumn.checked(text)
         except ValueError as error:
             raise InputError(f"{error} of {text!r:.200}; write the whole character") from error
-        unknown = {i for i in self.special if self.tokens[i] in UNKNOWNS}
-        ids = self.encode(text)
+        ids, unknown = self.encode(text), self._unknown
         if unknown.intersection(ids):
             word = next((word for word in text.split() if unknown.intersection(self.encode(word))), text)
             raise InputError(f"the model does not know the word {word!r}; leave it out or spell it another way")
         return tuple(ids)
+
+    @functools.cached_property
+    def _unknown(self) -> frozenset[int]:
+        return frozenset(i for i in self.special if self.tokens[i] in UNKNOWNS)
 
     @classmethod
     def of_words(cls, words: Sequence[str]) -> "Vocabulary":
