@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,11 @@ DENSE, TURN = "gbl", 16  # neurons that run before the methods change places
 class _Noiseless(Gumbel):
     """Softmax at gumbel's falling temperature, without noise in the climb; texts are drawn as before."""
 
-    def noisy(self, theta: Tensor, streams: Streams) -> Tensor:
-        """The logits alone [k c samples t v]."""
-        return theta[:, :, None].repeat(1, 1, self.samples, 1, 1)
+    def noisy(self, theta: Tensor, streams: Streams, change: Callable[[Tensor], object] = lambda noisy: None) -> Tensor:
+        """The logits alone [k c samples t v], after `change`."""
+        logits = theta[:, :, None].repeat(1, 1, self.samples, 1, 1)
+        change(logits)
+        return logits
 
 
 def _changed(budget: float, rate: float | None = None, kind: type[Gumbel] = Gumbel, **settings: float) -> Ascent:
