@@ -53,7 +53,10 @@ def setup(settings: Settings) -> tuple[Model, Settings]:
 
 
 def compare(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:
-    """All methods on the same neurons, each neuron alone; ratios are to the published code, or to the first method without it."""
+    """All methods on the same neurons, each neuron alone; ratios are to the published code, or to the first method without it.
+
+    The corpus is read for all neurons at once; its cost is in no row.
+    """
     model, settings = context
     objective = objective_of(model, unit["site"], settings.targets, settings.length, fluency=Fluency(front=True))
     found = {}
@@ -79,16 +82,12 @@ def _against(fronts: Fronts, base: np.ndarray) -> dict[str, Any]:
 
 def _searched(objective: Objective, method: str, budget: float, settings: Settings, seed: int) -> Fronts:
     corpus = corpus_search(objective, open_corpus(objective.model, settings)) if reads_corpus([method]) else None
-    found = Fronts([], [], [])
-    for number in range(len(objective.targets)):
-        one = objective.subset([number])
-        plan, start = Plan.of(method, one, corpus, budget), None
-        if plan.corpus is not None:
-            (read,) = search(one, plan.corpus, front=True).found
-            assert read is not None
-            start = read.ids[torch.linspace(0, len(read.ids) - 1, FIRST).long()][None]
-        assert plan.method is not None
-        begun = time.process_time()
+    plan, found = Plan.of(method, objective, corpus, budget), Fronts([], [], [])
+    assert plan.method is not None
+    read = search(objective, plan.corpus, front=True).found if plan.corpus is not None else [None] * len(objective.targets)
+    for number, best in enumerate(read):
+        one, begun = objective.subset([number]), time.process_time()
+        start = None if best is None else best.ids[torch.linspace(0, len(best.ids) - 1, FIRST).long()][None]
         (front,) = search(one, plan.method, Budget(forwards=budget), seed, start=start, front=True).found
         assert front is not None
         assert front.surprisal is not None

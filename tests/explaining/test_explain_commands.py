@@ -102,7 +102,7 @@ def test_a_target_that_no_text_raises_is_refused(value, corpus):
 
 
 def test_an_interrupt_keeps_the_targets_that_are_done(tiny, monkeypatch):
-    from optigram import api
+    from optigram.api import searches as api
 
     kept, calls = api.found_concepts, []
 
