@@ -7,6 +7,9 @@ import pytest
 
 from optigram.models.loading import bundled
 from optigram.papers.poerner2018 import show
+from optigram.papers.poerner2018.function_words import CONTENT, class_of
+from optigram.papers.poerner2018.stored import read_records
+from optigram.study.statistics import Comparison
 from papers.rescore import differences
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +25,20 @@ def test_pages_are_what_the_records_say(name):
         assert (FOLDERS[name] / page).read_text(encoding="utf-8") == text
 
 
-def test_the_log_of_the_training_is_the_one_that_is_kept():
-    assert (DOCS / "records/wide/training.log").read_text(encoding="utf-8").strip() in (DOCS / "wide/training.md").read_text(
-        encoding="utf-8"
-    )
+@pytest.mark.parametrize(("name", "page"), [("wide", "wide/training.md"), ("features", "wide/features.md")])
+def test_the_log_of_the_training_is_the_one_that_is_kept(name, page):
+    log = (DOCS / "records" / name / "training.log").read_text(encoding="utf-8").strip()
+    assert log in (DOCS / page).read_text(encoding="utf-8")
+
+
+def test_the_table_of_image_features_is_what_the_records_say():
+    page, records = (DOCS / "wide/features.md").read_text(encoding="utf-8"), read_records(DOCS / "records/features" / show.RECORDS)
+    for method in {record.method for record in records} - {"crp"}:
+        one = Comparison.of(records, method, "crp")
+        words = [word for record in records if record.method == method for word in record.text.split()]
+        share = sum(class_of(word) != CONTENT for word in words) / len(words)
+        assert one.neurons == 160
+        assert f"| {method} | {one.show_ratio()} | {one.wins.show(percent=True)} | {share:.0%} |" in page
 
 
 def test_the_records_are_small():
