@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from tiny_models import network
 
+from models.tiny_models import network
 from optigram.methods import Coordinate
 from optigram.methods.combinators import Watched
 from optigram.methods.fluent_moves import JUDGED, SHIFTED, TEXT, Within
+from optigram.methods.moves import Words
 from optigram.objective.contexts import Contexts
 from optigram.objective.fluency import FRONT, Fluency
 from optigram.objective.objective import Objective
@@ -164,3 +165,12 @@ def test_coordinate_ascent_finds_a_front_from_texts_that_the_language_model_samp
     assert found.surprisal is not None
     assert len(found.ids) > 1
     assert found.forwards + found.backwards <= 400
+
+
+def test_a_sampled_text_that_may_not_be_kept_is_not_begun_at(monkeypatch):
+    objective = Objective(network("llama"), "mlp_act.0:3@max", 4, must_survive=True, fluency=Fluency(front=True))
+    texts, streams = texts_of(objective, 2), Streams(0, ["a"], 2, objective.device)
+    monkeypatch.setattr(objective, "is_allowed", lambda ids: torch.tensor([[False, True]]))
+    sampled = Words.sampled(objective, streams, texts, 512)
+    assert torch.equal(sampled[:, 0], texts[:, 0])
+    assert not torch.equal(sampled[:, 1], texts[:, 1])

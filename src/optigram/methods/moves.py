@@ -114,12 +114,12 @@ class Words(NamedTuple):
 
     @classmethod
     def sampled(cls, objective: Objective, streams: Streams, texts: Int[Tensor, "k s t"], most: int) -> Int[Tensor, "k s t"]:
-        """Texts that the language model samples word by word, each among its `most` likely words."""
-        texts = texts.clone()
+        """Texts that the language model samples word by word, each among its `most` likely words; `texts` where these are not allowed."""
+        sampled = texts.clone()
         for place in range(objective.length):
-            said = cls.expected(objective, texts, most)
-            texts[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
-        return texts
+            said = cls.expected(objective, sampled, most)
+            sampled[..., place] = said.drawn(torch.full_like(texts[..., :1], place), streams.uniform(1))[..., 0]
+        return torch.where(objective.is_allowed(sampled)[..., None], sampled, texts) if objective.has_constraints else sampled
 
 
 def _slots_at_once(texts: Int[Tensor, "k s t"], words: int) -> Iterator[slice]:

@@ -44,7 +44,7 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
             for one in found
         ]
         _boxes(panel, values)
-        panel.set_xticks(range(1, len(methods) + 1), [method.replace(":", "\n") for method in methods])
+        panel.set_xticks(range(1, len(methods) + 1), [method.replace(":", "\n").replace("+", "+\n") for method in methods])
         panel.set_title(f"{title} ({len(base)} neurons)")
         if normalised:
             panel.axhline(1, color="black", linewidth=0.8, linestyle="--", zorder=0)

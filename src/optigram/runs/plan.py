@@ -85,11 +85,9 @@ def _climb(chain: chains.Chain, objective: Objective, forwards: float | None) ->
         raise InputError(f"{unmixed} climbs on no mixture of all words and so hears no surprisal; use smx or gbl, or leave out the fluency")
     looks = objective.activation_first and chain.links == (chains.WITHOUT,)  # its widths are counted in texts that are looked at
     text = objective.activation_cost if looks else objective.passes
-    method = chain.method((forwards or presets.BUDGET) / text, objective.model.attends)
-    bounds = len(objective.surprisal_bounds)
-    if bounds > 1 and isinstance(method, Coordinate) and chain.links == (chains.WITHOUT,):
-        return dataclasses.replace(method, chains=bounds, candidates=FRONT_WORDS)
-    return method
+    if (bounds := len(objective.surprisal_bounds)) > 1 and chain.links == (chains.WITHOUT,):
+        return Coordinate(bounds, FRONT_WORDS)
+    return chain.method((forwards or presets.BUDGET) / text, objective.model.attends)
 
 
 def _fitted(method: Method, objective: Objective) -> Method:
