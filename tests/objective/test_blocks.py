@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from optigram.models import products
 from optigram.models.products import product, rows_times, times_transposed, transposed
 from optigram.models.trials import Trials
 from optigram.objective.blocks import HARD, SIZES, SOFT, Blocks
@@ -29,6 +30,14 @@ def test_a_row_of_a_product_with_a_transposed_matrix_is_the_same_in_any_company(
     torch.testing.assert_close(whole, rows(SOFT) @ MATRIX)
     assert torch.equal(times_transposed(rows(count), turned), whole[:count])
     assert torch.equal(times_transposed(rows(SOFT)[-count:], turned), whole[-count:])
+
+
+def test_few_rows_are_not_filled_up_to_a_full_block_where_the_library_gives_them_the_same_bits(monkeypatch):
+    many = rows(SOFT)[:, : products.TERMS].repeat(8, 1)
+    matrix = torch.randn(products.TERMS, 40, generator=torch.Generator().manual_seed(3))
+    if all(torch.equal(many[:count] @ matrix, (many @ matrix)[:count]) for count in range(4, len(many))):
+        monkeypatch.setattr(products, "in_blocks", None)  # it fills up
+    assert torch.equal(rows_times(many[:4], matrix), rows_times(many, matrix)[:4])
 
 
 def test_a_product_has_the_gradient_of_autograd():

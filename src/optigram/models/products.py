@@ -1,7 +1,7 @@
 """Matrix products whose rows have the same bits in any company.
 
 A matrix library chooses by the shape of a product in which order it adds. Where the second matrix lies row by row in memory and a
-sum has few terms (`TERMS`), it adds them in order, for any number of rows from 2 up. So longer sums are added part by part. Whether
+sum has few terms (`TERMS`), it adds them in order, for any number of rows from 4 up (without AVX-512; with it from 2 up). So longer sums are added part by part. Whether
 the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`). On another device
 than a processor products are the library's own, and rows are rounded with the shape: filling all of them up would cost more than that.
 
@@ -21,9 +21,9 @@ from optigram.shapes import Float, unchecked
 
 TERMS = 256  # of a sum at once: as fast as the library's own products of many rows, and faster for few
 ROWS = 256  # of a product at once: its result stays in the cache
-FEWEST = 2  # rows: one row alone is a product with a vector, which is added in another order
+FEWEST = 4  # rows: one alone is a product with a vector, and without AVX-512 two and three are added in another order too
 FEWEST_TURNED = 16  # where the second matrix lies column by column
-TRIED, WIDEST = (2, 3, 5, 12, 16, 17, 40), 1 << 14  # rows, and columns of the second matrix, of the products that are tried
+TRIED, WIDEST = (4, 5, 7, 12, 16, 17, 40), 1 << 14  # rows, and columns of the second matrix, of the products that are tried
 LARGEST = 1 << 26  # numbers of a matrix that is kept a second time, transposed
 
 _DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
