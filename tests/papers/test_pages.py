@@ -41,6 +41,12 @@ def test_the_table_of_image_features_is_what_the_records_say():
         assert f"| {method} | {one.show_ratio()} | {one.wins.show(percent=True)} | {share:.0%} |" in page
 
 
+@pytest.mark.parametrize("name", [*FOLDERS, "features"])
+def test_each_search_is_stored_once(name):
+    records = read_records(DOCS / "records" / name / show.RECORDS)
+    assert len({(one.arm, one.method, one.target, one.seed) for one in records}) == len(records)
+
+
 def test_the_records_are_small():
     assert sum(path.stat().st_size for path in (DOCS / "records").rglob("*") if path.is_file()) < 5e6
 
