@@ -5,7 +5,20 @@ from dataclasses import replace
 from benchmarks.case import Case, metrics
 from benchmarks.open import scoring
 from benchmarks.peers import run as peers
-from benchmarks.quality import ablations, fluent, front, labels, neurons, optimum, planted, planted_labels, search, slopes, woken
+from benchmarks.quality import (
+    ablations,
+    fluent,
+    front,
+    labels,
+    neurons,
+    optimum,
+    planted,
+    planted_labels,
+    search,
+    second_model,
+    slopes,
+    woken,
+)
 from benchmarks.setup import Searches, Settings, by_budget, by_method, by_site
 from benchmarks.speed import corpora, devices, loading, merging, passes, scans, steps, vocabulary
 from optigram.errors import InputError, nearest
@@ -338,6 +351,19 @@ QUALITY = (
         Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto", "crp+epo"), budgets=(3000,)),
         by_method,
         rows=("method",),
+    ),
+    Case(
+        "quality/second_model",
+        "whether a second language model, of characters, finds texts within a bound likelier than those found without one",
+        second_model.setup,
+        second_model.agreement,
+        metrics(
+            "corpus: bits per character, corpus .2f; within: within the bound .2f; free: without one .2f; random: random tokens .2f; "
+            "agrees: likelier within it .0%; neurons: neurons .0f"
+        ),
+        Settings(model="smollm2", sites=("mlp_act.2",), targets=40, by=("auto",), budgets=(1000,)),
+        by_method,
+        rows=("model", "site"),
     ),
     Case(
         "quality/front",

@@ -1,12 +1,13 @@
 """Every case of the registry runs at a tiny setting, and its metrics are those of its table."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from benchmarks.case import run_case
 from benchmarks.open import networks
-from benchmarks.quality import front, optimum
+from benchmarks.quality import front, optimum, second_model
 from benchmarks.registry import CASES, named
 from benchmarks.setup import Settings
 
@@ -52,6 +53,7 @@ TINY: dict[str, dict] = {
     "quality/optimum": {"by": ("random",), "budgets": (60,)},
     "quality/faithful": {"by": ("emb:faithful/200",), "sites": ("visual",), "targets": 1, "budgets": (100,), "options": {"words": 5}},
     "quality/fluent": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (20,), "options": {"most": 99}},
+    "quality/second_model": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (20,)},
     "quality/front": SMALL | {"by": ("coordinate",), "sites": ("mlp_act.1",), "budgets": (60,)},
     "quality/ablations": {"by": ("no noise (",), "sites": ("visual",), "budgets": (60,)},
     "quality/shortlist": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
@@ -109,6 +111,10 @@ def test_a_case_runs(case, folder, tmp_path, request):
     if case.name == "open/score":
         made = request.getfixturevalue("open_directory").folder
         settings = case.settings(options={"directory": str(made), "files": str(made / "random.jsonl")})
+    if case.name == "quality/second_model":
+        (fluent,), kept = named(second_model.FLUENT), tmp_path / "fluent.jsonl"
+        assert list(run_case(fluent, settings_of(fluent, folder), kept))
+        settings = replace(settings, options={**settings.options, "results": str(kept)})
     rows = list(run_case(case, settings, tmp_path / "r.jsonl"))
     assert rows == results.read(tmp_path / "r.jsonl")
     assert rows
