@@ -485,12 +485,13 @@ PEERS = (
         peers.play,
         metrics(
             "targets: targets .0f; worth: median worth .2f; log_probability: log probability .2f; logit: logit .2f; "
-            "spent: f.e. ,.0f; processor: processor seconds .0f; auto_wins: auto wins .0%; survive: survive .0%; "
+            "spent: f.e. ,.0f; processor: processor seconds .0f; auto_wins: auto wins .0%; "
+            "whole_wins: without shared prefixes .0%; time_wins: in equal seconds .0%; survive: survive .0%; "
             "reported_gap: reported - scored .1e; independent_gap: transformers - scored .1e"
         ),
         Settings(
             model="smollm2",
-            by=("optigram:auto", "tropt:gaslite", "whisperers:gcg", "nanogcg:gcg/44"),
+            by=("optigram:auto", "whole:auto", "tropt:gaslite", "whisperers:gcg", "nanogcg:gcg/44"),
             budgets=(1000, 3000),
             targets=12,
             options={"working": "", "contests": "projection,cosine,word"},

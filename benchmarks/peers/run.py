@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,8 +30,23 @@ from optigram.study.statistics import grouped
 from optigram.text.template import Template
 
 KINDS = {"whisperers": ("cosine",), "tropt": ("projection", "cosine"), "nanogcg": ("word",)}  # what each can express
-OURS, AUTO, RANDOM = "optigram", "optigram:auto", 100  # texts of random tokens, whose mean is the floor of each target
+OURS, WHOLE = "optigram", "whole"  # with the work on common prefixes shared, and with every text read whole, as peers do
+AUTO, AUTO_WHOLE, RANDOM = "optigram:auto", "whole:auto", 100  # texts of random tokens, whose mean is the floor of each target
+KEPT = "target", "text", "activation", "floor", "processor", "curve"  # of each search, in the results
 Line = dict[str, Any]
+Found = Mapping[str, Any]  # what the results keep of a search
+
+
+class _ReadWhole:
+    """A model that reads every text from its first word."""
+
+    step = None
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 @dataclass(frozen=True)
@@ -51,9 +66,10 @@ class Match:
         """The whole model, or its first blocks."""
         return load(str(self.working / folder))
 
-    def objective(self, kind: str, targets: Sequence[str]) -> Objective:
-        """Our objective of some targets, by which all tools are scored."""
+    def objective(self, kind: str, targets: Sequence[str], whole: bool = False) -> Objective:
+        """Our objective of some targets, by which all tools are scored; if `whole`, texts share no work."""
         contest, model = self.contest, self.model("whole" if kind == "word" else "blocks")
+        model = cast(Model, _ReadWhole(model)) if whole else model
         template = Template() if kind == "word" else Template.parse(f"{{}} {contest['read_at']}", model.vocabulary)
         words = np.array(contest["allowed"], dtype=np.int64)
         found = targets_at(model, [self._address(kind, target) for target in targets])
@@ -116,7 +132,7 @@ def play(match: Match, unit: Unit, seed: int) -> list[Result]:
         "log_probability": float(np.median([line["log_probability"] for line in lines])) if unit["contest"] == "word" else None,
         "version": lines[0].get("version"),
     }
-    return [Result(metrics, [{name: line[name] for name in ("target", "text", "activation", "floor")} for line in lines])]
+    return [Result(metrics, [{name: line[name] for name in KEPT if name in line} for line in lines])]
 
 
 def _targets(match: Match, kind: str) -> list[str]:
@@ -131,8 +147,8 @@ def _targets(match: Match, kind: str) -> list[str]:
 def _line(match: Match, tool: str, method: str, unit: Unit, seed: int, number: int, target: str) -> Line:
     """One search, and the scores of its text."""
     kind, contest = unit["contest"], match.contest
-    if tool == OURS:
-        found = _ours(match.objective(kind, [target]), method, unit["budget"], seed, contest["length"])
+    if tool in (OURS, WHOLE):
+        found = _ours(match.objective(kind, [target], tool == WHOLE), method, unit["budget"], seed, contest["length"])
     else:
         common = {name: contest[name] for name in ("layer", "length", "read_at", "allowed")}
         request = {"method": method, "contest": kind, "budget": unit["budget"], "seed": seed, "direction": target, "word": target}
@@ -147,7 +163,9 @@ def _ours(objective: Objective, method: str, budget: float, seed: int, length: i
     (found,) = run_methods(objective, FindOptions(by=(method,), budget=budget, seed=seed))
     (record,) = found.records
     spent, processor = record.total_forwards, time.process_time() - begun
-    return {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "spent": spent, "processor": processor}
+    curve = [[spent, activation] for spent, activation, *_ in record.trace]
+    told = {"ids": record.ids[:length], "text": record.text, "reported": record.activation, "curve": curve}
+    return told | {"spent": spent, "processor": processor}
 
 
 @functools.cache
@@ -182,23 +200,50 @@ def _independent(match: Match, kind: str, target: str, found: Line) -> Line:
 
 
 def derive(rows: Sequence[Row]) -> list[Row]:
-    """Add worth, from the mean of random texts (0) to the best text that any tool found for the target (1), and what `auto` wins."""
+    """Add worth, from the mean of random texts (0) to the best text that any tool found for the target (1), and what `auto` wins.
+
+    Over all seeds together: a win is a target and a seed. `auto_wins` at equal forward-equivalents, `whole_wins` where no text of ours
+    shares work either, `time_wins` in the peer's processor seconds, or in fewer where `auto` had ended before.
+    """
     best: dict[tuple[str, str], float] = {}
     for contest, text in ((row.settings["contest"], text) for row in rows for text in row.texts):
         key = contest, text["target"]
         best[key] = max(text["activation"], best.get(key, -np.inf))
-    made = []
-    for group in grouped(rows, lambda row: (row.settings["contest"], row.settings.get("budget"), row.seed)).values():
-        ours = {text["target"]: text["activation"] for row in group if row.settings["tool"] == AUTO for text in row.texts}
-        made += [_with_worth(row, best, ours) if row.texts else row for row in group]
+    known = {(_unit(row), row.settings["tool"], row.seed, text["target"]): text for row in rows for text in row.texts}
+    groups = grouped([row for row in rows if row.texts], lambda row: (_unit(row), row.settings["tool"]))
+    wins = {key: _wins(group, known) for key, group in groups.items()}
+    return [_with_worth(row, best, wins[_unit(row), row.settings["tool"]]) if row.texts else row for row in rows]
+
+
+def _unit(row: Row) -> tuple[Any, ...]:
+    return row.settings["contest"], row.settings.get("budget"), row.settings.get("targets"), row.settings.get("themes")
+
+
+def _wins(rows: Sequence[Row], known: Mapping[tuple[Any, ...], Found]) -> dict[str, Any]:
+    """How often `auto` is above the tool of some rows, by what is held equal."""
+    tool, made = rows[0].settings["tool"], {}
+    for name, ours, value in (("auto_wins", AUTO, _final), ("whole_wins", AUTO_WHOLE, _final), ("time_wins", AUTO, _in_time)):
+        theirs = {(_unit(row), ours, row.seed, text["target"]): text for row in rows for text in row.texts}
+        pairs = [(value(known[key], text), text["activation"]) for key, text in theirs.items() if key in known]
+        pairs = [(mine, other) for mine, other in pairs if mine is not None]
+        if pairs and tool.partition(":")[0] not in (OURS, WHOLE):
+            made[name] = plain(statistics.Interval.share(sum(mine > other for mine, other in pairs), len(pairs)))
     return made
 
 
-def _with_worth(row: Row, best: Mapping[tuple[str, str], float], ours: Mapping[str, float]) -> Row:
+def _final(ours: Found, theirs: Found) -> float:
+    return ours["activation"]
+
+
+def _in_time(ours: Found, theirs: Found) -> float | None:
+    """Our best activation in the peer's seconds, if both were kept; work is taken to be even over a search."""
+    if "curve" not in ours or "processor" not in theirs:
+        return None
+    spent = ours["curve"][-1][0] * min(1.0, theirs["processor"] / ours["processor"])
+    return max((activation for at, activation in ours["curve"] if at <= spent), default=ours["floor"])
+
+
+def _with_worth(row: Row, best: Mapping[tuple[str, str], float], wins: Mapping[str, Any]) -> Row:
     kind = row.settings["contest"]
     worth = [(text["activation"] - text["floor"]) / (best[kind, text["target"]] - text["floor"]) for text in row.texts]
-    more = {"worth": plain(statistics.Interval.median(worth))}
-    pairs = [(ours[text["target"]], text["activation"]) for text in row.texts if text["target"] in ours]
-    if row.settings["tool"] != AUTO and pairs:
-        more["auto_wins"] = plain(statistics.Interval.share(sum(mine > theirs for mine, theirs in pairs), len(pairs)))
-    return replace(row, metrics={**row.metrics, **more})
+    return replace(row, metrics={**row.metrics, "worth": plain(statistics.Interval.median(worth)), **wins})

@@ -65,7 +65,7 @@ TINY: dict[str, dict] = {
     "quality/planted": {"by": ("class",), "targets": 1, "budgets": (60,)},
     "quality/planted_labels": {"by": ("lexical",), "targets": 1, "budgets": (20,)},
     "peers/contest": {
-        "by": ("optigram:random",),
+        "by": ("optigram:random", "whole:random"),
         "budgets": (20,),
         "options": {"layer": 0, "themes": "dogs", "captions": 2, "words": "a", "read_at": "a"},
     },
