@@ -141,6 +141,25 @@ def test_the_faithful_settings_are_the_authors():
     assert presets.faithful("emb").every == 20
 
 
+@pytest.mark.parametrize("label", ["emb", "logit", "smx", "gbl", "sgbl"])
+def test_targets_that_have_ended_are_no_longer_computed_and_change_nothing_for_the_others(objective, label, monkeypatch):
+    relaxation = presets.modern("gbl" if label == "sgbl" else label, 90).relaxation
+    method = Ascent(relaxation, steps=60, rate=0.3, restarts=2, every=2, patience=2, shortlist=4 if label == "sgbl" else None)
+    computed, relax = [], Objective.relax
+    monkeypatch.setattr(Objective, "relax", lambda self, text, *rest: (computed.append(len(text.embeds)), relax(self, text, *rest))[1])
+    together = search(objective, method, seed=1).found
+    spent = [one.forwards + one.backwards for one in together]
+    assert len(set(spent)) > 1  # they end at different times
+    assert min(computed) < min(map(len, objective.target_groups()))
+    for number, one in enumerate(together):
+        (alone,) = search(objective.subset([number]), method, seed=1).found
+        assert torch.equal(alone.ids, one.ids)
+        assert alone.trace == one.trace
+        assert alone.forwards + alone.backwards == spent[number]
+        assert alone.notes.keys() == one.notes.keys()
+        assert alone.notes == pytest.approx(one.notes, rel=1e-6), number
+
+
 def test_patience_stops_each_target_by_itself(objective):
     method = Ascent(presets.faithful("logit").relaxation, steps=400, rate=0.05, restarts=1, every=4, patience=3)
     for found in search(objective, method, seed=2).found:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from optigram.shapes import Float, Int
 
 BLOCK = 32  # soft texts per batch; large enough for matrix products at full speed, small enough to stay in cache
 PROBED = 3  # steps of a probe
+WORTH = 0.75  # of the targets of a batch, as many as still run when it is copied without the others
 LANES = 64  # numbers that a processor takes at once, or a multiple of them
 SHORTLIST_TEXTS = 8  # random texts per restart
 SHORTLIST_COST = 3 * SHORTLIST_TEXTS  # forward-equivalents per restart
@@ -81,46 +83,88 @@ class Ascent:
         if self.shortlist is not None:
             words = Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
-        theta, optimizer, notes = *self._optimized(self.relaxation.start(streams, objective.length, table, given)), {}
+        theta = self.relaxation.start(streams, objective.length, table, given)
+        climb, notes = _Climb(objective, streams, table, words, *self._optimized(theta), [*range(len(theta))]), {}
+        ids = theta.new_empty(len(theta), 0, objective.length)
         for step in range(self.steps + 1):
             if step % self.every == 0 or step == self.steps:
-                rows, nearness = self.relaxation.harden(theta.detach(), table, streams)
+                rows, nearness = self.relaxation.harden(climb.theta.detach(), climb.table, climb.streams)
                 beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
-                ids = objective.lexicon[rows if words is None else words.rows(rows)]
-                yield Proposal(ids, beliefs | nearness, self.relaxation.schedule(step))
+                ids = climb.among(climb.ids(rows), ids)
+                told = {
+                    name: climb.among(note, torch.zeros(ids.shape[:2], device=note.device)) for name, note in (beliefs | nearness).items()
+                }
+                yield Proposal(ids, told, self.relaxation.schedule(step))
+                climb = self._without_ended(climb, objective)
             if step < self.steps:
                 with _without_denormals():
-                    soft = self._stepped(objective, theta, table, optimizer, step, streams, words is None)
-                notes = {"soft": soft}
+                    notes = {"soft": self._stepped(climb, step)}
 
-    def _stepped(
-        self,
-        objective: Objective,
-        theta: Tensor,
-        table: Tensor,
-        optimizer: torch.optim.Optimizer,
-        step: int,
-        streams: Streams,
-        whole: bool,
-    ) -> Tensor:
-        """One step of theta; the values [k c] of the soft texts before it. `whole`: the table holds all words."""
-        embeds, weights = self.relaxation.soften(theta, table, step, streams)
-        samples = objective.relax(SoftText(embeds, weights if whole else None)).value
+    def _stepped(self, climb: "_Climb", step: int) -> Tensor:
+        """One step of theta; the values [k c] of the soft texts before it."""
+        theta = climb.theta
+        embeds, weights = self.relaxation.soften(theta, climb.table, step, climb.streams)
+        samples = climb.objective.relax(SoftText(embeds, weights if climb.words is None else None)).value
         soft = samples.unflatten(1, (self.restarts, -1)).mean(dim=2)
         (slope,) = torch.autograd.grad(soft.sum().neg(), theta)
-        (memory,) = optimizer.param_groups[0]["params"]
-        missing = len(memory) - slope.numel()
-        memory.grad = torch.nn.functional.pad(slope.flatten(), (0, missing)) if missing else slope.flatten()
-        optimizer.step()
+        (memory,) = climb.optimizer.param_groups[0]["params"]
+        memory.grad = _filled_up(slope)
+        climb.optimizer.step()
         self.relaxation.settle(theta.data, step + 1)
         return soft.detach()
 
     def _optimized(self, start: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
         """Theta, and Adam on the memory that it lies in: a multiple of `LANES` numbers, since what is left over is rounded otherwise."""
-        whole = torch.nn.functional.pad(start.flatten(), (0, -start.numel() % LANES))
+        whole = _filled_up(start)
         theta = whole[: start.numel()].view_as(start).requires_grad_()
         fused = whole.device.type in ("cpu", "cuda")
         return theta, torch.optim.AdamW([whole], lr=self.rate, weight_decay=self.decay, fused=fused)
+
+    def _without_ended(self, climb: "_Climb", objective: Objective) -> "_Climb":
+        """The climb of the targets that still run, once they are few enough of those that it moves to be worth a copy."""
+        active = objective.cost.active.tolist()
+        kept = [place for place, member in enumerate(climb.members) if active[member]]
+        if not 0 < len(kept) <= WORTH * len(climb.members):
+            return climb
+        theta, optimizer = self._optimized(climb.theta.detach()[kept])
+        ((memory,), (old,)) = (one.param_groups[0]["params"] for one in (optimizer, climb.optimizer))
+        for name, value in climb.optimizer.state[old].items():
+            of_theta = value.shape == old.shape
+            optimizer.state[memory][name] = _filled_up(value[: climb.theta.numel()].view_as(climb.theta)[kept]) if of_theta else value
+        members = [climb.members[place] for place in kept]
+        words = None if climb.words is None else Shortlist(climb.words.words[kept])
+        table = climb.table if words is None else climb.table[kept]
+        return _Climb(objective.running(members), climb.streams.of(kept), table, words, theta, optimizer, members)
+
+
+class _Climb(NamedTuple):
+    """The targets that still run, by number: `members`; what is optimized for them, and what it takes."""
+
+    objective: Objective
+    streams: Streams
+    table: Tensor
+    words: "Shortlist | None"
+    theta: Tensor
+    optimizer: torch.optim.Optimizer
+    members: list[int]
+
+    def ids(self, rows: Int[Tensor, "k m t"]) -> Int[Tensor, "k m t"]:
+        """The ids of words of the table."""
+        return self.objective.lexicon[rows if self.words is None else self.words.rows(rows)]
+
+    def among(self, mine: Tensor, others: Tensor) -> Tensor:
+        """Values of the targets that still run among those of all targets."""
+        if len(mine) == len(others):
+            return mine
+        whole = others.clone()
+        whole[self.members] = mine
+        return whole
+
+
+def _filled_up(numbers: Tensor) -> Float[Tensor, " n"]:
+    """The numbers in one row, and zeros up to a multiple of `LANES`."""
+    missing = -numbers.numel() % LANES
+    return torch.nn.functional.pad(numbers.flatten(), (0, missing)) if missing else numbers.flatten()
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """Matrix products whose rows have the same bits in any company.
 
 A matrix library chooses by the shape of a product in which order it adds. Where the second matrix lies row by row in memory and a
-sum has few terms (`TERMS`), it adds them in order, for any number of rows from 4 up (without AVX-512; with it from 2 up). So longer sums are added part by part. Whether
-the library at hand does so is tried once for every shape; where it does not, all products have one shape (`ROWS`). On another device
-than a processor products are the library's own, and rows are rounded with the shape: filling all of them up would cost more than that.
+sum has few terms (`TERMS`), it adds them in order, for any number of rows from 4 up (with AVX-512 from 2 up). So longer sums are
+added part by part. Whether the library at hand does so is tried once for every shape; where it does not, all products have one shape
+(`ROWS`). On another device than a processor products are the library's own, and rows are rounded with the shape: filling all of them
+up would cost more than that.
 
 Products with a transposed matrix read it as it lies where the rows are many, which is faster, and its transposed copy where they are few,
 if a trial found the same bits both ways.

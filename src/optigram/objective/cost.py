@@ -1,7 +1,7 @@
 """The cost of scoring per target, in forward-equivalents."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,3 +48,21 @@ class Cost:
             yield
         finally:
             self.active = active
+
+    def of(self, members: Sequence[int]) -> "Cost":
+        """The cost of some of the targets, by number: what is charged to it is charged here."""
+        return _Part(self.forwards[members], self.backwards[members], self.active[members], self, members)
+
+
+@dataclass
+class _Part(Cost):
+    whole: Cost
+    members: Sequence[int]
+
+    def charge(self, forwards: Float[torch.Tensor, " k"] | float = 0.0, backwards: Float[torch.Tensor, " k"] | float = 0.0) -> None:
+        self.whole.charge(*(self._spread(cost) for cost in (forwards, backwards)))
+
+    def _spread(self, cost: Float[torch.Tensor, " m"] | float) -> Float[torch.Tensor, " k"]:
+        spread = torch.zeros_like(self.whole.forwards)
+        spread[self.members] = torch.as_tensor(cost, dtype=spread.dtype)
+        return spread

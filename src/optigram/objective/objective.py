@@ -191,6 +191,12 @@ class Objective:
         part._groups = all_groups(self.model, part.targets, self._layout.looked, self.view)
         return part
 
+    def running(self, members: Sequence[int]) -> "Objective":
+        """The same objective for some of its targets, by number, which charges its cost to this one."""
+        part = self.subset(members)
+        part.cost = self.cost.of(members)
+        return part
+
     def excluding(self, known: KnownTexts) -> "Objective":
         """The same objective, for which texts too similar to these score -inf."""
         part = self.subset(range(len(self.targets)))

@@ -5,6 +5,7 @@ are made where they are used. The hash is the finalizer of SplitMix64 (Steele, L
 exact; logarithms and the like are taken once, on the CPU, in tables.
 """
 
+import copy
 import functools
 import hashlib
 import importlib.util
@@ -36,6 +37,14 @@ class Streams:
         keys = [[_key(seed, target, restart) for restart in range(restarts)] for target in targets]
         self._keys, self._count = np.array(keys, dtype=np.int64).reshape(-1, 1), 0
         self._placed = None if device.type == "cpu" else torch.from_numpy(self._keys).to(device)
+
+    def of(self, members: Sequence[int]) -> "Streams":
+        """The streams of some of the targets, by number, which go on where these are."""
+        part = copy.copy(self)
+        part.shape = len(members), self.shape[1]
+        rows = self._keys.reshape(*self.shape)[list(members)].reshape(-1, 1)
+        part._keys, part._placed = rows, None if self._placed is None else torch.from_numpy(rows).to(self.device)
+        return part
 
     def normal(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
         """Standard normal numbers [k c *shape]."""
