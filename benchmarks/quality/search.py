@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.results import Row
-from benchmarks.setup import Result, Searches, Settings, Unit, by_method, objective_of
+from benchmarks.setup import PATHS, SEEDS, Result, Searches, Settings, Unit, by_method, objective_of
 
 from optigram.runs.ablation import with_others
 from optigram.runs.records import Record
@@ -84,7 +84,10 @@ def area(record: Record) -> float:
 
 
 def derive(rows: Sequence[Row]) -> list[Row]:
-    """Add what only all rows together tell: shares of the best known activation, and ratios to `auto` at the same budget."""
+    """Add what only all rows together tell: shares of the best known activation, and ratios to `auto` at the same budget.
+
+    The sites of a transformer are shown together too.
+    """
     made = []
     for group in grouped(rows, lambda row: tuple(str(row.settings.get(name)) for name in SAME)).values():
         known: dict[str, float] = {}
@@ -92,7 +95,20 @@ def derive(rows: Sequence[Row]) -> list[Row]:
             known[text["target"]] = max(text["activation"], known.get(text["target"], -np.inf))
         first = {_run(row): row for row in group if row.settings["method"] == AUTO}
         made += [_with_shares(row, known, first.get(_run(row))) for row in group if row.settings["method"] not in (CORPUS, KNOWN)]
-    return made
+    return [*made, *_together([row for row in made if row.texts and row.settings.get("site") not in (*PATHS, None)])]
+
+
+def _together(rows: Sequence[Row]) -> Iterator[Row]:
+    """A row for all sites and seeds of a search: the median over neurons of the mean over seeds."""
+    searches = grouped(rows, lambda row: tuple(sorted((name, str(value)) for name, value in row.settings.items() if name != "site")))
+    for group in searches.values():
+        if len({row.settings["site"] for row in group}) > 1:
+            shares: dict[str, list[float]] = {}
+            for text in (text for row in group for text in row.texts):
+                shares.setdefault(text["target"], []).append(text.get("share", 0.0))
+            means, seeds = [float(np.mean(each)) for each in shares.values()], len({row.seed for row in group})
+            settings = group[0].settings | {"site": "all", "targets": len(means)} | ({SEEDS: seeds} if seeds > 1 else {})
+            yield dataclasses.replace(group[0], settings=settings, metrics={"share": plain(statistics.Interval.median(means))}, texts=[])
 
 
 def _run(row: Row) -> tuple[Any, int]:
@@ -110,7 +126,8 @@ def _with_shares(row: Row, known: Mapping[str, float], auto: Row | None) -> Row:
         base = {text["target"]: text["activation"] for text in auto.texts}
         ratios = [text["activation"] / base[text["target"]] for text in found if base.get(text["target"], 0) > 0]
         more |= {"to_auto": float(np.mean(ratios)), "above": sum(r > 1 for r in ratios), "below": sum(r < 1 for r in ratios)}
-    return dataclasses.replace(row, metrics={**row.metrics, **more})
+    texts = [text | {"share": share} for text, share in zip(found, shares, strict=True)]
+    return dataclasses.replace(row, metrics={**row.metrics, **more}, texts=texts)
 
 
 def optimality(searches: Searches, unit: Unit, seed: int) -> list[Result]:

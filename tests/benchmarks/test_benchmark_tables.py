@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from benchmarks.case import Case, Metric, metrics
+from benchmarks.peers import run as contest
 from benchmarks.quality.search import derive
 from benchmarks.registry import named
 from benchmarks.results import Row
@@ -79,6 +80,33 @@ def test_shares_are_of_the_best_that_all_methods_know():
     assert (one.metrics["lowest"], one.metrics["above"], one.metrics["below"]) == (0.25, 1, 1)
     assert one.metrics["to_auto"] == pytest.approx((0.5 + 2) / 2)
     assert auto.metrics["area"] == pytest.approx(0.25)
+
+
+def test_sites_of_a_transformer_are_shown_together_by_the_mean_over_seeds():
+    def found(site: str, seed: int, value: float) -> Row:
+        texts = [{"target": site, "text": "", "activation": value, "area": 0.0}]
+        return Row("quality/search", "", {}, seed, {"method": "auto", "budget": 10.0, "site": site, "targets": 1}, {}, texts, "")
+
+    *_, together = derive([found("a", 0, 1.0), found("a", 1, 2.0), found("b", 0, 4.0), found("b", 1, 4.0)])
+    assert {name: together.settings[name] for name in ("site", "targets", "seeds")} == {"site": "all", "targets": 2, "seeds": 2}
+    assert together.metrics["share"][0] == pytest.approx((0.75 + 1) / 2)
+
+
+def test_peers_are_compared_over_all_seeds_at_equal_cost_and_in_equal_seconds():
+    def found(tool: str, seed: int, activation: float, processor: float, **more) -> Row:
+        text = {"target": "pizza", "text": "", "activation": activation, "floor": 0.0, "processor": processor, **more}
+        return Row("peers/contest", "", {}, seed, {"contest": "cosine", "budget": 10.0, "tool": tool}, {}, [text], "")
+
+    curve = [[1.0, 1.0], [5.0, 2.0], [10.0, 4.0]]
+    ours = [found("optigram:auto", seed, 4.0, 2.0, curve=curve) for seed in (0, 1)]
+    whole = [found("whole:auto", seed, 2.0, 2.0, curve=curve) for seed in (0, 1)]
+    peers = [found("tropt:gcg", 0, 3.0, 1.0), found("tropt:gcg", 1, 3.0, 8.0)]
+    auto, *_, peer = contest.derive([*ours, *whole, *peers])
+    assert peer.metrics["auto_wins"][0] == 1.0
+    assert peer.metrics["whole_wins"][0] == 0.0
+    assert peer.metrics["time_wins"][0] == 0.5  # in half of our seconds we had 2.0
+    assert peer.metrics["worth"] == pytest.approx(0.75)
+    assert "auto_wins" not in auto.metrics
 
 
 def test_cells_are_told():
