@@ -107,7 +107,7 @@ def _together(rows: Sequence[Row]) -> Iterator[Row]:
             for text in (text for row in group for text in row.texts):
                 shares.setdefault(text["target"], []).append(text.get("share", 0.0))
             means, seeds = [float(np.mean(each)) for each in shares.values()], len({row.seed for row in group})
-            settings = group[0].settings | {"site": "all", "targets": len(means)} | ({SEEDS: seeds} if seeds > 1 else {})
+            settings = {**group[0].settings, "site": "all", "targets": len(means), **({SEEDS: seeds} if seeds > 1 else {})}
             yield dataclasses.replace(group[0], settings=settings, metrics={"share": plain(statistics.Interval.median(means))}, texts=[])
 
 
@@ -126,7 +126,7 @@ def _with_shares(row: Row, known: Mapping[str, float], auto: Row | None) -> Row:
         base = {text["target"]: text["activation"] for text in auto.texts}
         ratios = [text["activation"] / base[text["target"]] for text in found if base.get(text["target"], 0) > 0]
         more |= {"to_auto": float(np.mean(ratios)), "above": sum(r > 1 for r in ratios), "below": sum(r < 1 for r in ratios)}
-    texts = [text | {"share": share} for text, share in zip(found, shares, strict=True)]
+    texts = [{**text, "share": share} for text, share in zip(found, shares, strict=True)]
     return dataclasses.replace(row, metrics={**row.metrics, **more}, texts=texts)
 
 
