@@ -177,7 +177,7 @@ def test_autoencoders_in_memory_score_as_those_in_files(tmp_path):
     for held, file in sae_objects(tmp_path):
         targets = [*(latent("resid", held, i) for i in (1, 7)), *(latent("resid", file, i) for i in (1, 7))]
         found = Objective(toy, targets, 3).viewed("exact").score(TEXTS).activation
-        assert torch.equal(found[:2], found[2:]), file
+        torch.testing.assert_close(found[:2], found[2:], msg=str(file))  # some processors round by how a matrix lies in memory
         assert resolve(targets[2], toy) == resolve(f"resid:{file}#1", toy)
         ours = convert_autoencoder(held)
         assert resolve(latent("resid", ours, 1), toy) == resolve(targets[0], toy)
