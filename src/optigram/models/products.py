@@ -1,10 +1,10 @@
 """Matrix products whose rows have the same bits in any company.
 
 A matrix library chooses by the shape of a product in which order it adds. Where the second matrix lies row by row in memory and a
-sum has few terms (`TERMS`), it adds them in order, for any number of rows from 4 up (with AVX-512 from 2 up). So longer sums are
-added part by part. Whether the library at hand does so is tried once for every shape; where it does not, all products have one shape
-(`ROWS`). On another device than a processor products are the library's own, and rows are rounded with the shape: filling all of them
-up would cost more than that.
+sum has few terms (`TERMS`), it adds them in order, for any number of rows from a few up (with AVX-512 from 2; with AVX2 from 4 in one
+thread, from 12 in two, which share the rows). So longer sums are added part by part, and fewer rows are filled up. From how many rows
+the library at hand does so is tried once for every shape; where it never does, all products have one shape (`ROWS`). On another device
+than a processor products are the library's own, and rows are rounded with the shape: filling all of them up would cost more than that.
 
 Products with a transposed matrix read it as it lies where the rows are many, which is faster, and its transposed copy where they are few,
 if a trial found the same bits both ways.
@@ -22,9 +22,9 @@ from optigram.shapes import Float, unchecked
 
 TERMS = 256  # of a sum at once: as fast as the library's own products of many rows, and faster for few
 ROWS = 256  # of a product at once: its result stays in the cache
-FEWEST = 4  # rows: one alone is a product with a vector, and without AVX-512 two and three are added in another order too
-FEWEST_TURNED = 16  # where the second matrix lies column by column
-TRIED, WIDEST = (4, 5, 7, 12, 16, 17, 40), 1 << 14  # rows, and columns of the second matrix, of the products that are tried
+FEWEST = (4, 12, 32)  # rows that fewer are filled up to: the first number that a trial allows
+FEWEST_TURNED = (16, 32)  # the same where the second matrix lies column by column
+TRIED, WIDEST = (4, 5, 7, 9, 10, 11, 12, 13, 16, 17, 23, 33, 40), 1 << 14  # rows, and columns of the second matrix, of the trials
 LARGEST = 1 << 26  # numbers of a matrix that is kept a second time, transposed
 
 _DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
@@ -72,10 +72,11 @@ def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Floa
     """`rows @ matrix`, without a gradient."""
     if rows.device.type != "cpu":
         return rows @ matrix
-    fewest = FEWEST if matrix.is_contiguous() else FEWEST_TURNED
-    if rows.dtype != torch.float32 or not _adds_in_order(*matrix.shape, fewest, torch.get_num_threads()):
+    turned = not matrix.is_contiguous()
+    fewest = _fewest(*matrix.shape, turned, torch.get_num_threads()) if rows.dtype == torch.float32 else None
+    if fewest is None:
         return in_blocks(lambda part: part @ matrix, rows, ROWS)
-    terms = TERMS if matrix.is_contiguous() else len(matrix)
+    terms = len(matrix) if turned else TERMS
     return _joined([_by_parts(part, matrix, fewest, terms) for part in rows.split(ROWS)])
 
 
@@ -83,9 +84,11 @@ def rows_times(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "k w"]) -> Floa
 def times_transposed(rows: Float[Tensor, "n k"], matrix: Float[Tensor, "w k"]) -> Float[Tensor, "n w"]:
     """`rows @ matrix.T`, without a gradient."""
     turned = transposed(matrix)
-    if rows.device.type != "cpu" or rows.dtype != torch.float32 or not (turned.is_contiguous() and _lies_either_way(*turned.shape)):
+    known = rows.device.type == "cpu" and rows.dtype == torch.float32 and turned.is_contiguous()
+    fewest = _fewest_either_way(*turned.shape, torch.get_num_threads()) if known else None
+    if fewest is None:
         return rows_times(rows, turned)
-    return _joined([_by_parts(part, turned if len(part) < FEWEST_TURNED else matrix.T, FEWEST, TERMS) for part in rows.split(ROWS)])
+    return _joined([_by_parts(part, turned if len(part) < FEWEST_TURNED[0] else matrix.T, fewest, TERMS) for part in rows.split(ROWS)])
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -108,34 +111,32 @@ def _by_parts(rows: Tensor, matrix: Tensor, fewest: int, terms: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _adds_in_order(terms: int, width: int, fewest: int, threads: int) -> bool:
-    """Whether products of `fewest` to `ROWS` rows were seen to have the same bits in each row, wherever it is; `threads` compute them."""
-    generator, turned = torch.Generator().manual_seed(0), fewest == FEWEST_TURNED
+def _fewest(terms: int, width: int, turned: bool, threads: int) -> int | None:
+    """From how many rows on, up to `ROWS`, products were seen to have the same bits in each row, wherever it is; `threads` compute them."""
+    generator = torch.Generator().manual_seed(0)
     few, width = (TRIED[-1], min(width, WIDEST))
-    places = torch.arange(ROWS) % few
+    places, differ = torch.arange(ROWS) % few, [0]  # rows of the products that had other bits
     for size in {terms} if turned else {min(terms, TERMS), terms % TERMS or TERMS}:
         rows, matrix, sums = (torch.randn(shape, generator=generator) for shape in ((few, size), (size, width), (few, width)))
         matrix = matrix.T.contiguous().T if turned else matrix
         alone, added = rows @ matrix, sums.addmm(rows, matrix)
-        for taken in (places, *(torch.arange(n) for n in TRIED if n >= fewest)):
+        for taken in (places, *map(torch.arange, TRIED)):
             part = rows[taken]
             if not (torch.equal(part @ matrix, alone[taken]) and torch.equal(sums[taken].addmm(part, matrix), added[taken])):
-                return False
-    return True
-
-
-def _lies_either_way(terms: int, width: int) -> bool:
-    """Whether products have the same bits in each row, and the same with the second matrix column by column if the rows are many."""
-    threads = torch.get_num_threads()
-    return _adds_in_order(terms, width, FEWEST, threads) and _is_alike(terms, width, threads)
+                differ.append(len(taken))
+    return next((count for count in (FEWEST_TURNED if turned else FEWEST) if count > max(differ)), None)
 
 
 @functools.lru_cache(maxsize=256)
-def _is_alike(terms: int, width: int, threads: int) -> bool:
-    """Whether products of `FEWEST_TURNED` to `ROWS` rows were seen to have the same bits where the second matrix lies column by column."""
+def _fewest_either_way(terms: int, width: int, threads: int) -> int | None:
+    """The same, if the bits are the same too where the second matrix lies column by column and the rows are as many as that needs."""
+    fewest = _fewest(terms, width, False, threads)
+    if fewest is None:
+        return None
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(min(width, WIDEST), min(terms, TERMS + terms % TERMS), generator=generator)
     rows, turned = torch.randn(ROWS, matrix.shape[1], generator=generator), matrix.T.contiguous()
-    whole = _by_parts(rows, turned, FEWEST, TERMS)
-    tried = (*(count for count in TRIED if count >= FEWEST_TURNED), ROWS)
-    return all(torch.equal(_by_parts(rows[:count], matrix.T, FEWEST, TERMS), whole[:count]) for count in tried)
+    whole = _by_parts(rows, turned, fewest, TERMS)
+    tried = (*(count for count in TRIED if count >= FEWEST_TURNED[0]), ROWS)
+    alike = all(torch.equal(_by_parts(rows[:count], matrix.T, fewest, TERMS), whole[:count]) for count in tried)
+    return fewest if alike else None
