@@ -98,7 +98,10 @@ class Match:
         process.stdin.flush()
         if not (answer := process.stdout.readline()):
             raise InputError(f"{peer} ended without an answer; read {peer}.log in the working folder")
-        return json.loads(answer)
+        found = json.loads(answer)
+        if "refused" in found:
+            raise InputError(f"{peer}: {found['refused']}")
+        return found
 
 
 def setup(settings: Settings) -> Match:

@@ -28,12 +28,32 @@ class Counter:
         self.called(self.spent)
 
 
+class RefusedError(Exception):
+    """A request that the peer cannot be asked; its one line is sent back."""
+
+
+def before_last(request: dict[str, Any], step: int) -> float:
+    """The part of a request's budget after which a step, which costs `step` at the most, could exceed it. Raises RefusedError for none."""
+    if request["budget"] <= step:
+        method, budget = request["method"], request["budget"]
+        raise RefusedError(
+            f"expected a budget of more than {step} forward-equivalents for {method}, got {budget:.0f}; give a larger --budget"
+        )
+    return request["budget"] - step
+
+
 def serve(peer: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Answer requests, one JSON object a line, on the real standard output; what the peer prints goes to standard error."""
+    """Answer requests, one JSON object a line, on the real standard output; what the peer prints goes to standard error.
+
+    A request that cannot be met is answered by `refused`, which says why.
+    """
     out, sys.stdout = sys.stdout, sys.stderr
     torch.set_num_threads(1)
     for line in sys.stdin:
         begun, worked = time.perf_counter(), time.process_time()
-        found = answer(json.loads(line))
+        try:
+            found = answer(json.loads(line))
+        except RefusedError as refused:
+            found = {"refused": str(refused)}
         spans = {"seconds": time.perf_counter() - begun, "processor": time.process_time() - worked}
         print(json.dumps(found | spans | {"version": version(peer)}), file=out, flush=True)

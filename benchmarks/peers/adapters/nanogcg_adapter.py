@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import Counter, serve
+from counting import Counter, before_last, serve
 from nanogcg.gcg import GCG, GCGConfig
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
@@ -36,7 +36,7 @@ def main() -> None:
         search = GCG(model, tokenizer, settings)
         search.not_allowed_ids = torch.tensor([i for i in range(model.config.vocab_size) if i not in allowed])
         before = counter.spent
-        limit[0] = before + request["budget"] - (widths["search_width"] + 3)
+        limit[0] = before + before_last(request, widths["search_width"] + 3)
         running[:] = [search]
         found = search.run("{optim_str}", request["word"])
         ids = tokenizer.encode(found.best_string, add_special_tokens=False)

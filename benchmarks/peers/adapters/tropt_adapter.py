@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import Counter, serve
+from counting import Counter, before_last, serve
 from safetensors.torch import load_file
 
 
@@ -75,7 +75,7 @@ def main() -> None:
         optimizer = kind(model=model, loss=loss, seed=request["seed"], num_steps=NEVER, token_constraints=constraints, **settings)
         tokens = request["length"] + 1
         optimizer.set_budget(
-            int((request["budget"] - step) * tokens * 2 * model._model.num_parameters(exclude_embeddings=True)), "total_flops"
+            int(before_last(request, step) * tokens * 2 * model._model.num_parameters(exclude_embeddings=True)), "total_flops"
         )
         before = counter.spent
         found = optimizer.optimize_trigger(

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import whisperers
-from counting import Counter, serve
+from counting import Counter, before_last, serve
 from safetensors.torch import load_file
 from whisperers.optimizers import GBDA, GCG, PEZ, Optimizer
 
@@ -42,7 +42,7 @@ def main() -> None:
             probes=[request["read_at"]],
             optimizer=optimizer,
             forbid=[i for i in range(len(tokenizer)) if i not in allowed],
-            compute=int(request["budget"]) - step,
+            compute=int(before_last(request, step)),
             seed=request["seed"],
             verbose=False,
         )
