@@ -123,6 +123,13 @@ def test_a_cell_is_named_by_what_a_file_of_directions_holds(study, tmp_path):
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_a_long_run_has_a_cell_for_each_target_since_a_killed_study_loses_its_cell(study):
+    arm = Arm(name="long", targets=("visual:*",), methods=("crp", "smx:faithful", "gbl:faithful"))
+    cells = StudyContext(study.model_copy(update={"arms": (arm,), "seeds": (0,)})).cells()
+    sizes = {name: {len(cell.targets) for cell in cells if cell.method == name} for name in arm.methods}
+    assert sizes["gbl:faithful"] == {1} != sizes["smx:faithful"] == sizes["crp"]
+
+
 def test_bad_targets_are_told_before_any_work(study, tmp_path):
     wrong = study.model_copy(update={"arms": (study.arms[0].model_copy(update={"targets": ("visual:dgo",)}),)})
     with pytest.raises(InputError, match=r"dgo.*did you mean dog"):

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
 SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
+LONGEST = 1e6  # forward-equivalents per target: a cell of more has one target, since a study that is killed loses its cell
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,7 @@ class StudyContext:
 
     def _cells(self, arm: Arm, name: str, prints: dict[str, str | None]) -> list[Cell]:
         plan, objective = self.plan(arm.name, name), self.objective(arm.name, arm.targets)
-        batch = plan.batch
-        size = len(objective.targets) if batch is None else batch * -(-SMALLEST // batch)
+        size = self._size(plan, arm.budget) or len(objective.targets)
         made = []
         seeds = arm.seeds or self.study.seeds
         for seed in seeds[:1] if plan.method is None else seeds:  # corpus search is deterministic
@@ -120,6 +121,15 @@ class StudyContext:
                 contents = [one.key for i in part if (one := objective.targets[i]).key != str(one)]
                 made.append(Cell(arm.name, name, seed, targets, self._key(arm, repr(plan), seed, (*targets, *contents), prints)))
         return made
+
+    def _size(self, plan: Plan, forwards: float | None) -> int | None:
+        """Targets of a cell (None: all)."""
+        if plan.method is None or plan.batch is None:
+            return None
+        bounded = plan.bounded(Budget(forwards=forwards)).forwards
+        if plan.method.cost(math.inf if bounded is None else bounded) > LONGEST:
+            return 1
+        return plan.batch * -(-SMALLEST // plan.batch)
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:
         study = self.study.model_dump(include={*ObjectiveOptions.model_fields, "top", "apart"})
