@@ -1,7 +1,7 @@
 """The claims about corpus search in larger corpora: at the sizes that were searched, and at the paper's, extrapolated."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = (-3, -1)  # parts of the captions in the table
+COLUMNS, HEIGHT = (0.03, 0.36, 0.69), 0.045  # where names begin and how high they are, as shares of the panel
 FALLS, RISES = "undecided: it falls with the corpus", "undecided: it comes with the corpus"
 
 
@@ -135,17 +136,29 @@ def figure(records: Sequence[Record], growth: Growth, titles: dict[str, str]) ->
         panel.fill_between(sizes, low, high, color="black", alpha=0.12, linewidth=0)
         base = dict(zip(targets, levels[-1].tolist(), strict=True))
         here = [record for record in records if site_of(record.target) == site and record.arm in (MODERN, WHOLE)]
+        ratios = {}
         for number, method in enumerate(dict.fromkeys(record.method for record in here if record.method != BASELINE)):
             middle_ratio = Interval.median(
                 [value / base[one] for one, value in activations(here, method).items() if base.get(one, 0) > 0]
             ).value
             if np.isfinite(middle_ratio):
                 panel.axhline(middle_ratio, color="grey", linewidth=1, linestyle=figures.LINES[number % len(figures.LINES)])
-                panel.annotate(method, (growth.sizes[0], middle_ratio), fontsize=7, va="bottom")
+                ratios[method] = middle_ratio
+        for method, level, column in _spread(ratios, HEIGHT * float(np.ptp(panel.get_ylim()))):
+            panel.annotate(method, (column, level), xycoords=panel.get_yaxis_transform(), fontsize=7, va="bottom")
         panel.set_xscale("log")
         panel.set_xlabel("captions of the corpus; dotted: extrapolated")
     axes[0].set_ylabel(f"activation / best of {growth.sizes[-1]:,} captions")
     return drawn
+
+
+def _spread(levels: dict[str, float], height: float) -> Iterator[tuple[str, float, float]]:
+    """Names with their levels, lowest first, and the column (a share of the width) in which each lies clear of the names below it."""
+    tops = dict.fromkeys(COLUMNS, -np.inf)
+    for name, level in sorted(levels.items(), key=lambda item: item[1]):
+        column = next((column for column in COLUMNS if level >= tops[column]), min(COLUMNS, key=tops.__getitem__))
+        tops[column] = level + height
+        yield name, level, column
 
 
 def _interval(values: np.ndarray) -> tuple[float, float, float]:
