@@ -34,6 +34,7 @@ SEEDS = "seeds"  # the setting that says of how many seeds a figure is the media
 SMALL, PLACEBO = "small-gpt2", "imaginet-placebo"
 
 Unit = dict[str, Any]  # the settings that tell one measurement of a case from the next
+UNRECORDED = (KEEP, "working", "contests")  # options that name a place, or which units run: no settings
 
 
 class Result(NamedTuple):
@@ -65,7 +66,9 @@ class Settings:
         shared = {"model": Path(self.model).name, "corpus": corpus, "targets": self.targets, "length": self.length}
         bound = {} if self.sentences is None else {"sentences": self.sentences}
         return (
-            shared | bound | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items() if name != KEEP}
+            shared
+            | bound
+            | {name: Path(value).name if _is_path(value) else value for name, value in self.options.items() if name not in UNRECORDED}
         )
 
     def option(self, name: str, default: Any) -> Any:
