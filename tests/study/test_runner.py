@@ -125,7 +125,7 @@ def test_a_cell_is_named_by_what_a_file_of_directions_holds(study, tmp_path):
 
 def test_a_long_run_has_a_cell_for_each_target_since_a_killed_study_loses_its_cell(study):
     arm = Arm(name="long", targets=("visual:*",), methods=("crp", "smx:faithful", "gbl:faithful"))
-    cells = StudyContext(study.model_copy(update={"arms": (arm,), "seeds": (0,)})).cells()
+    cells = StudyContext(study.model_copy(update={"arms": (arm,), "seeds": (0,)}), "cpu").cells()
     sizes = {name: {len(cell.targets) for cell in cells if cell.method == name} for name in arm.methods}
     assert sizes["gbl:faithful"] == {1} != sizes["smx:faithful"] == sizes["crp"]
 

@@ -24,7 +24,8 @@ TERMS = 256  # of a sum at once: as fast as the library's own products of many r
 ROWS = 256  # of a product at once: its result stays in the cache
 FEWEST = (4, 12, 32)  # rows that fewer are filled up to: the first number that a trial allows
 FEWEST_TURNED = (16, 32)  # the same where the second matrix lies column by column
-TRIED, WIDEST = (4, 5, 7, 9, 10, 11, 12, 13, 16, 17, 23, 33, 40), 1 << 14  # rows, and columns of the second matrix, of the trials
+TRIED = (4, 5, 7, 9, 10, 11, 12, 13, 16, 17, 23, 29, 33, 37, 47, 48)  # rows of the products that are tried
+WIDEST = 1 << 14  # columns of their second matrix at the most
 LARGEST = 1 << 26  # numbers of a matrix that is kept a second time, transposed
 
 _DERIVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()

@@ -28,7 +28,7 @@ from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
 SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
-LONGEST = 1e6  # forward-equivalents per target: a cell of more has one target, since a study that is killed loses its cell
+LONGEST = 1e6  # forward-equivalents per target: on a processor a cell of more has one target, since a killed study loses its cell
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class StudyContext:
         if plan.method is None or plan.batch is None:
             return None
         bounded = plan.bounded(Budget(forwards=forwards)).forwards
-        if plan.method.cost(math.inf if bounded is None else bounded) > LONGEST:
-            return 1
+        if self.device == "cpu" and plan.method.cost(math.inf if bounded is None else bounded) > LONGEST:
+            return 1  # a GPU runs a batch in the time of one
         return plan.batch * -(-SMALLEST // plan.batch)
 
     def _key(self, arm: Arm, method: str, seed: int, targets: tuple[str, ...], prints: dict[str, str | None]) -> str:
