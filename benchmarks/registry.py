@@ -50,6 +50,14 @@ SPEED = (
         Settings(targets=160),
     ),
     Case(
+        "speed/few_words",
+        "a step of the authors' gbl sure of its words, computed for the few words with weight, to one computed for all",
+        steps.one_model,
+        steps.few_words,
+        metrics("ratio: ratio .2f; seconds: processor seconds .3f"),
+        Settings(targets=1),
+    ),
+    Case(
         "speed/single_neuron",
         "a search for one neuron alone, to the same search as one of a batch",
         steps.one_model,

@@ -17,8 +17,8 @@ from optigram.methods import method_named
 from optigram.methods.ascent import Ascent
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.gcg import Gcg
+from optigram.methods.gumbel import Gumbel
 from optigram.methods.paper import COLDEST, EVERY, modern
-from optigram.methods.relaxations import Gumbel
 from optigram.models.imaginet import Imaginet
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams

@@ -17,9 +17,10 @@ from benchmarks.results import ROOT
 from benchmarks.setup import Result, Settings, Unit, drawn_units, least, model_source, objective_of, open_model, targets_at
 
 import optigram
+from optigram.methods import gumbel
 from optigram.methods import paper as presets
 from optigram.methods.ascent import BLOCK, Ascent, Shortlist
-from optigram.methods.relaxations import Gumbel
+from optigram.methods.gumbel import Gumbel
 from optigram.models.base import Model
 from optigram.objective.blocks import HARD, SOFT
 from optigram.objective.objective import Objective
@@ -28,6 +29,8 @@ from optigram.objective.scores import SoftText
 from optigram.optimize.search import Budget, search
 from optigram.runs.plan import Plan
 
+SURE = 18.0  # the logit of a word of which a run of the authors' gbl has become sure; those of others are near 0
+ANNEALED = 60_000  # steps of such a run until its temperature is at its lowest
 MANY = 9  # steps of the longer of two runs, whose difference is what steps cost
 
 
@@ -84,6 +87,30 @@ def _anneal(objective: Objective, restarts: int, budget: float, seed: int) -> fl
     few = min(method.batch, len(objective.targets))
     seconds = least(lambda: search(objective.subset(range(few)), method, seed=seed), 1)
     return seconds / method.steps * len(objective.targets) / few
+
+
+def few_words(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:
+    """A step of the authors' gbl for one neuron where few words have weight, to the same step with all words, at falling temperatures."""
+    model, settings = context
+    objective = objective_of(model, "language", 1, settings.length)
+    method = presets.faithful("gbl")
+    relaxation = method.relaxation
+    assert isinstance(relaxation, Gumbel)
+    streams = Streams(seed, [objective.targets[0].key], 1, objective.device)
+    theta = relaxation.start(streams, objective.length, objective.table)
+    theta.scatter_(-1, streams.integers(len(objective.lexicon), objective.length, 1), SURE).requires_grad_()
+
+    def step(at: int) -> None:
+        soft = relaxation.soften(theta, objective.table, at, streams)
+        torch.autograd.grad(objective.relax(SoftText(soft.embeds, None)).value.sum(), theta)
+
+    found = []
+    for at in range(0, ANNEALED + 1, ANNEALED // 4):
+        few = least(functools.partial(step, at))
+        with mock.patch.object(gumbel, "FEWEST", float("inf")):
+            whole = least(functools.partial(step, at))
+        found.append(Result({"ratio": few / whole, "seconds": few}, settings={"what": f"temperature {relaxation.temperature(at):.2f}"}))
+    return found
 
 
 def bare_mix(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]:

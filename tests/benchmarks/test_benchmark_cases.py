@@ -27,6 +27,7 @@ ON_CPU = {"device": "cpu", "size": "tiny", "tried": 1, "words": 100}
 TINY: dict[str, dict] = {
     "api/time_to_first": {"sites": ("visual:dog",), "by": ("random",), "budgets": (20,), "options": {"processes": 1}},
     "speed/gumbel_step": {"budgets": (60,), "options": {"restarts": 1}},
+    "speed/few_words": {},
     "speed/single_neuron": {"by": ("coordinate",), "budgets": (20,)},
     "speed/bare_mix": {"by": ("coordinate",), "sites": ("visual",), "budgets": (20,)},
     "speed/prefixes": {},

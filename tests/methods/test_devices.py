@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from optigram.methods import Ascent, Beam, Coordinate, Epo, Gcg, Genetic, Logits, Random, Repeat, Then
-from optigram.methods.relaxations import Embeddings, Gumbel, Softmax
+from optigram.methods.gumbel import Gumbel
+from optigram.methods.relaxations import Embeddings, Softmax
 from optigram.methods.simplex import Simplex
 from optigram.models.base import Linear, Site
 from optigram.objective.fluency import Fluency

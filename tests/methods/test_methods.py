@@ -12,9 +12,10 @@ from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
 from optigram.methods.coordinate import Coordinate, _Best, _Slopes, _Windows
+from optigram.methods.gumbel import Gumbel
 from optigram.methods.moves import top_words
 from optigram.methods.registry import SEARCHES
-from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start
+from optigram.methods.relaxations import Embeddings, Logits, Softmax, Start
 from optigram.methods.simplex import Simplex
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective

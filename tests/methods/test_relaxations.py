@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Softmax, Start, _heaviest
+from optigram.methods import gumbel
+from optigram.methods.gumbel import Gumbel, _heaviest
+from optigram.methods.relaxations import Embeddings, Logits, Softmax, Start
 from optigram.methods.simplex import Simplex
 from optigram.objective.rng import Streams
 from optigram.objective.surprisal import _are_mixtures
@@ -139,3 +141,26 @@ def test_the_heaviest_word_is_the_first_of_the_largest(words):
     weights = torch.randint(4, (40, words), generator=torch.Generator().manual_seed(0)).float()
     assert torch.equal(_heaviest(weights), weights.argmax(-1))
     assert torch.equal(_heaviest(torch.full((2, words), -torch.inf)), torch.zeros(2, dtype=torch.int64))
+
+
+def test_few_words_with_weight_give_what_all_give(monkeypatch):
+    """One restart of a target is sure of its words, so that few have weight; the other is not, and all are computed."""
+    v = 4000
+    relaxation = Gumbel(hottest=0.3, samples=8, floor=1e-7, fresh=True)
+    table = torch.randn(v, D, generator=torch.Generator().manual_seed(0))
+    likely = torch.zeros(1, 2, T, v)
+    likely[:, 0, :, 7], likely[:, 0, :, 3000] = 20.0, 19.0
+    found = []
+    for fewest in (v, 1 << 40):
+        monkeypatch.setattr(gumbel, "FEWEST", fewest)
+        theta, drawn = likely.clone().requires_grad_(), Streams(0, ["a"], 2, torch.device("cpu"))
+        sparse = [bool(few) for few in gumbel._few_words(theta, table, relaxation, relaxation.temperature(0), drawn).values()]
+        assert sparse == ([True, False] if fewest == v else [])
+        soft = relaxation.soften(theta, table, 0, drawn)
+        (slope,) = torch.autograd.grad((soft.embeds * torch.arange(D)).sum(), theta, retain_graph=True)
+        (joint,) = torch.autograd.grad((soft.embeds * torch.arange(D)).sum() + soft.weights[..., 3000].sum(), theta)
+        found.append((soft.embeds, soft.weights, slope, joint, drawn.normal(3)))
+    for few, all_words in zip(*found, strict=True):
+        torch.testing.assert_close(few, all_words, rtol=1e-5, atol=1e-6)
+    assert torch.equal(found[0][0][:, 8:], found[1][0][:, 8:])
+    assert (found[0][1][:, :8] > 0).float().mean() < 0.01

@@ -55,3 +55,20 @@ def test_gumbel_numbers_have_the_gumbel_moments():
 def test_the_pool_serves_texts_that_are_larger_than_a_quarter_of_it():
     size = POOL // 2
     assert Streams(0, ["a"], 1, CPU).plus_gumbel(torch.zeros(1, 1, 1, size), 2).shape == (1, 1, 2, 1, size)
+
+
+def test_numbers_above_bounds_are_those_that_would_be_drawn():
+    """Many pieces of a sample, and bounds that let all numbers through, few, or none."""
+    bounds = torch.linspace(-5, 25, 3 * 30_000).view(3, 30_000)
+    together = Streams(5, ["a", "b"], 2, CPU)
+    together.normal(7)
+    whole = together.one(1, 0).gumbel(2, 3, 30_000)
+    stream = together.one(1, 0)
+    ahead = stream.next_gumbel(np.array([[5, 100_000], [0, 179_999]]))
+    assert torch.equal(ahead, whole.flatten()[torch.tensor([[5, 100_000], [0, 179_999]])])
+    places, numbers = stream.gumbel_above(bounds, samples=2)
+    assert torch.equal(numbers, whole.flatten()[places])
+    assert set((whole > bounds).flatten().nonzero().flatten().tolist()) <= set(places.tolist())
+    assert len(places) < 1.01 * (whole > bounds).sum()
+    together.skip(whole.numel())
+    assert torch.equal(stream.normal(3), together.normal(3)[1:, :1])

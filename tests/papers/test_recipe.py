@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from optigram.methods import method_named
-from optigram.methods.relaxations import Gumbel
+from optigram.methods.gumbel import Gumbel
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
 from optigram.papers.poerner2018 import recipe, reproduce

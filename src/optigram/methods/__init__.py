@@ -12,9 +12,10 @@ from optigram.methods.corpus import Corpus
 from optigram.methods.epo import Epo
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
+from optigram.methods.gumbel import Gumbel
 from optigram.methods.paper import fair, faithful, modern
 from optigram.methods.random import Random
-from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Relaxation, Softmax, Start
+from optigram.methods.relaxations import Embeddings, Logits, Relaxation, Softmax, Start
 from optigram.methods.simplex import Simplex
 from optigram.optimize.method import Method, Proposal, Proposals
 

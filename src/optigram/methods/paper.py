@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from optigram.errors import InputError, nearest
 from optigram.methods.ascent import Ascent
-from optigram.methods.relaxations import Embeddings, Gumbel, Logits, Relaxation, Softmax, Start
+from optigram.methods.gumbel import Gumbel
+from optigram.methods.relaxations import Embeddings, Logits, Relaxation, Softmax, Start
 from optigram.optimize.baseline import BASELINE
 
 CORPUS = BASELINE

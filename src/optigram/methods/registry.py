@@ -15,8 +15,9 @@ from optigram.methods.coordinate import Coordinate
 from optigram.methods.epo import Epo
 from optigram.methods.gcg import Gcg
 from optigram.methods.genetic import Genetic
+from optigram.methods.gumbel import Gumbel
 from optigram.methods.random import Random
-from optigram.methods.relaxations import Embeddings, Gumbel, Relaxation, Start
+from optigram.methods.relaxations import Embeddings, Relaxation, Start
 from optigram.methods.simplex import Simplex
 from optigram.optimize.method import Method, check_method
 

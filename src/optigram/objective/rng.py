@@ -20,6 +20,7 @@ from optigram.shapes import Float, Int, Shaped, unchecked
 
 POOL = 1 << 21  # gumbel numbers of equal probability: a fresh number is one of them, and others are read from all of them in random order
 _STEP, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # signed
+_MIXES = (30, _FIRST), (27, _SECOND), (31, 1)  # by how many bits a number is shifted, and what it is multiplied by then
 COMPILER = "triton"  # it comes with PyTorch for CUDA
 LARGE = 1 << 20  # numbers from which a GPU draws them in one kernel of their own
 _PIECE = 1 << 16  # numbers that a processor hashes at once: they stay in its cache
@@ -46,6 +47,18 @@ class Streams:
         part._keys, part._placed = rows, None if self._placed is None else torch.from_numpy(rows).to(self.device)
         return part
 
+    def one(self, target: int, restart: int) -> "Streams":
+        """The stream of one restart of a target, which goes on where these are."""
+        alone = copy.copy(self)
+        alone.shape, place = (1, 1), target * self.shape[1] + restart
+        alone._keys = self._keys[place : place + 1]
+        alone._placed = None if self._placed is None else self._placed[place : place + 1]
+        return alone
+
+    def skip(self, count: int) -> None:
+        """Leave out the next numbers of every stream."""
+        self._count += count
+
     def normal(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
         """Standard normal numbers [k c *shape]."""
         return _quantiles("normal", self.device, self._below(POOL, *shape))
@@ -61,6 +74,27 @@ class Streams:
     def gumbel(self, *shape: int) -> Shaped[Tensor, "k c ..."]:
         """Fresh standard gumbel numbers [k c *shape]."""
         return _quantiles("gumbel", self.device, self._below(POOL, *shape))
+
+    def next_gumbel(self, at: Int[np.ndarray, "*n"]) -> Float[Tensor, "*n"]:
+        """Some of the numbers that `gumbel` of one stream draws next, by place, on a processor. None is used up."""
+        places = _scaled(_hashed((self._count + at) * _STEP + self._keys.reshape(())), POOL)
+        return _quantiles("gumbel", self.device, torch.from_numpy(places))
+
+    def gumbel_above(self, bounds: Float[Tensor, "t v"], samples: int) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+        """Those of the numbers `gumbel(samples, t, v)` of one stream that are above bounds [t v], on a processor: their places in
+        the whole, ascending, and the numbers. One that is hardly below its bound may be among them.
+        """
+        least = ((-(-bounds.flatten()).exp()).exp() * POOL - 1).clamp(min=-1).long().numpy()
+        at, found, made = [], [], np.empty(min(_PIECE, len(least)), dtype=np.int64)
+        for start in range(0, samples * len(least), len(least)):
+            for begin in range(0, len(least), _PIECE):
+                out = made[: len(least) - begin]
+                self._fill(slice(None), self._count + start + begin, POOL, out[None])
+                kept = np.flatnonzero(out > least[begin : begin + len(out)])
+                at.append(kept + (start + begin))
+                found.append(out[kept])
+        self.skip(samples * len(least))
+        return torch.from_numpy(np.concatenate(at)), _quantiles("gumbel", self.device, torch.from_numpy(np.concatenate(found)))
 
     def plus_gumbel(
         self, logits: Float[Tensor, "k c t v"], samples: int, change: Callable[[Tensor], object] = lambda noisy: None
@@ -101,10 +135,13 @@ class Streams:
             rows = max(_PIECE // max(size, 1), 1)
             for row in range(0, len(self._keys), rows):
                 for begin in range(0, size, _PIECE):
-                    out = made[row : row + rows, begin : begin + _PIECE].numpy()
-                    np.add(self._keys[row : row + rows] + _times_step(first + begin), _steps()[: out.shape[1]], out=out)
-                    _scaled(_hashed(out), below)
+                    self._fill(slice(row, row + rows), first + begin, below, made[row : row + rows, begin : begin + _PIECE].numpy())
         return made.view(*self.shape, *shape)
+
+    def _fill(self, members: slice, first: int, below: int, out: Int[np.ndarray, "k n"]) -> None:
+        """Put integers from 0 to below - 1 of some streams, from the number `first` on, into `out`."""
+        np.add(self._keys[members] + _times_step(first), _steps()[: out.shape[1]], out=out)
+        _put_scaled_hash(out, below)
 
 
 @unchecked  # a compiler reads it
@@ -121,12 +158,29 @@ def _fused() -> Callable[[Tensor, Tensor, int], Tensor]:
 
 def _hashed(bits: Any) -> Any:
     """63 random bits for each number of an array or tensor of 64-bit integers, in place."""
-    for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+    for shift, factor in _MIXES:
         bits ^= (bits >> shift) & ((1 << (64 - shift)) - 1)
         if factor != 1:
             bits *= factor
     bits &= (1 << 63) - 1
     return bits
+
+
+def _put_scaled_hash(numbers: Int[np.ndarray, "..."], below: int) -> None:
+    """Put `_scaled(_hashed(numbers), below)` in place of an array of numbers, in fewer passes and without new memory for each."""
+    bits = numbers.view(np.uint64)
+    shifted = np.empty_like(bits)
+    for shift, factor in _MIXES:
+        np.right_shift(bits, np.uint64(shift), out=shifted)
+        bits ^= shifted
+        if factor != 1:
+            bits *= np.uint64(factor % (1 << 64))
+    if below & (below - 1):
+        bits &= np.uint64((1 << 63) - 1)
+        _scaled(numbers, below)
+    else:
+        bits <<= np.uint64(1)
+        bits >>= np.uint64(65 - below.bit_length())
 
 
 def _scaled(bits: Any, below: int) -> Any:
