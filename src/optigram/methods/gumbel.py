@@ -18,10 +18,10 @@ from optigram.shapes import Float, Int
 NEGLIGIBLE = 1e-30  # weights at low temperatures that count as 0: a product with denormal numbers takes twenty times as long
 HEAVIEST = 64  # words whose largest weight is looked for at once
 FEWEST = 1 << 20  # fresh numbers of a step from which it pays to ask whether few words have weight
-SHARE = 0.02  # of all words: where fewer have weight, reading their embeddings one by one is faster than matrix products
+SHARE = 0.1  # of all words: where fewer may have weight, reading the embeddings of those that do is faster than matrix products
 SPAN = math.log(1e9)  # the noisy logit, over the temperature, by which a word falls behind the likeliest if it is left out then
 LIKELIEST = 64  # words whose noisy logits bound the largest one from below
-PIECE = 1 << 12  # words whose embeddings are multiplied at once: they stay in a processor's cache
+PIECE = 1 << 10  # words whose embeddings are multiplied at once: they stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -183,13 +183,15 @@ class _FewWords:
         at = torch.arange(samples * t).view(samples, t, 1) * v + best.indices
         least = (best.values + streams.next_gumbel(at.numpy())).amax(-1).amin(0)  # of every sample's largest noisy logit
         bounds = (least - SPAN * temperature)[:, None] - logits
-        if -(-(-bounds).exp()).expm1().mean() > SHARE:
+        if -(-(-bounds).exp()).expm1().mean() > SHARE:  # as many are expected above their bounds
             return None
         places, noise = streams.gumbel_above(bounds, samples)
-        rows = places // v
-        lengths = torch.bincount(rows, minlength=samples * t)
         noisy = (logits.flatten()[places % (t * v)] + noise) / temperature
-        weights = (noisy - torch.segment_reduce(noisy, "max", lengths=lengths)[rows]).exp()
+        rows = places // v
+        behind = noisy - torch.segment_reduce(noisy, "max", lengths=torch.bincount(rows, minlength=samples * t))[rows]
+        near = behind > -SPAN
+        weights, places, rows = behind[near].exp(), places[near], rows[near]
+        lengths = torch.bincount(rows, minlength=samples * t)
         return cls(weights / torch.segment_reduce(weights, "sum", lengths=lengths)[rows], places, (samples, t, v), lengths)
 
     def mixed(self, table: Float[Tensor, "v d"]) -> Float[Tensor, "1 1 samples t d"]:
@@ -204,7 +206,7 @@ class _FewWords:
         _, t, v = self.shape
         of_rows, rows = of_mixed.flatten(0, 3), self.places // v
         pieces = zip(rows.split(PIECE), (self.places % v).split(PIECE), strict=True)
-        along = torch.cat([(of_rows[row] * table[word]).sum(-1) for row, word in pieces])
+        along = torch.cat([(of_rows.index_select(0, row) * table.index_select(0, word)).sum(-1) for row, word in pieces])
         mean = torch.segment_reduce(self.weights * along, "sum", lengths=self.lengths)[rows]
         return along.new_zeros(t * v).index_add_(0, self.places % (t * v), self.weights * (along - mean)).view(t, v)
 
