@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from optigram.papers.poerner2018.measures import Measures
-from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, MODERN, PATHS, WEIGHTS, WHOLE
+from optigram.papers.poerner2018.recipe import DIRECTIONS, FAIR, FAITHFUL, FULL, MODERN, PATHS, WEIGHTS
 from optigram.report.comparisons import methods_grid
 from optigram.report.formats import Grid
 from optigram.runs.records import Record
 from optigram.shapes import Float
 from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
 
-ARMS = (FAITHFUL, WHOLE, FAIR, MODERN)
+ARMS = (FAITHFUL, *FULL, FAIR, MODERN)
 ABOVE, BELOW = "above", "below"
 SIDES = {"gbl": ABOVE, "smx": BELOW, "logit": BELOW, "emb": BELOW}  # of crp, as the paper has it
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -158,8 +158,8 @@ def _shortened(records: Sequence[Record]) -> list[str]:
     """How far a shortened run stands in for one of full length, on the same neurons; empty where there are none."""
     rows = []
     for site in PATHS:
-        here = [record for record in records if record.arm in (FAITHFUL, WHOLE) and site_of(record.target) == site]
-        for whole in dict.fromkeys(record.method for record in here if record.arm == WHOLE and record.method != BASELINE):
+        here = [record for record in records if record.arm in (FAITHFUL, *FULL) and site_of(record.target) == site]
+        for whole in dict.fromkeys(record.method for record in here if record.arm in FULL and record.method != BASELINE):
             short = next((record.method for record in here if record.method.startswith(f"{whole}/")), None)
             if short is not None:
                 one = Comparison.of(here, whole, short)

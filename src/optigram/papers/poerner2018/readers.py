@@ -10,7 +10,7 @@ from optigram.papers.poerner2018.claims import COSINE, cosines, verdict
 from optigram.papers.poerner2018.growth import PAPER, Growth
 from optigram.papers.poerner2018.larger import Larger
 from optigram.papers.poerner2018.measures import Measures
-from optigram.papers.poerner2018.recipe import DIRECTIONS, FAITHFUL, MODERN, PATHS, WEIGHTS, WHOLE
+from optigram.papers.poerner2018.recipe import DIRECTIONS, FAITHFUL, FULL, MODERN, PATHS, WEIGHTS
 from optigram.papers.poerner2018.syntax import Syntax
 from optigram.runs.records import Record
 from optigram.study.statistics import BASELINE, Comparison, Interval, site_of
@@ -126,7 +126,7 @@ def _best_gradient(modern: Sequence[Record]) -> list[str]:
 def _authors(records: Sequence[Record]) -> list[str]:
     """What the authors' settings found, at full length and in shortened runs."""
     lines = []
-    for arm in (WHOLE, FAITHFUL):
+    for arm in (*FULL, FAITHFUL):
         here = [record for record in records if record.arm == arm]
         for method in dict.fromkeys(record.method for record in here if record.method != BASELINE):
             lines.append(f"- {method} against corpus search: {_told(_compared(here, method))}")

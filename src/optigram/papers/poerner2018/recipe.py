@@ -24,7 +24,7 @@ from optigram.targets.target import resolve
 
 PATHS = ("language", "visual")
 MODERN, FAITHFUL, FAIR = "modern", "faithful", "fair"
-WHOLE, GUMBEL = "full length", "gumbel at full length"
+FULL = WHOLE, GUMBEL = "full length", "gumbel at full length"
 DIRECTIONS, WEIGHTS = "random directions", "random weights"
 GROUPS, TABLE1 = "groups", "table 1"
 SHOWN = {"language": ("umbrella", "windshield", "left"), "visual": ("pizza", "airplane")}  # paper, Table 1, or what is nearest
