@@ -31,6 +31,7 @@ def require_matplotlib() -> None:
 def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping[str, str], normalised: bool = False) -> "Figure":
     """A panel per site, a box per method: quartiles, whiskers to 1.5 quartile distances, a point per neuron.
 
+    The number of neurons stands in a panel's title, and below a method where it has fewer.
     `titles` maps sites to titles. `normalised` divides by each neuron's best corpus text and leaves out neurons for which that
     is not positive; otherwise the unit is the model's own.
     """
@@ -44,7 +45,9 @@ def by_method(records: Sequence[Record], methods: Sequence[str], titles: Mapping
             for one in found
         ]
         _boxes(panel, values)
-        panel.set_xticks(range(1, len(methods) + 1), [method.replace(":", "\n").replace("+", "+\n") for method in methods])
+        counts = ["" if len(some) == len(base) else f"\nn = {len(some)}" for some in values]
+        labels = [method.replace(":", "\n").replace("+", "+\n") + count for method, count in zip(methods, counts, strict=True)]
+        panel.set_xticks(range(1, len(methods) + 1), labels)
         panel.set_title(f"{title} ({len(base)} neurons)")
         if normalised:
             panel.axhline(1, color="black", linewidth=0.8, linestyle="--", zorder=0)

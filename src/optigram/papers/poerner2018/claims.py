@@ -20,6 +20,7 @@ from optigram.shapes import Float
 from optigram.study.statistics import BASELINE, Comparison, Interval, grouped, site_of
 
 ARMS = (FAITHFUL, *FULL, FAIR, MODERN)
+FIGURES = {MODERN: "figure1", FAITHFUL: "figure1-faithful", FAIR: "figure1-fair"}  # Figure 1 of the paper, for each of these arms
 ABOVE, BELOW = "above", "below"
 SIDES = {"gbl": ABOVE, "smx": BELOW, "logit": BELOW, "emb": BELOW}  # of crp, as the paper has it
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -61,6 +62,12 @@ def verdict(comparison: Comparison, side: str) -> str:
     return HOLDS if found == side else UNDECIDED if found == UNDECIDED else FAILS
 
 
+def drawn(records: Sequence[Record]) -> list[str]:
+    """The arms that have a figure of their own, in the order of the page."""
+    found = {record.arm for record in records}
+    return [arm for arm in FIGURES if arm in found]
+
+
 def label_of(method: str) -> str:
     """The method of a name such as "emb:faithful/200", without its variant."""
     return method.partition(":")[0]
@@ -74,7 +81,7 @@ def page(records: Sequence[Record], measures: Measures) -> list[str]:
         measures.about,
         *_training(measures.model),
         SETTINGS,
-        "![Activations by method, divided by the best of the corpus](figure1-normalised.svg)\n",
+        *(f"![{arm}: activations by method, divided by the best of the corpus]({FIGURES[arm]}-normalised.svg)\n" for arm in drawn(records)),
         "## Which method finds the highest activations\n",
         _claims_grid(_claims(records)).markdown(),
         "The paper's ranking is gbl > crp > the others. Here, by median ratio to crp:\n",

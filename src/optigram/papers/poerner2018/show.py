@@ -13,7 +13,7 @@ from optigram.papers.poerner2018 import claims, larger, readers, syntax, table1
 from optigram.papers.poerner2018.growth import Growth
 from optigram.papers.poerner2018.measures import Measures
 from optigram.papers.poerner2018.omission import OmissionTable
-from optigram.papers.poerner2018.recipe import FAIR, FAITHFUL, MODERN
+from optigram.papers.poerner2018.recipe import MODERN
 from optigram.papers.poerner2018.stored import read_records
 from optigram.report import figures
 from optigram.report.formats import FORMATS, Grid
@@ -49,15 +49,14 @@ def write(records: Sequence[Record], measures: Measures, growth: Growth | None, 
         _write(out / f"table1.{suffix}", render(grid))
     for name, text in pages(records, measures, growth).items():
         _write(out / name, text)
-    arms = {arm: [record for record in records if record.arm == arm] for arm in (MODERN, FAITHFUL, FAIR)}
-    for arm, name in ((MODERN, "figure1"), (FAITHFUL, "figure1-faithful"), (FAIR, "figure1-fair")):
-        methods = list(dict.fromkeys(record.method for record in arms[arm]))
-        if methods:
-            figures.save(figures.by_method(arms[arm], methods, TITLES), out / name)
-            figures.save(figures.by_method(arms[arm], methods, TITLES, normalised=True), out / f"{name}-normalised")
+    for arm in claims.drawn(records):
+        here, name = [record for record in records if record.arm == arm], claims.FIGURES[arm]
+        methods = list(dict.fromkeys(record.method for record in here))
+        figures.save(figures.by_method(here, methods, TITLES), out / name)
+        figures.save(figures.by_method(here, methods, TITLES, normalised=True), out / f"{name}-normalised")
+    modern = [record for record in records if record.arm == MODERN]
     figures.save(
-        figures.curves(arms[MODERN], [name for name in dict.fromkeys(r.method for r in arms[MODERN]) if name != "crp"], TITLES),
-        out / "budget",
+        figures.curves(modern, [name for name in dict.fromkeys(r.method for r in modern) if name != "crp"], TITLES), out / "budget"
     )
     if growth is not None:
         figures.save(larger.figure(records, growth, TITLES), out / "corpus-size")
