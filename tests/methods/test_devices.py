@@ -159,6 +159,7 @@ METHODS = [
     Beam(2, 3),
     Coordinate(2, 3),
     Coordinate(2, 3, neighbours=1),
+    Coordinate(2, 4, scouts=4, rounds=2),
     Epo(slots=3, children=4, among=3, restart=2),
     Gcg(candidates=5, among=3),
     Genetic(8),
@@ -228,8 +229,14 @@ def reads(method, targets: int, rounds: int) -> int:
 
 @pytest.mark.parametrize(
     ("method", "most"),
-    [(Coordinate(2, 3), 2), (Gcg(candidates=5, among=3), 1), (ascent(Gumbel(draws=2)), 1), (Epo(slots=3, children=4, among=3), 1)],
-    ids=["coordinate", "gcg", "gbl", "epo"],
+    [
+        (Coordinate(2, 3), 2),
+        (Coordinate(2, 4, rounds=2), 2),
+        (Gcg(candidates=5, among=3), 1),
+        (ascent(Gumbel(draws=2)), 1),
+        (Epo(slots=3, children=4, among=3), 1),
+    ],
+    ids=["coordinate", "rounds", "gcg", "gbl", "epo"],
 )
 def test_the_host_waits_for_the_device_a_few_times_a_round_however_many_targets_there_are(device, method, most):
     for targets in (1, 4):

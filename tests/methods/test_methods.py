@@ -41,6 +41,8 @@ METHODS = [
     *(dataclasses.replace(presets.faithful(label), steps=20, every=10) for label in presets.GRADIENT),
     *(dataclasses.replace(build(FEW, False), **SMALL.get(name, {})) for name, build in SEARCHES.items()),
     Then(presets.modern("smx", FEW / 2), Coordinate(chains=2, candidates=3, block=96)),
+    Coordinate(chains=2, candidates=4, block=96, scouts=4),
+    Coordinate(chains=2, candidates=4, block=96, rounds=2),
     dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4),
     Then(Coordinate(chains=2, candidates=3, block=96, sweeps=1), dataclasses.replace(SEARCHES["sgbl"](FEW, False), shortlist=4)),
     dataclasses.replace(presets.modern("smx", FEW), shortlist=4),
@@ -222,6 +224,7 @@ def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
 WRONG_SETTINGS = [
     lambda: Coordinate(chains=0),
     lambda: Coordinate(sweeps=0),
+    lambda: Coordinate(rounds=0),
     lambda: Beam(candidates=-1),
     lambda: Gcg(momentum=-0.1),
     lambda: Epo(gentlest=0.0),

@@ -26,10 +26,16 @@ EVERY = 10  # steps between two scores of the discrete texts
 STEPS = {"pez": 300, "straight": 300, "pgd": 300, "gbda": 100}
 RATES = {"pez": 0.1, "straight": 0.5, "pgd": 0.1, "gbda": 0.3}
 DECAY = 0.1  # of PEZ's AdamW
-# of coordinate: (below this budget, chains, candidates); of beam: (below this budget, width, candidates)
-WIDTHS = ((600, 1, 16), (2000, 2, 16), (6000, 2, 32), (float("inf"), 4, 64))
-WIDTHS_ATTENDING = ((100, 1, 4), (600, 2, 8), (2000, 4, 16), (6000, 2, 64), (float("inf"), 8, 32))  # for a transformer
-BEAMS = ((100, 1, 8), (1000, 4, 16), (6000, 8, 16), (float("inf"), 8, 64))
+# below these budgets; for a model whose tokens attend to each other, and for any other
+COORDINATES_ATTENDING = (
+    (100, Coordinate(1, 4)),
+    (600, Coordinate(2, 8)),
+    (2000, Coordinate(4, 16)),
+    (6000, Coordinate(2, 64, scouts=8, rounds=4)),
+    (float("inf"), Coordinate(8, 32, rounds=4)),
+)
+COORDINATES = ((600, Coordinate(1, 16)), (2000, Coordinate(2, 16)), (6000, Coordinate(2, 32)), (float("inf"), Coordinate(4, 64)))
+BEAMS = ((100, Beam(1, 8)), (1000, Beam(4, 16)), (6000, Beam(8, 16)), (float("inf"), Beam(8, 64)))
 TIGHT = 300  # forward-equivalents below which epo has 2 slots with 4 children each
 LEAD, SAMPLES, DRAWS = 12.0, 10, 4  # of GBDA: lead of the first words, noise samples per step, texts drawn at each score
 HOTTEST, COLDEST = 3.0, 0.1  # temperatures of straight-through gumbel
@@ -71,9 +77,9 @@ def _papers(name: str, budget: float) -> Ascent:
             return presets.modern(label, budget)
 
 
-def _coordinate(budget: float, attends: bool) -> Coordinate:
+def _coordinate(budget: float, attends: bool) -> Method:
     """Coordinate ascent with as many chains and candidates as leave the budget several sweeps over all positions."""
-    return Coordinate(*_row_for(WIDTHS_ATTENDING if attends else WIDTHS, budget))
+    return _for_budget(COORDINATES_ATTENDING if attends else COORDINATES, budget)
 
 
 def _within(usual: int, budget: float) -> int:
@@ -81,8 +87,8 @@ def _within(usual: int, budget: float) -> int:
     return max(min(usual, int(budget // 4)), 1)
 
 
-def _row_for(rows: Iterable[tuple[float, int, int]], budget: float) -> tuple[int, int]:
-    return next((first, second) for below, first, second in rows if budget < below)
+def _for_budget(rows: Iterable[tuple[float, Method]], budget: float) -> Method:
+    return next(method for below, method in rows if budget < below)
 
 
 SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budget, and whether the tokens of the model attend to each other
@@ -90,7 +96,7 @@ SEARCHES: dict[str, Callable[[float, bool], Method]] = {  # built from the budge
     "genetic": lambda budget, attends: Genetic(_within(Genetic.population, budget)),
     "coordinate": _coordinate,
     "epo": lambda budget, attends: Epo() if budget >= TIGHT else Epo(2, 4),
-    "beam": lambda budget, attends: Beam(*_row_for(BEAMS, budget)),
+    "beam": lambda budget, attends: _for_budget(BEAMS, budget),
     "gcg": lambda budget, attends: Gcg(candidates=_within(Gcg.candidates, budget)),
     "mcgcg": lambda budget, attends: Gcg(candidates=_within(Gcg.candidates, budget), merges=MERGES, stall=STALL),
     "pez": lambda budget, attends: _relaxed("pez", budget),
