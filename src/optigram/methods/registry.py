@@ -32,7 +32,7 @@ COORDINATES_ATTENDING = (
     (600, Coordinate(2, 8)),
     (2000, Coordinate(4, 16)),
     (6000, Coordinate(2, 64, scouts=8, rounds=4)),
-    (float("inf"), Coordinate(8, 32, rounds=4)),
+    (float("inf"), Coordinate(8, 32)),
 )
 COORDINATES = ((600, Coordinate(1, 16)), (2000, Coordinate(2, 16)), (6000, Coordinate(2, 32)), (float("inf"), Coordinate(4, 64)))
 BEAMS = ((100, Beam(1, 8)), (1000, Beam(4, 16)), (6000, Beam(8, 16)), (float("inf"), Beam(8, 64)))
