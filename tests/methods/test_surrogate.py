@@ -76,16 +76,15 @@ def test_texts_that_are_not_allowed_count_as_the_least_of_the_others(judge):
     assert not surrogate.expected(*given, torch.full_like(scores, -torch.inf)).isnan().any()
 
 
-def test_few_words_and_many_rounds_end(tiny):
+def test_few_words_and_many_rounds_end(judge):
     """More candidates than words, and a candidate a round."""
     for method in (Coordinate(2, 10_000, rounds=3), Coordinate(1, 4, rounds=9), Coordinate(1, 1, rounds=2)):
-        (found,) = search(Objective(tiny, ["language:a"], 3), method, Budget(forwards=200)).found
+        (found,) = search(judge, method, Budget(forwards=200)).found
         assert found.activation.isfinite().all()
 
 
-def test_scouts_leave_the_climb_to_the_best_of_them(tiny):
+def test_scouts_leave_the_climb_to_the_best_of_them(judge):
     """The first proposals have a text per scout; after their sweep there are `chains`, from the best texts so far."""
-    judge = Objective(tiny, ["language:a"], 3)
     proposals, best, sizes = Coordinate(2, 8, scouts=4).propose(judge, 0), -torch.inf, []
     proposal = next(proposals)
     for _ in range(5):
@@ -97,3 +96,11 @@ def test_scouts_leave_the_climb_to_the_best_of_them(tiny):
         proposal = proposals.send(scores)
     assert sizes[0] == 4
     assert sizes[4] == 2
+
+
+def test_where_texts_share_prefixes_scouts_and_rounds_are_left_out(tiny):
+    judge = Objective(tiny, ["language:a"], 3)
+    plain, other = (
+        search(judge, method, Budget(forwards=100)).found[0] for method in (Coordinate(2, 4), Coordinate(2, 4, scouts=4, rounds=2))
+    )
+    assert torch.equal(plain.ids, other.ids)

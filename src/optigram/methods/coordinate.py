@@ -47,8 +47,10 @@ class Coordinate:
     With more `scouts` than chains the first sweep has that many chains, with fewer candidates each, and the best of them go on
     (successive halving); it passes over at most 5 positions. With several `rounds` the candidates of a position are scored part by part:
     first those that the gradient ranks highest, then those that a Gaussian process over embeddings expects to be best, given the scores
-    so far (`surrogate`). Bounds on surprisal leave both out. With `relp` the ranking is that of an ensemble: the gradient and RelP's of
-    the same texts, each standardised over the words, are added, where the model gives both.
+    so far (`surrogate`). Both are left out where texts share the work on their prefixes, or the surprisal has bounds.
+
+    With `relp` the ranking is that of an ensemble: the gradient and RelP's of the same texts, each standardised over the words, are
+    added, where the model gives both.
 
     Where the surprisal has an upper bound, each word is charged in the ranking for its own, exactly, activations are looked at before
     whole scores where they cost less, and chains may pass through texts above the bound, at a price (`fluent_moves`).
@@ -94,7 +96,7 @@ class Coordinate:
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The first texts, then the swaps at one position after the other."""
         streams = Streams(seed, [target.key for target in objective.targets], self.chains, objective.device)
-        if self.scouts > self.chains and not objective.surprisal_bounds:
+        if self.scouts > self.chains and not objective.shares_prefixes and not objective.surprisal_bounds:
             candidates = max(self.candidates * self.chains // self.scouts, 1)
             first = dataclasses.replace(self, chains=self.scouts, candidates=candidates)
             scouting = Streams(seed, [target.key for target in objective.targets], self.scouts, objective.device)
@@ -175,7 +177,7 @@ class Coordinate:
     ) -> Generator[Proposal, Scores, tuple[Int[Tensor, "k c m"], Float[Tensor, "k c m"]]]:
         """The words that are scored at a position, and the scores of the texts with them. After the first round chains at the top of the
         gradient's ranking leave the rest of their `words` for those that the surrogate expects to be best."""
-        size, scores = -(-words.shape[2] // self.rounds), words[..., :0].float()
+        size, scores = -(-words.shape[2] // (1 if objective.shares_prefixes else self.rounds)), words[..., :0].float()
         for due in words.split(size, dim=2):
             if scores.shape[2]:
                 ranking = expected(objective, slope, texts, place, words[..., : scores.shape[2]], scores)
