@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from optigram.methods.moves import standardised
-from optigram.models.products import derived
 from optigram.objective.objective import Objective
+from optigram.objective.scores import SoftText
 from optigram.shapes import Float, Int
 
 POOL = 1024  # words that are ranked: those with the largest gradients
@@ -34,9 +34,8 @@ def expected(
     pool = slope.topk(size, dim=-1).indices
     ids, gradients = objective.lexicon[pool], standardised(slope).gather(-1, pool)
     scored = ids[..., None] == words[..., None, :]
-    middle = derived(objective.table, "middle", lambda table: table.float().mean(0))
     found = [  # target by target: the same bits in any company
-        _posterior(torch.nn.functional.normalize(objective.table[rows].float() - middle, dim=-1), *of_target)
+        _posterior(SoftText.directions(rows, objective.table), *of_target)
         for rows, *of_target in zip(pool, gradients, scored.long().argmax(2), scores, strict=True)
     ]
     taken = scored.any(-1) | (ids == texts[..., place, None])

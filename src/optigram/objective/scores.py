@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from optigram.models.products import derived, product, times_transposed
-from optigram.shapes import Float
+from optigram.shapes import Float, Int
 
 
 class SoftText(NamedTuple):
@@ -38,6 +38,12 @@ class SoftText(NamedTuple):
         """The cosine of embeddings to each word of a table."""
         units = derived(table, "units", lambda words: torch.nn.functional.normalize(words, dim=-1).T.contiguous())
         return product(torch.nn.functional.normalize(embeds, dim=-1), units)
+
+    @staticmethod
+    def directions(rows: Int[Tensor, "*n"], table: Float[Tensor, "v d"]) -> Float[Tensor, "*n d"]:
+        """The embeddings of some words of a table, less the mean of them all, of norm 1."""
+        middle = derived(table, "middle", lambda words: words.float().mean(0))
+        return torch.nn.functional.normalize(table[rows].float() - middle, dim=-1)
 
 
 class Scores(NamedTuple):
