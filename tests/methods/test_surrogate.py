@@ -45,7 +45,7 @@ def by_definition(judge: Objective, slope: torch.Tensor, words: torch.Tensor, sc
 
 def test_the_expected_scores_are_those_of_the_definition(judge):
     slope, texts, words, scores = at_random(judge)
-    found = surrogate.expected(judge, slope, texts, PLACE, words, scores)
+    found = surrogate.expected(judge, slope, texts, PLACE, words, scores, SCORED)
     for chain in range(2):
         expected = by_definition(judge, slope[0, chain], words[0, chain], scores[0, chain])
         open_ = found[0, chain].isfinite().numpy()
@@ -54,13 +54,22 @@ def test_the_expected_scores_are_those_of_the_definition(judge):
         np.testing.assert_allclose(found[0, chain].numpy()[open_], expected[open_], atol=1e-4)
 
 
+def test_scored_words_below_the_pool_are_found_where_the_ranking_reaches_them(judge, monkeypatch):
+    slope, texts, words, scores = at_random(judge)
+    whole = surrogate.expected(judge, slope, texts, PLACE, words, scores, SCORED)
+    monkeypatch.setattr(surrogate, "POOL", 1)
+    few = surrogate.expected(judge, slope, texts, PLACE, words, scores, SCORED + 1)
+    assert torch.isfinite(few).sum() < torch.isfinite(whole).sum()
+    torch.testing.assert_close(few[few.isfinite()], whole[few.isfinite()])
+
+
 def test_a_word_like_the_best_ones_is_expected_to_be_good_where_the_gradient_says_nothing(judge):
     """Scores that are linear in the embedding: the words that are expected to be best are, on average."""
     slope, texts, words, _ = at_random(judge, chains=8)
     direction = torch.randn(judge.table.shape[1], generator=torch.Generator().manual_seed(1))
     true = torch.nn.functional.normalize(judge.table - judge.table.mean(0), dim=1) @ direction
     places = (judge.lexicon == words[..., None]).long().argmax(-1)
-    found = surrogate.expected(judge, slope, texts, PLACE, words, true[places])
+    found = surrogate.expected(judge, slope, texts, PLACE, words, true[places], SCORED)
     chosen = found.topk(SCORED, dim=-1).indices
     rest = torch.stack([true[one.isfinite()].mean() for one in found[0]])
     assert (true[chosen].mean(-1) > rest).float().mean() >= 0.75
@@ -72,8 +81,8 @@ def test_texts_that_are_not_allowed_count_as_the_least_of_the_others(judge):
     least = scores.clone()
     least[..., 2] = scores[..., [0, 1, 3, 4, 5]].amin(-1)
     given = (judge, slope, texts, PLACE, words)
-    assert torch.equal(surrogate.expected(*given, scores), surrogate.expected(*given, least))
-    assert not surrogate.expected(*given, torch.full_like(scores, -torch.inf)).isnan().any()
+    assert torch.equal(surrogate.expected(*given, scores, SCORED), surrogate.expected(*given, least, SCORED))
+    assert not surrogate.expected(*given, torch.full_like(scores, -torch.inf), SCORED).isnan().any()
 
 
 def test_few_words_and_many_rounds_end(judge):

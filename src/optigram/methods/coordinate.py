@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from optigram.methods.fluent_moves import Within
-from optigram.methods.moves import initial_texts, standardised, swap_words, top_words
+from optigram.methods.moves import SPARE, initial_texts, standardised, swap_words, top_words
 from optigram.methods.settings import check_settings
 from optigram.methods.surrogate import expected
 from optigram.objective.objective import Objective
@@ -106,7 +106,7 @@ class Coordinate:
         yield from self._climb(objective, streams, start, None if self.sweeps is None else self.sweeps * objective.length)
 
     def _climb(self, objective: Objective, streams: Streams, start: Ids | None, steps: int | None) -> Climb:
-        """The proposals for so many `steps` (None: no end); then the text of each chain [k c t] and its value [k c]."""
+        """The proposals of `steps` positions in turn (None: no end); then the text of each chain [k c t] and its value [k c]."""
         texts, length = initial_texts(objective, streams, start), objective.length
         if len(objective.surprisal_bounds) > 1:
             texts = yield from Within.begun(objective, streams, texts, start)
@@ -177,10 +177,11 @@ class Coordinate:
     ) -> Generator[Proposal, Scores, tuple[Int[Tensor, "k c m"], Float[Tensor, "k c m"]]]:
         """The words that are scored at a position, and the scores of the texts with them. After the first round chains at the top of the
         gradient's ranking leave the rest of their `words` for those that the surrogate expects to be best."""
+        most = SPARE * words.shape[2] + 1  # `words` are among so many, the text's own word included
         size, scores = -(-words.shape[2] // (1 if objective.shares_prefixes else self.rounds)), words[..., :0].float()
         for due in words.split(size, dim=2):
             if scores.shape[2]:
-                ranking = expected(objective, slope, texts, place, words[..., : scores.shape[2]], scores)
+                ranking = expected(objective, slope, texts, place, words[..., : scores.shape[2]], scores, most)
                 due = torch.where(window[..., None] > 0, due, top_words(objective, ranking, texts, place, due.shape[2]))
                 words = torch.cat([words[..., : scores.shape[2]], due, words[..., scores.shape[2] + due.shape[2] :]], dim=2)
             told = yield Proposal(swap_words(texts, place, due).flatten(1, 2))

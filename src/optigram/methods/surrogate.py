@@ -24,14 +24,14 @@ def expected(
     place: int,
     words: Int[Tensor, "k c m"],
     scores: Float[Tensor, "k c m"],
+    most: int,
 ) -> Float[Tensor, "k c v"]:
-    """The expected score of each word at one position, given the `scores` of some `words`, which the gradient ranks among the first.
+    """The expected score of each word at one position, given the `scores` of some `words`.
 
-    It is -inf for words that were scored, for the text's own, and for those that the gradient ranks below the first `POOL`, or below
-    twice as many as were scored.
+    Those must be among the first `most` of the gradient's ranking, or the result for their text means nothing. It is -inf for words that
+    were scored, for the text's own, and for those below the first `POOL` (or `most`) of the ranking.
     """
-    size = min(max(POOL, 2 * words.shape[2]), slope.shape[2])
-    pool = slope.topk(size, dim=-1).indices
+    pool = slope.topk(min(max(POOL, most), slope.shape[2]), dim=-1).indices
     ids, gradients = objective.lexicon[pool], standardised(slope).gather(-1, pool)
     scored = ids[..., None] == words[..., None, :]
     found = [  # target by target: the same bits in any company
