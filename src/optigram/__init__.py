@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from optigram.models.base import Model, Site
     from optigram.models.loading import load
     from optigram.objective.objective import Objective
+    from optigram.optimize.checkpoint import Checkpoint
     from optigram.optimize.method import Method, Proposal
-    from optigram.optimize.search import Budget, SearchResult, TargetResult, search
+    from optigram.optimize.result import SearchResult, TargetResult
+    from optigram.optimize.search import Budget, search
     from optigram.report.evidences import Evidences
     from optigram.report.explanations import Explanations
     from optigram.report.results import Results
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "Checkpoint",
     "Corpus",
     "Description",
     "Evidences",
@@ -89,8 +92,10 @@ _HOMES = {
     "models.base": "Model Site",
     "models.loading": "load",
     "objective.objective": "Objective",
+    "optimize.checkpoint": "Checkpoint",
     "optimize.method": "Method Proposal",
-    "optimize.search": "Budget SearchResult TargetResult search",
+    "optimize.result": "SearchResult TargetResult",
+    "optimize.search": "Budget search",
     "report.evidences": "Evidences",
     "report.explanations": "Explanations",
     "report.results": "Results",

@@ -1,6 +1,7 @@
 """Studies run in cells, may be killed, go on, and end with the same records."""
 
 import dataclasses
+import functools
 import json
 import math
 import shutil
@@ -11,8 +12,10 @@ from safetensors.torch import save_file
 
 from optigram.errors import InputError
 from optigram.methods import paper
+from optigram.methods.ascent import Ascent
 from optigram.models import loading
 from optigram.models.imaginet import Imaginet
+from optigram.optimize.checkpoint import Checkpoint
 from optigram.runs.find import run_methods
 from optigram.runs.options import FindOptions
 from optigram.runs.records import RecordFile
@@ -123,7 +126,26 @@ def test_a_cell_is_named_by_what_a_file_of_directions_holds(study, tmp_path):
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_a_long_run_has_a_cell_for_each_target_since_a_killed_study_loses_its_cell(study):
+def test_a_killed_cell_goes_on_from_its_checkpoint(study, undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr("optigram.study.runner.Checkpoint", functools.partial(Checkpoint, seconds=0.0))
+    step, taken = Ascent._stepped, []
+
+    def fragile(self, climb, number):
+        taken.append(number)
+        if len(taken) == 30:
+            raise SystemExit
+        return step(self, climb, number)
+
+    monkeypatch.setattr(Ascent, "_stepped", fragile)
+    with pytest.raises(SystemExit):
+        run_study(study, StudyContext(study), tmp_path, workers=0)
+    (left,) = (tmp_path / CELLS).glob("*.checkpoint")
+    assert timeless(run_study(study, StudyContext(study), tmp_path, workers=0)) == undisturbed[0]
+    assert not left.exists()
+    assert taken[30] > 0
+
+
+def test_a_long_run_has_a_cell_for_each_target_so_that_all_processes_have_work(study):
     arm = Arm(name="long", targets=("visual:*",), methods=("crp", "smx:faithful", "gbl:faithful"))
     cells = StudyContext(study.model_copy(update={"arms": (arm,), "seeds": (0,)}), "cpu").cells()
     sizes = {name: {len(cell.targets) for cell in cells if cell.method == name} for name in arm.methods}

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class Ascent:
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """The texts of `start`; the nearest discrete texts before every `every`-th step and after the last one."""
-        streams = Streams(seed, [target.key for target in objective.targets], self.restarts, objective.device)
+        streams = self._streams(objective, seed)
         table, given, words = objective.table, None, None
         if start is not None:
             yield propose_start(objective, start)
@@ -84,21 +85,47 @@ class Ascent:
             words = Shortlist.of(objective, streams, self.shortlist, given)
             table, given = words.table(table), words.places(given)
         theta = self.relaxation.start(streams, objective.length, table, given)
-        climb, notes = _Climb(objective, streams, table, words, *self._optimized(theta), [*range(len(theta))]), {}
-        ids = theta.new_empty(len(theta), 0, objective.length)
-        for step in range(self.steps + 1):
-            if step % self.every == 0 or step == self.steps:
-                rows, nearness = self.relaxation.harden(climb.theta.detach(), climb.table, climb.streams)
-                beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
-                ids = climb.among(climb.ids(rows), ids)
-                told = {
-                    name: climb.among(note, torch.zeros(ids.shape[:2], device=note.device)) for name, note in (beliefs | nearness).items()
-                }
-                yield Proposal(ids, told, self.relaxation.schedule(step))
-                climb = self._without_ended(climb, objective)
-            if step < self.steps:
-                with _without_denormals():
-                    notes = {"soft": self._stepped(climb, step)}
+        climb = _Climb(objective, streams, table, words, *self._optimized(theta), [*range(len(theta))])
+        first = self._proposal(climb, 0, {}, torch.empty(len(theta), 0, objective.length, dtype=torch.int64, device=theta.device))
+        yield first
+        yield from self._ascend(objective, climb, 0, first.ids)
+
+    def resume(self, objective: Objective, seed: int, state: Mapping[str, Any]) -> Proposals:
+        """The proposals after that of the state."""
+        members, device = state["members"], objective.device
+        streams = self._streams(objective, seed).of(members)
+        streams.skip(state["drawn"])
+        words = None if state["words"] is None else Shortlist(state["words"].to(device))
+        table = objective.table if words is None else words.table(objective.table)
+        theta, optimizer = self._optimized(state["theta"].to(device))
+        optimizer.load_state_dict(state["optimizer"])
+        part = objective if len(members) == len(objective.targets) else objective.running(members)
+        climb = _Climb(part, streams, table, words, theta, optimizer, members)
+        yield from self._ascend(objective, climb, state["step"], state["ids"].to(device))
+
+    def _streams(self, objective: Objective, seed: int) -> Streams:
+        return Streams(seed, [target.key for target in objective.targets], self.restarts, objective.device)
+
+    def _ascend(self, objective: Objective, climb: "_Climb", step: int, ids: Int[Tensor, "k n t"]) -> Proposals:
+        """The proposals after those of `step`, which were `ids`."""
+        while step < self.steps:
+            climb, notes = self._without_ended(climb, objective), {}
+            until = min(step + self.every - step % self.every, self.steps)
+            with _without_denormals():
+                for number in range(step, until):
+                    notes = {"soft": self._stepped(climb, number)}
+            step = until
+            proposal = self._proposal(climb, step, notes, ids)
+            yield proposal
+            ids = proposal.ids
+
+    def _proposal(self, climb: "_Climb", step: int, notes: dict[str, Tensor], ids: Int[Tensor, "k n t"]) -> Proposal:
+        """The discrete texts at a step, with those of the proposal before it, `ids`, for the targets that have ended."""
+        rows, nearness = self.relaxation.harden(climb.theta.detach(), climb.table, climb.streams)
+        beliefs = {name: note.repeat(1, rows.shape[1] // self.restarts) for name, note in notes.items()}
+        ids = climb.among(climb.ids(rows), ids)
+        told = {name: climb.among(note, torch.zeros(ids.shape[:2], device=note.device)) for name, note in (beliefs | nearness).items()}
+        return Proposal(ids, told, self.relaxation.schedule(step), functools.partial(climb.state, step, ids))
 
     def _stepped(self, climb: "_Climb", step: int) -> Tensor:
         """One step of theta; the values [k c] of the soft texts before it."""
@@ -147,6 +174,18 @@ class _Climb(NamedTuple):
     theta: Tensor
     optimizer: torch.optim.Optimizer
     members: list[int]
+
+    def state(self, step: int, ids: Int[Tensor, "k n t"]) -> dict[str, Any]:
+        """What `Ascent.resume` needs after the proposal `ids` at a step."""
+        return {
+            "step": step,
+            "ids": ids,
+            "members": self.members,
+            "drawn": self.streams.drawn,
+            "words": None if self.words is None else self.words.words,
+            "theta": self.theta.detach().clone(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def ids(self, rows: Int[Tensor, "k m t"]) -> Int[Tensor, "k m t"]:
         """The ids of words of the table."""

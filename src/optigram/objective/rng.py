@@ -55,6 +55,11 @@ class Streams:
         alone._placed = None if self._placed is None else self._placed[place : place + 1]
         return alone
 
+    @property
+    def drawn(self) -> int:
+        """How many numbers of every stream were drawn."""
+        return self._count
+
     def skip(self, count: int) -> None:
         """Leave out the next numbers of every stream."""
         self._count += count

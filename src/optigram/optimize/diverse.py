@@ -7,7 +7,8 @@ from torch import Tensor
 
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Method
-from optigram.optimize.search import Budget, SearchResult, TargetResult, Watch, search
+from optigram.optimize.result import SearchResult, TargetResult
+from optigram.optimize.search import Budget, Watch, search
 from optigram.shapes import Int
 from optigram.text.overlap import KnownTexts
 

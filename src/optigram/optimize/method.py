@@ -1,8 +1,8 @@
 """Seam 3: a method proposes texts and is told their exact scores. It knows the Objective and nothing behind it."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -21,11 +21,13 @@ class Proposal:
 
     `notes` [k c] are what the method believes of each text. They are kept beside the score and never replace it.
     `progress` are numbers to display while the method runs, such as a temperature. They are not recorded.
+    `state` gives what a `Resumable` method needs to go on after these texts: tensors, numbers, and lists and dicts of them.
     """
 
     ids: Int[Tensor, "k1 c t"]
     notes: Mapping[str, Tensor] = field(default_factory=dict)
     progress: Mapping[str, float] = field(default_factory=dict)
+    state: Callable[[], Mapping[str, Any]] | None = None
 
 
 Proposals = Generator[Proposal, Scores, None]
@@ -71,6 +73,15 @@ class Method(Protocol):
 
     def propose(self, objective: Objective, seed: int, start: Ids | None = None) -> Proposals:
         """Yield texts and receive their scores. `start` are texts [k n t] to begin from, best first; -1 where there are fewer."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Method, Protocol):
+    """A method that another process can go on with after any of its proposals: a checkpoint keeps their `state`."""
+
+    def resume(self, objective: Objective, seed: int, state: Mapping[str, Any]) -> Proposals:
+        """Yield what `propose` yields after the proposal of this state, whose tensors are on the CPU."""
         ...
 
 

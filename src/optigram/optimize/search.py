@@ -2,9 +2,9 @@
 
 import dataclasses
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,14 +12,18 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
-from optigram.optimize.method import Method, Proposal, check_method
+from optigram.optimize.checkpoint import Checkpoint, Progress
+from optigram.optimize.method import Method, Proposal, Proposals, Resumable, check_method
 from optigram.optimize.notes import ENDS, SOFT
 from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.rescore import Rescored, rescore
+from optigram.optimize.result import SearchResult, TargetResult
 from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # called after every round: targets done, and the best activations [k] of the running batch
+STATE = ("best", "front", "activation", "notes", "end", "stale", "broken", "trace", "rounds", "seconds", "recent")  # of a batch
+SPENT = ("forwards", "backwards", "active")  # of its costs
 
 
 @dataclass(frozen=True)
@@ -53,38 +57,6 @@ class Budget:
         return continues
 
 
-@dataclass(frozen=True)
-class TargetResult:
-    """What a search found for one target, and what it cost.
-
-    `ids` [n t] and `activation` [n]: best first; fewer than n if no more texts had a value. `surprisal` [n]: nats per
-    token, with a fluency. `remarks`: notes [n] of the final re-scoring. `notes`: what the method believed of its best text.
-    `forwards`, `backwards`: forward-equivalents. `seconds`: an even share of the batch's time. `broken`: texts that scored NaN or infinity.
-    `trace`: (forward-equivalents, activation, value) of the best text so far, after every round; the value is the activation
-    less penalties, and both are -inf while no text has a value. Of a method with soft texts, `notes` also hold the activation
-    of the best soft text at the end of the search, and that of the discrete text that it becomes (`ENDS`).
-    """
-
-    ids: Tensor
-    activation: Tensor
-    forwards: float
-    backwards: float
-    seconds: float
-    notes: dict[str, float]
-    broken: int
-    trace: list[tuple[float, float, float]]
-    surprisal: Tensor | None = None
-    remarks: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass
-class SearchResult:
-    """One `TargetResult` per target, in order; None for targets that a Ctrl-C came before (`interrupted`)."""
-
-    found: list[TargetResult | None]
-    interrupted: bool = False
-
-
 def search(
     objective: Objective,
     method: Method,
@@ -94,13 +66,15 @@ def search(
     watch: Watch = lambda done, best: None,
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> SearchResult:
     """The n best texts for every target of `objective`, found by `method`, which may begin from the texts `start` (-1: none).
 
     With `front`, the Pareto front of all scored texts (`ParetoFront`) in place of the n best.
 
     Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed.
-    Ctrl-C ends the search and returns what was found until then, with `interrupted` set.
+    Ctrl-C ends the search and returns what was found until then, with `interrupted` set. A `checkpoint` is written while the
+    search runs, and read at its beginning: the same search ends as it would have, had it not been killed.
     Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
@@ -110,15 +84,24 @@ def search(
     check_method(method)
     objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
+    progress = checkpoint.read() if checkpoint else Progress()
+    known = list(progress.done)
     for members in _batches(objective, method):
-        run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)
-        begin = None if start is None else start[members]
-        result.interrupted = run.go(method, seed, lambda best, done=done: watch(done, best), begin)
+        found = known[done : done + len(members)]
+        if not found:
+            run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)
+            proposals = run.begin(method, seed, None if start is None else start[members], progress)
+            kept = checkpoint if isinstance(method, Resumable) else None
+            result.interrupted = run.go(proposals, method, lambda best, done=done: watch(done, best), kept, known)
+            found, progress = [*run.found()], Progress()
+            known += found
         done += len(members)
-        for member, found in zip(members, run.found(), strict=True):
-            result.found[member] = found
+        for member, one in zip(members, found, strict=True):
+            result.found[member] = one
         if result.interrupted:
             break
+        if checkpoint is not None and checkpoint.due:
+            checkpoint.write(Progress(known))
     return result
 
 
@@ -145,13 +128,32 @@ class _Run:
         self.stale, self.broken = torch.zeros(k), torch.zeros(k)
         self.trace: list[list[tuple[float, float, float]]] = [[] for _ in range(k)]
         self.rounds, self.seconds = 0, 0.0
+        self.recent: list[Tensor] = []  # costs of the last rounds
 
-    def go(self, method: Method, seed: int, watch: Callable[[Tensor], None], start: Tensor | None) -> bool:
-        """Run to the end; return whether Ctrl-C ended it."""
+    def state(self) -> dict[str, Any]:
+        """All that changes while the batch runs."""
+        return {name: getattr(self, name) for name in STATE} | {name: getattr(self.objective.cost, name) for name in SPENT}
+
+    def begin(self, method: Method, seed: int, start: Tensor | None, progress: Progress) -> Proposals:
+        """The proposals of the method, from where the progress left it."""
+        if progress.batch is None or progress.method is None or not isinstance(method, Resumable):
+            return method.propose(self.objective, seed, start)
+        for name, value in progress.batch.items():
+            setattr(self.objective.cost if name in SPENT else self, name, value)
+        return method.resume(self.objective, seed, progress.method)
+
+    def go(
+        self,
+        proposals: Proposals,
+        method: Method,
+        watch: Callable[[Tensor], None],
+        checkpoint: Checkpoint | None,
+        done: list[TargetResult],
+    ) -> bool:
+        """Run to the end; return whether Ctrl-C ended it. `done` are the results of the batches before, for the checkpoint."""
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
-        cost, begun = self.objective.cost, time.perf_counter()
-        proposals, scores = method.propose(self.objective, seed, start), None
-        recent = deque[Tensor](maxlen=1 if method.ends else self.objective.length + 1)
+        cost, begun = self.objective.cost, time.perf_counter() - self.seconds
+        scores, remembered = None, 1 if method.ends else self.objective.length + 1
         try:
             while cost.active.any():
                 before = cost.spent
@@ -159,8 +161,10 @@ class _Run:
                 scores = self.objective.score(proposal.ids, self.owned)
                 self._keep(proposal, scores)
                 self.rounds, self.seconds = self.rounds + 1, time.perf_counter() - begun
-                recent.append(cost.spent - before)
-                cost.active &= budget.allows(cost.spent, torch.stack([*recent]).amax(0), self.seconds, self.rounds, self.stale)
+                self.recent = [*self.recent, cost.spent - before][-remembered:]
+                cost.active &= budget.allows(cost.spent, torch.stack(self.recent).amax(0), self.seconds, self.rounds, self.stale)
+                if checkpoint is not None and proposal.state is not None and checkpoint.due:
+                    checkpoint.write(Progress(done, self.state(), proposal.state()))
                 watch(self.activation)
         except StopIteration:
             pass

@@ -13,7 +13,8 @@ from optigram.methods import Corpus
 from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
 from optigram.optimize.method import Ids, Proposal, Proposals
-from optigram.optimize.search import SearchResult, TargetResult, search
+from optigram.optimize.result import SearchResult, TargetResult
+from optigram.optimize.search import search
 from optigram.runs.cache import Cache
 from optigram.runs.site_lists import ALIKE, FEWEST, ROUGHLY, SiteLists
 from optigram.runs.site_states import SiteStates

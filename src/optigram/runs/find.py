@@ -14,9 +14,11 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
+from optigram.optimize.checkpoint import Checkpoint
 from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
-from optigram.optimize.search import Budget, SearchResult, TargetResult, search
+from optigram.optimize.result import SearchResult, TargetResult
+from optigram.optimize.search import Budget, search
 from optigram.optimize.topk import TopK
 from optigram.runs.cache import Cache
 from optigram.runs.corpus_best import LISTED, best_of_corpus, diverse_of_corpus
@@ -95,10 +97,14 @@ def run_plan(
     start: Int[Tensor, "k n t"] | None = None,
     front: bool = False,
     cache: Cache | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> MethodResult:
-    """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before."""
+    """The `top` best texts of every target by one plan; `known` is what its corpus search has found, if that was done before.
+
+    A `checkpoint` keeps the search of the plan's method, unless the texts of a target must differ.
+    """
     differ = _must_differ(top, apart, front)
-    several = functools.partial(search_diverse, most=apart) if differ else functools.partial(search, front=front)
+    several = functools.partial(search_diverse, most=apart) if differ else functools.partial(search, front=front, checkpoint=checkpoint)
     read, took, outcome = [0.0] * len(objective.targets), [0.0] * len(objective.targets), SearchResult([])
     if plan.corpus is not None:
         depth = _depth(top, differ)

@@ -15,7 +15,7 @@ from optigram.methods import Corpus
 from optigram.objective.objective import Objective
 from optigram.objective.whole_site import Whole
 from optigram.optimize.rescore import rescore
-from optigram.optimize.search import SearchResult, TargetResult
+from optigram.optimize.result import SearchResult, TargetResult
 from optigram.optimize.topk import TopK
 from optigram.runs.cache import Cache
 from optigram.shapes import Float, Int

@@ -15,6 +15,7 @@ from optigram.models.base import Model
 from optigram.models.imaginet import Imaginet
 from optigram.models.loading import load
 from optigram.objective.objective import Objective
+from optigram.optimize.checkpoint import Checkpoint
 from optigram.optimize.search import Budget
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import run_plan
@@ -28,7 +29,7 @@ from optigram.text.ngrams import NGrams
 from optigram.text.sources import Corpus as Texts
 
 SMALLEST = 8  # targets of a cell, where the method's own batch is smaller
-LONGEST = 1e6  # forward-equivalents per target: on a processor a cell of more has one target, since a killed study loses its cell
+LONGEST = 1e6  # forward-equivalents per target: on a processor a cell of more has one target, so that all processes have work
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Cell:
     def file(self) -> str:
         """The name of the file of the cell's records."""
         return f"{self.key}.parquet"
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the file from which the cell goes on, until it has records."""
+        return f"{self.key}.checkpoint"
 
 
 class StudyContext:
@@ -99,11 +105,18 @@ class StudyContext:
         prints = self.fingerprints()
         return [cell for arm in self.study.arms for name in arm.methods for cell in self._cells(arm, name, prints)]
 
-    def run(self, cell: Cell) -> list[Record]:
-        """The records of a cell. KeyboardInterrupt passes through, so that half a cell is never kept."""
+    def run(self, cell: Cell, checkpoint: Checkpoint | None = None) -> list[Record]:
+        """The records of a cell, from where its checkpoint is. KeyboardInterrupt passes through, so that half a cell is never kept."""
         plan, budget = self.plan(cell.arm, cell.method), Budget(forwards=self.arms[cell.arm].budget)
         found = run_plan(
-            self.objective(cell.arm, cell.targets), plan, budget, cell.seed, self.study.top, arm=cell.arm, apart=self.study.apart
+            self.objective(cell.arm, cell.targets),
+            plan,
+            budget,
+            cell.seed,
+            self.study.top,
+            arm=cell.arm,
+            apart=self.study.apart,
+            checkpoint=checkpoint,
         )
         if found.interrupted:
             raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 """Run a study: its cells in worker processes, each cell one file, so that a study that was killed continues where it was.
 
 A study's folder holds `manifest.json` (the study, fingerprints of model and corpus, versions), `cells/` and, once all are
-done, `records.parquet`: every record in the order of the study.
+done, `records.parquet`: every record in the order of the study. A cell that takes minutes has a checkpoint in `cells/` until it is done.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from optigram.engine import processes
 from optigram.engine.job import Engine, Job
 from optigram.errors import InputError
 from optigram.files import versions, writable_folder
+from optigram.optimize.checkpoint import Checkpoint
 from optigram.runs.folder import CELLS, MANIFEST, RECORDS, STUDY_FORMAT, RunFolder
 from optigram.runs.records import Record, RecordFile
 from optigram.study.cells import Cell, StudyContext
@@ -74,7 +75,9 @@ def _job(study: Study, device: str, folder: Path) -> Job[StudyContext, Cell]:
 
 
 def _do(folder: Path, context: StudyContext, cell: Cell) -> None:
-    RecordFile.write(context.run(cell), folder / cell.file)
+    checkpoint = Checkpoint(folder / cell.checkpoint)
+    RecordFile.write(context.run(cell, checkpoint), folder / cell.file)
+    checkpoint.remove()
 
 
 def _differences(old: Any, new: Any, where: str = "") -> list[str]:

@@ -1,0 +1,66 @@
+"""Checkpoints: what a search has found and spent, and where its method is, in a file, so that a killed search goes on from there."""
+
+import pickle
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from optigram.files import written_whole
+from optigram.optimize.pareto import ParetoFront
+from optigram.optimize.result import TargetResult
+from optigram.optimize.topk import TopK
+
+FORMAT = 1
+EVERY = 60.0  # seconds between two checkpoints
+READ = [TargetResult, TopK, ParetoFront]  # classes that a file may hold, besides tensors and what JSON has
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search is: results of the targets that are `done`, the state of the batch that runs, and that of its method."""
+
+    done: list[TargetResult] = field(default_factory=list)
+    batch: Mapping[str, Any] | None = None
+    method: Mapping[str, Any] | None = None
+
+
+class Checkpoint:
+    """The file of one search at `path`, written every `seconds` while it runs. The file belongs to equal work alone.
+
+    Only a method whose proposals have a `state` is resumed (`optimize.method.Resumable`); the batches of other methods begin anew.
+    """
+
+    path: Path
+    seconds: float
+
+    def __init__(self, path: Path, seconds: float = EVERY) -> None:
+        self.path, self.seconds = path, seconds
+        self._written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint is `seconds` old."""
+        return time.monotonic() - self._written >= self.seconds
+
+    def read(self) -> Progress:
+        """What the file says; no progress if there is none, or none that can be read."""
+        try:
+            with torch.serialization.safe_globals(READ):
+                found = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            return Progress()
+        return Progress(**found["progress"]) if found.get("format") == FORMAT else Progress()
+
+    def write(self, progress: Progress) -> None:
+        """Put the progress in place of what the file says."""
+        with written_whole(self.path) as temporary:
+            torch.save({"format": FORMAT, "progress": vars(progress)}, temporary)
+        self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file, if there is one: the search has ended, and its results are kept."""
+        self.path.unlink(missing_ok=True)
