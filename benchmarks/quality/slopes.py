@@ -21,7 +21,7 @@ from scipy import stats
 from torch import Tensor
 
 from optigram.methods import method_named
-from optigram.methods.coordinate import _Slopes
+from optigram.methods.slopes import Slopes
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
@@ -124,7 +124,7 @@ def kept(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]
     for keeps in (False, True):
         objective = objective_of(model, unit["site"], settings.targets, settings.length)
         method = method_named("coordinate", unit["budget"], objective.model.attends)
-        anew = contextlib.nullcontext() if keeps else mock.patch.object(_Slopes, "at", _taken_anew)
+        anew = contextlib.nullcontext() if keeps else mock.patch.object(Slopes, "at", _taken_anew)
         begun = time.process_time()
         with anew:
             found = search(objective, method, Budget(forwards=unit["budget"]), seed=seed).found
@@ -135,5 +135,5 @@ def kept(context: tuple[Model, Settings], unit: Unit, seed: int) -> list[Result]
     return [Result(told | {"better": int((ratios > 1).sum()), "worse": int((ratios < 1).sum()), "neurons": len(ratios)})]
 
 
-def _taken_anew(slopes: _Slopes, texts: Tensor, place: int, blend: Tensor | None, changed: Tensor) -> Tensor:
+def _taken_anew(slopes: Slopes, texts: Tensor, place: int, blend: Tensor | None, changed: Tensor) -> Tensor:
     return slopes.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]

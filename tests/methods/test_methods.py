@@ -11,12 +11,14 @@ from optigram.methods import Beam, Corpus, Epo, Gcg, Random
 from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Repeat, Then
-from optigram.methods.coordinate import Coordinate, _Best, _Slopes, _Windows
+from optigram.methods.coordinate import Coordinate
 from optigram.methods.gumbel import Gumbel
 from optigram.methods.moves import top_words
+from optigram.methods.optima import Best, Windows
 from optigram.methods.registry import SEARCHES
 from optigram.methods.relaxations import Embeddings, Logits, Softmax, Start
 from optigram.methods.simplex import Simplex
+from optigram.methods.slopes import Slopes
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.method import check_method
@@ -208,16 +210,16 @@ def test_the_next_windows_are_the_next_words_of_the_gradients_list(objective):
 
 def test_chains_at_the_best_text_look_deeper_each_at_a_place_of_its_own():
     texts, stays, ended = torch.tensor([[[3, 4], [3, 4], [5, 6]]]), torch.zeros(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
-    best = _Best(texts[:, :1], torch.ones(1, 1))
-    windows = _Windows(texts, sweeps=2, most=9)
-    assert windows.deeper(stays, ended, texts, best, _Best.unknown(texts)).tolist() == [[True, True, False]]
+    best = Best(texts[:, :1], torch.ones(1, 1))
+    windows = Windows(texts, sweeps=2, most=9)
+    assert windows.deeper(stays, ended, texts, best, Best.unknown(texts)).tolist() == [[True, True, False]]
     assert windows.at.tolist() == [[1, 2, 0]]
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[3, 4, 0]]
     assert not windows.deeper(stays, ended, texts, best, best).any(), "two sweeps were all"
     windows.deeper(stays, ended, texts, best, best)
     assert windows.at.tolist() == [[5, 6, 0]]
-    windows.deeper(ended, ended, texts, best, _Best.unknown(texts))
+    windows.deeper(ended, ended, texts, best, Best.unknown(texts))
     assert windows.at.tolist() == [[1, 2, 0]], "a better text was found"
 
 
@@ -285,7 +287,7 @@ def test_an_ascent_flushes_denormals_while_it_steps_and_leaves_the_thread_as_it_
 def test_slopes_are_taken_again_only_where_a_text_has_changed(objective):
     k, draw = len(objective.targets), torch.Generator().manual_seed(0)
     texts = objective.lexicon[torch.randint(len(objective.lexicon), (k, 3, objective.length), generator=draw)]
-    slopes, forwards = _Slopes(objective, texts), torch.zeros(k, dtype=torch.float64)
+    slopes, forwards = Slopes(objective, texts), torch.zeros(k, dtype=torch.float64)
     for changed in ([(i, j) for i in range(k) for j in range(3)], [], [(0, 1)], [(0, 2), (0, 0), (k - 1, 1)]):
         for i, j in changed:
             texts[i, j] = texts[i, j].roll(1).flip(0)

@@ -5,7 +5,8 @@ import torch
 
 import optigram as og
 from optigram.errors import InputError
-from optigram.methods.coordinate import Coordinate, _Slopes
+from optigram.methods.coordinate import Coordinate
+from optigram.methods.slopes import Slopes
 from optigram.models.loading import load
 from optigram.objective.contexts import Contexts
 from optigram.objective.objective import Objective
@@ -60,7 +61,7 @@ def test_a_gradient_is_charged_in_every_context(parts, monkeypatch):
         Objective, "relax", lambda self, text, *rest, **more: ran.append(text.embeds.shape[1]) or relax(self, text, *rest, **more)
     )
     texts = objective.lexicon[:6].view(1, 2, 3)
-    slopes = _Slopes(objective, texts)
+    slopes = Slopes(objective, texts)
     for _ in range(2):  # the second time only the blends are new
         slopes.at(texts, 1, objective.lexicon[:4].expand(1, 2, 4), slopes.changed(texts))
         assert (float(objective.cost.forwards), float(objective.cost.backwards)) == (sum(ran), 2 * sum(ran))

@@ -8,21 +8,22 @@ few random words: it stands for ARCA's average over as many texts at the cost of
 import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from optigram.methods.fluent_moves import Within
-from optigram.methods.moves import SPARE, initial_texts, standardised, swap_words, top_words
+from optigram.methods.moves import SPARE, initial_texts, swap_words, top_words
+from optigram.methods.optima import Best, Windows
 from optigram.methods.settings import check_settings
+from optigram.methods.slopes import Slopes
 from optigram.methods.surrogate import expected
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
-from optigram.objective.scores import Scores, SoftText
+from optigram.objective.scores import Scores
 from optigram.optimize.method import Ids, Proposal, Proposals
 from optigram.optimize.topk import TopK
-from optigram.shapes import Bool, Float, Int
+from optigram.shapes import Float, Int
 
 BLOCK = 4096  # texts that the targets of a batch have scored at once
 LATER = 1 << 40  # random numbers left out after the first sweep of scouts, which draw fewer
@@ -112,9 +113,9 @@ class Coordinate:
             texts = yield from Within.begun(objective, streams, texts, start)
         first = yield Proposal(texts)
         values, within = first.value, Within(objective, first) if objective.surprisal_bounds else None
-        slopes = _Slopes(objective, texts, self.relp and objective.linearises)
-        best_end = _Best.unknown(texts[:, : 1 if within is None else within.most.shape[1]])
-        windows = _Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
+        slopes = Slopes(objective, texts, self.relp and objective.linearises)
+        best_end = Best.unknown(texts[:, : 1 if within is None else within.most.shape[1]])
+        windows = Windows(texts, self.deepened, len(objective.lexicon) // self.candidates)
         stale, step = torch.zeros_like(values), 0
         while True:
             place = length - 1 - step % length
@@ -151,7 +152,7 @@ class Coordinate:
         place: int,
         streams: Streams,
         window: Int[Tensor, "k c"],
-        slopes: "_Slopes",
+        slopes: Slopes,
         within: Within | None,
     ) -> tuple[Float[Tensor, "k c v"], Int[Tensor, "k c m"]]:
         """The gradient at a position, and the words that it ranks highest, without the current one; a `window` w skips w times as many."""
@@ -205,113 +206,3 @@ class Coordinate:
             return shaken[:, :, 0]
         allowed = objective.is_allowed(shaken.flatten(1, 2)).view(shaken.shape[:3])
         return shaken.gather(2, allowed.long().argmax(-1)[..., None, None].expand(-1, -1, 1, objective.length))[:, :, 0]
-
-
-class _Best(NamedTuple):
-    """The best text of each target within each of g bounds, `ids` [k g t] with `value` [k g]; on the device. Ids are -1 while unknown."""
-
-    ids: Int[Tensor, "k g t"]
-    value: Float[Tensor, "k g"]
-
-    @classmethod
-    def unknown(cls, texts: Int[Tensor, "k g t"]) -> "_Best":
-        """No text yet."""
-        return cls(torch.full_like(texts, -1), torch.full_like(texts[..., 0], -torch.inf, dtype=torch.float32))
-
-    def or_one_of(self, texts: Int[Tensor, "k c t"], values: Float[Tensor, "k g c"]) -> "_Best":
-        """The best of this and other texts, which have a value for each bound; ties go to the smaller ids."""
-        others = texts[:, None].expand(-1, values.shape[1], -1, -1)
-        ids = torch.cat([self.ids[:, :, None], others], dim=2)
-        value = torch.cat([self.value[..., None], values.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)], dim=2)
-        best = value == value.amax(2, keepdim=True)
-        for column in ids.unbind(-1):
-            best &= column == column.masked_fill(~best, torch.iinfo(column.dtype).max).amin(2, keepdim=True)
-        which = best.long().argmax(2, keepdim=True)
-        return _Best(ids.gather(2, which[..., None].expand(-1, -1, -1, ids.shape[3]))[:, :, 0], value.gather(2, which)[..., 0])
-
-
-class _Slopes:
-    """The gradient at each chain's text: one backward gives it for all positions, and it is kept until the text changes.
-
-    Where any text has changed, all run, beside the blends, so that batches have two shapes only; those that have not are not
-    charged. With a penalty for surprisal the gradient has a part for each word, which would be too much to keep: it is then
-    taken anew.
-    """
-
-    def __init__(self, objective: Objective, texts: Int[Tensor, "k c t"], relp: bool = False) -> None:
-        self.objective, self.of = objective, torch.full_like(texts, -1)
-        self.rules = (False, True) if relp else (False,)
-        self.kept = [torch.zeros(*texts.shape, objective.table.shape[1], device=texts.device) for _ in self.rules]
-
-    def changed(self, texts: Int[Tensor, "k c t"]) -> Int[Tensor, " k"]:
-        """How many texts of each target have changed."""
-        return (texts != self.of).any(-1).sum(1)
-
-    def at(
-        self, texts: Int[Tensor, "k c t"], place: int, blend: Int[Tensor, "k c m"] | None, changed: Int[Tensor, " k"]
-    ) -> Float[Tensor, "k c v"]:
-        """The gradient for the words at a position; with a `blend` of m words, that at their even mixture there is added.
-
-        So many texts of each target have `changed`: it is on the CPU.
-        """
-        if self.objective.penalises_surprisal:
-            return self.objective.gradient(texts, [place], blend, beside=True)[:, :, 0]
-        embedding, renewed = self.objective.model.embedding.detach(), bool(changed.any())
-        soft = [embedding[texts].float()] if renewed else []
-        if blend is not None:
-            mixed = embedding[texts].float()
-            mixed[:, :, place] = embedding[blend].float().mean(2)
-            soft.append(mixed)
-        found = self._slopes(soft, changed + (0 if blend is None else texts.shape[1]))
-        if renewed:
-            self.kept, self.of = [slopes[0] for slopes in found], texts.clone()
-        summed = [
-            kept[:, :, place] + (0 if blend is None else slopes[-1][:, :, place]) for kept, slopes in zip(self.kept, found, strict=True)
-        ]
-        ranked = SoftText.per_word(torch.stack(summed, dim=2), self.objective.table)  # of all rules at once: the table is read once
-        return ranked[:, :, 0] if len(summed) == 1 else standardised(ranked).sum(2)
-
-    def _slopes(self, soft: list[Float[Tensor, "k c t d"]], due: Int[Tensor, " k"]) -> list[list[Float[Tensor, "k c t d"]]]:
-        """The gradients by each rule at each of the soft texts, in one call a rule, of which `due` texts are charged to each target."""
-        if not soft:
-            return [[] for _ in self.rules]
-        cost, found = self.objective.cost, []
-        due = due.double() * self.objective.activation_cost
-        for linearised in self.rules:
-            embeds = torch.cat(soft, dim=1).requires_grad_()
-            with cost.charged(torch.zeros_like(cost.active)):
-                value = self.objective.relax(SoftText(embeds, None), linearised=linearised).value
-                (slope,) = torch.autograd.grad(value.sum(), embeds)
-            cost.charge(due, 2.0 * due)
-            found.append(list(slope.split(soft[0].shape[1], dim=1)))
-        return found
-
-
-class _Windows:
-    """Where in the gradient's ranking each chain looks: `at` int64 [k c], in multiples of the number of candidates.
-
-    Chains that start from the best text of their target each look at a window of their own, further and further down, until a
-    better text is found. The longer a text, the more often it must be found before that pays more than a perturbation: once
-    for two words, and once more for each further word.
-    """
-
-    def __init__(self, texts: Int[Tensor, "k c t"], sweeps: int, most: int) -> None:
-        self.at = torch.zeros_like(texts[..., 0])
-        self.taken, self.visits, self.done = self.at[:, :1].clone(), self.at[:, :1].clone(), self.at.clone()
-        self.sweeps, self.most, self.needed = sweeps, most, texts.shape[2] - 1
-
-    def deeper(
-        self, better: Bool[Tensor, "k c"], ended: Bool[Tensor, "k c"], texts: Ids, best: _Best, before: _Best
-    ) -> Bool[Tensor, "k c"]:
-        """Update after a swap; return which of the chains that `ended` look deeper instead of being perturbed."""
-        new = (best.value > before.value).to(texts.device)
-        self.taken, self.visits = self.taken.masked_fill(new, 0), self.visits.masked_fill(new, 0)
-        self.at, self.done = self.at.masked_fill(better, 0), self.done.masked_fill(better, 0)
-        there = ended & (texts == best.ids.to(texts.device)).all(-1)
-        self.visits = self.visits + (there & (self.done == 0)).sum(1, keepdim=True)
-        place = self.taken + there.cumsum(1)
-        deeper = there & (self.done < self.sweeps) & (self.visits >= self.needed) & (place < self.most)
-        self.taken = self.taken + deeper.sum(1, keepdim=True)
-        self.at = torch.where(deeper, place, self.at.masked_fill(ended, 0))
-        self.done = torch.where(deeper, self.done + 1, self.done.masked_fill(ended, 0))
-        return deeper
