@@ -39,6 +39,15 @@ def test_find_prints_a_table_with_the_ratio_to_corpus_search(run, folder, corpus
     assert "/ crp" in out
 
 
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_without_spinning_unless_told_otherwise(given, found, run, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    run("--version")
+    assert os.environ["OMP_WAIT_POLICY"] == found
+
+
 def test_a_range_of_lengths_shows_each_and_marks_the_shortest_near_the_best(run, folder, corpus):
     code, out, _ = run("find", folder, "visual:dog", "--by", "random", "--length", "1-3", "--corpus", corpus, "--budget", 60, "--quiet")
     assert code == 0

@@ -15,6 +15,7 @@ from optigram.apps.cli.output import INTERRUPTED
 from optigram.errors import InputError, one_line
 
 FAILED, UNEXPECTED = 2, 1
+WAITING = "OMP_WAIT_POLICY"  # threads that spin while they wait for another take a search to a tenth of its speed on a machine in use
 DEBUG = "--debug"
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ def main() -> NoReturn:
 
     Ctrl-C and SIGTERM, by which batch systems end a job, exit with 130: what was found until then is kept, and nothing is left half done.
     """
+    os.environ.setdefault(WAITING, "PASSIVE")  # read when torch is loaded, which is later
     with contextlib.suppress(ValueError):  # not the main thread, which alone may say so
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
