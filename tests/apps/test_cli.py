@@ -190,6 +190,13 @@ def test_an_unknown_model_is_one_line_and_exit_2(run, command):
     words = () if command == "sites" else ("visual:dog", "--text", "a")
     code, _, err = run(command, "no-such-model", *words)
     assert (code, err.count("\n")) == (2, 1)
+    assert "did you mean" not in err
+
+
+def test_a_model_whose_name_is_nearly_that_of_the_bundled_one(run, tmp_path):
+    (tmp_path / "imaginette").mkdir()
+    assert run("sites", "imaginett")[2].endswith("did you mean imaginet?\n")
+    assert "did you mean" not in run("sites", tmp_path / "imaginette")[2]
 
 
 @pytest.mark.parametrize("text", ["", "zebra"])

@@ -4,6 +4,7 @@ Such a folder holds `config.json` (sizes, vocabulary, label names, settings, met
 """
 
 import json
+import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from optigram.errors import InputError
+from optigram.errors import InputError, nearest
 from optigram.files import is_file, parse_json, written_whole
 from optigram.models.base import Model
 from optigram.models.huggingface import open_model, open_tokenizer
@@ -145,7 +146,13 @@ def _open(
             raise InputError(f"expected dtype float32 for an Imaginet, got {_spelled(dtype)}; leave it out")
         return load_imaginet(source, device)
     _refuse("a model opened by name", embedding=embedding)
-    return open_model(source, tokenizer, device, dtype, revision, words, trust_remote_code)
+    try:
+        return open_model(source, tokenizer, device, dtype, revision, words, trust_remote_code)
+    except InputError as error:
+        meant = nearest(source, [BUNDLED])
+        if not meant or os.path.lexists(source):  # False too for a name that no file can have
+            raise
+        raise InputError(f"{error}{meant}") from error
 
 
 def _is_imaginet(folder: Path) -> bool:
