@@ -135,6 +135,6 @@ def test_what_is_no_checkpoint_is_not_read(content, tmp_path):
 
 
 def test_a_checkpoint_of_another_format_or_with_a_stranger_in_it_is_not_read(tmp_path):
-    for found in ({"format": 0, "progress": {}}, {"format": 1, "progress": _Harmful()}):
+    for found in ({"format": 0}, {"format": 1, "done": [], "batch": _Harmful(), "method": None}):
         torch.save(found, tmp_path / "c")
         assert Checkpoint(tmp_path / "c").read() == Progress()

@@ -10,18 +10,18 @@ from typing import Any
 import torch
 
 from optigram.files import written_whole
-from optigram.optimize.pareto import ParetoFront
 from optigram.optimize.result import TargetResult
-from optigram.optimize.topk import TopK
 
 FORMAT = 1
 EVERY = 60.0  # seconds between two checkpoints
-READ = [TargetResult, TopK, ParetoFront]  # classes that a file may hold, besides tensors and what JSON has
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search is: results of the targets that are `done`, the state of the batch that runs, and that of its method."""
+    """Where a search is: results of the targets that are `done`, the state of the batch that runs, and that of its method.
+
+    States are dicts of tensors and of what JSON has.
+    """
 
     done: list[TargetResult] = field(default_factory=list)
     batch: Mapping[str, Any] | None = None
@@ -49,16 +49,17 @@ class Checkpoint:
     def read(self) -> Progress:
         """What the file says; no progress if there is none, or none that can be read."""
         try:
-            with torch.serialization.safe_globals(READ):
-                found = torch.load(self.path, map_location="cpu", weights_only=True)
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
             return Progress()
-        return Progress(**found["progress"]) if found.get("format") == FORMAT else Progress()
+        if found.get("format") != FORMAT:
+            return Progress()
+        return Progress([TargetResult(**one) for one in found["done"]], found["batch"], found["method"])
 
     def write(self, progress: Progress) -> None:
         """Put the progress in place of what the file says."""
         with written_whole(self.path) as temporary:
-            torch.save({"format": FORMAT, "progress": vars(progress)}, temporary)
+            torch.save({"format": FORMAT, **vars(progress), "done": [vars(one) for one in progress.done]}, temporary)
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -22,7 +22,7 @@ from optigram.optimize.topk import TopK
 from optigram.shapes import Int
 
 Watch = Callable[[int, Tensor], None]  # called after every round: targets done, and the best activations [k] of the running batch
-STATE = ("best", "front", "activation", "notes", "end", "stale", "broken", "trace", "rounds", "seconds", "recent")  # of a batch
+STATE = ("activation", "notes", "end", "stale", "broken", "trace", "rounds", "seconds", "recent")  # of a batch
 SPENT = ("forwards", "backwards", "active")  # of its costs
 
 
@@ -132,14 +132,19 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         """All that changes while the batch runs."""
-        return {name: getattr(self, name) for name in STATE} | {name: getattr(self.objective.cost, name) for name in SPENT}
+        kept = {"best": vars(self.best), "front": None if self.front is None else vars(self.front)}
+        return kept | {name: getattr(self, name) for name in STATE} | {name: getattr(self.objective.cost, name) for name in SPENT}
 
     def begin(self, method: Method, seed: int, start: Tensor | None, progress: Progress) -> Proposals:
         """The proposals of the method, from where the progress left it."""
         if progress.batch is None or progress.method is None or not isinstance(method, Resumable):
             return method.propose(self.objective, seed, start)
-        for name, value in progress.batch.items():
-            setattr(self.objective.cost if name in SPENT else self, name, value)
+        best, front = progress.batch["best"], progress.batch["front"]
+        self.best, self.front = TopK(**best), None if front is None else ParetoFront(**front)
+        for name in STATE:
+            setattr(self, name, progress.batch[name])
+        for name in SPENT:
+            setattr(self.objective.cost, name, progress.batch[name])
         return method.resume(self.objective, seed, progress.method)
 
     def go(
