@@ -19,8 +19,9 @@ from benchmarks.setup import Result, Settings, Unit, drawn_units, least, model_s
 import optigram
 from optigram.methods import gumbel
 from optigram.methods import paper as presets
-from optigram.methods.ascent import BLOCK, Ascent, Shortlist
+from optigram.methods.ascent import BLOCK, Ascent
 from optigram.methods.gumbel import Gumbel
+from optigram.methods.shortlist import Shortlist
 from optigram.models.base import Model
 from optigram.objective.blocks import HARD, SOFT
 from optigram.objective.objective import Objective

@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from optigram.methods import Ascent, Beam, Coordinate, Epo, Gcg, ascent, gcg, moves
+from optigram.methods import Ascent, Beam, Coordinate, Epo, Gcg, gcg, moves, shortlist
 from optigram.methods.relaxations import Softmax
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
@@ -46,7 +46,7 @@ def wide():
     ids=repr,
 )
 def test_no_tensor_holds_a_number_for_each_text_position_and_word(method, monkeypatch):
-    for module in (ascent, gcg, moves):
+    for module in (gcg, moves, shortlist):
         monkeypatch.setattr(module, "RANKED", WORDS)
     objective = wide()
     search(objective, method, Budget(rounds=2))  # products of each shape are tried once, with as many rows as a block has

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from optigram.methods import ascent
-from optigram.methods.ascent import SHORTLIST_COST, SHORTLIST_TEXTS, Shortlist
+from optigram.methods import shortlist
+from optigram.methods.shortlist import COST, TEXTS, Shortlist
 from optigram.objective.rng import Streams
 
 
@@ -12,9 +12,9 @@ def streams(objective, restarts=2):
 
 def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
     found = Shortlist.of(objective, streams(objective), 3, None).words
-    rows = streams(objective).integers(len(objective.table), SHORTLIST_TEXTS, objective.length)
+    rows = streams(objective).integers(len(objective.table), TEXTS, objective.length)
     slopes = objective.gradient(objective.lexicon[rows.flatten(1, 2)])
-    liked = slopes.unflatten(1, (2, SHORTLIST_TEXTS)).mean(dim=2)
+    liked = slopes.unflatten(1, (2, TEXTS)).mean(dim=2)
     assert torch.equal(found, liked.topk(3).indices)
 
 
@@ -22,13 +22,13 @@ def test_the_words_are_those_the_gradient_at_random_texts_likes_best(objective):
 def test_words_are_ranked_within_bounded_memory(objective, given, monkeypatch):
     given = None if given is None else given.expand(len(objective.targets), -1, -1)
     expected = Shortlist.of(objective, streams(objective), 3, given).words
-    monkeypatch.setattr(ascent, "RANKED", 2 * len(objective.table))
+    monkeypatch.setattr(shortlist, "RANKED", 2 * len(objective.table))
     assert torch.equal(Shortlist.of(objective, streams(objective), 3, given).words, expected)
 
 
 def test_it_costs_what_it_says(objective):
     Shortlist.of(objective, streams(objective), 3, None)
-    assert (objective.cost.spent == 2 * SHORTLIST_COST).all()
+    assert (objective.cost.spent == 2 * COST).all()
 
 
 def test_a_list_as_long_as_the_vocabulary_holds_every_word_once(objective):

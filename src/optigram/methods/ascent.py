@@ -12,8 +12,9 @@ from torch import Tensor
 
 from optigram.errors import InputError
 from optigram.methods.moves import propose_start
-from optigram.methods.relaxations import Given, Relaxation
+from optigram.methods.relaxations import Relaxation
 from optigram.methods.settings import check_settings
+from optigram.methods.shortlist import COST, Shortlist
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.objective.scores import SoftText
@@ -24,9 +25,6 @@ BLOCK = 32  # soft texts per batch; large enough for matrix products at full spe
 PROBED = 3  # steps of a probe
 WORTH = 0.75  # of the targets of a batch, as many as still run when it is copied without the others
 LANES = 64  # numbers that a processor takes at once, or a multiple of them
-SHORTLIST_TEXTS = 8  # random texts per restart
-SHORTLIST_COST = 3 * SHORTLIST_TEXTS  # forward-equivalents per restart
-RANKED = 1 << 24  # numbers for words that are held while they are ranked: 64 MB, whatever the vocabulary and the length
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Ascent:
     @property
     def forwards(self) -> float:
         """Forward-equivalents per target if no patience ends it: the steps, and the scores of the nearest discrete texts."""
-        ranked = 0 if self.shortlist is None else SHORTLIST_COST
+        ranked = 0 if self.shortlist is None else COST
         return self.restarts * (ranked + 3 * self.relaxation.samples * self.steps + self.steps // self.every + 1)
 
     def cost(self, budget: float) -> float:
@@ -170,7 +168,7 @@ class _Climb(NamedTuple):
     objective: Objective
     streams: Streams
     table: Tensor
-    words: "Shortlist | None"
+    words: Shortlist | None
     theta: Tensor
     optimizer: torch.optim.Optimizer
     members: list[int]
@@ -218,41 +216,3 @@ def _without_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-@dataclass(frozen=True)
-class Shortlist:
-    """`words` [k c t m]: rows of the objective's table, m words for each restart and position."""
-
-    words: Int[Tensor, "k c t m"]
-
-    @classmethod
-    def of(cls, objective: Objective, streams: Streams, size: int, given: Given) -> "Shortlist":
-        """The `size` best words (or all); words that are given are always among them."""
-        table = objective.table
-        texts = table[streams.integers(len(table), SHORTLIST_TEXTS, objective.length)].requires_grad_()
-        (slope,) = torch.autograd.grad(objective.relax(SoftText(texts.flatten(1, 2), None)).value.sum(), texts)
-        places, found = slope.mean(dim=2).flatten(0, 2), []
-        for rows in torch.arange(len(places), device=places.device).split(max(RANKED // len(table), 1)):
-            liked = SoftText.per_word(places[None, None, rows], table)[0, 0]
-            if given is not None:
-                own = given.flatten()[rows, None]
-                wanted = torch.where(own < 0, -torch.inf, torch.inf)
-                liked = liked.scatter_reduce(-1, own.clamp(min=0), wanted, "amax")
-            found.append(liked.topk(min(size, len(table)), dim=-1).indices)
-        return cls(torch.cat(found).unflatten(0, slope.shape[:2] + slope.shape[3:4]))
-
-    def table(self, whole: Float[Tensor, "v d"]) -> Float[Tensor, "k c t m d"]:
-        """The embeddings [k c t m d] of the words."""
-        return whole[self.words]
-
-    def places(self, given: Given) -> Given:
-        """Where the given words are in the lists; -1 stays."""
-        if given is None:
-            return None
-        return torch.where(given < 0, given, (self.words == given[..., None]).int().argmax(dim=-1))
-
-    def rows(self, chosen: Int[Tensor, "k n t"]) -> Int[Tensor, "k n t"]:
-        """Rows of the whole table for places in the lists of c restarts; n is a multiple of c."""
-        lists = self.words.repeat(1, chosen.shape[1] // self.words.shape[1], 1, 1)
-        return lists.gather(-1, chosen[..., None])[..., 0]

@@ -9,7 +9,8 @@ from typing import Any
 from optigram.engine.imports import working_directory_first
 from optigram.errors import InputError, nearest
 from optigram.methods import paper as presets
-from optigram.methods.ascent import SHORTLIST_COST, Ascent
+from optigram.methods import shortlist
+from optigram.methods.ascent import Ascent
 from optigram.methods.beam import Beam
 from optigram.methods.coordinate import Coordinate
 from optigram.methods.epo import Epo
@@ -61,7 +62,7 @@ def _relaxed(name: str, budget: float) -> Ascent:
 def _sparse(budget: float) -> Ascent:
     """gbl over a shortlist of words."""
     restarts = presets.modern("gbl", budget).restarts
-    usual = presets.modern("gbl", max(budget - restarts * SHORTLIST_COST, 1))
+    usual = presets.modern("gbl", max(budget - restarts * shortlist.COST, 1))
     return dataclasses.replace(usual, shortlist=SHORTLIST, block=BLOCK)
 
 
