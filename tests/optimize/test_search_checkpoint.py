@@ -100,6 +100,16 @@ def test_batches_that_are_done_are_not_run_again(method, objective, tmp_path, mo
     assert begun == [*objective.targets[:3], *again]
 
 
+def test_another_search_does_not_read_the_checkpoint(objective, tmp_path):
+    method = presets.modern("emb", FEW)
+    search(objective, method, BUDGET, seed=1, checkpoint=Checkpoint(tmp_path / "c", 0))
+    for other in ({"seed": 2}, {"seed": 1, "n": 2}, {"seed": 1, "start": torch.full((len(objective.targets), 1, 3), 4)}):
+        assert_same(
+            search(objective, method, BUDGET, **other, checkpoint=Checkpoint(tmp_path / "c", 1000)),
+            search(objective, method, BUDGET, **other),
+        )
+
+
 def test_a_method_that_cannot_go_on_begins_anew(objective, tmp_path, stepped):
     method = Then(presets.modern("smx", FEW / 2), SEARCHES["coordinate"](FEW, False))
     whole, full = search(objective, method, BUDGET), len(stepped)
@@ -135,6 +145,6 @@ def test_what_is_no_checkpoint_is_not_read(content, tmp_path):
 
 
 def test_a_checkpoint_of_another_format_or_with_a_stranger_in_it_is_not_read(tmp_path):
-    for found in ({"format": 0}, {"format": 1, "done": [], "batch": _Harmful(), "method": None}):
+    for found in ({"format": 0}, {"format": 1, "done": [], "batch": _Harmful(), "method": None, "work": ""}):
         torch.save(found, tmp_path / "c")
         assert Checkpoint(tmp_path / "c").read() == Progress()

@@ -26,10 +26,11 @@ class Progress:
     done: list[TargetResult] = field(default_factory=list)
     batch: Mapping[str, Any] | None = None
     method: Mapping[str, Any] | None = None
+    work: str = ""  # what tells the search from others
 
 
 class Checkpoint:
-    """The file of one search at `path`, written every `seconds` while it runs. The file belongs to equal work alone.
+    """The file of one search at `path`, written every `seconds` while it runs. Another search does not read it, and begins anew.
 
     Only a method whose proposals have a `state` is resumed (`optimize.method.Resumable`); the batches of other methods begin anew.
     """
@@ -54,7 +55,7 @@ class Checkpoint:
             return Progress()
         if found.get("format") != FORMAT:
             return Progress()
-        return Progress([TargetResult(**one) for one in found["done"]], found["batch"], found["method"])
+        return Progress([TargetResult(**one) for one in found["done"]], found["batch"], found["method"], found["work"])
 
     def write(self, progress: Progress) -> None:
         """Put the progress in place of what the file says."""

@@ -1,6 +1,7 @@
 """The search loop: a method proposes texts, the objective scores them, the top-k keeps the best, and the method gets the scores."""
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -84,7 +85,9 @@ def search(
     check_method(method)
     objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
-    progress = checkpoint.read() if checkpoint else Progress()
+    work = "" if checkpoint is None else _work(objective, method, budget, seed, n, start, front)
+    progress = Progress() if checkpoint is None else checkpoint.read()
+    progress = progress if progress.work == work else Progress()
     known = list(progress.done)
     for members in _batches(objective, method):
         found = known[done : done + len(members)]
@@ -92,7 +95,7 @@ def search(
             run = _Run(objective.subset(members), budget or Budget(), n, front, owned=method.batch is not None)
             proposals = run.begin(method, seed, None if start is None else start[members], progress)
             kept = checkpoint if isinstance(method, Resumable) else None
-            result.interrupted = run.go(proposals, method, lambda best, done=done: watch(done, best), kept, known)
+            result.interrupted = run.go(proposals, method, lambda best, done=done: watch(done, best), kept, known, work)
             found, progress = [*run.found()], Progress()
             known += found
         done += len(members)
@@ -101,8 +104,22 @@ def search(
         if result.interrupted:
             break
         if checkpoint is not None and checkpoint.due:
-            checkpoint.write(Progress(known))
+            checkpoint.write(Progress(known, work=work))
     return result
+
+
+def _work(objective: Objective, method: Method, *settings: object) -> str:
+    """A hash of all that a search depends on."""
+    fluency = objective.fluency
+    asked = None if fluency is None else (fluency.weight, fluency.band, fluency.repetition, fluency.model and fluency.model.fingerprint)
+    given = [part.tolist() if isinstance(part, Tensor) else part for part in (*settings, objective.lexicon)]
+    about = (
+        objective.model.fingerprint,
+        [target.key for target in objective.targets],
+        objective.length,
+        objective.template.fill([-1] * objective.length),
+    )
+    return hashlib.sha256(repr((about, objective.must_survive, asked, method, method.batch, given)).encode()).hexdigest()
 
 
 def _batches(objective: Objective, method: Method) -> Iterator[list[int]]:
@@ -154,8 +171,9 @@ class _Run:
         watch: Callable[[Tensor], None],
         checkpoint: Checkpoint | None,
         done: list[TargetResult],
+        work: str,
     ) -> bool:
-        """Run to the end; return whether Ctrl-C ended it. `done` are the results of the batches before, for the checkpoint."""
+        """Run to the end; return whether Ctrl-C ended it. `done`, the results of the batches before, and `work` are for the checkpoint."""
         budget = self.budget if self.budget.patience else dataclasses.replace(self.budget, patience=method.patience)
         cost, begun = self.objective.cost, time.perf_counter() - self.seconds
         scores, remembered = None, 1 if method.ends else self.objective.length + 1
@@ -169,7 +187,7 @@ class _Run:
                 self.recent = [*self.recent, cost.spent - before][-remembered:]
                 cost.active &= budget.allows(cost.spent, torch.stack(self.recent).amax(0), self.seconds, self.rounds, self.stale)
                 if checkpoint is not None and proposal.state is not None and checkpoint.due:
-                    checkpoint.write(Progress(done, self.state(), proposal.state()))
+                    checkpoint.write(Progress(done, self.state(), proposal.state(), work))
                 watch(self.activation)
         except StopIteration:
             pass
