@@ -12,7 +12,7 @@ from optigram.methods.combinators import Then
 from optigram.methods.registry import SEARCHES
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.optimize.checkpoint import Checkpoint, Progress
+from optigram.optimize.checkpoint import FORMAT, Checkpoint, Progress
 from optigram.optimize.search import Budget, search
 
 FEW = 160  # forward-equivalents a target
@@ -144,7 +144,18 @@ def test_what_is_no_checkpoint_is_not_read(content, tmp_path):
     assert Checkpoint(tmp_path / "c").read() == Progress()
 
 
-def test_a_checkpoint_of_another_format_or_with_a_stranger_in_it_is_not_read(tmp_path):
-    for found in ({"format": 0}, {"format": 1, "done": [], "batch": _Harmful(), "method": None, "work": ""}):
-        torch.save(found, tmp_path / "c")
-        assert Checkpoint(tmp_path / "c").read() == Progress()
+WHOLE = {"format": FORMAT, "done": [], "batch": None, "method": None, "work": ""}
+OTHERS = {
+    "another format": {**WHOLE, "format": 0},
+    "no format": {},
+    "no dict": [1, 2],
+    "a field less": {name: WHOLE[name] for name in WHOLE if name != "work"},
+    "a result of other fields": {**WHOLE, "done": [{"score": 1.0}]},
+    "an object that runs code": {**WHOLE, "batch": _Harmful()},
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+def test_a_checkpoint_with_other_content_is_not_read(content, tmp_path):
+    torch.save(content, tmp_path / "c")
+    assert Checkpoint(tmp_path / "c").read() == Progress()

@@ -51,11 +51,11 @@ class Checkpoint:
         """What the file says; no progress if there is none, or none that can be read."""
         try:
             found = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            if found["format"] != FORMAT:
+                return Progress()
+            return Progress([TargetResult(**one) for one in found["done"]], found["batch"], found["method"], found["work"])
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError):  # the last two: of other content
             return Progress()
-        if found.get("format") != FORMAT:
-            return Progress()
-        return Progress([TargetResult(**one) for one in found["done"]], found["batch"], found["method"], found["work"])
 
     def write(self, progress: Progress) -> None:
         """Put the progress in place of what the file says."""
