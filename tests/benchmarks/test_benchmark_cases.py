@@ -11,7 +11,7 @@ from benchmarks.quality import front, optimum, second_model
 from benchmarks.registry import CASES, named
 from benchmarks.setup import Settings
 
-from benchmarks import results
+from benchmarks import results, setup
 from models.tiny_gguf import write_gguf
 from models.tiny_models import pretrained, tokenizer
 from optigram.errors import InputError
@@ -32,7 +32,7 @@ TINY: dict[str, dict] = {
     "speed/bare_mix": {"by": ("coordinate",), "sites": ("visual",), "budgets": (20,)},
     "speed/prefixes": {},
     "speed/exchange": SMALL | {"sites": ("mlp_act.1",), "options": {"lengths": "3", "turns": 1}},
-    "speed/vocabulary": {"budgets": (20,), "options": {"words": 300}},
+    "speed/vocabulary": {"budgets": (20,), "seeds": 1, "options": {"words": 300}},
     "speed/gguf": {},
     "speed/stopping": SMALL,
     "speed/sparse_step": {"budgets": (60,), "options": {"words": 12, "tried": "2"}},
@@ -72,6 +72,14 @@ TINY: dict[str, dict] = {
     },
     "open/score": {},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def smaller_gpt2():
+    """`small-gpt2` has fewer and narrower layers here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "SMALL_SIZES", {"n_embd": 32, "n_layer": 2, "n_head": 2})
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fault_cases import CASES, begin, filled, outcome
 
-KILLS, SEED = int(os.environ.get("OPTIGRAM_KILLS", "10")), int(os.environ.get("OPTIGRAM_SEED", "0"))
+KILLS, SEED = int(os.environ.get("OPTIGRAM_KILLS", "6")), int(os.environ.get("OPTIGRAM_SEED", "0"))
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 MOST = 3  # kills of one run, one after the other
 RESUMING = ("scan", "study by processes", "train")
