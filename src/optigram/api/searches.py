@@ -15,6 +15,7 @@ from optigram.explaining.concepts import concepts as found_concepts
 from optigram.explaining.evidence import Evidence
 from optigram.models.base import Model
 from optigram.models.loading import load
+from optigram.optimize.checkpoint import Checkpoints
 from optigram.report.evidences import Evidences
 from optigram.report.results import Results
 from optigram.runs.cache import Cache
@@ -81,7 +82,8 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
         corpus: a path, glob, `hf:NAME` or `sampled:N`; or texts: a list, an iterable or a `datasets` data set. By default the
             bundled captions for the bundled model and for encoders, and texts that the model samples for causal models.
         by: method names, or `Method` objects from `optigram.methods`.
-        out: a new folder to save the results in.
+        out: a new folder to save the results in. A search that was killed goes on there when it is started again: a gradient
+            method from its last checkpoint (one a minute), another method from the last batch of targets that was done.
         quiet: True for no progress and no remarks; by default they are shown on a terminal and in a notebook.
 
     Returns:
@@ -97,11 +99,13 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
     with RunFolder.new(None if options.out is None else Path(options.out)) as folder:
         with progress(options.quiet) as show:
             prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
-            found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark)
+            checkpoints = Checkpoints(folder)
+            found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark, checkpoints)
         named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
         results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)
         if folder is not None:
             results.save(folder)
+            checkpoints.remove()
     if any(one.interrupted for one in found):
         raise Interrupted(results)
     return results

@@ -66,3 +66,22 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the file, if there is one: the search has ended, and its results are kept."""
         self.path.unlink(missing_ok=True)
+
+
+class Checkpoints:
+    """The checkpoints of a run, one per search, in its `folder`; a run without a folder has none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder, self._given = folder, list[Checkpoint]()
+
+    def next(self) -> Checkpoint | None:
+        """That of the next search. A run that is started again has the same searches in the same order."""
+        if self._folder is None:
+            return None
+        self._given.append(Checkpoint(self._folder / f"search-{len(self._given)}.checkpoint"))
+        return self._given[-1]
+
+    def remove(self) -> None:
+        """Remove their files: the results of the run are kept."""
+        for checkpoint in self._given:
+            checkpoint.remove()

@@ -75,7 +75,8 @@ def search(
 
     Targets run in batches of at most `method.batch`. The result of a target depends only on the target, the settings and the seed.
     Ctrl-C ends the search and returns what was found until then, with `interrupted` set. A `checkpoint` is written while the
-    search runs, and read at its beginning: the same search ends as it would have, had it not been killed.
+    search runs, and read at its beginning: the same search ends as it would have, had it not been killed. Of a target that is a function
+    there is none, for nothing tells whether its code has changed.
     Raises InputError for n below 1, for a front without a fluency, and for an object that is no method.
     """
     if n < 1:
@@ -85,6 +86,7 @@ def search(
     check_method(method)
     objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
+    checkpoint = None if any(target.custom for target in objective.targets) else checkpoint
     work = "" if checkpoint is None else _work(objective, method, budget, seed, n, start, front)
     progress = Progress() if checkpoint is None else checkpoint.read()
     progress = progress if progress.work == work else Progress()

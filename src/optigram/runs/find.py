@@ -14,7 +14,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
-from optigram.optimize.checkpoint import Checkpoint
+from optigram.optimize.checkpoint import Checkpoint, Checkpoints
 from optigram.optimize.diverse import search_diverse
 from optigram.optimize.rescore import rescore
 from optigram.optimize.result import SearchResult, TargetResult
@@ -50,6 +50,7 @@ def run_methods(
     corpus: Corpus | None = None,
     start: Int[Tensor, "k n t"] | None = None,
     watch: Watch = lambda method, done, best: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Iterator[MethodResult]:
     """The best texts of every target by each method of `options.by`, one result per method; corpus search runs once for all of them.
 
@@ -78,6 +79,7 @@ def run_methods(
             start=start,
             front=options.front,
             cache=cache,
+            checkpoint=checkpoints and checkpoints.next(),
         )
         yield found
         if found.interrupted:

@@ -10,6 +10,7 @@ from optigram.methods.combinators import HANDOVER
 from optigram.objective.objective import Objective
 from optigram.objective.rng import Streams
 from optigram.optimize.baseline import BASELINE
+from optigram.optimize.checkpoint import Checkpoints
 from optigram.optimize.search import Budget
 from optigram.runs.cache import Cache
 from optigram.runs.find import MethodResult, Watch, run_plan
@@ -28,6 +29,7 @@ def run_lengths(
     corpus: Corpus | None = None,
     start: Int[torch.Tensor, "k n t"] | None = None,
     watch: Watch = lambda method, done, best: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Iterator[MethodResult]:
     """The best texts of every length by each method of `options.by`; `objectives` are of the same targets, short texts first.
 
@@ -46,7 +48,12 @@ def run_lengths(
             whole = plan.bounded(Budget(forwards=options.budget)).forwards
             budget = Budget(forwards=None if whole is None else whole / len(objectives))
             show = functools.partial(watch, f"{plan.name}, {objective.length} words")
-            parts.append(run_plan(objective, plan, budget, options.seed, options.n, show, apart=options.apart, start=begin, cache=cache))
+            kept = checkpoints and checkpoints.next()
+            parts.append(
+                run_plan(
+                    objective, plan, budget, options.seed, options.n, show, apart=options.apart, start=begin, cache=cache, checkpoint=kept
+                )
+            )
             if parts[-1].interrupted:
                 break
             begin = _grown(objective, parts[-1].records, options.seed)

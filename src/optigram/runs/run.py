@@ -14,6 +14,7 @@ from optigram.errors import InputError
 from optigram.methods import chains
 from optigram.models.base import Model
 from optigram.objective.objective import Objective
+from optigram.optimize.checkpoint import Checkpoints
 from optigram.runs.cache import Cache
 from optigram.runs.corpus import corpus_for
 from optigram.runs.find import MethodResult, Watch, run_methods
@@ -89,13 +90,21 @@ class Prepared:
         start = None if options.start is None else _starts_from_scan(options.start, objective)
         return cls(objective, options, corpus, start, tuple(longer))
 
-    def run(self, watch: Watch = lambda method, done, best: None, remark: Remark = lambda text: None) -> list[MethodResult]:
-        """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then."""
+    def run(
+        self,
+        watch: Watch = lambda method, done, best: None,
+        remark: Remark = lambda text: None,
+        checkpoints: Checkpoints | None = None,
+    ) -> list[MethodResult]:
+        """Run all methods. After a Ctrl-C the last result is marked `interrupted` and holds what was found until then.
+
+        A run that was killed goes on from its `checkpoints`.
+        """
         objective, options = self.objective, self.options
         if self.longer:
-            results = list(run_lengths([objective, *self.longer], options, self.corpus, self.start, watch))
+            results = list(run_lengths([objective, *self.longer], options, self.corpus, self.start, watch, checkpoints))
         else:
-            results = list(run_methods(objective, options, self.corpus, self.start, watch))
+            results = list(run_methods(objective, options, self.corpus, self.start, watch, checkpoints))
         for one in results:
             if one.broken:
                 what = "check the model's weights and dtype, and the weights of the target"

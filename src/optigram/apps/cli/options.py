@@ -34,7 +34,12 @@ Chat = Annotated[bool, typer.Option("--chat", help="put the template into the mo
 FluencyModel = Annotated[
     str | None, typer.Option("--fluency-model", help="the language model that measures surprisal", show_default="the model itself")
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="a new folder for records.parquet and manifest.json", rich_help_panel="Output")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="a new folder for records.parquet and manifest.json, in which a killed search goes on", rich_help_panel="Output"
+    ),
+]
 AllowImports = Annotated[
     bool, typer.Option("--allow-imports", help="run the code that the folder names by an import path, such as my_module:factory")
 ]
