@@ -16,15 +16,16 @@ from optigram.models.tokenizers import vocabulary_of
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
 from optigram.optimize.baseline import BASELINE
-from optigram.runs.find import _improvements, _Shown, run_methods
+from optigram.runs.find import _improvements, run_methods
 from optigram.runs.options import FindOptions
+from optigram.runs.shown_text import ShownText
 from optigram.targets.target import resolve
 from optigram.text.sources import open_corpus
 from optigram.text.template import Template
 
 
 def whole_text(template, vocabulary, free):
-    one = _Shown.of(template, vocabulary, free)
+    one = ShownText.of(template, vocabulary, free)
     assert one.survives == vocabulary.survives(template.fill(free))
     assert one.text == vocabulary.decode(free)
     return one.whole, one.free

@@ -1,5 +1,6 @@
 """Checkpoints: what a search has found and spent, and where its method is, in a file, so that a killed search goes on from there."""
 
+import hashlib
 import pickle
 import time
 from collections.abc import Mapping
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from optigram.files import written_whole
+from optigram.objective.objective import Objective
+from optigram.optimize.method import Method
 from optigram.optimize.result import TargetResult
 
 FORMAT = 1
@@ -26,7 +30,7 @@ class Progress:
     done: list[TargetResult] = field(default_factory=list)
     batch: Mapping[str, Any] | None = None
     method: Mapping[str, Any] | None = None
-    work: str = ""  # what tells the search from others
+    work: str = ""  # which search it is (`work_of`)
 
 
 class Checkpoint:
@@ -85,3 +89,17 @@ class Checkpoints:
         """Remove their files: the results of the run are kept."""
         for checkpoint in self._given:
             checkpoint.remove()
+
+
+def work_of(objective: Objective, method: Method, *settings: object) -> str:
+    """A hash of all that a search depends on, by which a checkpoint tells it from others."""
+    fluency = objective.fluency
+    asked = None if fluency is None else (fluency.weight, fluency.band, fluency.repetition, fluency.model and fluency.model.fingerprint)
+    given = [part.tolist() if isinstance(part, Tensor) else part for part in (*settings, objective.lexicon)]
+    about = (
+        objective.model.fingerprint,
+        [target.key for target in objective.targets],
+        objective.length,
+        objective.template.fill([-1] * objective.length),
+    )
+    return hashlib.sha256(repr((about, objective.must_survive, asked, method, method.batch, given)).encode()).hexdigest()

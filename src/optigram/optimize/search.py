@@ -1,7 +1,6 @@
 """The search loop: a method proposes texts, the objective scores them, the top-k keeps the best, and the method gets the scores."""
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch import Tensor
 from optigram.errors import InputError
 from optigram.objective.objective import Objective
 from optigram.objective.scores import Scores
-from optigram.optimize.checkpoint import Checkpoint, Progress
+from optigram.optimize.checkpoint import Checkpoint, Progress, work_of
 from optigram.optimize.method import Method, Proposal, Proposals, Resumable, check_method
 from optigram.optimize.notes import ENDS, SOFT
 from optigram.optimize.pareto import ParetoFront
@@ -87,7 +86,7 @@ def search(
     objective = objective if method.batch is None else objective.climbing()
     result, done = SearchResult([None] * len(objective.targets)), 0
     checkpoint = None if any(target.custom for target in objective.targets) else checkpoint
-    work = "" if checkpoint is None else _work(objective, method, budget, seed, n, start, front)
+    work = "" if checkpoint is None else work_of(objective, method, budget, seed, n, start, front)
     progress = Progress() if checkpoint is None else checkpoint.read()
     progress = progress if progress.work == work else Progress()
     known = list(progress.done)
@@ -108,20 +107,6 @@ def search(
         if checkpoint is not None and checkpoint.due:
             checkpoint.write(Progress(known, work=work))
     return result
-
-
-def _work(objective: Objective, method: Method, *settings: object) -> str:
-    """A hash of all that a search depends on."""
-    fluency = objective.fluency
-    asked = None if fluency is None else (fluency.weight, fluency.band, fluency.repetition, fluency.model and fluency.model.fingerprint)
-    given = [part.tolist() if isinstance(part, Tensor) else part for part in (*settings, objective.lexicon)]
-    about = (
-        objective.model.fingerprint,
-        [target.key for target in objective.targets],
-        objective.length,
-        objective.template.fill([-1] * objective.length),
-    )
-    return hashlib.sha256(repr((about, objective.must_survive, asked, method, method.batch, given)).encode()).hexdigest()
 
 
 def _batches(objective: Objective, method: Method) -> Iterator[list[int]]:

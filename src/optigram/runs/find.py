@@ -25,10 +25,9 @@ from optigram.runs.corpus_best import LISTED, best_of_corpus, diverse_of_corpus
 from optigram.runs.options import FindOptions
 from optigram.runs.plan import Plan, corpus_search, reads_corpus
 from optigram.runs.records import CORPUS_FORWARDS, CORPUS_SECONDS, Record
+from optigram.runs.shown_text import ShownText
 from optigram.shapes import Int
 from optigram.text.sources import Corpus
-from optigram.text.template import Template
-from optigram.text.vocabulary import Vocabulary
 
 GIVEN = Plan("text", None, None)  # stands for the user, who gave the text
 Watch = Callable[[str, int, Tensor], None]  # method, targets done, best activations of those at work
@@ -166,7 +165,7 @@ def score_texts(objective: Objective, texts: Sequence[Sequence[int]]) -> dict[tu
     ids = torch.tensor([once]).expand(len(objective.targets), -1, -1)
     value = objective.score(ids[:1]).value.cpu()
     given = rescore(objective, TopK(ids, torch.where(value.isfinite(), value, -torch.inf)))
-    shown = functools.cache(functools.partial(_Shown.of, objective.template, objective.model.vocabulary))
+    shown = functools.cache(functools.partial(ShownText.of, objective.template, objective.model.vocabulary))
     seconds = (time.perf_counter() - begun) / (len(once) * len(objective.targets))
     records: dict[tuple[int, ...], list[Record]] = {text: [] for text in once}
     for number, one in enumerate(given):
@@ -189,10 +188,10 @@ def _records(
     found: TargetResult,
     arm: str = "",
     top: int | None = 1,
-    shown: "Callable[[tuple[int, ...]], _Shown] | None" = None,
+    shown: Callable[[tuple[int, ...]], ShownText] | None = None,
 ) -> Iterator[Record]:
     """The `top` best records of a target; `shown` gives the columns that depend on the text alone."""
-    shown = functools.partial(_Shown.of, objective.template, objective.model.vocabulary) if shown is None else shown
+    shown = functools.partial(ShownText.of, objective.template, objective.model.vocabulary) if shown is None else shown
     model, target, settings = objective.model.name, str(objective.targets[number]), repr(plan)
     for rank, (free, activation) in enumerate(zip(found.ids.tolist()[:top], found.activation.tolist()[:top], strict=True), start=1):
         one = shown(tuple(free))
@@ -231,50 +230,3 @@ def _improvements(trace: Sequence[tuple[float, float, float]]) -> list[list[floa
     risen = [point for before, point in itertools.pairwise([(0.0, -math.inf, -math.inf), *trace]) if point[2] > before[2]]
     ends = trace[-1:] if risen[-1:] != trace[-1:] else []
     return [list(point) for point in [*risen, *ends]]
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """The columns of a record that depend on the text alone."""
-
-    text: str
-    tokens: list[str]
-    ids: list[int]
-    survives: bool
-    whole: str
-    free: list[list[int]]
-
-    @classmethod
-    def of(cls, template: Template, vocabulary: Vocabulary, free: Sequence[int]) -> "_Shown":
-        """The columns of free ids that a template surrounds. A character that several tokens spell belongs to the last of them."""
-        whole_ids, marks = template.fill(free), [id_ < 0 for id_ in template.fill([-1] * len(free))]
-        start, stop = _without_symbols(whole_ids, vocabulary)
-        ids, marks = whole_ids[start:stop], marks[start:stop]
-        whole = vocabulary.decode(ids)
-        starts = [_agreeing(vocabulary.decode(ids[:place]), whole) for place in range(1, len(ids))]
-        edges = list(itertools.accumulate([0, *starts, len(whole)], max))
-        places = [_trimmed(whole, *pair) for pair, mark in zip(itertools.pairwise(edges), marks, strict=True) if mark]
-        text = whole if all(marks) else vocabulary.decode(free)
-        tokens = [vocabulary.tokens[i] for i in whole_ids]
-        return cls(text, tokens, whole_ids, vocabulary.encode(whole) == ids, whole, places)
-
-
-def _agreeing(one: str, other: str) -> int:
-    """The number of characters at which two texts begin alike."""
-    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def _without_symbols(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[int, int]:
-    """Where the ids that a reader would type begin and end."""
-    prefix, suffix = vocabulary.prefix, vocabulary.suffix
-    start = len(prefix) if tuple(ids[: len(prefix)]) == prefix else 0
-    ended = suffix and tuple(ids[-len(suffix) :]) == suffix
-    return start, len(ids) - len(suffix) if ended else len(ids)
-
-
-def _trimmed(text: str, start: int, end: int) -> list[int]:
-    """[start, end) without the blanks around a word; blanks alone stay."""
-    word = text[start:end]
-    if not word.strip(" "):
-        return [start, end]
-    return [end - len(word.lstrip(" ")), start + len(word.rstrip(" "))]
