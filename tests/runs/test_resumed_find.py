@@ -56,6 +56,17 @@ def test_a_killed_run_goes_on_in_its_folder(tiny, tmp_path, steps, lengths):
         assert sorted(path.name for path in (tmp_path / str(most)).iterdir()) == ["manifest.json", "records.parquet"]
 
 
+def test_it_is_said_that_a_run_goes_on(tiny, tmp_path, steps, capsys):
+    settings = {"by": "emb", "budget": 100, "length": 3, "out": tmp_path / "run", "quiet": False}
+    steps.most = 20
+    with pytest.raises(Killed):
+        og.find(tiny, "visual:0", **settings)
+    assert "go on" not in capsys.readouterr().err
+    steps.most = float("inf")
+    og.find(tiny, "visual:0", **settings)
+    assert "go on" in capsys.readouterr().err
+
+
 def test_another_run_begins_anew_and_a_function_always_does(tiny, tmp_path, steps):
     function = og.custom(lambda states, mask: states["visual"][..., 0], "visual")
     for number, (target, other) in enumerate((("visual:0", {"seed": 1}), (function, {}))):

@@ -100,6 +100,8 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
         with progress(options.quiet) as show:
             prepared = Prepared.of(_opened(model, options, options.dtype), targets, plain, reload, remark)
             checkpoints = Checkpoints(folder)
+            if checkpoints.left:
+                remark(f"{folder} has checkpoints of a run that was killed: the same searches go on from them")
             found = prepared.run(_watcher(show, len(prepared.objective.targets)), remark, checkpoints)
         named = {"model": str(model)} if isinstance(model, str | Path) and is_import_path(str(model)) else {}  # what opens it again
         results = Results([record for one in found for record in one.records], (), prepared.settings | named, prepared.about)

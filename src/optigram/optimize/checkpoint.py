@@ -18,6 +18,7 @@ from optigram.optimize.result import TargetResult
 
 FORMAT = 1
 EVERY = 60.0  # seconds between two checkpoints
+SEARCH = "search-{}.checkpoint"  # the file of each search of a run
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,16 @@ class Checkpoints:
     def __init__(self, folder: Path | None) -> None:
         self._folder, self._given = folder, list[Checkpoint]()
 
+    @property
+    def left(self) -> bool:
+        """Whether a run that was killed has left some."""
+        return self._folder is not None and any(self._folder.glob(SEARCH.format("*")))
+
     def next(self) -> Checkpoint | None:
         """That of the next search. A run that is started again has the same searches in the same order."""
         if self._folder is None:
             return None
-        self._given.append(Checkpoint(self._folder / f"search-{len(self._given)}.checkpoint"))
+        self._given.append(Checkpoint(self._folder / SEARCH.format(len(self._given))))
         return self._given[-1]
 
     def remove(self) -> None:
