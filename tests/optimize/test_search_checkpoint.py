@@ -10,10 +10,12 @@ from optigram.methods import paper as presets
 from optigram.methods.ascent import Ascent
 from optigram.methods.combinators import Then
 from optigram.methods.registry import SEARCHES
+from optigram.objective.contexts import Contexts
 from optigram.objective.fluency import Fluency
 from optigram.objective.objective import Objective
-from optigram.optimize.checkpoint import FORMAT, Checkpoint, Progress
+from optigram.optimize.checkpoint import FORMAT, Checkpoint, Progress, work_of
 from optigram.optimize.search import Budget, search
+from optigram.text.template import Template
 
 FEW = 160  # forward-equivalents a target
 BUDGET = Budget(forwards=FEW)
@@ -108,6 +110,17 @@ def test_another_search_does_not_read_the_checkpoint(objective, tmp_path):
             search(objective, method, BUDGET, **other, checkpoint=Checkpoint(tmp_path / "c", 1000)),
             search(objective, method, BUDGET, **other),
         )
+
+
+def test_the_checkpoint_of_another_objective_is_not_read(tiny, tmp_path):
+    def made(slots, over="mean", **more):
+        fixed = [Template.parse(one, tiny.vocabulary) for one in slots]
+        return Contexts([Objective(tiny, "visual:0", 3, template, **more) for template in fixed], over)
+
+    objectives = [made(("a {3}", "b {3}")), made(("a {3}", "c {3}")), made(("a {3}", "b {3}"), "min"), Objective(tiny, "visual:0", 3)]
+    objectives += [Objective(tiny, "visual:0", 3, fluency=Fluency(0.1, second=second)) for second in (None, tiny)]
+    assert len({work_of(objective, presets.modern("emb", FEW)) for objective in objectives}) == len(objectives)
+    assert work_of(objectives[0], presets.modern("emb", FEW)) == work_of(made(("a {3}", "b {3}")), presets.modern("emb", FEW))
 
 
 def test_a_method_that_cannot_go_on_begins_anew(objective, tmp_path, stepped):

@@ -84,6 +84,7 @@ def find(model: Any, targets: Any, options: _FindCall) -> Results:
         by: method names, or `Method` objects from `optigram.methods`.
         out: a new folder to save the results in. A search that was killed goes on there when it is started again: a gradient
             method from its last checkpoint (one a minute), another method from the last batch of targets that was done.
+            Targets that are functions begin anew, and so do several texts that must differ (`n` with `apart`).
         quiet: True for no progress and no remarks; by default they are shown on a terminal and in a notebook.
 
     Returns:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -59,6 +59,11 @@ class Contexts(Objective):
         surprisal = torch.stack(surprisals).mean(0) if surprisals else None
         penalised = [one.value for one in scores]
         return Scores(self._over([one.activation for one in scores]), surprisal, self._over(penalised))
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Those of all contexts, and how they are put together."""
+        return self.over, *(part.key for part in self.parts)
 
     def each(self, ids: Int[Tensor, "k1 c t"]) -> Float[Tensor, "contexts k c"]:
         """The activations of texts in each context. Not charged."""

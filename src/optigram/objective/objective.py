@@ -7,6 +7,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,6 +93,15 @@ class Objective:
         texts = [f"{{{len(piece)}}}" if isinstance(piece, range) else vocabulary.decode(piece).strip() for piece in pieces]
         around = "" if self.template == Template.bare(vocabulary) else f", template={' '.join(filter(None, texts))!r}"
         return f"Objective({self.model.name}, {shown}, length={self.length}{around})"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from other objectives: the weights, the targets, the fixed words, the words that may be proposed, the fluency."""
+        one, around = self.fluency, self.template.fill([-1] * self.length)
+        models = () if one is None else tuple(model and model.fingerprint for model in (one.model, one.second))
+        asked = None if one is None else (one.weight, one.band, one.repetition, *models)
+        words = self.lexicon.tolist()
+        return self.model.fingerprint, [target.key for target in self.targets], around, self.must_survive, asked, words
 
     def _bind(self, model: Model, view: View) -> None:
         """Set the fields that depend on the model and the view."""

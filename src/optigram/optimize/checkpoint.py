@@ -99,13 +99,5 @@ class Checkpoints:
 
 def work_of(objective: Objective, method: Method, *settings: object) -> str:
     """A hash of all that a search depends on, by which a checkpoint tells it from others."""
-    fluency = objective.fluency
-    asked = None if fluency is None else (fluency.weight, fluency.band, fluency.repetition, fluency.model and fluency.model.fingerprint)
-    given = [part.tolist() if isinstance(part, Tensor) else part for part in (*settings, objective.lexicon)]
-    about = (
-        objective.model.fingerprint,
-        [target.key for target in objective.targets],
-        objective.length,
-        objective.template.fill([-1] * objective.length),
-    )
-    return hashlib.sha256(repr((about, objective.must_survive, asked, method, method.batch, given)).encode()).hexdigest()
+    given = [part.tolist() if isinstance(part, Tensor) else part for part in settings]
+    return hashlib.sha256(repr((objective.key, method, method.batch, given)).encode()).hexdigest()
